@@ -1,0 +1,127 @@
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool parse_ip6(struct sockaddr_in6 *ip6, const char *host)
+{
+	char literal[INET6_ADDRSTRLEN];
+	const char *zone = strchr(host, '%');
+	size_t length = zone ? (size_t)(zone - host) : strlen(host);
+
+	if (length >= sizeof(literal))
+		return false;
+	memcpy(literal, host, length);
+	literal[length] = '\0';
+	if (inet_pton(AF_INET6, literal, &ip6->sin6_addr) != 1)
+		return false;
+	if (!zone)
+		return true;
+	ip6->sin6_scope_id = if_nametoindex(zone + 1);
+	return ip6->sin6_scope_id != 0;
+}
+
+bool address_parse(struct address *address, const char *host, uint16_t port)
+{
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, host, &address->ip4.sin_addr) == 1) {
+		address->ip4.sin_family = AF_INET;
+		address->ip4.sin_port = htons(port);
+		return true;
+	}
+	address->ip6.sin6_family = AF_INET6;
+	address->ip6.sin6_port = htons(port);
+	return parse_ip6(&address->ip6, host);
+}
+
+struct address address_any(sa_family_t family, uint16_t port)
+{
+	struct address address;
+
+	memset(&address, 0, sizeof(address));
+	address.any.sa_family = family;
+	if (family == AF_INET6)
+		address.ip6.sin6_port = htons(port);
+	else
+		address.ip4.sin_port = htons(port);
+	return address;
+}
+
+socklen_t address_length(const struct address *address)
+{
+	return address->any.sa_family == AF_INET6 ? sizeof(address->ip6) : sizeof(address->ip4);
+}
+
+uint16_t address_port(const struct address *address)
+{
+	return ntohs(address->any.sa_family == AF_INET6 ? address->ip6.sin6_port :
+							  address->ip4.sin_port);
+}
+
+bool address_is_any(const struct address *address)
+{
+	if (address->any.sa_family == AF_INET6)
+		return IN6_IS_ADDR_UNSPECIFIED(&address->ip6.sin6_addr);
+	return address->ip4.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+	if (a->any.sa_family != b->any.sa_family || address_port(a) != address_port(b))
+		return false;
+	if (a->any.sa_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&a->ip6.sin6_addr, &b->ip6.sin6_addr) &&
+		       a->ip6.sin6_scope_id == b->ip6.sin6_scope_id;
+	return a->ip4.sin_addr.s_addr == b->ip4.sin_addr.s_addr;
+}
+
+const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE])
+{
+	char literal[INET6_ADDRSTRLEN], zone[IF_NAMESIZE + 1] = "";
+
+	if (address->any.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &address->ip4.sin_addr, literal, sizeof(literal));
+		snprintf(text, ADDRESS_TEXT_SIZE, "%s:%u", literal, address_port(address));
+		return text;
+	}
+	inet_ntop(AF_INET6, &address->ip6.sin6_addr, literal, sizeof(literal));
+	if (address->ip6.sin6_scope_id != 0) {
+		zone[0] = '%';
+		if (!if_indextoname(address->ip6.sin6_scope_id, zone + 1))
+			snprintf(zone + 1, sizeof(zone) - 1, "%u", address->ip6.sin6_scope_id);
+	}
+	snprintf(text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", literal, zone, address_port(address));
+	return text;
+}
+
+static bool split_bracketed(char *text, char **host, char **port)
+{
+	char *close = strchr(text, ']');
+
+	if (!close || close == text + 1)
+		return false;
+	*close = '\0';
+	*host = text + 1;
+	*port = NULL;
+	if (close[1] == '\0')
+		return true;
+	*port = close + 2;
+	return close[1] == ':' && close[2] != '\0';
+}
+
+bool address_split(char *text, char **host, char **port)
+{
+	char *colon = strchr(text, ':');
+
+	if (*text == '[')
+		return split_bracketed(text, host, port);
+	*host = text;
+	*port = NULL;
+	if (!colon || strchr(colon + 1, ':'))
+		return *text != '\0';
+	*colon = '\0';
+	*port = colon + 1;
+	return *text != '\0' && **port != '\0';
+}

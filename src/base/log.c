@@ -1,0 +1,174 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define RECORD_SIZE   1024
+#define LIMIT_SECONDS 10
+
+/* The one thing in the program that is there for all of it, as the log is in every daemon. */
+static struct {
+	const char *program;
+	enum log_target target;
+	int facility;
+	bool debug;
+	int socket; /* to syslogd, or -1 */
+	unsigned lost;
+} log_state = { .program = "", .target = LOG_TO_TERMINAL, .socket = -1 };
+
+void log_open(const char *program, enum log_target target, int facility, bool debug)
+{
+	log_close();
+	log_state.program = program;
+	log_state.target = target;
+	log_state.facility = facility;
+	log_state.debug = debug;
+}
+
+void log_set_facility(int facility)
+{
+	log_state.facility = facility;
+}
+
+void log_close(void)
+{
+	if (log_state.socket >= 0)
+		close(log_state.socket);
+	log_state.socket = -1;
+}
+
+static bool syslog_connect(void)
+{
+	struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+	log_state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (log_state.socket < 0)
+		return false;
+	if (connect(log_state.socket, (struct sockaddr *)&path, sizeof(path)) == 0)
+		return true;
+	log_close();
+	return false;
+}
+
+/* A syslogd that was started again has a new socket behind the old name: hence the second try. */
+static bool syslog_deliver(const char *record, size_t size)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (log_state.socket < 0 && !syslog_connect())
+			return false;
+		if (send(log_state.socket, record, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return true;
+		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+			return false;
+		log_close();
+	}
+	return false;
+}
+
+/* The month is English in every locale: the format is that of RFC 3164, not of the user. */
+static bool syslog_write(int priority, const char *text)
+{
+	char record[RECORD_SIZE + 128], stamp[32];
+	time_t now = time(NULL);
+	struct tm local;
+	int size;
+
+	if (!localtime_r(&now, &local) || strftime(stamp, sizeof(stamp), "%b %e %T", &local) == 0)
+		strcpy(stamp, "Jan  1 00:00:00");
+	size = snprintf(record, sizeof(record), "<%d>%s %s[%ld]: %s", log_state.facility | priority,
+			stamp, log_state.program, (long)getpid(), text);
+	return syslog_deliver(record, (size_t)size);
+}
+
+/* A terminal or pipe that nobody reads must not stall us either. */
+static bool stderr_write(int priority, const char *text)
+{
+	char record[RECORD_SIZE + 128];
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int size;
+
+	if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
+		return false;
+	if (log_state.target == LOG_TO_JOURNAL)
+		size = snprintf(record, sizeof(record), "<%d>%s\n", priority, text);
+	else
+		size = snprintf(record, sizeof(record), "%s: %s\n", log_state.program, text);
+	return write(STDERR_FILENO, record, (size_t)size) == size;
+}
+
+static bool record_write(int priority, const char *text)
+{
+	return log_state.target == LOG_TO_SYSLOG ? syslog_write(priority, text) :
+						   stderr_write(priority, text);
+}
+
+/* What was lost before is told first, so that a reader of the log sees where the gap is. */
+static void record_or_count(int priority, const char *text)
+{
+	char apology[64];
+
+	if (log_state.lost > 0) {
+		snprintf(apology, sizeof(apology), "%u log records were lost here", log_state.lost);
+		if (record_write(LOG_WARNING, apology))
+			log_state.lost = 0;
+	}
+	if (log_state.lost > 0 || !record_write(priority, text))
+		log_state.lost++;
+}
+
+__attribute__((format(printf, 2, 0))) static void log_record(int priority, const char *format,
+							     va_list arguments)
+{
+	char raw[RECORD_SIZE / 2], text[RECORD_SIZE];
+	int length = vsnprintf(raw, sizeof(raw), format, arguments);
+
+	if (length < 0)
+		return;
+	if ((size_t)length >= sizeof(raw))
+		length = sizeof(raw) - 1;
+	text_escape(text, sizeof(text), raw, (size_t)length);
+	record_or_count(priority, text);
+}
+
+void log_write(int priority, const char *format, ...)
+{
+	int saved_errno = errno;
+	va_list arguments;
+
+	if (priority == LOG_DEBUG && !log_state.debug)
+		return;
+	va_start(arguments, format);
+	log_record(priority, format, arguments);
+	va_end(arguments);
+	errno = saved_errno;
+}
+
+void log_limited(struct log_limit *limit, int priority, const char *format, ...)
+{
+	int saved_errno = errno;
+	struct timespec now;
+	va_list arguments;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec < limit->next) {
+		limit->suppressed++;
+		return;
+	}
+	va_start(arguments, format);
+	log_record(priority, format, arguments);
+	va_end(arguments);
+	if (limit->suppressed > 0)
+		log_write(priority, "the same %u times more in between", limit->suppressed);
+	limit->suppressed = 0;
+	limit->next = now.tv_sec + LIMIT_SECONDS;
+	errno = saved_errno;
+}

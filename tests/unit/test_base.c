@@ -1,0 +1,232 @@
+/* Bytes, text and addresses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/text.h"
+
+static void writer_never_leaves_its_buffer(void **state)
+{
+	(void)state;
+	for (size_t room = 0; room <= 8; room++) {
+		uint8_t buffer[9];
+		struct bytes_writer writer = bytes_writer_open(buffer, room);
+
+		memset(buffer, 0xee, sizeof(buffer));
+		bytes_put(&writer, "abc", 3);
+		bytes_put_byte(&writer, '-');
+		bytes_put_decimal(&writer, 7, 4, '0');
+		assert_int_equal(bytes_written(&writer), room == 8 ? 8 : 0);
+		if (room == 8)
+			assert_memory_equal(buffer, "abc-0007", 8);
+		for (size_t i = room; i < sizeof(buffer); i++)
+			assert_int_equal(buffer[i], 0xee);
+	}
+}
+
+static void writer_keeps_its_error(void **state)
+{
+	uint8_t buffer[4];
+	struct bytes_writer writer = bytes_writer_open(buffer, sizeof(buffer));
+
+	(void)state;
+	bytes_put(&writer, "too long", 8);
+	bytes_put_byte(&writer, 'x'); /* would fit, but the reply is already broken */
+	assert_true(writer.failed);
+	assert_int_equal(bytes_written(&writer), 0);
+}
+
+static void decimals_are_padded(void **state)
+{
+	static const struct {
+		unsigned value, width;
+		char pad;
+		const char *expected;
+	} rows[] = {
+		{ 0, 1, '0', "0" },	    { 7, 2, ' ', " 7" },
+		{ 22, 2, ' ', "22" },	    { 5, 2, '0', "05" },
+		{ 12345, 2, '0', "12345" }, { 4294967295U, 1, ' ', "4294967295" },
+		{ 1, 6, '.', ".....1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char buffer[16] = "";
+		struct bytes_writer writer = bytes_writer_open(buffer, sizeof(buffer) - 1);
+
+		bytes_put_decimal(&writer, rows[i].value, rows[i].width, rows[i].pad);
+		assert_string_equal(buffer, rows[i].expected);
+	}
+}
+
+static void escapes_what_is_not_text(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+		const char *expected;
+	} rows[] = {
+		{ "plain", 5, "plain" },
+		{ "", 0, "" },
+		{ "a\r\n\tb\\", 6, "a\\r\\n\\tb\\\\" },
+		{ "\0\x7f\x80\xff", 4, "\\x00\\x7f\\x80\\xff" },
+		{ "\x1b[31m", 5, "\\x1b[31m" },
+		{ "caf\xc3\xa9", 5, "caf\\xc3\\xa9" },
+	};
+	char escaped[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(
+			text_escape(escaped, sizeof(escaped), rows[i].bytes, rows[i].size),
+			rows[i].expected);
+}
+
+static void escapes_within_its_room(void **state)
+{
+	static const char bytes[] = "abc\xff\xff\xff\xff";
+	char escaped[32];
+
+	(void)state;
+	assert_string_equal(text_escape(escaped, 4, "abcd", 4), "...");
+	assert_string_equal(text_escape(escaped, 5, "abcd", 4), "abcd");
+	assert_string_equal(text_escape(escaped, 8, bytes, 7), "abc...");
+	assert_string_equal(text_escape(escaped, 12, bytes, 7), "abc\\xff...");
+	for (size_t capacity = 4; capacity < sizeof(escaped); capacity++) {
+		memset(escaped, 'X', sizeof(escaped));
+		text_escape(escaped, capacity, bytes, sizeof(bytes) - 1);
+		assert_true(strlen(escaped) < capacity);
+		assert_int_equal(escaped[capacity], 'X');
+	}
+}
+
+static void numbers_are_digits_only(void **state)
+{
+	static const char *const wrong[] = {
+		"",    " 1",  "1 ",    "+1",  "-1",
+		"0x1", "1e1", "70000", "1.0", "99999999999999999999999999"
+	};
+	unsigned number = 42;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(text_to_number(wrong[i], 1, 65535, &number));
+	assert_false(text_to_number("0", 1, 65535, &number));
+	assert_int_equal(number, 42);
+	assert_true(text_to_number("00065535", 1, 65535, &number));
+	assert_int_equal(number, 65535);
+}
+
+static void addresses_are_read_and_shown(void **state)
+{
+	static const struct {
+		const char *host;
+		const char *shown;
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.1:13" },
+		{ "0.0.0.0", "0.0.0.0:13" },
+		{ "::1", "[::1]:13" },
+		{ "2001:db8::1", "[2001:db8::1]:13" },
+		{ "2001:0DB8:0:0:0:0:0:1", "[2001:db8::1]:13" },
+		{ "fe80::1%lo", "[fe80::1%lo]:13" },
+	};
+	struct address address, again;
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(address_parse(&address, rows[i].host, 13));
+		assert_string_equal(address_format(&address, text), rows[i].shown);
+		assert_true(address_parse(&again, rows[i].host, 13));
+		assert_true(address_equal(&address, &again));
+		assert_true(address_parse(&again, rows[i].host, 14));
+		assert_false(address_equal(&address, &again));
+	}
+}
+
+static void names_are_no_addresses(void **state)
+{
+	static const char *const wrong[] = {
+		"",	     "localhost", "1.2.3",     "1.2.3.4.5",
+		"256.1.1.1", "[::1]",	  "::1%",      "fe80::1%nosuchinterface",
+		"::1::",     "1.2.3.4:5", "0x7f.0.0.1"
+	};
+	struct address address;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(address_parse(&address, wrong[i], 13));
+}
+
+static void any_addresses_are_known(void **state)
+{
+	struct address any4 = address_any(AF_INET, 5050), any6 = address_any(AF_INET6, 5050);
+	struct address one;
+
+	(void)state;
+	assert_true(address_is_any(&any4));
+	assert_true(address_is_any(&any6));
+	assert_false(address_equal(&any4, &any6));
+	assert_int_equal(address_port(&any6), 5050);
+	assert_true(address_parse(&one, "127.0.0.1", 5050));
+	assert_false(address_is_any(&one));
+}
+
+static void hosts_and_ports_are_split(void **state)
+{
+	static const struct {
+		const char *text, *host, *port;
+	} rows[] = {
+		{ "ntp.example", "ntp.example", NULL },
+		{ "ntp.example:13", "ntp.example", "13" },
+		{ "192.0.2.1:5050", "192.0.2.1", "5050" },
+		{ "[::1]", "::1", NULL },
+		{ "[::1]:37", "::1", "37" },
+		{ "::1", "::1", NULL },
+		{ "2001:db8::1:13", "2001:db8::1:13", NULL },
+		{ "*:5050", "*", "5050" },
+	};
+	static const char *const wrong[] = { "",     ":",    ":13",    "host:", "[]",
+					     "[]:1", "[::1", "[::1]x", "[::1]:" };
+	char text[32], *host, *port;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		strcpy(text, rows[i].text);
+		assert_true(address_split(text, &host, &port));
+		assert_string_equal(host, rows[i].host);
+		if (rows[i].port)
+			assert_string_equal(port, rows[i].port);
+		else
+			assert_null(port);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		strcpy(text, wrong[i]);
+		assert_false(address_split(text, &host, &port));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writer_never_leaves_its_buffer),
+		cmocka_unit_test(writer_keeps_its_error),
+		cmocka_unit_test(decimals_are_padded),
+		cmocka_unit_test(escapes_what_is_not_text),
+		cmocka_unit_test(escapes_within_its_room),
+		cmocka_unit_test(numbers_are_digits_only),
+		cmocka_unit_test(addresses_are_read_and_shown),
+		cmocka_unit_test(names_are_no_addresses),
+		cmocka_unit_test(any_addresses_are_known),
+		cmocka_unit_test(hosts_and_ports_are_split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
