@@ -18,7 +18,7 @@ int64_t clock_monotonic(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * CLOCK_NANOSECONDS + now.tv_nsec;
 }
 

@@ -19,7 +19,7 @@ struct clock_second {
  * second this is one clock reading. second is the caller's own, zero-initialised, one a thread. */
 void clock_read_second(struct clock_second *second);
 
-/* Nanoseconds on the clock that no one can step, for limits and ages. Steps of up to 4 ms. */
+/* Nanoseconds on the clock that no one can step, for limits and ages. */
 int64_t clock_monotonic(void);
 
 /* Reads the host's time zone file (or TZ) anew; without this a changed /etc/localtime goes unseen. */

@@ -1,0 +1,200 @@
+#include "server/pidfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROOT_DIRECTORY "/run/timeserver"
+
+/* The directory that is ours to make, and ours to hand over. */
+static void default_directory(char *directory, size_t size)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		snprintf(directory, size, "%s", ROOT_DIRECTORY);
+	else if (runtime && runtime[0] == '/')
+		snprintf(directory, size, "%s/timeserver", runtime);
+	else
+		snprintf(directory, size, "/tmp/timeserver-%u", geteuid());
+}
+
+void pidfile_default_path(char path[static PATH_MAX])
+{
+	char directory[PATH_MAX - sizeof("/timeserver.pid")];
+
+	default_directory(directory, sizeof(directory));
+	snprintf(path, PATH_MAX, "%s/timeserver.pid", directory);
+}
+
+static bool is_in_default_directory(const char *path, char *directory, size_t size)
+{
+	size_t length;
+
+	default_directory(directory, size);
+	length = strlen(directory);
+	return strncmp(path, directory, length) == 0 && path[length] == '/' &&
+	       !strchr(path + length + 1, '/');
+}
+
+/* Others may write to /tmp, so a directory there must be proven to be our own. */
+static bool make_directory(const char *directory, struct failure *failure)
+{
+	struct stat status;
+	mode_t mode = geteuid() == 0 ? 0755 : 0700;
+
+	if (mkdir(directory, mode) < 0 && errno != EEXIST)
+		return failure_set_errno(failure, "cannot create directory %s", directory);
+	if (lstat(directory, &status) < 0)
+		return failure_set_errno(failure, "cannot use directory %s", directory);
+	if (!S_ISDIR(status.st_mode))
+		return failure_set(failure, EXIT_NOT_STARTED, "%s: is not a directory", directory);
+	if (geteuid() != 0 && (status.st_uid != geteuid() || (status.st_mode & 022) != 0))
+		return failure_set(failure, EXIT_PERMISSION, "%s: is open to other users",
+				   directory);
+	return true;
+}
+
+/* What stands in the file's place, if it is nothing to write to; NULL if it is. */
+static const char *stranger(const struct stat *status)
+{
+	if (S_ISLNK(status->st_mode))
+		return "is a symbolic link";
+	if (S_ISDIR(status->st_mode))
+		return "is a directory";
+	if (!S_ISREG(status->st_mode))
+		return "is not a regular file";
+	if (status->st_nlink > 1)
+		return "has other names (hard links)";
+	if (status->st_uid != geteuid() && status->st_uid != 0)
+		return "belongs to another user";
+	return NULL;
+}
+
+/* Opens the file without following or waiting for anything planted in its place: looked at before, so
+ * that nothing strange is even opened, and after, so that nothing was exchanged in between. */
+static int open_file(const char *path, struct failure *failure)
+{
+	struct stat status;
+	const char *reason = NULL;
+	int fd;
+
+	if (lstat(path, &status) == 0 && (reason = stranger(&status)) != NULL) {
+		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
+		return -1;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		failure_set_errno(failure, "cannot create pid file %s", path);
+		return -1;
+	}
+	if (fstat(fd, &status) == 0 && (reason = stranger(&status)) == NULL)
+		return fd;
+	failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
+	close(fd);
+	return -1;
+}
+
+static bool lock_file(int fd, const char *path, struct failure *failure)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock holder = lock;
+
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return true;
+	if (errno != EAGAIN && errno != EACCES)
+		return failure_set_errno(failure, "cannot lock pid file %s", path);
+	if (fcntl(fd, F_GETLK, &holder) < 0 || holder.l_type == F_UNLCK)
+		return failure_set(failure, EXIT_NOT_STARTED, "already starting (pid file %s)",
+				   path);
+	return failure_set(failure, EXIT_NOT_STARTED,
+			   "already running as process %ld (pid file %s)", (long)holder.l_pid,
+			   path);
+}
+
+/* Whether path still names the locked file: its last holder may have removed it in between. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat opened, named;
+
+	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+static bool write_process(const struct pidfile *pidfile, struct failure *failure)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(pidfile->fd, 0) == 0 &&
+	    pwrite(pidfile->fd, text, (size_t)length, 0) == length)
+		return true;
+	return failure_set_errno(failure, "cannot write pid file %s", pidfile->path);
+}
+
+bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure)
+{
+	char directory[PATH_MAX];
+	int fd;
+
+	pidfile->fd = -1;
+	if (is_in_default_directory(path, directory, sizeof(directory)) &&
+	    !make_directory(directory, failure))
+		return false;
+	for (;;) {
+		fd = open_file(path, failure);
+		if (fd < 0)
+			return false;
+		if (!lock_file(fd, path, failure)) {
+			close(fd);
+			return false;
+		}
+		if (is_current(fd, path))
+			break;
+		close(fd);
+	}
+	pidfile->fd = fd;
+	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
+	if (write_process(pidfile, failure))
+		return true;
+	pidfile_release(pidfile);
+	return false;
+}
+
+void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid)
+{
+	char directory[PATH_MAX];
+
+	if (!is_in_default_directory(pidfile->path, directory, sizeof(directory)))
+		return;
+	if (lchown(directory, uid, gid) < 0)
+		return; /* the file is then emptied instead of removed */
+}
+
+void pidfile_release(struct pidfile *pidfile)
+{
+	if (pidfile->fd < 0)
+		return;
+	if (unlink(pidfile->path) < 0 && ftruncate(pidfile->fd, 0) < 0)
+		return; /* nothing is lost: only the lock counts, and it goes with the process */
+	close(pidfile->fd);
+	pidfile->fd = -1;
+}
+
+pid_t pidfile_holder(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	pid_t holder = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+		holder = lock.l_pid;
+	close(fd);
+	return holder;
+}
