@@ -1,0 +1,305 @@
+/* The configuration: what is read, what is refused, and in which words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/config.h"
+
+static char folder[] = "/tmp/timeserver-test-config-XXXXXX";
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	char command[sizeof(folder) + 16];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+/* Writes a file into the folder and returns its path. */
+static const char *file(const char *name, const char *content)
+{
+	static char path[256];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(content, out);
+	assert_int_equal(fclose(out), 0);
+	return path;
+}
+
+/* Loads, and returns the errors, with the folder's name cut out, as a string to be freed; NULL if there
+ * were none. */
+static char *load(struct config *config, const struct config_source *source)
+{
+	char *errors = NULL, *found;
+	size_t size;
+	FILE *report = open_memstream(&errors, &size);
+	bool valid = config_load(config, source, report);
+
+	fclose(report);
+	assert_int_equal(valid, size == 0);
+	while ((found = strstr(errors, folder)) != NULL)
+		memmove(found, found + strlen(folder) + 1, strlen(found + strlen(folder)));
+	if (size > 0)
+		return errors;
+	free(errors);
+	return NULL;
+}
+
+static void expect_errors(const struct config_source *source, const char *expected)
+{
+	struct config config;
+	char *errors = load(&config, source);
+
+	assert_non_null(errors);
+	assert_string_equal(errors, expected);
+	free(errors);
+	config_free(&config);
+}
+
+/* Loads without an error and compares what is dumped. */
+static void expect_dump(const struct config_source *source, const char *expected)
+{
+	struct config config;
+	char *errors = load(&config, source), *dump = NULL;
+	size_t size;
+	FILE *out = open_memstream(&dump, &size);
+
+	assert_null(errors);
+	config_dump(&config, out);
+	fclose(out);
+	assert_string_equal(dump, expected);
+	free(dump);
+	config_free(&config);
+}
+
+static void built_in_defaults(void **state)
+{
+	struct config config;
+	struct config_source none = { .file = "/nonexistent/timeserver.conf",
+				      .file_may_lack = true };
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	assert_null(load(&config, &none));
+	assert_int_equal(config.listen_count, 1);
+	assert_true(config.listens_are_default);
+	assert_string_equal(config_listen_format(&config.listens[0], text), "*:5050");
+	assert_int_equal(config.facility, LOG_DAEMON);
+	assert_string_equal(config.user.name, "");
+	config_free(&config);
+}
+
+static void every_directive(void **state)
+{
+	struct config_source source = {
+		.file = file("all.conf", "# a comment\n"
+					 "\n"
+					 "   listen daytime/tcp 5050 127.0.0.1:13 # and another\r\n"
+					 "listen\tdaytime/tcp\t[::1]:13\n"
+					 "clock system\n"
+					 "user root\n"
+					 "pidfile /run/x.pid\n"
+					 "syslog local3"),
+	};
+
+	(void)state;
+	expect_dump(&source, "listen daytime/tcp *:5050\n"
+			     "listen daytime/tcp 127.0.0.1:13\n"
+			     "listen daytime/tcp [::1]:13\n"
+			     "clock system\n"
+			     "user root\n"
+			     "pidfile /run/x.pid\n"
+			     "syslog local3\n");
+}
+
+static void a_dump_reads_back_to_itself(void **state)
+{
+	static const char text[] = "listen daytime/tcp 192.0.2.1:1\n"
+				   "listen daytime/tcp *:65535\n"
+				   "clock system\n"
+				   "pidfile /a/b\n"
+				   "syslog user\n";
+	struct config_source source = { .file = file("dump.conf", text) };
+
+	(void)state;
+	expect_dump(&source, text);
+}
+
+static void every_error_in_one_run(void **state)
+{
+	struct config_source source = {
+		.file = file("bad.conf", "listn daytime/tcp 1\n"
+					 "listen daytime/tcp\n"
+					 "listen chargen/tcp 19\n"
+					 "listen daytime/tcp 0\n"
+					 "listen daytime/tcp ::1:13\n"
+					 "listen daytime/tcp host:13\n"
+					 "listen daytime/tcp 127.0.0.1:70000\n"
+					 "listen daytime/tcp *:13 127.0.0.1:13\n"
+					 "clock atomic\n"
+					 "user no-such-user\n"
+					 "user root\n"
+					 "pidfile run/x.pid\n"
+					 "syslog kern\n"
+					 "include nosuch.conf\n"
+					 "confdir nosuch.d\n"
+					 "syslog\n"),
+	};
+
+	(void)state;
+#define ADDRESS_EXPECTED                                                                       \
+	"expected [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, and PORT from " \
+	"1 to 65535\n"
+	expect_errors(
+		&source,
+		"bad.conf:1: listn: unknown directive\n"
+		"bad.conf:2: listen: expected PROTOCOL and one [ADDRESS:]PORT or more\n"
+		"bad.conf:3: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp\n"
+		"bad.conf:4: listen: '0': " ADDRESS_EXPECTED
+		"bad.conf:5: listen: '::1:13': " ADDRESS_EXPECTED
+		"bad.conf:6: listen: 'host:13': " ADDRESS_EXPECTED
+		"bad.conf:7: listen: '127.0.0.1:70000': " ADDRESS_EXPECTED
+		"bad.conf:8: listen: 127.0.0.1:13 is taken by an earlier listen, *:13\n"
+		"bad.conf:9: clock: 'atomic': expected system\n"
+		"bad.conf:10: user: unknown user 'no-such-user'\n"
+		"bad.conf:11: user: stands here a second time\n"
+		"bad.conf:12: pidfile: 'run/x.pid': expected an absolute path\n"
+		"bad.conf:13: syslog: 'kern': expected a facility: daemon, user, local0 to "
+		"local7, ...\n"
+		"bad.conf:14: include: cannot read nosuch.conf: No such file or directory\n"
+		"bad.conf:15: confdir: cannot read nosuch.d: No such file or directory\n"
+		"bad.conf:16: syslog: expected the name of a facility\n");
+}
+
+static void options_come_after_the_file(void **state)
+{
+	const char *options[] = { "syslog local1", "listen daytime/tcp 14" };
+	struct config_source source = {
+		.file = file("file.conf", "listen daytime/tcp 13\nsyslog local0\n"),
+		.options = options,
+		.option_count = 2,
+		.pidfile = "/over/ride.pid",
+	};
+
+	(void)state;
+	expect_dump(&source, "listen daytime/tcp *:13\n"
+			     "listen daytime/tcp *:14\n"
+			     "clock system\n"
+			     "pidfile /over/ride.pid\n"
+			     "syslog local1\n");
+}
+
+static void options_are_named_in_errors(void **state)
+{
+	const char *options[] = { "listen daytime/tcp 13", "speed high", "" };
+	struct config_source source = { .options = options,
+					.option_count = 3,
+					.user = "nobody-here" };
+
+	(void)state;
+	expect_errors(&source, "option:2: speed: unknown directive\n"
+			       "timeserver: --user: unknown user 'nobody-here'\n");
+}
+
+static void includes_start_from_their_file(void **state)
+{
+	struct config_source source;
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/conf.d", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	file("conf.d/20.conf", "listen daytime/tcp 20\n");
+	file("conf.d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
+	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: only by include */
+	file("conf.d/.hidden.conf", "nonsense\n");
+	file("main.conf", "confdir conf.d\n");
+	snprintf(path, sizeof(path), "%s/main.conf", folder);
+	source = (struct config_source){ .file = path };
+	expect_dump(&source, "listen daytime/tcp *:10\n"
+			     "listen daytime/tcp *:15\n"
+			     "listen daytime/tcp *:20\n"
+			     "clock system\n"
+			     "pidfile /run/timeserver/timeserver.pid\n"
+			     "syslog daemon\n");
+	file("conf.d/20.conf", "listen daytime/tcp 10\nlisten\n");
+	expect_errors(&source,
+		      "conf.d/20.conf:1: listen: *:10 is taken by an earlier listen, *:10\n"
+		      "conf.d/20.conf:2: listen: expected PROTOCOL and one [ADDRESS:]PORT or "
+		      "more\n");
+}
+
+static void includes_come_to_an_end(void **state)
+{
+	struct config_source source = { .file = file("loop.conf", "include loop.conf\n") };
+
+	(void)state;
+	expect_errors(&source, "loop.conf:1: include: loop.conf is the file number 9 in a chain of "
+			       "includes\n");
+}
+
+static void unreadable_files(void **state)
+{
+	struct config_source missing = { .file = "/nonexistent/x.conf" };
+	struct config_source directory = { .file = "/" };
+
+	(void)state;
+	expect_errors(&missing,
+		      "timeserver: cannot read /nonexistent/x.conf: No such file or directory\n");
+	expect_errors(&directory, "/: cannot be read: Is a directory\n");
+}
+
+static void strange_bytes(void **state)
+{
+	struct config_source source = { .file = file("strange.conf", "") };
+	char long_line[70 * 2 + 1];
+	FILE *out = fopen(source.file, "w");
+
+	(void)state;
+	for (int i = 0; i < 70; i++)
+		strcpy(long_line + i * 2, "a ");
+	fwrite("clock\0system\n", 1, 13, out);
+	fputs("\x1b[2Jlisten\n", out);
+	fprintf(out, "%s\n", long_line);
+	fclose(out);
+	expect_errors(&source, "strange.conf:1: the line holds a zero byte\n"
+			       "strange.conf:2: \\x1b[2Jlisten: unknown directive\n"
+			       "strange.conf:3: a line has at most 63 words\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(built_in_defaults),
+		cmocka_unit_test(every_directive),
+		cmocka_unit_test(a_dump_reads_back_to_itself),
+		cmocka_unit_test(every_error_in_one_run),
+		cmocka_unit_test(options_come_after_the_file),
+		cmocka_unit_test(options_are_named_in_errors),
+		cmocka_unit_test(includes_start_from_their_file),
+		cmocka_unit_test(includes_come_to_an_end),
+		cmocka_unit_test(unreadable_files),
+		cmocka_unit_test(strange_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
