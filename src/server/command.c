@@ -1,0 +1,100 @@
+#include "server/command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "server/control.h"
+#include "server/pidfile.h"
+#include "server/program.h"
+
+#define PATIENCE_SECONDS 10
+
+static enum exit_status failed(const struct failure *failure)
+{
+	fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
+	return failure->status;
+}
+
+/* The descriptor stands for the process itself, so that its number cannot come to mean another one
+ * between the look and the signal: the lock is looked at once more through it. */
+static bool end_process(pid_t process, const char *pidfile, struct failure *failure)
+{
+	int fd = pidfd_open(process, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	bool done = false;
+
+	if (fd < 0 && errno == ESRCH)
+		return true;
+	if (fd < 0)
+		return failure_set_errno(failure, "cannot stop process %ld", (long)process);
+	if (pidfile_holder(pidfile) != process) {
+		done = true;
+	} else if (pidfd_send_signal(fd, SIGTERM, NULL, 0) < 0) {
+		done = errno == ESRCH;
+		if (!done)
+			failure_set_errno(failure, "cannot stop process %ld", (long)process);
+	} else {
+		done = poll(&ended, 1, PATIENCE_SECONDS * 1000) == 1;
+		if (!done)
+			failure_set(failure, EXIT_NOT_STARTED,
+				    "process %ld has not stopped after %d s", (long)process,
+				    PATIENCE_SECONDS);
+	}
+	close(fd);
+	return done;
+}
+
+static enum exit_status stop(pid_t process, const char *pidfile)
+{
+	struct failure failure;
+
+	if (!end_process(process, pidfile, &failure))
+		return failed(&failure);
+	printf(PROGRAM_NAME ": process %ld stopped\n", (long)process);
+	return EXIT_SERVING;
+}
+
+static enum exit_status reload(pid_t process, const char *pidfile)
+{
+	char text[CONTROL_TEXT_MAX];
+	enum exit_status status = control_ask(pidfile, "reload", PATIENCE_SECONDS, text);
+
+	if (status == EXIT_SERVING)
+		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
+	else
+		fputs(text, stderr);
+	return status;
+}
+
+static enum exit_status show_status(const char *pidfile)
+{
+	char text[CONTROL_TEXT_MAX];
+	enum exit_status status = control_ask(pidfile, "status", PATIENCE_SECONDS, text);
+
+	fputs(text, status == EXIT_SERVING ? stdout : stderr);
+	return status;
+}
+
+enum exit_status command_run(enum action action, const char *pidfile)
+{
+	pid_t process = pidfile_holder(pidfile);
+	struct failure failure;
+
+	if (process == 0) {
+		failure_set(&failure, EXIT_NOT_STARTED, "not running (pid file %s)", pidfile);
+		return failed(&failure);
+	}
+	switch (action) {
+	case ACTION_STOP:
+		return stop(process, pidfile);
+	case ACTION_RELOAD:
+		return reload(process, pidfile);
+	default:
+		return show_status(pidfile);
+	}
+}

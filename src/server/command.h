@@ -1,0 +1,12 @@
+/* "timeserver --signal": talking to the daemon that runs. */
+#ifndef SERVER_COMMAND_H
+#define SERVER_COMMAND_H
+
+#include "server/failure.h"
+#include "server/options.h"
+
+/* Does action (ACTION_STOP, ACTION_RELOAD or ACTION_STATUS) to the daemon that holds pidfile, and says
+ * how it went: on standard output, or on standard error if it did not work. */
+enum exit_status command_run(enum action action, const char *pidfile);
+
+#endif

@@ -1,0 +1,206 @@
+#include "server/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct reply {
+	unsigned char status;
+	char text[CONTROL_TEXT_MAX];
+};
+
+/* "/run/timeserver/timeserver.pid" has "/run/timeserver/timeserver.sock". */
+static bool control_path(const char *pidfile, char path[static PATH_MAX])
+{
+	size_t length = strlen(pidfile);
+
+	if (length > 4 && strcmp(pidfile + length - 4, ".pid") == 0)
+		length -= 4;
+	return snprintf(path, PATH_MAX, "%.*s.sock", (int)length, pidfile) < PATH_MAX;
+}
+
+/* A socket's address holds some hundred bytes only. A longer path is reached through a descriptor of its
+ * folder, which is returned, to be closed once the address was used; -1: there is none to close. */
+static int control_address(const char *path, struct sockaddr_un *address)
+{
+	const char *name = strrchr(path, '/');
+	char folder[PATH_MAX];
+	int fd;
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!name || strlen(path) < sizeof(address->sun_path)) {
+		snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+		return -1;
+	}
+	snprintf(folder, sizeof(folder), "%.*s", (int)(name - path + 1), path);
+	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d%s", fd, name);
+	return fd;
+}
+
+static bool control_bind(int fd, const char *path)
+{
+	struct sockaddr_un address;
+	int folder = control_address(path, &address);
+	bool bound = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	int error = errno;
+
+	if (folder >= 0)
+		close(folder);
+	errno = error;
+	return bound;
+}
+
+static bool control_connect(int fd, const char *path)
+{
+	struct sockaddr_un address;
+	int folder = control_address(path, &address);
+	bool connected = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	int error = errno;
+
+	if (folder >= 0)
+		close(folder);
+	errno = error;
+	return connected;
+}
+
+static void remove_left_over(const char *path)
+{
+	struct stat status;
+
+	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+		unlink(path);
+}
+
+bool control_open(struct control *control, const char *pidfile, struct failure *failure)
+{
+	control->peer = -1;
+	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (control->fd < 0)
+		return failure_set_errno(failure, "cannot open the control socket");
+	if (!control_path(pidfile, control->path))
+		control->path[0] = '\0';
+	remove_left_over(control->path);
+	/* The mode is set on the socket first: then the file is never anybody's, even for a moment. */
+	if (fchmod(control->fd, 0600) == 0 && control_bind(control->fd, control->path) &&
+	    listen(control->fd, 4) == 0)
+		return true;
+	failure_set_errno(failure, "cannot create control socket %s", control->path);
+	close(control->fd);
+	control->fd = -1;
+	return false;
+}
+
+void control_give_to(const struct control *control, uid_t uid, gid_t gid)
+{
+	if (lchown(control->path, uid, gid) < 0)
+		return; /* then root alone can ask */
+}
+
+int control_accept(struct control *control)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+	int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    (peer.uid != 0 && peer.uid != geteuid())) {
+		close(fd);
+		return -1;
+	}
+	if (control->peer >= 0)
+		close(control->peer);
+	control->peer = fd;
+	return fd;
+}
+
+static void close_peer(struct control *control)
+{
+	close(control->peer);
+	control->peer = -1;
+}
+
+bool control_receive(struct control *control, char *request, size_t size)
+{
+	ssize_t length = recv(control->peer, request, size - 1, MSG_DONTWAIT);
+
+	if (length < 0 && errno == EAGAIN)
+		return false;
+	if (length <= 0) {
+		close_peer(control);
+		return false;
+	}
+	request[length] = '\0';
+	return true;
+}
+
+void control_reply(struct control *control, enum exit_status status, const char *text)
+{
+	struct reply reply = { .status = (unsigned char)status };
+	int length = snprintf(reply.text, sizeof(reply.text), "%s", text);
+
+	if ((size_t)length >= sizeof(reply.text))
+		length = sizeof(reply.text) - 1;
+	/* If the peer does not wait for it, it does not want to know. */
+	(void)!send(control->peer, &reply, offsetof(struct reply, text) + (size_t)length,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	close_peer(control);
+}
+
+void control_close(struct control *control)
+{
+	if (control->fd < 0)
+		return;
+	if (control->peer >= 0)
+		close_peer(control);
+	close(control->fd);
+	unlink(control->path);
+	control->fd = -1;
+}
+
+static bool exchange(int fd, const char *path, const char *request, int seconds,
+		     struct reply *reply)
+{
+	struct timeval patience = { .tv_sec = seconds };
+	ssize_t length;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    !control_connect(fd, path) || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+		return false;
+	length = recv(fd, reply, sizeof(*reply) - 1, 0);
+	if (length == 0)
+		errno = EACCES; /* closed without a word: it does not talk to us */
+	if (length <= 0)
+		return false;
+	((char *)reply)[length] = '\0';
+	return true;
+}
+
+enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
+			     char text[static CONTROL_TEXT_MAX])
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char path[PATH_MAX] = "";
+	struct reply reply;
+	enum exit_status status;
+
+	if (control_path(pidfile, path) && exchange(fd, path, request, seconds, &reply)) {
+		status = reply.status;
+		snprintf(text, CONTROL_TEXT_MAX, "%s", reply.text);
+	} else {
+		status = errno == EACCES ? EXIT_PERMISSION : EXIT_NOT_STARTED;
+		snprintf(text, CONTROL_TEXT_MAX, "cannot ask at %s: %s", path,
+			 errno == EAGAIN ? "no answer" : strerror(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	return status;
+}

@@ -1,0 +1,47 @@
+/* The control socket: how "timeserver --signal" asks the daemon something and hears the answer, which a
+ * signal could not carry. It lies beside the pid file; root and the daemon's own user are answered.
+ * A request is one message, a word; so is the reply, an exit status and text. */
+#ifndef SERVER_CONTROL_H
+#define SERVER_CONTROL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "server/failure.h"
+
+#define CONTROL_TEXT_MAX 16384
+
+struct control {
+	int fd;	  /* where to connect to; -1: not open */
+	int peer; /* the one that is being listened to; -1: none */
+	char path[PATH_MAX];
+};
+
+/* Opens the socket that belongs to pidfile, which must be held: what is left of an earlier run, and
+ * only a socket, is replaced. */
+bool control_open(struct control *control, const char *pidfile, struct failure *failure);
+
+/* Makes the socket's file another user's, who may then connect to it and remove it. */
+void control_give_to(const struct control *control, uid_t uid, gid_t gid);
+
+/* Accepts a peer if one waits and has the right. Another one that is still there is dropped: only the
+ * operator gets this far. Returns the peer's descriptor to watch, or -1. */
+int control_accept(struct control *control);
+
+/* Receives the peer's request as a string; false, after closing it, if there is none. */
+bool control_receive(struct control *control, char *request, size_t size);
+
+/* Replies and closes the peer. */
+void control_reply(struct control *control, enum exit_status status, const char *text);
+
+/* Closes the socket and removes its file. */
+void control_close(struct control *control);
+
+/* The other side: sends request to the daemon of pidfile, waits seconds for the reply, and stores its
+ * text in text. Returns its status, or EXIT_NOT_STARTED with a reason in text if there was none. */
+enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
+			     char text[static CONTROL_TEXT_MAX]);
+
+#endif

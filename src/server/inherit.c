@@ -1,0 +1,63 @@
+/* Sockets that a service manager opened for us: see sd_listen_fds(3). */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "server/listen.h"
+
+static int get_option(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+
+	return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
+}
+
+static bool is_listening(int fd)
+{
+	int domain = get_option(fd, SOL_SOCKET, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	       get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+}
+
+static bool inherit_one(struct listener *listener, const struct notify *notify, int index,
+			struct failure *failure)
+{
+	int fd = NOTIFY_FIRST_SOCKET + index;
+	socklen_t size = sizeof(listener->address);
+	char name[PROTOCOL_WORD_SIZE];
+
+	if (!is_listening(fd) || getsockname(fd, &listener->address.any, &size) < 0)
+		return failure_set(failure, EXIT_NOT_STARTED,
+				   "inherited descriptor %d: is not a listening TCP socket", fd);
+	notify_socket_name(notify, index, name, sizeof(name));
+	listener->protocol = protocol_find(name);
+	if (!listener->protocol) /* other names are the operator's own and mean nothing to us */
+		listener->protocol = protocol_find("daytime/tcp");
+	listener->fd = fd;
+	listener->inherited = true;
+	listener->both_families = listener->address.any.sa_family == AF_INET6 &&
+				  address_is_any(&listener->address) &&
+				  get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return failure_set_errno(failure, "inherited descriptor %d", fd);
+	return true;
+}
+
+bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
+		       struct failure *failure)
+{
+	*listeners = (struct listeners){ 0 };
+	if (notify->inherited == 0)
+		return true;
+	listeners->items = calloc((size_t)notify->inherited, sizeof(*listeners->items));
+	if (!listeners->items)
+		return failure_set_errno(failure, "cannot use inherited sockets");
+	for (int i = 0; i < notify->inherited; i++) {
+		if (!inherit_one(&listeners->items[i], notify, i, failure))
+			return false;
+		listeners->count++;
+	}
+	return true;
+}

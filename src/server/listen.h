@@ -1,0 +1,53 @@
+/* The listening sockets: opened, inherited, and exchanged for others without a gap. */
+#ifndef SERVER_LISTEN_H
+#define SERVER_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/address.h"
+#include "protocol/protocol.h"
+#include "server/config.h"
+#include "server/failure.h"
+#include "server/notify.h"
+
+struct listener {
+	int fd;
+	const struct protocol *protocol;
+	struct address address;
+	bool both_families; /* an inherited IPv6 socket that takes IPv4 as well */
+	bool inherited;	    /* given by the service manager: stays as long as we do */
+};
+
+struct listeners {
+	struct listener *items;
+	size_t count;
+};
+
+/* Collects the sockets that the service manager opened. One that is no listening TCP socket is a
+ * failure. Its name says the protocol ("daytime/tcp"); under any other name it is Daytime's. */
+bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
+		       struct failure *failure);
+
+/* Opens what config asks for into listeners. A socket that present has is taken over and not opened
+ * again; inherited ones always are. Afterwards present and listeners may share descriptors: close the
+ * one or the other with listeners_close_unless. On failure nothing new stays open.
+ *
+ * With replacing, present is in use by this very process, and a socket may be opened although one of
+ * present has its port: on the way from "*:13" to "127.0.0.1:13" both are open for a moment. */
+bool listeners_open(struct listeners *listeners, const struct config *config,
+		    const struct listeners *present, bool replacing, struct failure *failure);
+
+/* Closes those of listeners that are not also in kept (NULL: all), and forgets them. */
+void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);
+
+/* Makes the sockets belong to a user, who may later open others beside them. */
+void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid);
+
+/* Whether listeners has this descriptor. */
+bool listeners_have(const struct listeners *listeners, int fd);
+
+/* Writes "daytime on tcp 5050, daytime on tcp 127.0.0.1:13" into text and returns it. */
+const char *listeners_describe(const struct listeners *listeners, char *text, size_t size);
+
+#endif

@@ -1,0 +1,142 @@
+/* timeserver: from the command line to the daemon. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/command.h"
+#include "server/config.h"
+#include "server/daemon.h"
+#include "server/notify.h"
+#include "server/options.h"
+#include "server/program.h"
+#include "server/server.h"
+
+/* Relative paths on the command line are the caller's; the daemon's folder is another one. */
+static bool make_absolute(const char **path, char buffer[static PATH_MAX])
+{
+	char folder[PATH_MAX];
+
+	if (!*path || (*path)[0] == '/')
+		return true;
+	if (!getcwd(folder, sizeof(folder)) ||
+	    snprintf(buffer, PATH_MAX, "%s/%s", folder, *path) >= PATH_MAX) {
+		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", *path, strerror(errno));
+		return false;
+	}
+	*path = buffer;
+	return true;
+}
+
+static enum log_target log_target(const struct options *options, bool supervised)
+{
+	if (supervised && !options->foreground && getenv("NOTIFY_SOCKET"))
+		return LOG_TO_JOURNAL;
+	return supervised || options->foreground ? LOG_TO_TERMINAL : LOG_TO_SYSLOG;
+}
+
+/* Becomes a daemon, unless told to stay, and serves. */
+static enum exit_status serve(const struct options *options, const struct config_source *source,
+			      struct config *config)
+{
+	bool supervised = notify_is_supervised();
+	struct failure failure;
+	struct server server;
+	struct notify notify;
+	char serving[512];
+	int report = -1;
+
+	notify_read_environment(&notify);
+	if (supervised || options->foreground)
+		daemon_stay(notify.inherited);
+	else
+		report = daemon_detach();
+	log_open(PROGRAM_NAME, log_target(options, supervised), config->facility, options->debug);
+	if (!server_start(&server, source, config, &notify, &failure)) {
+		if (report >= 0)
+			log_write(LOG_ERR, "%s", failure.text);
+		daemon_report_failure(report, &failure);
+		return failure.status;
+	}
+	listeners_describe(&server.listeners, serving, sizeof(serving));
+	log_write(LOG_NOTICE, "serving %s", serving);
+	notify_open(&server.notify);
+	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
+		    serving);
+	daemon_report_serving(report, serving);
+	server_run(&server);
+	server_stop(&server);
+	return EXIT_SERVING;
+}
+
+/* Output that could not be written is not to pass for success. */
+static enum exit_status finish(enum exit_status status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, PROGRAM_NAME ": cannot write standard output: %s\n", strerror(errno));
+	return EXIT_NOT_STARTED;
+}
+
+static enum exit_status act(const struct options *options, struct config_source *source)
+{
+	struct config config;
+	char *errors = NULL;
+	size_t size;
+	FILE *report = open_memstream(&errors, &size);
+	bool valid = report && config_load(&config, source, report);
+	enum exit_status status = EXIT_SERVING;
+	char file[PATH_MAX];
+
+	if (!report || fclose(report) != 0)
+		return EXIT_NOT_STARTED;
+	if (options->action >= ACTION_STOP) {
+		/* A daemon can be stopped whatever has become of its configuration. */
+		status = command_run(options->action, config.pidfile);
+	} else if (!valid) {
+		fputs(errors, stderr);
+		status = EXIT_CONFIGURATION;
+	} else if (options->action == ACTION_DUMP) {
+		config_dump(&config, stdout);
+	} else if (options->action == ACTION_SERVE) {
+		status = make_absolute(&source->file, file) ? serve(options, source, &config) :
+							      EXIT_NOT_STARTED;
+	}
+	config_free(&config);
+	free(errors);
+	return finish(status);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct config_source source;
+	char pidfile[PATH_MAX];
+	enum exit_status status = EXIT_USAGE;
+
+	daemon_fill_standard_descriptors();
+	if (!options_parse(&options, argc, argv))
+		goto out;
+	if (options.action == ACTION_HELP || options.action == ACTION_VERSION) {
+		options.action == ACTION_HELP ? options_print_help() : options_print_version();
+		status = finish(EXIT_SERVING);
+		goto out;
+	}
+	source = (struct config_source){
+		.file = options.config		? options.config :
+			options.line_count == 0 ? CONFIG_DEFAULT_FILE :
+						  NULL,
+		.file_may_lack = !options.config,
+		.options = options.lines,
+		.option_count = options.line_count,
+		.user = options.user,
+		.pidfile = options.pidfile,
+	};
+	if (make_absolute(&source.pidfile, pidfile))
+		status = act(&options, &source);
+out:
+	free((void *)options.lines);
+	return status;
+}

@@ -1,0 +1,131 @@
+#include "server/options.h"
+
+#include <getopt.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/protocol.h"
+#include "server/config.h"
+#include "server/program.h"
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' }, { "option", required_argument, NULL, 'o' },
+	{ "foreground", no_argument, NULL, 'n' },   { "debug", no_argument, NULL, 'd' },
+	{ "test", no_argument, NULL, 't' },	    { "dump-config", no_argument, NULL, 'T' },
+	{ "signal", required_argument, NULL, 's' }, { "pidfile", required_argument, NULL, 'p' },
+	{ "user", required_argument, NULL, 'u' },   { "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },	    { 0 },
+};
+
+void options_print_help(void)
+{
+	fputs("Usage: " PROGRAM_NAME " [OPTION]...\n"
+	      "Becomes a daemon that tells the time to everything on a network.\n\n"
+	      "  -c, --config FILE      read FILE (default " CONFIG_DEFAULT_FILE ")\n"
+	      "  -o, --option DIRECTIVE one configuration line; may be repeated; without --config it\n"
+	      "                         replaces the file\n"
+	      "  -n, --foreground       stay in the foreground, log to standard error\n"
+	      "  -d, --debug            as -n, and log more\n"
+	      "  -t, --test             check the configuration and exit\n"
+	      "  -T, --dump-config      print the configuration in effect and exit\n"
+	      "  -s, --signal WHAT      stop | reload | status: to the daemon of this pid file\n"
+	      "  -p, --pidfile FILE     use FILE as the pid file\n"
+	      "  -u, --user NAME        run as NAME once the sockets are open\n"
+	      "  -V, --version          print the version and exit\n"
+	      "  -h, --help             print this and exit\n\n"
+	      "Exit status: 0 serving or done, 1 could not start, 2 usage, 77 permission,\n"
+	      "78 configuration. Manual: timeserver(8), timeserver.conf(5).\n",
+	      stdout);
+}
+
+void options_print_version(void)
+{
+	char word[PROTOCOL_WORD_SIZE];
+
+	puts(PROGRAM_NAME " " PROGRAM_VERSION);
+	fputs("protocols:", stdout);
+	for (size_t i = 0; i < protocol_count; i++)
+		printf(" %s", protocol_word(&protocol_table[i], word));
+	printf("\nlibraries: glibc %s\n", gnu_get_libc_version());
+}
+
+static bool usage_error(const char *message, const char *word)
+{
+	fprintf(stderr, PROGRAM_NAME ": %s '%s'\nTry '" PROGRAM_NAME " --help'.\n", message, word);
+	return false;
+}
+
+static bool parse_signal(struct options *options, const char *what)
+{
+	if (strcmp(what, "stop") == 0)
+		options->action = ACTION_STOP;
+	else if (strcmp(what, "reload") == 0)
+		options->action = ACTION_RELOAD;
+	else if (strcmp(what, "status") == 0)
+		options->action = ACTION_STATUS;
+	else
+		return usage_error("--signal takes stop, reload or status, not", what);
+	return true;
+}
+
+static bool parse_option(struct options *options, int letter)
+{
+	switch (letter) {
+	case 'c':
+		options->config = optarg;
+		return true;
+	case 'o':
+		options->lines[options->line_count++] = optarg;
+		return true;
+	case 'd':
+		options->debug = true;
+		options->foreground = true;
+		return true;
+	case 'n':
+		options->foreground = true;
+		return true;
+	case 't':
+		options->action = ACTION_TEST;
+		return true;
+	case 'T':
+		options->action = ACTION_DUMP;
+		return true;
+	case 's':
+		return parse_signal(options, optarg);
+	case 'p':
+		options->pidfile = optarg;
+		return true;
+	case 'u':
+		options->user = optarg;
+		return true;
+	case 'V':
+		options->action = ACTION_VERSION;
+		return true;
+	case 'h':
+		options->action = ACTION_HELP;
+		return true;
+	default: /* getopt has said what is wrong */
+		fputs("Try '" PROGRAM_NAME " --help'.\n", stderr);
+		return false;
+	}
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+	static char program[] = PROGRAM_NAME;
+	int letter;
+
+	*options = (struct options){ .lines = calloc((size_t)argc + 1, sizeof(char *)) };
+	if (!options->lines || argc == 0)
+		return usage_error("cannot read the command line of", PROGRAM_NAME);
+	argv[0] = program; /* the name that getopt's messages begin with */
+	while ((letter = getopt_long(argc, argv, "c:o:ndtTs:p:u:Vh", long_options, NULL)) != -1) {
+		if (!parse_option(options, letter))
+			return false;
+	}
+	if (optind < argc)
+		return usage_error("unexpected argument", argv[optind]);
+	return true;
+}

@@ -1,0 +1,302 @@
+#include "server/streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/events.h"
+
+#define MILLISECOND (CLOCK_NANOSECONDS / 1000)
+
+#define CAPACITY_MAX	  16384U
+#define CAPACITY_MIN	  8U
+#define OTHER_DESCRIPTORS 32U /* listeners, log, signals and the like */
+#define BATCH_MAX	  64
+
+#define LOOK_AFTER  (MILLISECOND / 10)
+#define CUT_AFTER   (5 * CLOCK_NANOSECONDS)
+#define PAUSE	    (100 * MILLISECOND)
+#define DRAIN_MAX   (1U << 20) /* a client that sends more than this wants no answer */
+#define DRAIN_PIECE (1U << 16)
+
+#define NONE UINT32_MAX
+
+static void list_append(struct streams *streams, struct stream_list *list, uint32_t index)
+{
+	struct stream *stream = &streams->slots[index];
+
+	stream->list = list;
+	stream->next = NONE;
+	stream->previous = list->last;
+	if (list->last == NONE)
+		list->first = index;
+	else
+		streams->slots[list->last].next = index;
+	list->last = index;
+}
+
+static void list_remove(struct streams *streams, uint32_t index)
+{
+	const struct stream *stream = &streams->slots[index];
+	struct stream_list *list = stream->list;
+
+	if (stream->previous == NONE)
+		list->first = stream->next;
+	else
+		streams->slots[stream->previous].next = stream->next;
+	if (stream->next == NONE)
+		list->last = stream->previous;
+	else
+		streams->slots[stream->next].previous = stream->previous;
+}
+
+/* Slots never used before come last, so that a quiet server touches little memory. */
+static uint32_t slot_take(struct streams *streams)
+{
+	uint32_t index = streams->unused;
+
+	if (index != NONE)
+		streams->unused = streams->slots[index].next;
+	else if (streams->used < streams->capacity)
+		index = streams->used++;
+	return index;
+}
+
+static void stream_close(struct streams *streams, uint32_t index)
+{
+	struct stream *stream = &streams->slots[index];
+
+	list_remove(streams, index);
+	close(stream->fd);
+	stream->list = NULL;
+	stream->next = streams->unused;
+	streams->unused = index;
+	streams->open--;
+}
+
+/* With a reset, so that the kernel too keeps nothing of a client that does not play along. */
+static void stream_cut(struct streams *streams, uint32_t index)
+{
+	struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(streams->slots[index].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	stream_close(streams, index);
+}
+
+enum drain_result { DRAIN_EMPTY, DRAIN_MORE, DRAIN_END, DRAIN_TOO_MUCH };
+
+/* Throws away a piece of what the client has sent: MSG_TRUNC does so without copying it. */
+static enum drain_result stream_drain(struct stream *stream)
+{
+	ssize_t size = recv(stream->fd, NULL, DRAIN_PIECE, MSG_TRUNC | MSG_DONTWAIT);
+
+	if (size < 0)
+		return errno == EAGAIN || errno == EINTR ? DRAIN_EMPTY : DRAIN_END;
+	if (size == 0)
+		return DRAIN_END;
+	stream->drained += (uint32_t)size;
+	return stream->drained > DRAIN_MAX ? DRAIN_TOO_MUCH : DRAIN_MORE;
+}
+
+void streams_ready(struct streams *streams, uint32_t index)
+{
+	/* An event may be older than what happened to its slot earlier in the same batch. */
+	if (streams->slots[index].list != &streams->watched)
+		return;
+	switch (stream_drain(&streams->slots[index])) {
+	case DRAIN_EMPTY:
+	case DRAIN_MORE:
+		break;
+	case DRAIN_END:
+		stream_close(streams, index);
+		break;
+	case DRAIN_TOO_MUCH:
+		stream_cut(streams, index);
+		break;
+	}
+}
+
+/* The one look at a connection a moment after its answer. */
+static void stream_look(struct streams *streams, uint32_t index)
+{
+	struct stream *stream = &streams->slots[index];
+	enum drain_result result;
+
+	do {
+		result = stream_drain(stream);
+	} while (result == DRAIN_MORE);
+	if (result == DRAIN_END) {
+		stream_close(streams, index);
+	} else if (result == DRAIN_EMPTY && event_watch(streams->epoll, EPOLL_CTL_ADD, stream->fd,
+							event_tag(EVENT_STREAM, index))) {
+		list_remove(streams, index);
+		list_append(streams, &streams->watched, index);
+	} else {
+		stream_cut(streams, index);
+	}
+}
+
+/* The request's way: the time as late as possible, the reply, and off it goes with the FIN. */
+static void stream_answer(struct streams *streams, const struct listener *listener, int fd)
+{
+	struct protocol_request request = { .now = &streams->now };
+	uint8_t bytes[PROTOCOL_REPLY_MAX];
+	struct bytes_writer reply = bytes_writer_open(bytes, sizeof(bytes));
+	size_t size;
+
+	clock_read_second(&streams->now);
+	listener->protocol->reply(&request, &reply);
+	size = bytes_written(&reply);
+	if (size > 0 && send(fd, bytes, size, MSG_MORE | MSG_NOSIGNAL) == (ssize_t)size)
+		streams->answers++;
+	else
+		streams->failures++;
+	shutdown(fd, SHUT_WR);
+}
+
+/* Makes room by closing what was answered longest ago. Returns whether there was anything. */
+static bool close_oldest(struct streams *streams)
+{
+	struct stream_list *list =
+		streams->watched.first != NONE ? &streams->watched : &streams->fresh;
+
+	if (list->first == NONE)
+		return false;
+	stream_drain(&streams->slots[list->first]);
+	stream_close(streams, list->first);
+	return true;
+}
+
+static void stream_keep(struct streams *streams, int fd, int64_t now)
+{
+	uint32_t index = slot_take(streams);
+
+	if (index == NONE) {
+		close_oldest(streams);
+		index = slot_take(streams);
+	}
+	streams->slots[index] = (struct stream){ .fd = fd, .accepted = now };
+	list_append(streams, &streams->fresh, index);
+	streams->open++;
+}
+
+/* No descriptor or no memory. Returns whether to go on accepting at once. */
+static bool relieve_shortage(struct streams *streams, const struct listener *listener, int64_t now)
+{
+	int fd;
+
+	log_limited(&streams->shortage, LOG_WARNING, "cannot accept a connection: %m");
+	if (close_oldest(streams))
+		return true;
+	if (streams->reserve >= 0)
+		close(streams->reserve);
+	fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		stream_answer(streams, listener, fd);
+		close(fd);
+	}
+	streams->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	streams->paused_until = now + PAUSE;
+	return false;
+}
+
+bool streams_accept(struct streams *streams, const struct listener *listener, int64_t now)
+{
+	uint32_t batch = streams->batch;
+
+	/* To find out that nobody is left costs a call as dear as that which finds somebody. So on a
+	 * quiet server a batch is one client, and it grows as long as batches fill up. */
+	streams->batch = batch < BATCH_MAX ? batch * 2 : BATCH_MAX;
+	for (uint32_t i = 0; i < batch; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			stream_answer(streams, listener, fd);
+			stream_keep(streams, fd, now);
+			continue;
+		}
+		switch (errno) {
+		case EAGAIN:
+			streams->batch = 1;
+			return false;
+		case EMFILE:
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+			if (!relieve_shortage(streams, listener, now))
+				return false;
+			break;
+		default: /* that connection has come to nothing; the next one may not */
+			break;
+		}
+	}
+	return true;
+}
+
+int64_t streams_tick(struct streams *streams, int64_t now)
+{
+	const struct stream *slots = streams->slots;
+	int64_t due = INT64_MAX;
+
+	while (streams->fresh.first != NONE &&
+	       slots[streams->fresh.first].accepted + LOOK_AFTER <= now)
+		stream_look(streams, streams->fresh.first);
+	while (streams->watched.first != NONE &&
+	       slots[streams->watched.first].accepted + CUT_AFTER <= now)
+		stream_cut(streams, streams->watched.first);
+	if (streams->fresh.first != NONE)
+		due = slots[streams->fresh.first].accepted + LOOK_AFTER;
+	if (streams->watched.first != NONE &&
+	    slots[streams->watched.first].accepted + CUT_AFTER < due)
+		due = slots[streams->watched.first].accepted + CUT_AFTER;
+	return due;
+}
+
+/* As many descriptors as the administrator allows, without asking for more than can be used. */
+static uint32_t capacity_within_limit(void)
+{
+	struct rlimit limit;
+	rlim_t wanted = CAPACITY_MAX + OTHER_DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return CAPACITY_MIN;
+	if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return CAPACITY_MIN;
+	}
+	if (limit.rlim_cur >= wanted)
+		return CAPACITY_MAX;
+	if (limit.rlim_cur < CAPACITY_MIN + OTHER_DESCRIPTORS)
+		return CAPACITY_MIN;
+	return (uint32_t)limit.rlim_cur - OTHER_DESCRIPTORS;
+}
+
+bool streams_open(struct streams *streams, int epoll, struct failure *failure)
+{
+	*streams = (struct streams){
+		.epoll = epoll,
+		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
+		.capacity = capacity_within_limit(),
+		.batch = 1,
+		.unused = NONE,
+		.fresh = { NONE, NONE },
+		.watched = { NONE, NONE },
+	};
+	streams->slots = calloc(streams->capacity, sizeof(*streams->slots));
+	if (!streams->slots || streams->reserve < 0)
+		return failure_set_errno(failure, "cannot prepare for connections");
+	return true;
+}
+
+void streams_close(struct streams *streams)
+{
+	while (streams->slots && close_oldest(streams))
+		continue;
+	if (streams->reserve >= 0)
+		close(streams->reserve);
+	free(streams->slots);
+}
