@@ -19,7 +19,7 @@ int64_t clock_monotonic(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * CLOCK_NANOSECONDS + now.tv_nsec;
+	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 }
 
 /* The C library looks at the file again only when the name of the zone changes, so it is changed: to

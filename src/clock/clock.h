@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <time.h>
 
-#define CLOCK_NANOSECONDS INT64_C(1000000000) /* in a second */
+/* Spans, in nanoseconds. */
+#define CLOCK_SECOND	  INT64_C(1000000000)
+#define CLOCK_MILLISECOND (CLOCK_SECOND / 1000)
 
 /* A second of the system clock, with its calendar in the host's time zone. */
 struct clock_second {

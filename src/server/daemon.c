@@ -80,12 +80,12 @@ void daemon_report_failure(int report, const struct failure *failure)
 /* Reads the report; false if the pipe was closed, or the time was up, before it came. */
 static bool report_read(int report, struct report *message, bool *late)
 {
-	int64_t deadline = clock_monotonic() + START_SECONDS * CLOCK_NANOSECONDS;
+	int64_t deadline = clock_monotonic() + START_SECONDS * CLOCK_SECOND;
 	struct pollfd ready = { .fd = report, .events = POLLIN };
 	int64_t left;
 
 	do {
-		left = (deadline - clock_monotonic()) / (CLOCK_NANOSECONDS / 1000);
+		left = (deadline - clock_monotonic()) / CLOCK_MILLISECOND;
 		*late = left <= 0;
 	} while (!*late && poll(&ready, 1, (int)left) != 1);
 	return !*late && read(report, message, sizeof(*message)) == sizeof(*message);

@@ -154,7 +154,7 @@ static void write_status(const struct server *server, FILE *out)
 {
 	char word[PROTOCOL_WORD_SIZE], address[ADDRESS_TEXT_SIZE];
 	const struct streams *streams = &server->streams;
-	int64_t up = (clock_monotonic() - server->started) / CLOCK_NANOSECONDS;
+	int64_t up = (clock_monotonic() - server->started) / CLOCK_SECOND;
 
 	fprintf(out, "process: %ld\n", (long)getpid());
 	fprintf(out, "state: %s\n", server->stop_by == INT64_MAX ? "serving" : "stopping");

@@ -14,7 +14,7 @@
 #define EVENTS_MAX 64
 
 /* How long the last clients have to take their answers when the daemon stops. */
-#define FAREWELL (CLOCK_NANOSECONDS / 4)
+#define FAREWELL (CLOCK_SECOND / 4)
 
 static bool open_signals(struct server *server, struct failure *failure)
 {
@@ -195,7 +195,7 @@ static int tend(struct server *server, int64_t now)
 	due = earlier(due, server->stop_by);
 	if (due == INT64_MAX)
 		return -1;
-	left = (due - now) / (CLOCK_NANOSECONDS / 1000) + 1;
+	left = (due - now) / CLOCK_MILLISECOND + 1;
 	return left < 1 ? 1 : (int)earlier(left, 60000);
 }
 

@@ -9,16 +9,14 @@
 
 #include "server/events.h"
 
-#define MILLISECOND (CLOCK_NANOSECONDS / 1000)
-
 #define CAPACITY_MAX	  16384U
 #define CAPACITY_MIN	  8U
 #define OTHER_DESCRIPTORS 32U /* listeners, log, signals and the like */
 #define BATCH_MAX	  64
 
-#define LOOK_AFTER  (MILLISECOND / 10)
-#define CUT_AFTER   (5 * CLOCK_NANOSECONDS)
-#define PAUSE	    (100 * MILLISECOND)
+#define LOOK_AFTER  (CLOCK_MILLISECOND / 10)
+#define CUT_AFTER   (5 * CLOCK_SECOND)
+#define PAUSE	    (100 * CLOCK_MILLISECOND)
 #define DRAIN_MAX   (1U << 20) /* a client that sends more than this wants no answer */
 #define DRAIN_PIECE (1U << 16)
 

@@ -84,9 +84,9 @@ static void escapes_what_is_not_text(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_string_equal(
-			text_escape(escaped, sizeof(escaped), rows[i].bytes, rows[i].size),
-			rows[i].expected);
+		assert_string_equal(text_escape(escaped, sizeof(escaped), rows[i].bytes,
+						rows[i].size),
+				    rows[i].expected);
 }
 
 static void escapes_within_its_room(void **state)

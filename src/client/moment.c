@@ -1,0 +1,54 @@
+#include "client/moment.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+struct timespec moment_to_timespec(int64_t moment)
+{
+	return (struct timespec){
+		.tv_sec = moment / CLOCK_SECOND,
+		.tv_nsec = moment % CLOCK_SECOND,
+	};
+}
+
+int moment_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
+{
+	int64_t left;
+	struct timespec span;
+	int ready;
+
+	do {
+		left = until - clock_monotonic();
+		span = moment_to_timespec(left > 0 ? left : 0);
+		ready = ppoll(descriptors, count, &span, NULL);
+	} while (ready < 0 && errno == EINTR);
+	return ready;
+}
+
+static bool is_digit(char character)
+{
+	return character >= '0' && character <= '9';
+}
+
+bool moment_parse_seconds(const char *text, int64_t minimum, int64_t maximum, int64_t *span)
+{
+	int64_t value = 0, unit = CLOCK_SECOND;
+	const char *end = text;
+
+	for (; is_digit(*end); end++) {
+		value = value * 10 + (*end - '0') * CLOCK_SECOND;
+		if (value > maximum)
+			return false;
+	}
+	if (*end == '.') {
+		for (end++; is_digit(*end); end++) {
+			unit /= 10;
+			value += (*end - '0') * unit;
+		}
+	}
+	/* Nothing may follow, and what came last, which is there, has to be a digit. */
+	if (*end != '\0' || end == text || !is_digit(end[-1]) || value < minimum || value > maximum)
+		return false;
+	*span = value;
+	return true;
+}

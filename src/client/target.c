@@ -1,0 +1,94 @@
+#include "client/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/text.h"
+
+#define PORT_LIMIT 65535
+
+static bool refuse(char problem[static TARGET_PROBLEM_SIZE], const char *reason)
+{
+	snprintf(problem, TARGET_PROBLEM_SIZE, "%s", reason);
+	return false;
+}
+
+static bool refuse_scheme(char problem[static TARGET_PROBLEM_SIZE])
+{
+	size_t used =
+		(size_t)snprintf(problem, TARGET_PROBLEM_SIZE, "scheme is not known: expected");
+
+	for (size_t i = 0; i < ask_scheme_count && used < TARGET_PROBLEM_SIZE; i++)
+		used += (size_t)snprintf(problem + used, TARGET_PROBLEM_SIZE - used, "%s %s",
+					 i > 0 ? "," : "", ask_schemes[i].name);
+	return false;
+}
+
+static const struct ask_scheme *find_scheme(const char *name, size_t length)
+{
+	for (size_t i = 0; i < ask_scheme_count; i++) {
+		if (strlen(ask_schemes[i].name) == length &&
+		    strncmp(ask_schemes[i].name, name, length) == 0)
+			return &ask_schemes[i];
+	}
+	return NULL;
+}
+
+/* Whether host may be a name or an address. Only the form is judged, so that what is shown of it
+ * needs no escaping, but for colons and brackets, which mean that it has to be an IPv6 address. */
+static bool host_is_possible(const char *host, bool bracketed)
+{
+	struct address address;
+
+	for (const char *character = host; *character != '\0'; character++) {
+		if (*character <= ' ' || *character > '~' || *character == '/')
+			return false;
+	}
+	if (!bracketed && !strchr(host, ':'))
+		return true;
+	return address_parse(&address, host, 0) && address.any.sa_family == AF_INET6;
+}
+
+/* Reads place, HOST[:PORT], which it changes. */
+static bool parse_place(struct target *target, char *place,
+			char problem[static TARGET_PROBLEM_SIZE])
+{
+	bool bracketed = *place == '[';
+	unsigned number = target->port;
+	char *host, *port;
+
+	if (!address_split(place, &host, &port))
+		return refuse(problem, "expected [SCHEME://]HOST[:PORT]");
+	if (!host_is_possible(host, bracketed))
+		return refuse(problem,
+			      "host is wrong: expected a name, an IPv4 or an IPv6 address");
+	if (port && !text_to_number(port, 1, PORT_LIMIT, &number))
+		return refuse(problem, "port is wrong: expected a number from 1 to 65535");
+	if (strlen(host) >= sizeof(target->host))
+		return refuse(problem, "host is wrong: expected at most 253 characters");
+	target->port = (uint16_t)number;
+	memcpy(target->host, host, strlen(host) + 1);
+	snprintf(target->name, sizeof(target->name), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
+		 target->host, number);
+	return true;
+}
+
+bool target_parse(struct target *target, const char *word, char problem[static TARGET_PROBLEM_SIZE])
+{
+	const char *mark = strstr(word, "://");
+	char place[2 * TARGET_NAME_SIZE]; /* a longer one could not be right */
+
+	*target = (struct target){ .scheme = &ask_schemes[0], .port = TARGET_DEFAULT_PORT };
+	if (mark) {
+		target->scheme = find_scheme(word, (size_t)(mark - word));
+		if (!target->scheme)
+			return refuse_scheme(problem);
+		target->port = target->scheme->port;
+		word = mark + strlen("://");
+	}
+	if (strlen(word) >= sizeof(place))
+		return refuse(problem, "host is wrong: expected at most 253 characters");
+	memcpy(place, word, strlen(word) + 1);
+	return parse_place(target, place, problem);
+}

@@ -1,0 +1,167 @@
+/* Judging the bytes of a Daytime answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/ask_daytime.h"
+
+#define CTIME "Sun Nov 22 19:15:08 2026"
+
+static void expect_text(const void *bytes, size_t size, const char *text)
+{
+	struct ask_answer answer = { .valid = false };
+
+	assert_true(ask_daytime_check(&answer, bytes, size));
+	assert_true(answer.valid);
+	assert_string_equal(answer.text, text);
+}
+
+static void expect_error(const void *bytes, size_t size, const char *error)
+{
+	struct ask_answer answer = { .valid = false };
+
+	assert_false(ask_daytime_check(&answer, bytes, size));
+	assert_false(answer.valid);
+	assert_string_equal(answer.error, error);
+}
+
+/* A literal may hold zero bytes: its size is taken without the last. */
+#define EXPECT_TEXT(bytes, text)   expect_text(bytes, sizeof(bytes) - 1, text)
+#define EXPECT_ERROR(bytes, error) expect_error(bytes, sizeof(bytes) - 1, error)
+
+static void takes_what_servers_say(void **state)
+{
+	(void)state;
+	EXPECT_TEXT(CTIME "\r\n", CTIME);
+	EXPECT_TEXT("22 NOV 2026 19:15:08 UTC\r\n", "22 NOV 2026 19:15:08 UTC");
+	EXPECT_TEXT("\n61366 26-11-22 19:15:08 00 0 0 895.5 UTC(NIST) * \n",
+		    "61366 26-11-22 19:15:08 00 0 0 895.5 UTC(NIST) * ");
+	EXPECT_TEXT("2026-11-22T19:15:08+00:00\n", "2026-11-22T19:15:08+00:00");
+	EXPECT_TEXT("Sunday, November 22, 2026 19:15:08-UTC\r\n",
+		    "Sunday, November 22, 2026 19:15:08-UTC");
+	EXPECT_TEXT("~", "~");
+	EXPECT_TEXT(" ", " ");
+}
+
+static void takes_every_line_end(void **state)
+{
+	(void)state;
+	EXPECT_TEXT(CTIME, CTIME);
+	EXPECT_TEXT(CTIME "\n", CTIME);
+	EXPECT_TEXT(CTIME "\r", CTIME);
+	EXPECT_TEXT(CTIME "\r\n", CTIME);
+	EXPECT_TEXT(CTIME "\n\r", CTIME);
+	EXPECT_TEXT(CTIME "\r\n\r\n", CTIME);
+	EXPECT_TEXT("\r\n\n\r" CTIME, CTIME);
+	EXPECT_TEXT("\n" CTIME "\n", CTIME);
+}
+
+static void refuses_nothing_at_all(void **state)
+{
+	(void)state;
+	EXPECT_ERROR("", "empty answer");
+	EXPECT_ERROR("\n", "empty answer");
+	EXPECT_ERROR("\r\n", "empty answer");
+	EXPECT_ERROR("\r\r\n\n\n\r", "empty answer");
+}
+
+static void refuses_more_than_256_bytes(void **state)
+{
+	char bytes[512], text[257], error[128];
+
+	(void)state;
+	memset(bytes, 'A', sizeof(bytes));
+	memset(text, 'A', 256);
+	text[256] = '\0';
+	expect_text(bytes, 255, text + 1);
+	expect_text(bytes, 256, text);
+
+	strcpy(error, "answer is too long: \"");
+	memset(error + strlen(error), 'A', 64);
+	strcpy(error + strlen("answer is too long: \"") + 64, "...\"");
+	expect_error(bytes, 257, error);
+	expect_error(bytes, sizeof(bytes), error);
+
+	bytes[256] = '\r';
+	bytes[257] = '\n';
+	expect_text(bytes, 258, text);
+}
+
+static void refuses_what_is_not_text(void **state)
+{
+	(void)state;
+	EXPECT_ERROR("\0", "answer is not text: \"\\x00\"");
+	EXPECT_ERROR("\0\xff\r\n", "answer is not text: \"\\x00\\xff\"");
+	EXPECT_ERROR(CTIME "\n\0", "answer is not text: \"" CTIME "\\n\\x00\"");
+	EXPECT_ERROR("a\tb", "answer is not text: \"a\\tb\"");
+	EXPECT_ERROR("a\\\x7f", "answer is not text: \"a\\\\\\x7f\"");
+	EXPECT_ERROR("\x1b[2J", "answer is not text: \"\\x1b[2J\"");
+	EXPECT_ERROR("h\xc3\xb6", "answer is not text: \"h\\xc3\\xb6\"");
+	EXPECT_ERROR("\x16\x03\x01\n\x02", "answer is not text: \"\\x16\\x03\\x01\\n\\x02\"");
+}
+
+static void refuses_several_lines(void **state)
+{
+	(void)state;
+	EXPECT_ERROR("a\r\nb\r\n", "answer of several lines: \"a\\r\\nb\"");
+	EXPECT_ERROR("a\nb", "answer of several lines: \"a\\nb\"");
+	EXPECT_ERROR("\na\rb\n", "answer of several lines: \"a\\rb\"");
+}
+
+static void shows_at_most_64_bytes(void **state)
+{
+	char bytes[256], error[ASK_ERROR_SIZE] = "answer is not text: \"";
+
+	(void)state;
+	memset(bytes, 0xff, sizeof(bytes));
+	for (size_t i = 0; i < 64; i++)
+		strcat(error, "\\xff");
+	strcat(error, "\"");
+	expect_error(bytes, 64, error);
+	error[strlen(error) - 1] = '\0';
+	strcat(error, "...\"");
+	expect_error(bytes, 65, error);
+	expect_error(bytes, sizeof(bytes), error);
+}
+
+/* What a thousand random answers have in common. */
+static void is_right_about_anything(void **state)
+{
+	unsigned char bytes[512];
+
+	(void)state;
+	srandom(1);
+	for (int round = 0; round < 1000; round++) {
+		struct ask_answer answer = { .valid = false };
+		size_t size = (size_t)random() % (sizeof(bytes) + 1);
+
+		for (size_t i = 0; i < size; i++)
+			bytes[i] = (unsigned char)random() % 100 + 30;
+		ask_daytime_check(&answer, bytes, size);
+		assert_int_equal(answer.valid, answer.error[0] == '\0');
+		assert_int_equal(answer.valid, answer.text[0] != '\0');
+		for (const char *byte = answer.valid ? answer.text : answer.error; *byte; byte++)
+			assert_in_range(*byte, ' ', '~');
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_what_servers_say),
+		cmocka_unit_test(takes_every_line_end),
+		cmocka_unit_test(refuses_nothing_at_all),
+		cmocka_unit_test(refuses_more_than_256_bytes),
+		cmocka_unit_test(refuses_what_is_not_text),
+		cmocka_unit_test(refuses_several_lines),
+		cmocka_unit_test(shows_at_most_64_bytes),
+		cmocka_unit_test(is_right_about_anything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

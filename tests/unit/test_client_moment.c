@@ -1,0 +1,110 @@
+/* Seconds on the command line, and waiting until a moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client/moment.h"
+
+#define MINIMUM CLOCK_MILLISECOND
+#define MAXIMUM (3600 * CLOCK_SECOND)
+
+struct seconds_case {
+	const char *text;
+	int64_t span; /* 0: not accepted */
+};
+
+static const struct seconds_case seconds_cases[] = {
+	{ "5", 5 * CLOCK_SECOND },
+	{ "005", 5 * CLOCK_SECOND },
+	{ "0.5", 500 * CLOCK_MILLISECOND },
+	{ ".5", 500 * CLOCK_MILLISECOND },
+	{ "0.001", MINIMUM },
+	{ "0.0010", MINIMUM },
+	{ "0.0009999999999", 0 },
+	{ "1.123456789", INT64_C(1123456789) },
+	{ "1.1234567899", INT64_C(1123456789) },
+	{ "1.00000000000000000000000000000001", CLOCK_SECOND },
+	{ "3600", MAXIMUM },
+	{ "3600.0", MAXIMUM },
+	{ "3600.000000001", 0 },
+	{ "3601", 0 },
+	{ "18446744073709551621", 0 },
+	{ "99999999999999999999999999999999999999999", 0 },
+	{ "0", 0 },
+	{ "0.0", 0 },
+	{ "", 0 },
+	{ ".", 0 },
+	{ "5.", 0 },
+	{ "5..5", 0 },
+	{ "5.5.5", 0 },
+	{ "-5", 0 },
+	{ "+5", 0 },
+	{ " 5", 0 },
+	{ "5 ", 0 },
+	{ "5s", 0 },
+	{ "5,5", 0 },
+	{ "1e3", 0 },
+	{ "0x5", 0 },
+	{ "inf", 0 },
+	{ "nan", 0 },
+};
+
+static void reads_seconds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(seconds_cases) / sizeof(seconds_cases[0]); i++) {
+		const struct seconds_case *seconds = &seconds_cases[i];
+		int64_t span = 0;
+		bool accepted = moment_parse_seconds(seconds->text, MINIMUM, MAXIMUM, &span);
+
+		assert_int_equal(accepted, seconds->span != 0);
+		assert_int_equal(span, seconds->span);
+	}
+}
+
+static void splits_moments(void **state)
+{
+	struct timespec split = moment_to_timespec(3 * CLOCK_SECOND + 7);
+
+	(void)state;
+	assert_int_equal(split.tv_sec, 3);
+	assert_int_equal(split.tv_nsec, 7);
+}
+
+static void polls_until_the_moment(void **state)
+{
+	int64_t until = clock_monotonic() + 20 * CLOCK_MILLISECOND;
+
+	(void)state;
+	assert_int_equal(moment_poll(NULL, 0, until), 0);
+	assert_true(clock_monotonic() >= until);
+}
+
+static void sees_what_is_ready_though_the_moment_is_past(void **state)
+{
+	int ends[2];
+	struct pollfd writable = { .events = POLLOUT };
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	writable.fd = ends[1];
+	assert_int_equal(moment_poll(&writable, 1, clock_monotonic() - CLOCK_SECOND), 1);
+	assert_int_equal(close(ends[0]), 0);
+	assert_int_equal(close(ends[1]), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_seconds),
+		cmocka_unit_test(splits_moments),
+		cmocka_unit_test(polls_until_the_moment),
+		cmocka_unit_test(sees_what_is_ready_though_the_moment_is_past),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
