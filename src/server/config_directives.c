@@ -151,16 +151,28 @@ static void apply_syslog(struct config_parser *parser, char **words, size_t coun
 		     words[0]);
 }
 
+/* In a file, a relative path starts from that file; on the command line there is nothing that would
+ * still be there when the daemon reads it again. */
+static bool has_start(struct config_parser *parser, const char *path)
+{
+	if (path[0] == '/' || parser->depth > 0)
+		return true;
+	config_error(parser, "'%s': expected an absolute path", path);
+	return false;
+}
+
 static void apply_include(struct config_parser *parser, char **words, size_t count)
 {
 	(void)count;
-	config_read_file(parser, words[0]);
+	if (has_start(parser, words[0]))
+		config_read_file(parser, words[0]);
 }
 
 static void apply_confdir(struct config_parser *parser, char **words, size_t count)
 {
 	(void)count;
-	config_read_folder(parser, words[0]);
+	if (has_start(parser, words[0]))
+		config_read_folder(parser, words[0]);
 }
 
 const struct config_directive config_directives[] = {

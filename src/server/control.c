@@ -78,9 +78,15 @@ static void remove_left_over(const char *path)
 		unlink(path);
 }
 
+void control_clear(struct control *control)
+{
+	control->fd = -1;
+	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
+		control->peers[peer] = -1;
+}
+
 bool control_open(struct control *control, const char *pidfile, struct failure *failure)
 {
-	control->peer = -1;
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (control->fd < 0)
 		return failure_set_errno(failure, "cannot open the control socket");
@@ -103,6 +109,13 @@ void control_give_to(const struct control *control, uid_t uid, gid_t gid)
 		return; /* then root alone can ask */
 }
 
+static void close_peer(struct control *control, unsigned peer)
+{
+	if (control->peers[peer] >= 0)
+		close(control->peers[peer]);
+	control->peers[peer] = -1;
+}
+
 int control_accept(struct control *control)
 {
 	struct ucred peer = { .uid = (uid_t)-1 };
@@ -116,33 +129,28 @@ int control_accept(struct control *control)
 		close(fd);
 		return -1;
 	}
-	if (control->peer >= 0)
-		close(control->peer);
-	control->peer = fd;
-	return fd;
+	control->newest = (control->newest + 1) % CONTROL_PEERS;
+	close_peer(control, control->newest);
+	control->peers[control->newest] = fd;
+	return (int)control->newest;
 }
 
-static void close_peer(struct control *control)
+bool control_receive(struct control *control, unsigned peer, char *request, size_t size)
 {
-	close(control->peer);
-	control->peer = -1;
-}
-
-bool control_receive(struct control *control, char *request, size_t size)
-{
-	ssize_t length = recv(control->peer, request, size - 1, MSG_DONTWAIT);
+	ssize_t length = recv(control->peers[peer], request, size - 1, MSG_DONTWAIT);
 
 	if (length < 0 && errno == EAGAIN)
 		return false;
 	if (length <= 0) {
-		close_peer(control);
+		close_peer(control, peer);
 		return false;
 	}
 	request[length] = '\0';
 	return true;
 }
 
-void control_reply(struct control *control, enum exit_status status, const char *text)
+void control_reply(struct control *control, unsigned peer, enum exit_status status,
+		   const char *text)
 {
 	struct reply reply = { .status = (unsigned char)status };
 	int length = snprintf(reply.text, sizeof(reply.text), "%s", text);
@@ -150,17 +158,17 @@ void control_reply(struct control *control, enum exit_status status, const char 
 	if ((size_t)length >= sizeof(reply.text))
 		length = sizeof(reply.text) - 1;
 	/* If the peer does not wait for it, it does not want to know. */
-	(void)!send(control->peer, &reply, offsetof(struct reply, text) + (size_t)length,
+	(void)!send(control->peers[peer], &reply, offsetof(struct reply, text) + (size_t)length,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	close_peer(control);
+	close_peer(control, peer);
 }
 
 void control_close(struct control *control)
 {
 	if (control->fd < 0)
 		return;
-	if (control->peer >= 0)
-		close_peer(control);
+	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
+		close_peer(control, peer);
 	close(control->fd);
 	unlink(control->path);
 	control->fd = -1;

@@ -13,9 +13,13 @@
 
 #define CONTROL_TEXT_MAX 16384
 
+/* Peers that are listened to at a time. */
+#define CONTROL_PEERS 8
+
 struct control {
-	int fd;	  /* where to connect to; -1: not open */
-	int peer; /* the one that is being listened to; -1: none */
+	int fd;			  /* where to connect to; -1: not open */
+	int peers[CONTROL_PEERS]; /* -1: none */
+	unsigned newest;	  /* of the peers */
 	char path[PATH_MAX];
 };
 
@@ -26,15 +30,19 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 /* Makes the socket's file another user's, who may then connect to it and remove it. */
 void control_give_to(const struct control *control, uid_t uid, gid_t gid);
 
-/* Accepts a peer if one waits and has the right. Another one that is still there is dropped: only the
- * operator gets this far. Returns the peer's descriptor to watch, or -1. */
+/* Makes a control that is not open. */
+void control_clear(struct control *control);
+
+/* Accepts a peer if one waits and has the right: only the operator gets this far, so where there is no
+ * room the oldest makes way. Returns its index in peers, or -1. */
 int control_accept(struct control *control);
 
-/* Receives the peer's request as a string; false, after closing it, if there is none. */
-bool control_receive(struct control *control, char *request, size_t size);
+/* Receives a peer's request as a string; false, after closing it, if there is none. */
+bool control_receive(struct control *control, unsigned peer, char *request, size_t size);
 
-/* Replies and closes the peer. */
-void control_reply(struct control *control, enum exit_status status, const char *text);
+/* Replies to a peer and closes it. */
+void control_reply(struct control *control, unsigned peer, enum exit_status status,
+		   const char *text);
 
 /* Closes the socket and removes its file. */
 void control_close(struct control *control);

@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 bool failure_set(struct failure *failure, enum exit_status status, const char *format, ...)
 {
+	char raw[sizeof(failure->text)];
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(failure->text, sizeof(failure->text), format, arguments);
+	vsnprintf(raw, sizeof(raw), format, arguments);
 	va_end(arguments);
+	text_escape(failure->text, sizeof(failure->text), raw, strlen(raw));
 	failure->status = status;
 	return false;
 }
@@ -19,13 +23,13 @@ bool failure_set(struct failure *failure, enum exit_status status, const char *f
 bool failure_set_errno(struct failure *failure, const char *format, ...)
 {
 	int error = errno;
-	char text[sizeof(failure->text) - 64]; /* what errno says is shorter than the rest */
+	char text[sizeof(failure->text) - 128]; /* leaves room for what errno says */
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	snprintf(failure->text, sizeof(failure->text), "%s: %s", text, strerror(error));
-	failure->status = error == EACCES || error == EPERM ? EXIT_PERMISSION : EXIT_NOT_STARTED;
-	return false;
+	return failure_set(failure,
+			   error == EACCES || error == EPERM ? EXIT_PERMISSION : EXIT_NOT_STARTED,
+			   "%s: %s", text, strerror(error));
 }

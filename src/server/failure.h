@@ -18,7 +18,7 @@ struct failure {
 	char text[512];
 };
 
-/* Records a failure. Always returns false, so that a function can end with it. */
+/* Records a failure; control bytes in the text are escaped, so that it stays a line. Always returns false, so that a function can end with it. */
 bool failure_set(struct failure *failure, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

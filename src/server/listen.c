@@ -7,9 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bursts wait in the kernel; it cuts this down to net.core.somaxconn where that is less. */
-#define BACKLOG 4096
-
 /* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
 static const char *describe_place(enum transport transport, const struct address *address,
 				  char *text, size_t size)
@@ -116,7 +113,8 @@ static int open_socket(const struct address *address, bool share)
 	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
 	    (!share || set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
 	    (address->any.sa_family != AF_INET6 || set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-	    bind(fd, &address->any, address_length(address)) == 0 && listen(fd, BACKLOG) == 0)
+	    bind(fd, &address->any, address_length(address)) == 0 &&
+	    listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
 	saved_errno = errno;
 	close(fd);

@@ -11,6 +11,9 @@
 #include "server/failure.h"
 #include "server/notify.h"
 
+/* Bursts wait in the kernel; it cuts this down to net.core.somaxconn where that is less. */
+#define LISTEN_BACKLOG 4096
+
 struct listener {
 	int fd;
 	const struct protocol *protocol;

@@ -1,6 +1,7 @@
 #include "server/notify.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #include "base/text.h"
 #include "clock/clock.h"
 
+/* For a manager that is busy with a whole system's start: a state that is lost is not told again. */
+#define PATIENCE_MILLISECONDS 1000
+
 /* Whether a variable that names a process names this one. */
 static bool is_for_us(const char *variable)
 {
@@ -23,15 +27,28 @@ static bool is_for_us(const char *variable)
 	return value && text_to_number(value, 1, INT_MAX, &process) && (pid_t)process == getpid();
 }
 
+/* Half of the time after which the manager would give us up; a span beyond all measure is no reason to
+ * be silent. */
+static int64_t watchdog_span(const char *microseconds)
+{
+	unsigned number = UINT_MAX;
+
+	if (!microseconds || strspn(microseconds, "0123456789") != strlen(microseconds) ||
+	    (getenv("WATCHDOG_PID") && !is_for_us("WATCHDOG_PID")))
+		return 0;
+	text_to_number(microseconds, 0, UINT_MAX, &number);
+	return (int64_t)number * 1000 / 2;
+}
+
 void notify_read_environment(struct notify *notify)
 {
-	const char *watchdog = getenv("WATCHDOG_USEC"), *sockets = getenv("LISTEN_FDS");
+	const char *sockets = getenv("LISTEN_FDS");
 	unsigned number;
 
-	*notify = (struct notify){ .socket = -1 };
-	if (watchdog && text_to_number(watchdog, 1, UINT_MAX, &number) &&
-	    (!getenv("WATCHDOG_PID") || is_for_us("WATCHDOG_PID")))
-		notify->watchdog = (int64_t)number * 1000 / 2;
+	*notify = (struct notify){
+		.socket = -1,
+		.watchdog = watchdog_span(getenv("WATCHDOG_USEC")),
+	};
 	if (sockets && text_to_number(sockets, 1, 1024, &number) && is_for_us("LISTEN_PID")) {
 		notify->inherited = (int)number;
 		notify->names = getenv("LISTEN_FDNAMES");
@@ -66,6 +83,7 @@ void notify_open(struct notify *notify)
 
 void notify_send(const struct notify *notify, const char *format, ...)
 {
+	struct pollfd ready = { .fd = notify->socket, .events = POLLOUT };
 	char state[512];
 	va_list arguments;
 	int length;
@@ -79,8 +97,20 @@ void notify_send(const struct notify *notify, const char *format, ...)
 		return;
 	if ((size_t)length >= sizeof(state))
 		length = sizeof(state) - 1;
+	if (poll(&ready, 1, PATIENCE_MILLISECONDS) < 0)
+		return;
 	if (send(notify->socket, state, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return; /* a manager that does not listen finds out by other means */
+}
+
+void notify_send_life_sign(const struct notify *notify)
+{
+	static const char state[] = "WATCHDOG=1";
+
+	if (notify->socket < 0)
+		return;
+	if (send(notify->socket, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return; /* there will be another one */
 }
 
 void notify_send_reloading(const struct notify *notify)

@@ -24,9 +24,12 @@ bool notify_is_supervised(void);
 /* Connects to the manager, after inherited descriptors were sorted out. Without one does nothing. */
 void notify_open(struct notify *notify);
 
-/* Sends a state: lines such as "READY=1". Never blocks, never fails visibly. */
+/* Sends a state: lines such as "READY=1". Waits a second at most for a manager that is busy. */
 void notify_send(const struct notify *notify, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* "WATCHDOG=1". Never waits. */
+void notify_send_life_sign(const struct notify *notify);
 
 /* "RELOADING=1" with the time stamp that systemd wants beside it. */
 void notify_send_reloading(const struct notify *notify);

@@ -10,9 +10,6 @@
 #include "server/events.h"
 #include "server/program.h"
 
-#define CONTROL_NEW_PEER 0
-#define CONTROL_REQUEST	 1
-
 bool listeners_watch(struct server *server, const struct listeners *listeners,
 		     const struct listeners *previous)
 {
@@ -57,9 +54,8 @@ static bool exchange_listeners(struct server *server, const struct config *next,
 		const struct listener *old = &server->listeners.items[i];
 
 		/* Whoever the kernel has let in before the door closes is answered. */
-		while (!listeners_have(&opened, old->fd) &&
-		       streams_accept(&server->streams, old, clock_monotonic()))
-			continue;
+		if (!listeners_have(&opened, old->fd))
+			streams_accept_last(&server->streams, old, clock_monotonic());
 	}
 	listeners_close_unless(&server->listeners, &opened);
 	server->listeners = opened;
@@ -169,7 +165,7 @@ static void write_status(const struct server *server, FILE *out)
 	fprintf(out, "connections: %u of %u\n", streams->open, streams->capacity);
 }
 
-static void answer_request(struct server *server, const char *request)
+static void answer_request(struct server *server, unsigned peer, const char *request)
 {
 	enum exit_status status = EXIT_USAGE;
 	char *text = NULL;
@@ -183,22 +179,23 @@ static void answer_request(struct server *server, const char *request)
 		write_status(server, out);
 		fclose(out);
 	}
-	control_reply(&server->control, status, text ? text : "");
+	control_reply(&server->control, peer, status, text ? text : "");
 	free(text);
 }
 
 void server_answer_control(struct server *server, uint32_t index)
 {
+	struct control *control = &server->control;
 	char request[32];
 	int peer;
 
-	if (index == CONTROL_NEW_PEER) {
-		peer = control_accept(&server->control);
+	if (index == CONTROL_PEERS) {
+		peer = control_accept(control);
 		if (peer >= 0)
-			event_watch(server->epoll, EPOLL_CTL_ADD, peer,
-				    event_tag(EVENT_CONTROL, CONTROL_REQUEST));
-	} else if (server->control.peer >= 0 &&
-		   control_receive(&server->control, request, sizeof(request))) {
-		answer_request(server, request);
+			event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
+				    event_tag(EVENT_CONTROL, (uint32_t)peer));
+	} else if (control->peers[index] >= 0 &&
+		   control_receive(control, index, request, sizeof(request))) {
+		answer_request(server, index, request);
 	}
 }

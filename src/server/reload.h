@@ -16,8 +16,8 @@ void listeners_pause(struct server *server, bool pause);
  * one stays as it is. Tells the log how it went. */
 void server_reload_on_signal(struct server *server);
 
-/* Takes what waits at the control socket: index 0 is a new peer, index 1 a request of the peer. A
- * "reload" is as above, with its errors in the reply. */
+/* Takes what waits at the control socket: index is that of a peer with a request, or CONTROL_PEERS for a
+ * new peer. A "reload" is as above, with its errors in the reply. */
 void server_answer_control(struct server *server, uint32_t index);
 
 #endif

@@ -47,7 +47,7 @@ static bool open_sockets(struct server *server, struct failure *failure)
 	listeners_close_unless(&inherited, &server->listeners);
 	if (!listeners_watch(server, &server->listeners, NULL) ||
 	    !event_watch(server->epoll, EPOLL_CTL_ADD, server->control.fd,
-			 event_tag(EVENT_CONTROL, 0)))
+			 event_tag(EVENT_CONTROL, CONTROL_PEERS)))
 		return failure_set_errno(failure, "cannot wait for connections");
 	return true;
 }
@@ -73,7 +73,6 @@ bool server_start(struct server *server, const struct config_source *source, str
 		.config = *config,
 		.notify = *notify,
 		.pidfile.fd = -1,
-		.control = { .fd = -1, .peer = -1 },
 		.streams.reserve = -1,
 		.epoll = -1,
 		.signals = -1,
@@ -81,6 +80,7 @@ bool server_start(struct server *server, const struct config_source *source, str
 		.stop_by = INT64_MAX,
 	};
 	*config = (struct config){ 0 };
+	control_clear(&server->control);
 	if (open_signals(server, failure) &&
 	    pidfile_take(&server->pidfile, server->config.pidfile, failure) &&
 	    control_open(&server->control, server->config.pidfile, failure) &&
@@ -111,10 +111,8 @@ void server_stop(struct server *server)
 static void begin_to_stop(struct server *server, int64_t now)
 {
 	notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
-	for (size_t i = 0; i < server->listeners.count; i++) {
-		while (streams_accept(&server->streams, &server->listeners.items[i], now))
-			continue;
-	}
+	for (size_t i = 0; i < server->listeners.count; i++)
+		streams_accept_last(&server->streams, &server->listeners.items[i], now);
 	listeners_close_unless(&server->listeners, NULL);
 	server->stop_by = now + FAREWELL;
 }
@@ -173,7 +171,7 @@ static int64_t tend_watchdog(struct server *server, int64_t now)
 	if (server->notify.watchdog == 0)
 		return INT64_MAX;
 	if (server->next_life_sign <= now) {
-		notify_send(&server->notify, "WATCHDOG=1");
+		notify_send_life_sign(&server->notify);
 		server->next_life_sign = now + server->notify.watchdog;
 	}
 	return server->next_life_sign;

@@ -234,6 +234,15 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 	return true;
 }
 
+void streams_accept_last(struct streams *streams, const struct listener *listener, int64_t now)
+{
+	/* As many as can wait, and not for as long as more keep coming. */
+	for (uint32_t accepted = 0; accepted < LISTEN_BACKLOG; accepted += streams->batch) {
+		if (!streams_accept(streams, listener, now))
+			break;
+	}
+}
+
 int64_t streams_tick(struct streams *streams, int64_t now)
 {
 	const struct stream *slots = streams->slots;

@@ -62,6 +62,9 @@ void streams_close(struct streams *streams);
  * enough to answer one client, and accepting pauses, rather than spin on a socket that stays readable. */
 bool streams_accept(struct streams *streams, const struct listener *listener, int64_t now);
 
+/* Answers all that wait on a listener which is about to be closed. */
+void streams_accept_last(struct streams *streams, const struct listener *listener, int64_t now);
+
 /* Drains a watched connection, and closes it if the client has. */
 void streams_ready(struct streams *streams, uint32_t index);
 
