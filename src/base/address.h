@@ -1,4 +1,5 @@
-/* An IPv4 or IPv6 address with a port: a socket address that knows how to be read, shown, compared. */
+/* An IPv4 or IPv6 address with a port: a socket address that knows how to be read, shown,
+ * compared. */
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
 
@@ -19,8 +20,8 @@ struct address {
 /* Room for "[IPv6%interface]:port" and its end. */
 #define ADDRESS_TEXT_SIZE 80
 
-/* Reads host, a literal IPv4 or IPv6 address (no brackets; IPv6 may name its zone: fe80::1%eth0), and
- * puts it together with port. Returns false if it is not one; names are never looked up. */
+/* Reads host, a literal IPv4 or IPv6 address (no brackets; IPv6 may name its zone: fe80::1%eth0),
+ * and puts it together with port. Returns false if it is not one; names are never looked up. */
 bool address_parse(struct address *address, const char *host, uint16_t port);
 
 /* The address that stands for every address of a family (AF_INET or AF_INET6), with port. */
@@ -42,7 +43,8 @@ const char *address_format(const struct address *address, char text[static ADDRE
 
 /* Splits text, which it changes, of the form HOST, HOST:PORT, [HOST] or [HOST]:PORT. A bare IPv6
  * address (two colons or more, no brackets) is a host without a port. Sets host and port to the
- * parts, port to NULL where there is none. Returns false if text has another form or an empty part. */
+ * parts, port to NULL where there is none. Returns false if text has another form or an empty
+ * part. */
 bool address_split(char *text, char **host, char **port);
 
 #endif

@@ -56,7 +56,8 @@ static inline void bytes_put_decimal(struct bytes_writer *writer, unsigned value
 	bytes_put(writer, digits + first, sizeof(digits) - first);
 }
 
-/* How many bytes are ready to be sent: 0 if anything failed, so that a reply is whole or silence. */
+/* How many bytes are ready to be sent: 0 if anything failed, so that a reply is whole or
+ * silence. */
 static inline size_t bytes_written(const struct bytes_writer *writer)
 {
 	return writer->failed ? 0 : (size_t)(writer->next - writer->start);

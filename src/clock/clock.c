@@ -22,8 +22,8 @@ int64_t clock_monotonic(void)
 	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 }
 
-/* The C library looks at the file again only when the name of the zone changes, so it is changed: to
- * another one, and back. */
+/* The C library looks at the file again only when the name of the zone changes, so it is changed:
+ * to another one, and back. */
 void clock_reload_zone(void)
 {
 	char *zone = getenv("TZ");

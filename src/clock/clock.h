@@ -1,4 +1,5 @@
-/* Reading the clocks: what time it is, what the host's time zone makes of it, how much time has gone by. */
+/* Reading the clocks: what time it is, what the host's time zone makes of it, how much time has
+ * gone by. */
 #ifndef CLOCK_CLOCK_H
 #define CLOCK_CLOCK_H
 
@@ -17,14 +18,16 @@ struct clock_second {
 	bool valid; /* false before the first reading, and where no calendar has that year */
 };
 
-/* Makes second the present one. The calendar is worked out once a second: between two calls within a
- * second this is one clock reading. second is the caller's own, zero-initialised, one a thread. */
+/* Makes second the present one. The calendar is worked out once a second: between two calls
+ * within a second this is one clock reading. second is the caller's own, zero-initialised, one a
+ * thread. */
 void clock_read_second(struct clock_second *second);
 
 /* Nanoseconds on the clock that no one can step, for limits and ages. */
 int64_t clock_monotonic(void);
 
-/* Reads the host's time zone file (or TZ) anew; without this a changed /etc/localtime goes unseen. */
+/* Reads the host's time zone file (or TZ) anew; without this a changed /etc/localtime goes
+ * unseen. */
 void clock_reload_zone(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "protocol/protocol.h"
 
-/* Tables of our own, since strftime(3) and asctime(3) answer to the locale or to nobody's bounds. */
+/* Tables of our own, since strftime(3) and asctime(3) answer to the locale or to nobody's
+ * bounds. */
 static const char days[7][3] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char months[12][3] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 				    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };

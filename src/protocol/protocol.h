@@ -1,7 +1,8 @@
 /* What a protocol is: one file and one row.
  *
- * A protocol turns a request into a reply and knows nothing else: no socket, no thread, no global, no
- * allocation. The row gives the server everything: the word in the configuration, the port, the labels. */
+ * A protocol turns a request into a reply and knows nothing else: no socket, no thread, no global,
+ * no allocation. The row gives the server everything: the word in the configuration, the port, the
+ * labels. */
 #ifndef PROTOCOL_PROTOCOL_H
 #define PROTOCOL_PROTOCOL_H
 
@@ -31,9 +32,9 @@ struct protocol {
 	void (*reply)(const struct protocol_request *request, struct bytes_writer *reply);
 };
 
-/* RFC 867: the time as one line of text, whatever the client sends: "Sun Nov 22 19:15:08 2026\r\n". As
- * ctime(3) has it: in English and in the host's time zone. Silent outside the years 1000 to 9999, which
- * that form cannot hold. */
+/* RFC 867: the time as one line of text, whatever the client sends: "Sun Nov 22 19:15:08 2026\r\n".
+ * As ctime(3) has it: in English and in the host's time zone. Silent outside the years 1000 to
+ * 9999, which that form cannot hold. */
 void daytime_reply(const struct protocol_request *request, struct bytes_writer *reply);
 
 /* The table, and how many rows it has. */

@@ -40,8 +40,9 @@ struct config_source {
 	const char *pidfile; /* --pidfile; NULL: not given */
 };
 
-/* Reads source into config, which config_free later releases, also after errors. Each error is written
- * to errors as a line "FILE:LINE: DIRECTIVE: what was expected"; returns whether there was none. */
+/* Reads source into config, which config_free later releases, also after errors. Each error is
+ * written to errors as a line "FILE:LINE: DIRECTIVE: what was expected"; returns whether there was
+ * none. */
 bool config_load(struct config *config, const struct config_source *source, FILE *errors);
 
 /* Writes the configuration in effect as a file that config_load reads back to the same. */

@@ -25,8 +25,9 @@ static bool control_path(const char *pidfile, char path[static PATH_MAX])
 	return snprintf(path, PATH_MAX, "%.*s.sock", (int)length, pidfile) < PATH_MAX;
 }
 
-/* A socket's address holds some hundred bytes only. A longer path is reached through a descriptor of its
- * folder, which is returned, to be closed once the address was used; -1: there is none to close. */
+/* A socket's address holds some hundred bytes only. A longer path is reached through a descriptor
+ * of its folder, which is returned, to be closed once the address was used; -1: there is none to
+ * close. */
 static int control_address(const char *path, struct sockaddr_un *address)
 {
 	const char *name = strrchr(path, '/');
@@ -93,7 +94,8 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 	if (!control_path(pidfile, control->path))
 		control->path[0] = '\0';
 	remove_left_over(control->path);
-	/* The mode is set on the socket first: then the file is never anybody's, even for a moment. */
+	/* The mode is set on the socket first: then the file is never anybody's, even for a
+	 * moment. */
 	if (fchmod(control->fd, 0600) == 0 && control_bind(control->fd, control->path) &&
 	    listen(control->fd, 4) == 0)
 		return true;

@@ -1,6 +1,6 @@
-/* The control socket: how "timeserver --signal" asks the daemon something and hears the answer, which a
- * signal could not carry. It lies beside the pid file; root and the daemon's own user are answered.
- * A request is one message, a word; so is the reply, an exit status and text. */
+/* The control socket: how "timeserver --signal" asks the daemon something and hears the answer,
+ * which a signal could not carry. It lies beside the pid file; root and the daemon's own user are
+ * answered. A request is one message, a word; so is the reply, an exit status and text. */
 #ifndef SERVER_CONTROL_H
 #define SERVER_CONTROL_H
 
@@ -33,8 +33,8 @@ void control_give_to(const struct control *control, uid_t uid, gid_t gid);
 /* Makes a control that is not open. */
 void control_clear(struct control *control);
 
-/* Accepts a peer if one waits and has the right: only the operator gets this far, so where there is no
- * room the oldest makes way. Returns its index in peers, or -1. */
+/* Accepts a peer if one waits and has the right: only the operator gets this far, so where there is
+ * no room the oldest makes way. Returns its index in peers, or -1. */
 int control_accept(struct control *control);
 
 /* Receives a peer's request as a string; false, after closing it, if there is none. */
@@ -47,8 +47,9 @@ void control_reply(struct control *control, unsigned peer, enum exit_status stat
 /* Closes the socket and removes its file. */
 void control_close(struct control *control);
 
-/* The other side: sends request to the daemon of pidfile, waits seconds for the reply, and stores its
- * text in text. Returns its status, or EXIT_NOT_STARTED with a reason in text if there was none. */
+/* The other side: sends request to the daemon of pidfile, waits seconds for the reply, and stores
+ * its text in text. Returns its status, or EXIT_NOT_STARTED with a reason in text if there was
+ * none. */
 enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
 			     char text[static CONTROL_TEXT_MAX]);
 

@@ -16,7 +16,8 @@
 /* A start takes milliseconds. One that takes this long hangs, and is ended. */
 #define START_SECONDS 10
 
-/* The descriptor of the report in the daemon: the first one after standard input, output and error. */
+/* The descriptor of the report in the daemon: the first one after standard input, output and
+ * error. */
 #define REPORT_DESCRIPTOR 3
 
 /* What goes through the status pipe: an exit status and a line for the terminal, in one piece. */
@@ -91,7 +92,8 @@ static bool report_read(int report, struct report *message, bool *late)
 	return !*late && read(report, message, sizeof(*message)) == sizeof(*message);
 }
 
-/* The calling process stays for this alone: the shell is given back when there is something to say. */
+/* The calling process stays for this alone: the shell is given back when there is something to
+ * say. */
 static _Noreturn void wait_for_report(int report, pid_t session)
 {
 	struct report message;
@@ -121,8 +123,8 @@ static _Noreturn void give_up(int report, const char *what)
 	_exit(failure.status);
 }
 
-/* Standard input, output and error lead nowhere, and nothing else that was open stays so but report,
- * which moves to REPORT_DESCRIPTOR. */
+/* Standard input, output and error lead nowhere, and nothing else that was open stays so but
+ * report, which moves to REPORT_DESCRIPTOR. */
 static void leave_descriptors(int report)
 {
 	int null = open("/dev/null", O_RDWR);

@@ -6,20 +6,22 @@
 
 #include "server/failure.h"
 
-/* Opens /dev/null on those of the descriptors 0, 1 and 2 that the caller left closed, so that no file
- * opened later ends up there. To be called first. */
+/* Opens /dev/null on those of the descriptors 0, 1 and 2 that the caller left closed, so that no
+ * file opened later ends up there. To be called first. */
 void daemon_fill_standard_descriptors(void);
 
 /* Puts every signal back to its default, with none blocked, whatever the caller had set. */
 void daemon_reset_signals(void);
 
-/* Turns the process into a daemon in the background. The calling process waits until it serves, or
- * says why not, on the caller's terminal, and never returns from here. In the daemon it returns a
- * descriptor to report to, which daemon_report closes. Exits, with a message, if it cannot be done. */
+/* Turns the process into a daemon in the background. The calling process waits until it serves,
+ * or says why not, on the caller's terminal, and never returns from here. In the daemon it
+ * returns a descriptor to report to, which daemon_report closes. Exits, with a message, if it
+ * cannot be done. */
 int daemon_detach(void);
 
-/* The same minus everything that would take a supervised process away from its supervisor: no fork, and
- * standard input, output and error stay, as do inherited descriptors 3 to 2 + inherited_sockets. */
+/* The same minus everything that would take a supervised process away from its supervisor: no fork,
+ * and standard input, output and error stay, as do inherited descriptors 3 to 2 +
+ * inherited_sockets. */
 void daemon_stay(int inherited_sockets);
 
 /* Tells the waiting process that the daemon serves, and what, or, with a failure, why it does not.

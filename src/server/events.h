@@ -1,4 +1,5 @@
-/* What an epoll event belongs to: a kind and an index, packed into the 64 bits that epoll gives back. */
+/* What an epoll event belongs to: a kind and an index, packed into the 64 bits that epoll gives
+ * back. */
 #ifndef SERVER_EVENTS_H
 #define SERVER_EVENTS_H
 

@@ -18,12 +18,13 @@ struct failure {
 	char text[512];
 };
 
-/* Records a failure; control bytes in the text are escaped, so that it stays a line. Always returns false, so that a function can end with it. */
+/* Records a failure; control bytes in the text are escaped, so that it stays a line. Always returns
+ * false, so that a function can end with it. */
 bool failure_set(struct failure *failure, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Records a failed system call: the text, a colon and what errno says; the status is EXIT_PERMISSION
- * for EACCES and EPERM, else EXIT_NOT_STARTED. Always returns false. */
+/* Records a failed system call: the text, a colon and what errno says; the status is
+ * EXIT_PERMISSION for EACCES and EPERM, else EXIT_NOT_STARTED. Always returns false. */
 bool failure_set_errno(struct failure *failure, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

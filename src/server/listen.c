@@ -93,15 +93,15 @@ static void share_ports(const struct listeners *listeners, bool share)
 		set_flag(listeners->items[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
 }
 
-/* An answer is one segment: there is no congestion for a more thoughtful algorithm to control, and the
- * simplest one, which every kernel has, costs the least. Accepted sockets inherit it. */
+/* An answer is one segment: there is no congestion for a more thoughtful algorithm to control, and
+ * the simplest one, which every kernel has, costs the least. Accepted sockets inherit it. */
 static void choose_congestion_control(int fd)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 }
 
-/* Returns the socket, or -1 with errno. SO_REUSEADDR: connections of the last run that wait out their
- * time must not hold up the next one. */
+/* Returns the socket, or -1 with errno. SO_REUSEADDR: connections of the last run that wait out
+ * their time must not hold up the next one. */
 static int open_socket(const struct address *address, bool share)
 {
 	int saved_errno, fd;

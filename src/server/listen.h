@@ -33,11 +33,11 @@ bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
 		       struct failure *failure);
 
 /* Opens what config asks for into listeners. A socket that present has is taken over and not opened
- * again; inherited ones always are. Afterwards present and listeners may share descriptors: close the
- * one or the other with listeners_close_unless. On failure nothing new stays open.
+ * again; inherited ones always are. Afterwards present and listeners may share descriptors: close
+ * the one or the other with listeners_close_unless. On failure nothing new stays open.
  *
- * With replacing, present is in use by this very process, and a socket may be opened although one of
- * present has its port: on the way from "*:13" to "127.0.0.1:13" both are open for a moment. */
+ * With replacing, present is in use by this very process, and a socket may be opened although one
+ * of present has its port: on the way from "*:13" to "127.0.0.1:13" both are open for a moment. */
 bool listeners_open(struct listeners *listeners, const struct config *config,
 		    const struct listeners *present, bool replacing, struct failure *failure);
 

@@ -42,19 +42,23 @@ static enum exit_status serve(const struct options *options, const struct config
 			      struct config *config)
 {
 	bool supervised = notify_is_supervised();
+	struct config_source absolute = *source;
+	char file[PATH_MAX];
 	struct failure failure;
 	struct server server;
 	struct notify notify;
 	char serving[512];
 	int report = -1;
 
+	if (!make_absolute(&absolute.file, file))
+		return EXIT_NOT_STARTED;
 	notify_read_environment(&notify);
 	if (supervised || options->foreground)
 		daemon_stay(notify.inherited);
 	else
 		report = daemon_detach();
 	log_open(PROGRAM_NAME, log_target(options, supervised), config->facility, options->debug);
-	if (!server_start(&server, source, config, &notify, &failure)) {
+	if (!server_start(&server, &absolute, config, &notify, &failure)) {
 		if (report >= 0)
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
@@ -80,7 +84,7 @@ static enum exit_status finish(enum exit_status status)
 	return EXIT_NOT_STARTED;
 }
 
-static enum exit_status act(const struct options *options, struct config_source *source)
+static enum exit_status act(const struct options *options, const struct config_source *source)
 {
 	struct config config;
 	char *errors = NULL;
@@ -88,7 +92,6 @@ static enum exit_status act(const struct options *options, struct config_source 
 	FILE *report = open_memstream(&errors, &size);
 	bool valid = report && config_load(&config, source, report);
 	enum exit_status status = EXIT_SERVING;
-	char file[PATH_MAX];
 
 	if (!report || fclose(report) != 0)
 		return EXIT_NOT_STARTED;
@@ -101,8 +104,7 @@ static enum exit_status act(const struct options *options, struct config_source 
 	} else if (options->action == ACTION_DUMP) {
 		config_dump(&config, stdout);
 	} else if (options->action == ACTION_SERVE) {
-		status = make_absolute(&source->file, file) ? serve(options, source, &config) :
-							      EXIT_NOT_STARTED;
+		status = serve(options, source, &config);
 	}
 	config_free(&config);
 	free(errors);

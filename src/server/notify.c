@@ -15,7 +15,8 @@
 #include "base/text.h"
 #include "clock/clock.h"
 
-/* For a manager that is busy with a whole system's start: a state that is lost is not told again. */
+/* For a manager that is busy with a whole system's start: a state that is lost is not told
+ * again. */
 #define PATIENCE_MILLISECONDS 1000
 
 /* Whether a variable that names a process names this one. */
@@ -27,8 +28,8 @@ static bool is_for_us(const char *variable)
 	return value && text_to_number(value, 1, INT_MAX, &process) && (pid_t)process == getpid();
 }
 
-/* Half of the time after which the manager would give us up; a span beyond all measure is no reason to
- * be silent. */
+/* Half of the time after which the manager would give us up; a span beyond all measure is no reason
+ * to be silent. */
 static int64_t watchdog_span(const char *microseconds)
 {
 	unsigned number = UINT_MAX;
@@ -119,7 +120,7 @@ void notify_send_reloading(const struct notify *notify)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
-		    (long long)(now.tv_sec * 1000000 + now.tv_nsec / 1000));
+		    now.tv_sec * 1000000LL + now.tv_nsec / 1000);
 }
 
 void notify_socket_name(const struct notify *notify, int index, char *name, unsigned size)

@@ -14,14 +14,15 @@ struct notify {
 
 #define NOTIFY_FIRST_SOCKET 3
 
-/* Reads NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and their companions; a value meant for another process
- * or without sense counts as absent. Changes nothing. Connects nothing: see notify_open. */
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and their companions; a value meant for another
+ * process or without sense counts as absent. Changes nothing. Connects nothing: see notify_open. */
 void notify_read_environment(struct notify *notify);
 
 /* Whether a manager supervises this process and wants no daemon to walk away from it. */
 bool notify_is_supervised(void);
 
-/* Connects to the manager, after inherited descriptors were sorted out. Without one does nothing. */
+/* Connects to the manager, after inherited descriptors were sorted out. Without one does
+ * nothing. */
 void notify_open(struct notify *notify);
 
 /* Sends a state: lines such as "READY=1". Waits a second at most for a manager that is busy. */

@@ -27,8 +27,8 @@ struct options {
 	bool debug;
 };
 
-/* Reads the command line. What is wrong with it is told on standard error; then it returns false. The
- * strings stay those of argv. */
+/* Reads the command line. What is wrong with it is told on standard error; then it returns false.
+ * The strings stay those of argv. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);

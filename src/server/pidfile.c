@@ -75,8 +75,8 @@ static const char *stranger(const struct stat *status)
 	return NULL;
 }
 
-/* Opens the file without following or waiting for anything planted in its place: looked at before, so
- * that nothing strange is even opened, and after, so that nothing was exchanged in between. */
+/* Opens the file without following or waiting for anything planted in its place: looked at before,
+ * so that nothing strange is even opened, and after, so that nothing was exchanged in between. */
 static int open_file(const char *path, struct failure *failure)
 {
 	struct stat status;

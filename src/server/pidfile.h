@@ -1,5 +1,5 @@
-/* The pid file: a lock that says who runs, and holds as long as that process lives. What the file says
- * is for people; only the lock counts, so a file left behind never blocks a start. */
+/* The pid file: a lock that says who runs, and holds as long as that process lives. What the file
+ * says is for people; only the lock counts, so a file left behind never blocks a start. */
 #ifndef SERVER_PIDFILE_H
 #define SERVER_PIDFILE_H
 
@@ -18,15 +18,16 @@ struct pidfile {
 void pidfile_default_path(char path[static PATH_MAX]);
 
 /* Takes path for this process, which must be the one that is to go on (a lock is not inherited by
- * fork). The default directory is made if it is missing. Nothing but a regular file of a single name,
- * made by the user or root, is ever written to. */
+ * fork). The default directory is made if it is missing. Nothing but a regular file of a single
+ * name, made by the user or root, is ever written to. */
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure);
 
 /* Lets a user without rights remove the file later: hands over the default directory. Does nothing
  * for a directory of the operator's. */
 void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid);
 
-/* Removes the file, or empties it where the directory does not allow that, and lets go of the lock. */
+/* Removes the file, or empties it where the directory does not allow that, and lets go of the
+ * lock. */
 void pidfile_release(struct pidfile *pidfile);
 
 /* The process that holds path; 0 if none does. */

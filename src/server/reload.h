@@ -4,20 +4,20 @@
 
 #include "server/server.h"
 
-/* Watches listeners on the server's epoll, each tagged with its index. Those that previous (NULL: none)
- * has are watched already. */
+/* Watches listeners on the server's epoll, each tagged with its index. Those that previous (NULL:
+ * none) has are watched already. */
 bool listeners_watch(struct server *server, const struct listeners *listeners,
 		     const struct listeners *previous);
 
 /* Leaves all listeners alone, or minds them again. */
 void listeners_pause(struct server *server, bool pause);
 
-/* Reads the configuration again and puts it into effect as a whole; if any of it is wrong the present
- * one stays as it is. Tells the log how it went. */
+/* Reads the configuration again and puts it into effect as a whole; if any of it is wrong the
+ * present one stays as it is. Tells the log how it went. */
 void server_reload_on_signal(struct server *server);
 
-/* Takes what waits at the control socket: index is that of a peer with a request, or CONTROL_PEERS for a
- * new peer. A "reload" is as above, with its errors in the reply. */
+/* Takes what waits at the control socket: index is that of a peer with a request, or CONTROL_PEERS
+ * for a new peer. A "reload" is as above, with its errors in the reply. */
 void server_answer_control(struct server *server, uint32_t index);
 
 #endif

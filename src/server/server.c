@@ -154,7 +154,8 @@ static void dispatch(struct server *server, uint64_t tag, int64_t now)
 	}
 }
 
-/* While the system is short of something the listeners are left alone, or they would wake us at once. */
+/* While the system is short of something the listeners are left alone, or they would wake us at
+ * once. */
 static int64_t tend_pause(struct server *server, int64_t now)
 {
 	bool pause = server->streams.paused_until > now;
@@ -182,8 +183,8 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Everything that is due by time and not by event. Returns for how many milliseconds to wait; -1 for
- * ever. Rounded up, or the last part of a millisecond would be spent spinning. */
+/* Everything that is due by time and not by event. Returns for how many milliseconds to wait; -1
+ * for ever. Rounded up, or the last part of a millisecond would be spent spinning. */
 static int tend(struct server *server, int64_t now)
 {
 	int64_t due = streams_tick(&server->streams, now), left;
@@ -214,7 +215,8 @@ void server_run(struct server *server)
 		now = clock_monotonic();
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64, now);
-		if (server->reload_wanted) /* now that no event of the batch is of the old sockets */
+		/* Now that no event of the batch is of the old sockets. */
+		if (server->reload_wanted)
 			server_reload_on_signal(server);
 	}
 	log_write(LOG_NOTICE, "stopped after %llu answers",

@@ -30,8 +30,8 @@ struct server {
 	int64_t stop_by;	/* INT64_MAX while serving */
 };
 
-/* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the server's.
- * On failure nothing is left behind. notify was read from the environment. */
+/* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the
+ * server's. On failure nothing is left behind. notify was read from the environment. */
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
 		  const struct notify *notify, struct failure *failure);
 

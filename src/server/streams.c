@@ -22,11 +22,12 @@
 
 #define NONE UINT32_MAX
 
-static void list_append(struct streams *streams, struct stream_list *list, uint32_t index)
+static void list_append(struct streams *streams, uint32_t index, enum stream_state state)
 {
+	struct stream_list *list = &streams->lists[state];
 	struct stream *stream = &streams->slots[index];
 
-	stream->list = list;
+	stream->state = state;
 	stream->next = NONE;
 	stream->previous = list->last;
 	if (list->last == NONE)
@@ -39,7 +40,7 @@ static void list_append(struct streams *streams, struct stream_list *list, uint3
 static void list_remove(struct streams *streams, uint32_t index)
 {
 	const struct stream *stream = &streams->slots[index];
-	struct stream_list *list = stream->list;
+	struct stream_list *list = &streams->lists[stream->state];
 
 	if (stream->previous == NONE)
 		list->first = stream->next;
@@ -51,13 +52,19 @@ static void list_remove(struct streams *streams, uint32_t index)
 		streams->slots[stream->next].previous = stream->previous;
 }
 
-/* Slots never used before come last, so that a quiet server touches little memory. */
+static void stream_move(struct streams *streams, uint32_t index, enum stream_state state)
+{
+	list_remove(streams, index);
+	list_append(streams, index, state);
+}
+
+/* The slot freed last, so that a quiet server touches little memory; NONE if all are taken. */
 static uint32_t slot_take(struct streams *streams)
 {
-	uint32_t index = streams->unused;
+	uint32_t index = streams->lists[STREAM_FREE].last;
 
 	if (index != NONE)
-		streams->unused = streams->slots[index].next;
+		list_remove(streams, index);
 	else if (streams->used < streams->capacity)
 		index = streams->used++;
 	return index;
@@ -65,13 +72,8 @@ static uint32_t slot_take(struct streams *streams)
 
 static void stream_close(struct streams *streams, uint32_t index)
 {
-	struct stream *stream = &streams->slots[index];
-
-	list_remove(streams, index);
-	close(stream->fd);
-	stream->list = NULL;
-	stream->next = streams->unused;
-	streams->unused = index;
+	close(streams->slots[index].fd);
+	stream_move(streams, index, STREAM_FREE);
 	streams->open--;
 }
 
@@ -102,7 +104,7 @@ static enum drain_result stream_drain(struct stream *stream)
 void streams_ready(struct streams *streams, uint32_t index)
 {
 	/* An event may be older than what happened to its slot earlier in the same batch. */
-	if (streams->slots[index].list != &streams->watched)
+	if (streams->slots[index].state != STREAM_WATCHED)
 		return;
 	switch (stream_drain(&streams->slots[index])) {
 	case DRAIN_EMPTY:
@@ -130,8 +132,7 @@ static void stream_look(struct streams *streams, uint32_t index)
 		stream_close(streams, index);
 	} else if (result == DRAIN_EMPTY && event_watch(streams->epoll, EPOLL_CTL_ADD, stream->fd,
 							event_tag(EVENT_STREAM, index))) {
-		list_remove(streams, index);
-		list_append(streams, &streams->watched, index);
+		stream_move(streams, index, STREAM_WATCHED);
 	} else {
 		stream_cut(streams, index);
 	}
@@ -158,13 +159,14 @@ static void stream_answer(struct streams *streams, const struct listener *listen
 /* Makes room by closing what was answered longest ago. Returns whether there was anything. */
 static bool close_oldest(struct streams *streams)
 {
-	struct stream_list *list =
-		streams->watched.first != NONE ? &streams->watched : &streams->fresh;
+	uint32_t oldest = streams->lists[STREAM_WATCHED].first;
 
-	if (list->first == NONE)
+	if (oldest == NONE)
+		oldest = streams->lists[STREAM_FRESH].first;
+	if (oldest == NONE)
 		return false;
-	stream_drain(&streams->slots[list->first]);
-	stream_close(streams, list->first);
+	stream_drain(&streams->slots[oldest]);
+	stream_close(streams, oldest);
 	return true;
 }
 
@@ -177,7 +179,7 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 		index = slot_take(streams);
 	}
 	streams->slots[index] = (struct stream){ .fd = fd, .accepted = now };
-	list_append(streams, &streams->fresh, index);
+	list_append(streams, index, STREAM_FRESH);
 	streams->open++;
 }
 
@@ -205,8 +207,8 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 {
 	uint32_t batch = streams->batch;
 
-	/* To find out that nobody is left costs a call as dear as that which finds somebody. So on a
-	 * quiet server a batch is one client, and it grows as long as batches fill up. */
+	/* To find out that nobody is left costs a call as dear as that which finds somebody. So on
+	 * a quiet server a batch is one client, and it grows as long as batches fill up. */
 	streams->batch = batch < BATCH_MAX ? batch * 2 : BATCH_MAX;
 	for (uint32_t i = 0; i < batch; i++) {
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -243,22 +245,33 @@ void streams_accept_last(struct streams *streams, const struct listener *listene
 	}
 }
 
+/* The first connection of a state, if it is due: it was accepted long enough before now. Else NONE,
+ * and *due, where it lies later, becomes the time when it will be. */
+static uint32_t next_due(const struct streams *streams, enum stream_state state, int64_t after,
+			 int64_t now, int64_t *due)
+{
+	uint32_t first = streams->lists[state].first;
+	int64_t time;
+
+	if (first == NONE)
+		return NONE;
+	time = streams->slots[first].accepted + after;
+	if (time <= now)
+		return first;
+	if (time < *due)
+		*due = time;
+	return NONE;
+}
+
 int64_t streams_tick(struct streams *streams, int64_t now)
 {
-	const struct stream *slots = streams->slots;
 	int64_t due = INT64_MAX;
+	uint32_t index;
 
-	while (streams->fresh.first != NONE &&
-	       slots[streams->fresh.first].accepted + LOOK_AFTER <= now)
-		stream_look(streams, streams->fresh.first);
-	while (streams->watched.first != NONE &&
-	       slots[streams->watched.first].accepted + CUT_AFTER <= now)
-		stream_cut(streams, streams->watched.first);
-	if (streams->fresh.first != NONE)
-		due = slots[streams->fresh.first].accepted + LOOK_AFTER;
-	if (streams->watched.first != NONE &&
-	    slots[streams->watched.first].accepted + CUT_AFTER < due)
-		due = slots[streams->watched.first].accepted + CUT_AFTER;
+	while ((index = next_due(streams, STREAM_FRESH, LOOK_AFTER, now, &due)) != NONE)
+		stream_look(streams, index);
+	while ((index = next_due(streams, STREAM_WATCHED, CUT_AFTER, now, &due)) != NONE)
+		stream_cut(streams, index);
 	return due;
 }
 
@@ -289,9 +302,7 @@ bool streams_open(struct streams *streams, int epoll, struct failure *failure)
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.capacity = capacity_within_limit(),
 		.batch = 1,
-		.unused = NONE,
-		.fresh = { NONE, NONE },
-		.watched = { NONE, NONE },
+		.lists = { { NONE, NONE }, { NONE, NONE }, { NONE, NONE } },
 	};
 	streams->slots = calloc(streams->capacity, sizeof(*streams->slots));
 	if (!streams->slots || streams->reserve < 0)
