@@ -12,8 +12,6 @@ static size_t escape_byte(char out[static 5], unsigned char byte)
 		return (size_t)snprintf(out, 5, "\\r");
 	case '\t':
 		return (size_t)snprintf(out, 5, "\\t");
-	case '\\':
-		return (size_t)snprintf(out, 5, "\\\\");
 	default:
 		if (byte >= 0x20 && byte <= 0x7e)
 			return (size_t)snprintf(out, 5, "%c", byte);

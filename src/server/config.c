@@ -14,7 +14,7 @@
 #include "server/program.h"
 
 /* Far beyond any real file; a device given by mistake must come to an end. */
-#define LINES_MAX 100000
+#define FILE_SIZE_MAX (1 << 20)
 
 void config_error(struct config_parser *parser, const char *format, ...)
 {
@@ -85,27 +85,51 @@ static void read_line(struct config_parser *parser, char *line)
 	config_error(parser, "%s: unknown directive", words[0]);
 }
 
+/* Returns what file holds, as a string of *size bytes to be freed; NULL, having told why, if it
+ * cannot be had. In one piece: what is written to the file meanwhile is not mixed in line by
+ * line. */
+static char *read_whole(struct config_parser *parser, FILE *file, size_t *size)
+{
+	char *text = malloc(FILE_SIZE_MAX + 2);
+
+	if (!text) {
+		config_error(parser, "%s", strerror(errno));
+		return NULL;
+	}
+	*size = fread(text, 1, FILE_SIZE_MAX + 1, file);
+	text[*size] = '\0';
+	if (!ferror(file) && *size <= FILE_SIZE_MAX)
+		return text;
+	if (ferror(file))
+		config_error(parser, "cannot be read: %s", strerror(errno));
+	else
+		config_error(parser, "is larger than %d bytes", FILE_SIZE_MAX);
+	free(text);
+	return NULL;
+}
+
 static void read_lines(struct config_parser *parser, FILE *file)
 {
-	char *line = NULL;
-	size_t capacity = 0;
-	ssize_t length;
+	size_t size, length;
+	char *text, *line, *end;
 
-	for (parser->line = 1; (length = getline(&line, &capacity, file)) >= 0; parser->line++) {
-		if (parser->line > LINES_MAX) {
-			config_error(parser, "a file has at most %d lines", LINES_MAX);
-			break;
-		}
-		if (strlen(line) != (size_t)length)
+	parser->line = 0;
+	text = read_whole(parser, file, &size);
+	if (!text)
+		return;
+	end = text + size;
+	for (line = text; line < end; line += length + 1) {
+		char *feed = memchr(line, '\n', (size_t)(end - line));
+
+		length = (size_t)((feed ? feed : end) - line);
+		line[length] = '\0';
+		parser->line++;
+		if (strlen(line) != length)
 			config_error(parser, "the line holds a zero byte");
 		else
 			read_line(parser, line);
 	}
-	if (ferror(file)) {
-		parser->line = 0;
-		config_error(parser, "cannot be read: %s", strerror(errno));
-	}
-	free(line);
+	free(text);
 }
 
 /* A relative path means: from the folder of the file that names it. */

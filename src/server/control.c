@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "server/program.h"
+
 struct reply {
 	unsigned char status;
 	char text[CONTROL_TEXT_MAX];
@@ -88,6 +90,8 @@ void control_clear(struct control *control)
 
 bool control_open(struct control *control, const char *pidfile, struct failure *failure)
 {
+	struct stat status;
+
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (control->fd < 0)
 		return failure_set_errno(failure, "cannot open the control socket");
@@ -97,8 +101,11 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 	/* The mode is set on the socket first: then the file is never anybody's, even for a
 	 * moment. */
 	if (fchmod(control->fd, 0600) == 0 && control_bind(control->fd, control->path) &&
-	    listen(control->fd, 4) == 0)
+	    listen(control->fd, CONTROL_PEERS) == 0 && lstat(control->path, &status) == 0) {
+		control->device = status.st_dev;
+		control->inode = status.st_ino;
 		return true;
+	}
 	failure_set_errno(failure, "cannot create control socket %s", control->path);
 	close(control->fd);
 	control->fd = -1;
@@ -167,13 +174,24 @@ void control_reply(struct control *control, unsigned peer, enum exit_status stat
 
 void control_close(struct control *control)
 {
+	struct stat status;
+
 	if (control->fd < 0)
 		return;
 	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
 		close_peer(control, peer);
 	close(control->fd);
-	unlink(control->path);
 	control->fd = -1;
+	/* What stands there may be a later daemon's, if our pid file was taken away from us. */
+	if (lstat(control->path, &status) == 0 && status.st_dev == control->device &&
+	    status.st_ino == control->inode)
+		unlink(control->path);
+}
+
+/* Whether the daemon has hung up without a word: it does not talk to us. */
+static bool was_refused(ssize_t length)
+{
+	return length == 0 || (length < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
 
 static bool exchange(int fd, const char *path, const char *request, int seconds,
@@ -183,11 +201,13 @@ static bool exchange(int fd, const char *path, const char *request, int seconds,
 	ssize_t length;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    !control_connect(fd, path) || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+	    !control_connect(fd, path))
 		return false;
-	length = recv(fd, reply, sizeof(*reply) - 1, 0);
-	if (length == 0)
-		errno = EACCES; /* closed without a word: it does not talk to us */
+	length = send(fd, request, strlen(request), MSG_NOSIGNAL);
+	if (length > 0)
+		length = recv(fd, reply, sizeof(*reply) - 1, 0);
+	if (was_refused(length))
+		errno = EACCES;
 	if (length <= 0)
 		return false;
 	((char *)reply)[length] = '\0';
@@ -207,7 +227,7 @@ enum exit_status control_ask(const char *pidfile, const char *request, int secon
 		snprintf(text, CONTROL_TEXT_MAX, "%s", reply.text);
 	} else {
 		status = errno == EACCES ? EXIT_PERMISSION : EXIT_NOT_STARTED;
-		snprintf(text, CONTROL_TEXT_MAX, "cannot ask at %s: %s", path,
+		snprintf(text, CONTROL_TEXT_MAX, PROGRAM_NAME ": cannot ask at %s: %s\n", path,
 			 errno == EAGAIN ? "no answer" : strerror(errno));
 	}
 	if (fd >= 0)

@@ -21,6 +21,8 @@ struct control {
 	int peers[CONTROL_PEERS]; /* -1: none */
 	unsigned newest;	  /* of the peers */
 	char path[PATH_MAX];
+	dev_t device; /* and inode: of the file, once it is there */
+	ino_t inode;
 };
 
 /* Opens the socket that belongs to pidfile, which must be held: what is left of an earlier run, and

@@ -15,8 +15,7 @@
 #include "base/text.h"
 #include "clock/clock.h"
 
-/* For a manager that is busy with a whole system's start: a state that is lost is not told
- * again. */
+/* For a manager that is busy with a whole system's start. */
 #define PATIENCE_MILLISECONDS 1000
 
 /* Whether a variable that names a process names this one. */
@@ -76,15 +75,18 @@ void notify_open(struct notify *notify)
 	if (notify->socket < 0)
 		return;
 	if (connect(notify->socket, (struct sockaddr *)&manager,
-		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == 0)
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == 0) {
+		struct pollfd room = { .fd = notify->socket, .events = POLLOUT };
+
+		poll(&room, 1, PATIENCE_MILLISECONDS);
 		return;
+	}
 	close(notify->socket);
 	notify->socket = -1;
 }
 
 void notify_send(const struct notify *notify, const char *format, ...)
 {
-	struct pollfd ready = { .fd = notify->socket, .events = POLLOUT };
 	char state[512];
 	va_list arguments;
 	int length;
@@ -98,20 +100,8 @@ void notify_send(const struct notify *notify, const char *format, ...)
 		return;
 	if ((size_t)length >= sizeof(state))
 		length = sizeof(state) - 1;
-	if (poll(&ready, 1, PATIENCE_MILLISECONDS) < 0)
-		return;
 	if (send(notify->socket, state, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return; /* a manager that does not listen finds out by other means */
-}
-
-void notify_send_life_sign(const struct notify *notify)
-{
-	static const char state[] = "WATCHDOG=1";
-
-	if (notify->socket < 0)
-		return;
-	if (send(notify->socket, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return; /* there will be another one */
 }
 
 void notify_send_reloading(const struct notify *notify)

@@ -21,16 +21,13 @@ void notify_read_environment(struct notify *notify);
 /* Whether a manager supervises this process and wants no daemon to walk away from it. */
 bool notify_is_supervised(void);
 
-/* Connects to the manager, after inherited descriptors were sorted out. Without one does
- * nothing. */
+/* Connects to the manager, and gives it a second to have room for what it is to be told: there is
+ * still nobody else to wait. Without a manager does nothing. */
 void notify_open(struct notify *notify);
 
-/* Sends a state: lines such as "READY=1". Waits a second at most for a manager that is busy. */
+/* Sends a state: lines such as "READY=1". Never blocks; what a manager has no room for is lost. */
 void notify_send(const struct notify *notify, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-/* "WATCHDOG=1". Never waits. */
-void notify_send_life_sign(const struct notify *notify);
 
 /* "RELOADING=1" with the time stamp that systemd wants beside it. */
 void notify_send_reloading(const struct notify *notify);

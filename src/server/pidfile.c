@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define ROOT_DIRECTORY "/run/timeserver"
 
 /* The directory that is ours to make, and ours to hand over. */
@@ -69,7 +71,7 @@ static const char *stranger(const struct stat *status)
 	if (!S_ISREG(status->st_mode))
 		return "is not a regular file";
 	if (status->st_nlink > 1)
-		return "has other names (hard links)";
+		return "has other links";
 	if (status->st_uid != geteuid() && status->st_uid != 0)
 		return "belongs to another user";
 	return NULL;
@@ -179,8 +181,10 @@ void pidfile_release(struct pidfile *pidfile)
 {
 	if (pidfile->fd < 0)
 		return;
-	if (unlink(pidfile->path) < 0 && ftruncate(pidfile->fd, 0) < 0)
-		return; /* nothing is lost: only the lock counts, and it goes with the process */
+	/* If the file was taken away, what now stands there is somebody else's. */
+	if ((!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
+	    ftruncate(pidfile->fd, 0) < 0)
+		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
 	close(pidfile->fd);
 	pidfile->fd = -1;
 }

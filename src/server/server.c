@@ -172,7 +172,7 @@ static int64_t tend_watchdog(struct server *server, int64_t now)
 	if (server->notify.watchdog == 0)
 		return INT64_MAX;
 	if (server->next_life_sign <= now) {
-		notify_send_life_sign(&server->notify);
+		notify_send(&server->notify, "WATCHDOG=1");
 		server->next_life_sign = now + server->notify.watchdog;
 	}
 	return server->next_life_sign;

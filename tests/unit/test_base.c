@@ -75,7 +75,7 @@ static void escapes_what_is_not_text(void **state)
 	} rows[] = {
 		{ "plain", 5, "plain" },
 		{ "", 0, "" },
-		{ "a\r\n\tb\\", 6, "a\\r\\n\\tb\\\\" },
+		{ "a\r\n\tb\\", 6, "a\\r\\n\\tb\\" },
 		{ "\0\x7f\x80\xff", 4, "\\x00\\x7f\\x80\\xff" },
 		{ "\x1b[31m", 5, "\\x1b[31m" },
 		{ "caf\xc3\xa9", 5, "caf\\xc3\\xa9" },
