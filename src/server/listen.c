@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 /* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
 static const char *describe_place(enum transport transport, const struct address *address,
 				  char *text, size_t size)
@@ -162,6 +164,8 @@ static bool open_one(struct listeners *listeners, const struct config_listen *li
 		return failure_set_errno(failure, "cannot listen on %s",
 					 describe_place(listen->protocol->transport, address, place,
 							sizeof(place)));
+	log_write(LOG_DEBUG, "opened %s %s", transport_name(listen->protocol->transport),
+		  address_format(address, place));
 	if (append(listeners, &opened, failure))
 		return true;
 	close(opened.fd);

@@ -161,8 +161,10 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 	}
 	pidfile->fd = fd;
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
-	if (write_process(pidfile, failure))
+	if (write_process(pidfile, failure)) {
+		log_write(LOG_DEBUG, "holding pid file %s", path);
 		return true;
+	}
 	pidfile_release(pidfile);
 	return false;
 }

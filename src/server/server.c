@@ -81,6 +81,8 @@ bool server_start(struct server *server, const struct config_source *source, str
 	};
 	*config = (struct config){ 0 };
 	control_clear(&server->control);
+	if (source->file)
+		log_write(LOG_DEBUG, "configured by %s", source->file);
 	if (open_signals(server, failure) &&
 	    pidfile_take(&server->pidfile, server->config.pidfile, failure) &&
 	    control_open(&server->control, server->config.pidfile, failure) &&

@@ -307,6 +307,7 @@ bool streams_open(struct streams *streams, int epoll, struct failure *failure)
 	streams->slots = calloc(streams->capacity, sizeof(*streams->slots));
 	if (!streams->slots || streams->reserve < 0)
 		return failure_set_errno(failure, "cannot prepare for connections");
+	log_write(LOG_DEBUG, "room for %u connections at a time", streams->capacity);
 	return true;
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 bool user_find(struct user *user, const char *name)
 {
 	const struct passwd *entry = getpwnam(name);
@@ -36,5 +38,6 @@ bool user_become(const struct user *user, struct failure *failure)
 		errno = EPERM;
 		return failure_set_errno(failure, "cannot stop being root");
 	}
+	log_write(LOG_DEBUG, "now user %s: %u, group %u", user->name, user->uid, user->gid);
 	return true;
 }
