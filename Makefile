@@ -1,0 +1,207 @@
+# timeserver and timeclient.
+#
+#   make            build/timeserver and build/timeclient
+#   make check      the tests; also check-sanitizers, check-valgrind
+#   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
+#   make demo       start a daemon on port 5050 and ask it
+#   make bench, fuzz, install, uninstall, clean
+#
+# CFLAGS, CPPFLAGS, LDFLAGS, CC, PREFIX, DESTDIR and BUILD are yours to set; what the programs need is
+# in variables of its own and stays. WERROR=1 makes warnings errors, SANITIZE=address,undefined builds
+# with sanitizers (into a directory of its own).
+
+VERSION := 0.1.0
+
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+ifdef SANITIZE
+BUILD ?= build-sanitize
+else
+BUILD ?= build
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wconversion -Wno-sign-conversion -Wundef -Wwrite-strings -Wpointer-arith -Wimplicit-fallthrough
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+
+# Options that not every compiler and machine knows.
+accepted = $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>&1 || echo no)
+if_accepted = $(if $(call accepted,$(1)),,$(1))
+
+ifdef SANITIZE
+HARDENING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK_HARDENING := -fsanitize=$(SANITIZE)
+else
+# The optimizer is what makes _FORTIFY_SOURCE work, and glibc warns without it.
+HARDENING := $(if $(filter -O1 -O2 -O3 -Os -Ofast -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+	-fstack-protector-strong
+ifneq ($(MAKECMDGOALS),clean)
+HARDENING += $(call if_accepted,-fstack-clash-protection) $(call if_accepted,-fcf-protection)
+endif
+LINK_HARDENING := -Wl,-z,relro,-z,now
+endif
+
+OWN_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
+	-DPROGRAM_VERSION='"$(VERSION)"'
+OWN_CFLAGS := -std=gnu17 -fPIE $(WARNINGS) $(HARDENING)
+OWN_LDFLAGS := -pie $(LINK_HARDENING)
+
+JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
+JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+
+# Knowledge points one way: base <- clock <- protocol <- {server, client}.
+objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(1))))))
+COMMON_OBJECTS := $(call objects_of,base clock protocol)
+SERVER_OBJECTS := $(call objects_of,server)
+CLIENT_OBJECTS := $(call objects_of,client)
+PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
+MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+all: $(PROGRAMS)
+
+$(BUILD)/timeserver: $(COMMON_OBJECTS) $(SERVER_OBJECTS)
+$(BUILD)/timeclient: $(COMMON_OBJECTS) $(CLIENT_OBJECTS)
+$(BUILD)/timeclient: LIBRARIES = $(JANSSON_LIBS)
+$(PROGRAMS):
+	$(LINK)
+
+# One line a file; V=1 shows the commands.
+ifeq ($(V),1)
+say = $(2)
+else
+say = @printf '%-8s%s\n' '$(1)' '$(3)' && $(2)
+endif
+
+LINK = $(call say,link,$(LINK_COMMAND),$@)
+COMPILE = $(call say,compile,$(COMPILE_COMMAND),$<)
+LINK_COMMAND = $(CC) $(OWN_CFLAGS) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBRARIES) $(LDLIBS)
+COMPILE_COMMAND = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The Makefile is named so that a new version or flag reaches every object.
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE)
+
+$(BUILD)/obj/src/client/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
+
+# What the unit tests are linked with: everything but main.c. The two programs have functions of the same
+# name, so each is an archive, and a test called test_client_* finds the client's first.
+ARCHIVES := $(BUILD)/obj/server.a $(BUILD)/obj/client.a $(BUILD)/obj/common.a
+$(BUILD)/obj/server.a: $(filter-out %/main.o,$(SERVER_OBJECTS))
+$(BUILD)/obj/client.a: $(filter-out %/main.o,$(CLIENT_OBJECTS))
+$(BUILD)/obj/common.a: $(COMMON_OBJECTS)
+$(ARCHIVES):
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/test_client_%: $(BUILD)/obj/tests/unit/test_client_%.o $(BUILD)/obj/client.a $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK)
+$(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+unit-tests: $(UNIT_TESTS)
+
+# As root this installs what the tests need; anyone else is told the names of the packages.
+check:
+	@tools/install-dependencies check
+	@$(MAKE) check-unit check-e2e
+
+check-unit: unit-tests
+	@tools/run-unit-tests $(UNIT_TESTS)
+
+E2E_TESTS ?= tests/e2e
+check-e2e: all
+	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 -p no:cacheprovider $(E2E_TESTS)
+
+# The same tests with programs that watch themselves; the end-to-end tests look at what those report.
+check-sanitizers:
+	@$(MAKE) check SANITIZE=address,undefined BUILD=$(BUILD)-sanitize
+
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(CURDIR)/tests/valgrind.supp
+check-valgrind:
+	@tools/install-dependencies check valgrind
+	@$(MAKE) all
+	@tools/check-descriptors $(BUILD)
+	@UNIT_TEST_WRAPPER="$(VALGRIND)" TIMESERVER_WRAPPER="$(VALGRIND)" $(MAKE) check-unit check-e2e
+
+lint:
+	@tools/install-dependencies lint
+	@tools/lint
+
+format:
+	clang-format -i $$(find src tests bench -name '*.[ch]')
+
+demo:
+	@tools/install-dependencies demo
+	@$(MAKE) all
+	@tools/demo $(BUILD)
+
+# Each fuzzer, from its corpus, for FUZZ_SECONDS. What it finds is left beside it. As with the unit tests,
+# fuzz_client_* is linked with the client and any other with the server.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+fuzz_sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,src/base src/clock src/protocol src/$(1))))
+FUZZ_LINK = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBRARIES)
+fuzz:
+	@tools/install-dependencies fuzz
+	@$(MAKE) CC=clang fuzzers
+	@tools/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzzers: $(FUZZERS)
+$(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,client) $(wildcard src/*/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,link,$(FUZZ_LINK),$@)
+$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,server) $(wildcard src/*/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,link,$(FUZZ_LINK),$@)
+$(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)
+
+-include bench/bench.mk
+
+SBINDIR = $(DESTDIR)$(PREFIX)/sbin
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/timeserver
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
+	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
+	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver.socket \
+	$(DOCDIR)/timeserver.conf $(DOCDIR)/README.md $(DOCDIR)/NEWS.md $(DOCDIR)/LICENSE
+
+install: all
+	install -D -m 755 $(BUILD)/timeserver $(SBINDIR)/timeserver
+	install -D -m 755 $(BUILD)/timeclient $(BINDIR)/timeclient
+	for manual in $(MANUALS); do \
+		install -D -m 644 "$$manual" "$(MANDIR)/man$${manual##*.}/$${manual##*/}" || exit; \
+	done
+	install -d $(UNITDIR) $(DOCDIR)
+	sed 's|@PREFIX@|$(PREFIX)|' dist/timeserver.service >$(UNITDIR)/timeserver.service
+	chmod 644 $(UNITDIR)/timeserver.service
+	install -m 644 dist/timeserver.socket $(UNITDIR)
+	install -m 644 dist/timeserver.conf README.md NEWS.md LICENSE $(DOCDIR)
+
+uninstall:
+	rm -f $(INSTALLED)
+	if [ -d $(DOCDIR) ]; then rmdir --ignore-fail-on-non-empty $(DOCDIR); fi
+
+clean:
+	rm -rf build build-*
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-valgrind lint format demo fuzz fuzzers bench install \
+	uninstall clean
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
