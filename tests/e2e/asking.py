@@ -1,0 +1,72 @@
+"""Asking a Daytime server, and judging what it says."""
+import contextlib
+import json
+import random
+import re
+import socket
+import statistics
+import subprocess
+
+from setting import longer
+
+
+def free_port():
+    """A port that nothing uses, neither with IPv4 nor with IPv6, and that no client is given."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket(socket.AF_INET6) as six, socket.socket() as four:
+            six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            with contextlib.suppress(OSError):
+                four.bind(("", port))
+                six.bind(("::", port))
+                return port
+
+
+def assert_prompt(seconds):
+    """That none of many answers waited for anything; on a busy machine a few may be slow."""
+    seconds = sorted(seconds)
+    most = seconds[len(seconds) * 9 // 10]
+    print(f"{len(seconds)} answers: median {statistics.median(seconds) * 1000:.2f} ms, "
+          f"90 % within {most * 1000:.2f} ms, all within {seconds[-1] * 1000:.2f} ms")
+    assert statistics.median(seconds) < 0.02 and most < 0.2 and seconds[-1] < 2
+
+
+def receive_all(connection):
+    parts = []
+    while True:
+        part = connection.recv(65536)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def ask(port, host="127.0.0.1", timeout=5):
+    """What a Daytime server says until it closes."""
+    with socket.create_connection((host, port), timeout=longer(timeout)) as connection:
+        return receive_all(connection)
+
+
+DAYTIME = re.compile(rb"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) "
+                     rb"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3]\d "
+                     rb"\d\d:\d\d:\d\d \d{4}\r\n")
+
+
+def is_daytime(answer):
+    return DAYTIME.fullmatch(answer) is not None
+
+
+def serves(port, host="127.0.0.1"):
+    try:
+        return is_daytime(ask(port, host))
+    except OSError:
+        return False
+
+
+def listening_ports():
+    """The TCP ports that anything in this network namespace listens on."""
+    lines = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
+    return {int(line.split()[3].rpartition(":")[2]) for line in lines.splitlines()}
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]

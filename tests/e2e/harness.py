@@ -1,0 +1,163 @@
+"""Starting programs and daemons, and proving that they are gone. All that the tests use is here."""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+
+from asking import *  # noqa: F403
+from setting import *  # noqa: F403
+from setting import SERVER, WRAPPER, home, longer, CLIENT
+from watch import *  # noqa: F403
+from watch import Daemon, Foreground, Result, cmdline, read_back
+
+
+class Box:
+    """One test's folder, programs and daemons."""
+
+    def __init__(self):
+        self.token = uuid.uuid4().hex
+        self.root = pathlib.Path(tempfile.mkdtemp(dir=home))
+        self.logs = self.root / "logs"
+        self.dir = self.root / "d"
+        for folder, mode in [(self.root, 0o755), (self.logs, 0o1777), (self.dir, 0o755)]:
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        self.pidfile = self.dir / "t.pid"
+        self.running, self.reports = [], []
+
+    def environment(self, extra):
+        log = f"log_path={self.logs}/sanitizer"
+        plain = {name: value for name, value in os.environ.items()
+                 if not name.startswith(("LC_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "XDG_"))}
+        plain |= {"LANG": "C", "TZ": "UTC0", "TIMESERVER_TEST": self.token,
+                  "ASAN_OPTIONS": log, "UBSAN_OPTIONS": f"{log}:print_stacktrace=1"}
+        return {name: value for name, value in (plain | extra).items() if value is not None}
+
+    def popen(self, arguments, env=None, **more):
+        """Output goes to files, not pipes, so that nobody's end has to be waited for."""
+        out, err = tempfile.TemporaryFile(dir=self.logs), tempfile.TemporaryFile(dir=self.logs)
+        self.reports += [out, err]
+        settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, "cwd": self.dir}
+        command = [str(word) for word in arguments]
+        settings |= {"env": self.environment(env or {})} | more
+        return subprocess.Popen(command, **settings), out, err
+
+    def run(self, *arguments, timeout=20, **more):
+        """Any program, to its end."""
+        began = time.monotonic()
+        popen, out, err = self.popen(arguments, **more)
+        try:
+            popen.wait(longer(timeout))
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+            raise AssertionError(f"still running after {timeout} s: {arguments}") from None
+        return Result(popen.returncode, read_back(out), read_back(err), time.monotonic() - began)
+
+    def client(self, *arguments, **more):
+        return self.run(CLIENT, *arguments, **more)
+
+    def command(self, *arguments, pidfile=True):
+        own = ["--pidfile", self.pidfile] if pidfile else []
+        return [*WRAPPER, SERVER, *own, *arguments]
+
+    def server(self, *arguments, pidfile=True, before=(), **more):
+        """timeserver, to the end of the process that was started; there may be a daemon then."""
+        result = self.run(*before, *self.command(*arguments, pidfile=pidfile), **more)
+        if result.code == 0 and "serving as process" in result.out:
+            self.running.append(Daemon(self, result))
+        return result
+
+    def start(self, *arguments, **more):
+        """A daemon that serves. It is stopped when the test ends."""
+        result = self.server(*arguments, **more)
+        assert result.code == 0 and self.running, f"no daemon: {result}"
+        return self.running[-1]
+
+    def listen(self, port, *more, **settings):
+        """A daemon with one plain listener."""
+        return self.start("-o", f"listen daytime/tcp {port}", *more, **settings)
+
+    def foreground(self, *arguments, before=(), pidfile=True, **more):
+        """A server that does not fork. Whoever calls waits for what tells that it serves."""
+        command = [*before, *self.command(*arguments, pidfile=pidfile)]
+        popen, _, err = self.popen(command, **more)
+        self.running.append(Foreground(self, popen, err))
+        return self.running[-1]
+
+    def config(self, text, name="t.conf"):
+        path = self.dir / name
+        path.write_text(text)
+        return path
+
+    def signal(self, what, **more):
+        return self.server("--signal", what, **more)
+
+    def status(self):
+        """What --signal status says: words by their name, but listen lines as a list."""
+        result = self.signal("status")
+        assert result.code == 0, result
+        pairs = [line.split(": ", 1) for line in result.out.splitlines()]
+        return dict(pairs) | {"listen": [value for name, value in pairs if name == "listen"]}
+
+    def files(self):
+        return sorted(str(path.relative_to(self.dir)) for path in self.dir.rglob("*"))
+
+    def processes(self):
+        """Every living process that this test started, or that came from one."""
+        mark = f"TIMESERVER_TEST={self.token}".encode()
+        for _ in range(10):
+            found, vanished = [], False
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    if mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                        found.append(int(pid))
+                except PermissionError:
+                    continue
+                except OSError:  # it has ended, perhaps after it forked: so look again
+                    vanished = True
+            if not vanished:
+                break
+        return found
+
+    def close(self):
+        """Stops what runs. Fails if anything does not stop, or an instrument found something."""
+        problems = []
+        for process in self.running:
+            try:
+                if process.alive():
+                    process.stop()
+            except AssertionError as error:
+                problems.append(str(error))
+                process.kill()
+            process.close()
+        deadline = time.monotonic() + longer(2)
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for pid in self.processes():
+            problems.append(f"left behind: process {pid}, {cmdline(pid)}")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        problems += self.findings()
+        for file in self.reports:
+            file.close()
+        shutil.rmtree(self.root)
+        assert not problems, "\n".join(problems)
+
+    def findings(self):
+        """What sanitizers and valgrind have reported."""
+        found = [path.read_text() for path in self.logs.glob("sanitizer*")]
+        for file in self.reports if WRAPPER else []:
+            file.seek(0)
+            lines = re.findall(r"^==\d+== .*$", file.read().decode(errors="replace"), re.MULTILINE)
+            text = "\n".join(lines)
+            if re.search(r"Invalid |uninitialised|Open (file descriptor|AF_)|"
+                         r"are (definitely|indirectly|possibly) lost", text):
+                found.append(text)
+        return found

@@ -1,0 +1,87 @@
+"""A private corner of the machine for one pytest process: its own network, mounts, /run and /dev.
+
+So ports never clash with anyone's, the machine's syslog hears nothing of the tests, and whatever
+they leave is gone when the process ends. Needs root: without it PRIVATE is false, and REASON says
+why.
+"""
+import contextlib
+import ctypes
+import os
+import subprocess
+import tempfile
+
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 1 << 18
+MNT_DETACH = 2
+
+# What programs expect in /dev. There is no "log" among them: every test starts without a syslogd.
+DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "shm"]
+
+PRIVATE = False
+REASON = "needs root"
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result, what):
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+
+
+def mount(source, target, kind="none", flags=0, data=""):
+    words = [str(word).encode() for word in (source, target, kind)]
+    check(libc.mount(*words, ctypes.c_ulong(flags), data.encode()), f"mount {target}")
+
+
+def unmount(target):
+    check(libc.umount2(str(target).encode(), MNT_DETACH), f"umount {target}")
+
+
+@contextlib.contextmanager
+def mounted(source, target, kind="none", flags=0, data=""):
+    """A mount for the length of a with block."""
+    mount(source, target, kind, flags, data)
+    try:
+        yield target
+    finally:
+        unmount(target)
+
+
+def replace_dev():
+    """Puts a /dev in place that has the usual devices, but whose directory is ours."""
+    new = tempfile.mkdtemp(dir="/run")
+    mount("tmpfs", new, "tmpfs", 0, "mode=755")
+    for name in DEVICES:
+        old, place = f"/dev/{name}", f"{new}/{name}"
+        if not os.path.exists(old):
+            continue
+        if os.path.isdir(old):
+            os.mkdir(place)
+        else:
+            open(place, "w").close()
+        mount(old, place, flags=MS_BIND | MS_REC)
+    os.mkdir(f"{new}/pts")
+    mount("devpts", f"{new}/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620")
+    for link, target in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+                         ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
+                         ("ptmx", "pts/ptmx")]:
+        os.symlink(target, f"{new}/{link}")
+    mount(new, "/dev", flags=MS_MOVE)
+
+
+def enter():
+    """Moves this process there. Its children follow."""
+    global PRIVATE, REASON
+    if os.geteuid() != 0:
+        return
+    try:
+        check(libc.unshare(CLONE_NEWNET | CLONE_NEWNS), "unshare")
+        mount("none", "/", flags=MS_REC | MS_PRIVATE)
+        mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+        replace_dev()
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        REASON = f"needs namespaces of its own ({error})"
+        return
+    PRIVATE = True

@@ -1,0 +1,290 @@
+"""timeclient: what it makes of every kind of answer, its messages, its exit status, its JSON."""
+import contextlib
+import datetime
+import os
+import re
+import socket
+import struct
+import time
+
+import pytest
+
+import harness
+import peers
+from harness import CLIENT, free_port, json_lines, needs_private
+from isolate import MS_BIND, mounted
+
+LINE = "Sun Nov 22 19:15:08 2026"
+NIST = "61366 26-11-22 19:15:08 00 0 0 895.3 UTC(NIST) *"
+
+
+@pytest.fixture(autouse=True)
+def only_the_client(request):
+    if harness.WRAPPER:
+        pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
+
+
+@pytest.mark.parametrize("answer, text", [
+    (f"{LINE}\r\n", LINE), (f"{LINE}\n", LINE), (f"{LINE}\r", LINE), (LINE, LINE),
+    (f"{LINE}\n\r", LINE),
+    (f"\n{NIST} \n", f"{NIST} "), ("22 NOV 2026 19:15:08 UTC\r\n", "22 NOV 2026 19:15:08 UTC"),
+    (f"{LINE}\r\n\r\n", LINE), ("x\n", "x"), ("y" * 256 + "\r\n", "y" * 256)],
+    ids=["CRLF", "LF", "CR", "no line end", "LFCR", "NIST", "xinetd", "empty line after", "short",
+         "256"])
+def test_answers_of_real_servers(box, answer, text):
+    with peers.says(answer.encode()) as peer:
+        assert tuple(box.client(peer.target)) == (0, f"Server Message: {text}\n", "")
+
+
+@pytest.mark.parametrize("answer, problem", [
+    (b"", "empty answer"), (b"\r\n", "empty answer"), (b"\n\n\r\n", "empty answer"),
+    (b"\x00\xff\x7f\x80\r\n", r'answer is not text: "\x00\xff\x7f\x80"'),
+    (b"tab\there\n", r'answer is not text: "tab\there"'),
+    ("späte Uhr\n".encode(), r'answer is not text: "sp\xc3\xa4te Uhr"'),
+    (b"\x1b[2J\x07\n", r'answer is not text: "\x1b[2J\x07"'),
+    (b"one\r\ntwo\r\n", r'answer of several lines: "one\r\ntwo"'),
+    (b"a\n\nb", r'answer of several lines: "a\n\nb"'),
+    (b"back\\slash\n\xff", r'answer is not text: "back\slash\n\xff"'),
+    (b"z" * 257, f'answer is too long: "{"z" * 64}..."'),
+    (b"z" * 100000, f'answer is too long: "{"z" * 64}..."'),
+    (b"\xff" * 65 + b"\n", f'answer is not text: "{chr(92)}{(chr(92)).join(["xff"] * 64)}..."')],
+    ids=["nothing", "CRLF alone", "line ends alone", "binary", "tab", "UTF-8", "escapes",
+         "two lines", "empty line within", "backslash", "257", "100000", "cut after 64"])
+def test_what_is_no_answer_is_shown_escaped(box, answer, problem):
+    with peers.says(answer) as peer:
+        assert tuple(box.client(peer.target)) == (1, "", f"timeclient: {peer.target}: {problem}\n")
+
+
+def test_an_answer_in_pieces(box):
+    with peers.says(f"{LINE}\r\n".encode(), every=0.005) as peer:
+        assert box.client(peer.target).out == f"Server Message: {LINE}\n"
+
+
+@pytest.mark.parametrize("text", [f"{LINE}\r\n", f"\n{NIST}\n"], ids=["plain", "NIST"])
+def test_a_server_that_never_closes(box, text):
+    """The line is there, so the answer is: 200 ms later at most."""
+    with peers.says(text.encode(), close=False) as peer:
+        result = box.client(peer.target)
+    assert result.code == 0 and result.out == f"Server Message: {text.strip()}\n"
+    assert result.seconds < harness.longer(1)
+
+
+def test_a_server_that_never_answers(box):
+    """5 seconds, unless told otherwise."""
+    with peers.silent() as peer:
+        result = box.client(peer.target)
+    assert tuple(result) == (1, "", f"timeclient: {peer.target}: timed out after 5 s\n")
+    assert 4.9 < result.seconds < harness.longer(5.6)
+
+
+@pytest.mark.parametrize("option, shown", [(["-w", "0.3"], "0.3"), (["--timeout", "1"], "1"),
+                                           (["--timeout=0.05"], "0.05")])
+def test_the_timeout_is_a_total(box, option, shown):
+    """A byte now and then does not buy more time."""
+    with peers.says(b"Sun Nov 22 19:15:08 2026 and so on for long", every=0.2) as peer:
+        result = box.client(*option, peer.target)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"timeclient: {peer.target}: timed out after {shown} s")
+    assert float(shown) <= result.seconds < harness.longer(float(shown) + 0.5)
+
+
+def test_a_line_without_its_end_from_a_server_that_never_closes(box):
+    with peers.says(LINE.encode(), close=False) as peer:
+        result = box.client("-w", "0.3", peer.target)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"timeclient: {peer.target}: timed out after 0.3 s")
+
+
+def test_a_connection_that_is_reset(box):
+    def reset(connection):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    with peers.Peer(reset) as peer:
+        assert tuple(box.client(peer.target)) == (
+            1, "", f"timeclient: {peer.target}: Connection reset by peer\n")
+
+
+def test_connection_refused(box, port):
+    for target in (f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert tuple(box.client(target)) == (1, "", f"timeclient: {target}: Connection refused\n")
+
+
+@needs_private("the default port to be free")
+def test_the_message_of_the_issue(box):
+    assert tuple(box.client()) == (1, "", "timeclient: 127.0.0.1:5050: Connection refused\n")
+
+
+@needs_private("low ports")
+def test_a_scheme_has_its_own_port(box):
+    for target, place in [("daytime://127.0.0.1", "127.0.0.1:13"), ("::1", "[::1]:5050"),
+                          ("daytime://127.0.0.1:99", "127.0.0.1:99"),
+                          ("daytime://[::1]", "[::1]:13")]:
+        assert box.client(target).err == f"timeclient: {place}: Connection refused\n"
+
+
+def test_a_name_that_does_not_resolve(box):
+    result = box.client("-w", "3", "no-such-host.invalid:13")
+    assert (result.code, result.out) == (1, "") and result.err.count("\n") == 1
+    assert result.err.startswith("timeclient: no-such-host.invalid:13: ")
+
+
+@needs_private("a hosts file of its own")
+@pytest.mark.parametrize("options, wanted", [(["-4"], "four"), (["-6"], "six")])
+def test_families(box, options, wanted):
+    """A name with both addresses, and a server at each that tells which it is."""
+    hosts = box.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
+        with socket.create_server(("::1", four.port), family=socket.AF_INET6) as listener:
+            six = peers.Peer.__new__(peers.Peer)
+            six.socket, six.count, six.open = listener, 0, []
+            six.say = lambda client: (client.sendall(b"six\n"), peers.close_well(client))
+            peers.threading.Thread(target=six.run, daemon=True).start()
+            target = f"both.example:{four.port}"
+            assert box.client(*options, target).out == f"Server Message: {wanted}\n"
+            four.socket.close()
+    result = box.client("-6", "127.0.0.1:13")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("timeclient: 127.0.0.1:13: ")
+
+
+@needs_private("a hosts file of its own")
+def test_the_next_address_is_tried(box):
+    """IPv6 is refused, IPv4 answers."""
+    hosts = box.config("::1 both.example\n127.0.0.1 both.example\n", "hosts")
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
+        result = box.client("-j", f"both.example:{four.port}")
+    assert json_lines(result.out)[0]["address"] == "127.0.0.1" and result.code == 0
+
+
+def test_several_targets_in_the_order_of_the_command_line(box, port):
+    with peers.says(b"slow\n", before=0.3) as slow, peers.says(b"fast\n") as fast:
+        result = box.client(slow.target, f"127.0.0.1:{port}", fast.target)
+    assert tuple(result) == (1, "Server Message: slow\nServer Message: fast\n",
+                             f"timeclient: 127.0.0.1:{port}: Connection refused\n")
+
+
+def test_several_targets_share_one_timeout(box):
+    with contextlib.ExitStack() as stack:
+        targets = [stack.enter_context(peers.silent()).target for _ in range(20)]
+        result = box.client("-w", "1", *targets)
+    told = [f"timeclient: {target}: timed out after 1 s" for target in targets]
+    assert result.err.splitlines() == told
+    assert result.code == 1 and 1 <= result.seconds < harness.longer(1.7)
+
+
+def test_100_targets_at_once(box):
+    with peers.says(b"x\n", before=0.1) as peer:
+        result = box.client(*[peer.target] * 100)
+    assert result.code == 0 and result.out == "Server Message: x\n" * 100 and peer.count == 100
+
+
+def test_json_of_an_answer(box):
+    before = datetime.datetime.now(datetime.timezone.utc)
+    with peers.says(f"{LINE}\r\n".encode(), before=0.1) as peer, peers.says(b"six\n", "::1") as six:
+        result = box.client("--json", peer.target, f"daytime://{six.target}")
+    after = datetime.datetime.now(datetime.timezone.utc)
+    first, second = json_lines(result.out)
+    assert result.code == 0 and result.err == ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", first["time"])
+    assert before < datetime.datetime.fromisoformat(first.pop("time")) < after
+    assert 0.1 <= first.pop("delay") < 5
+    assert first == {"schema": 1, "target": peer.target, "scheme": "daytime", "host": "127.0.0.1",
+                     "port": peer.port, "address": "127.0.0.1", "ok": True, "text": LINE}
+    assert (second["host"], second["address"], second["port"]) == ("::1", "::1", six.port)
+
+
+def test_json_of_errors(box, port):
+    """They are in the objects, and nothing is on standard error."""
+    with peers.says(b'"quoted" \\ \xff\n') as odd:
+        result = box.client("-j", f"127.0.0.1:{port}", odd.target)
+    refused, binary = json_lines(result.out)
+    assert (result.code, result.err) == (1, "")
+    assert refused == {"schema": 1, "target": f"127.0.0.1:{port}", "scheme": "daytime",
+                       "host": "127.0.0.1", "port": port, "ok": False,
+                       "error": "Connection refused"}
+    assert binary["ok"] is False and "text" not in binary
+    assert binary["error"] == r'answer is not text: ""quoted" \ \xff"'
+
+
+def test_json_in_a_language_with_a_decimal_comma(box):
+    german = harness.locale("de_DE", "ISO-8859-1")
+    with peers.says(b"x\n") as peer:
+        result = box.client("-j", "-w", "2.5", peer.target, env=german)
+    assert json_lines(result.out)[0]["delay"] < 2
+
+
+def test_quiet(box, port):
+    with peers.says(b"x\n") as peer:
+        assert tuple(box.client("-q", f"127.0.0.1:{port}", peer.target)) == (
+            1, "Server Message: x\n", "")
+    assert box.client("--quiet", "--nonsense").err, "a mistake in usage is told all the same"
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--nonsense"], "nonsense"), (["-w"], "w"), (["-w", "x", "127.0.0.1"], "'x'"),
+    (["-w", "0", "127.0.0.1"], "'0'"), (["-w", "-1", "127.0.0.1"], "'-1'"),
+    (["-w", "1e3", "127.0.0.1"], "'1e3'"), (["gopher://127.0.0.1"], "gopher"),
+    (["127.0.0.1:0"], "127.0.0.1:0"), (["127.0.0.1:65536"], "65536"),
+    (["127.0.0.1:"], "127.0.0.1:"), (["127.0.0.1:13x"], "13x"), ([""], "''"), ([":13"], ":13"),
+    (["[::1"], "[::1"), (["[]:13"], "[]:13"),
+    (["daytime://"], "daytime://"), (["a b"], "a b"), (["bad\x1b[2Jname"], r"\x1b[2J")])
+def test_usage_errors(box, words, told):
+    result = box.client(*words)
+    assert (result.code, result.out) == (2, "") and result.seconds < harness.longer(1)
+    assert result.err.startswith("timeclient: ") and told in result.err and "--help" in result.err
+
+
+def test_help_and_version(box):
+    for word, start in [("--help", "Usage: timeclient [OPTION]... [TARGET]..."),
+                        ("-h", "Usage: timeclient"),
+                        ("--version", "timeclient "), ("-V", "timeclient ")]:
+        code, out, err = box.client(word)
+        assert (code, err) == (0, "") and out.startswith(start)
+    for option in ["-4", "-6", "--timeout", "--json", "--quiet", "--version", "--help"]:
+        assert option in box.client("--help").out
+
+
+@pytest.mark.parametrize("words", [["TARGET"], ["-j", "TARGET"], ["--help"], ["--version"]],
+                         ids=lambda words: words[0])
+@pytest.mark.parametrize("output, reason", [("closed", "Bad file descriptor"),
+                                            ("/dev/full", "No space left on device"),
+                                            ("broken pipe", "Broken pipe")])
+def test_output_that_cannot_be_written_is_an_error(box, words, output, reason):
+    with peers.says(b"x\n") as peer, contextlib.ExitStack() as stack:
+        command = [CLIENT, *[peer.target if word == "TARGET" else word for word in words]]
+        if output == "closed":
+            popen, _, err = box.popen(["sh", "-c", 'exec "$@" >&-', "sh", *command])
+        elif output == "/dev/full":
+            popen, _, err = box.popen(command, stdout=stack.enter_context(open("/dev/full", "w")))
+        else:
+            reader, writer = os.pipe()
+            os.close(reader)
+            popen, _, err = box.popen(command, stdout=writer)
+            os.close(writer)
+        assert popen.wait(harness.longer(5)) == 1
+    assert harness.read_back(err) == f"timeclient: cannot write standard output: {reason}\n"
+
+
+def test_answers_are_printed_as_they_are_known(box):
+    """One that is slow does not keep back those before it."""
+    with peers.says(b"fast\n") as fast, peers.silent() as slow:
+        popen, out, _ = box.popen([CLIENT, "-w", "2", fast.target, slow.target])
+        began = time.monotonic()
+        harness.wait_until(lambda: harness.read_back(out) == "Server Message: fast\n")
+        assert time.monotonic() - began < harness.longer(1) and popen.poll() is None
+        assert popen.wait(harness.longer(5)) == 1
+
+
+def test_no_connection_is_left_when_the_time_is_up(box):
+    """The process is gone, and with it every thread that waited."""
+    with peers.silent() as peer:
+        began = time.monotonic()
+        box.client("-w", "0.1", *[peer.target] * 10)
+        assert time.monotonic() - began < harness.longer(1)
+    assert box.processes() == []
+
+
+def test_a_target_nobody_could_ever_reach(box):
+    """Addresses that are not of this network: an error, at once or when the time is up."""
+    result = box.client("-w", "0.5", f"192.0.2.1:{free_port()}")
+    assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < harness.longer(1)

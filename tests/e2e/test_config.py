@@ -1,0 +1,225 @@
+"""The configuration: files, options, every error in one run, a dump that can be read again."""
+import os
+import pathlib
+
+import pytest
+
+import harness
+from harness import ask, is_daytime, listening_ports, needs_private, not_instrumented, serves
+from isolate import mounted
+
+ADDRESS = ("expected [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, "
+           "and PORT from 1 to 65535")
+UNKNOWN = "unknown directive"
+
+
+def test_a_right_file_passes_the_test_and_nothing_starts(box, port):
+    config = box.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
+                        f"user root\nsyslog local3\npidfile /run/x.pid\n")
+    assert tuple(box.server("--test", "-c", config)) == (0, "", "")
+    assert box.files() == ["t.conf"] and box.processes() == [] and not serves(port)
+
+
+def test_every_error_is_reported_in_one_run(box):
+    config = box.config("""\
+listen daytime/tcp 5050
+listen
+listen daytime/tcp
+listen chargen/tcp 19
+listen daytime/tcp 0 65536 -1 1.2.3.4 1.2.3:13 ::1:13 [::1] *:x
+nonsense
+clock sundial
+user no-such-user
+syslog nowhere
+pidfile not/absolute
+include
+""")
+    missing = "expected PROTOCOL and one [ADDRESS:]PORT or more"
+    expected = [f"2: listen: {missing}", f"3: listen: {missing}",
+                "4: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp",
+                *[f"5: listen: '{word}': {ADDRESS}" for word in
+                  ["0", "65536", "-1", "1.2.3.4", "1.2.3:13", "::1:13", "[::1]", "*:x"]],
+                f"6: nonsense: {UNKNOWN}",
+                "7: clock: 'sundial': expected system",
+                "8: user: unknown user 'no-such-user'",
+                "9: syslog: 'nowhere': expected a facility: daemon, user, local0 to local7, ...",
+                "10: pidfile: 'not/absolute': expected an absolute path",
+                "11: include: expected the path of a file"]
+    for mode in (["--test"], ["--dump-config"], [], ["--foreground"]):
+        code, out, err = box.server("-c", config, *mode)
+        assert (code, out) == (78, "")
+        assert err.splitlines() == [f"{config}:{line}" for line in expected]
+    assert box.files() == ["t.conf"] and box.processes() == []
+
+
+@pytest.mark.parametrize("second, shown", [
+    ("5050", "*:5050"), ("127.0.0.1:5050", "127.0.0.1:5050"), ("[::1]:5050", "[::1]:5050")])
+def test_listeners_that_collide_are_found_before_the_start(box, second, shown):
+    config = box.config(f"listen daytime/tcp *:5050\nlisten daytime/tcp {second}\n")
+    assert tuple(box.server("-t", "-c", config)) == (
+        78, "", f"{config}:2: listen: {shown} is taken by an earlier listen, *:5050\n")
+
+
+def test_a_directive_that_may_stand_once_stands_once(box):
+    config = box.config("syslog user\nsyslog mail\n")
+    assert box.server("-t", "-c", config).err == f"{config}:2: syslog: stands here a second time\n"
+
+
+@pytest.mark.parametrize("word", ["ntp", "nts-ke", "http", "time/tcp", "daytime/udp"])
+def test_protocols_that_are_not_there_are_errors(box, word):
+    code, _, err = box.server("-t", "-o", f"listen {word} 5050")
+    assert code == 78 and err.startswith(f"option:1: listen: unknown protocol '{word}'")
+
+
+@needs_private("the default files to be absent")
+def test_the_built_in_configuration(box):
+    if os.path.exists("/etc/timeserver"):
+        pytest.skip("this machine has a /etc/timeserver")
+    assert tuple(box.server("--dump-config", pidfile=False)) == (
+        0, "listen daytime/tcp *:5050\nclock system\n"
+           "pidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
+    daemon = box.start(pidfile=False)
+    assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
+                                 "daytime on tcp 5050\n")
+    assert is_daytime(ask(5050)) and is_daytime(ask(5050, "::1"))
+
+
+@needs_private("a /etc of its own")
+def test_the_default_file(box, port):
+    """It is read if it is there, and not when --option is given."""
+    upper, work = box.root / "upper", box.root / "work"
+    upper.mkdir()
+    work.mkdir()
+    with mounted("overlay", "/etc", "overlay", 0, f"lowerdir=/etc,upperdir={upper},workdir={work}"):
+        folder = pathlib.Path("/etc/timeserver")
+        folder.mkdir(exist_ok=True)
+        (folder / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")
+        assert f"listen daytime/tcp *:{port}\n" in box.server("-T").out
+        assert box.server("-T", "-o", "syslog user").out.startswith("listen daytime/tcp *:5050\n")
+        box.start().stop()
+        (folder / "timeserver.conf").write_text("nonsense\n")
+        assert tuple(box.server()) == (
+            78, "", f"/etc/timeserver/timeserver.conf:1: nonsense: {UNKNOWN}\n")
+
+
+def test_dump_can_be_read_again(box):
+    config = box.config("syslog local7\nuser root\nlisten daytime/tcp 13 127.0.0.1:5050\n"
+                        "listen daytime/tcp [2001:DB8:0::1]:5050\n")
+    dump = box.server("--dump-config", "-c", config)
+    assert tuple(dump) == (0, "listen daytime/tcp *:13\nlisten daytime/tcp 127.0.0.1:5050\n"
+                              "listen daytime/tcp [2001:db8::1]:5050\nclock system\nuser root\n"
+                              f"pidfile {box.pidfile}\nsyslog local7\n", "")
+    again = box.server("-T", "-c", box.config(dump.out, "again.conf"), pidfile=False)
+    assert tuple(again) == tuple(dump)
+
+
+def test_options_replace_the_file_or_come_after_it(box):
+    config = box.config("listen daytime/tcp 6000\nsyslog user\n")
+    alone = box.server("-T", "-o", "listen daytime/tcp 7000", "-o", "syslog mail").out
+    assert "*:7000" in alone and "6000" not in alone and "syslog mail" in alone
+    both = box.server("-T", "-c", config, "--option", "listen daytime/tcp 7000",
+                      "--option=syslog mail").out
+    assert both.splitlines()[:2] == ["listen daytime/tcp *:6000", "listen daytime/tcp *:7000"]
+    assert "syslog mail" in both and "syslog user" not in both
+
+
+def test_errors_in_options_have_their_number(box):
+    code, out, err = box.server("-o", "clock system", "-o", "listen x", "-o", "what is this")
+    assert (code, out) == (78, "")
+    assert err == ("option:2: listen: expected PROTOCOL and one [ADDRESS:]PORT or more\n"
+                   f"option:3: what: {UNKNOWN}\n")
+
+
+def test_pidfile_on_the_command_line_wins(box):
+    config = box.config("pidfile /run/other.pid\n")
+    assert f"pidfile {box.pidfile}\n" in box.server("-T", "-c", config).out
+    assert "pidfile /run/other.pid\n" in box.server("-T", "-c", config, pidfile=False).out
+
+
+def test_include_and_confdir(box):
+    """Relative paths are from the file that names them; a folder is read in byte order."""
+    folder = box.dir / "more.d"
+    folder.mkdir()
+    for name, text in [("20.conf", "listen daytime/tcp 3\n"), ("10.conf", "listen daytime/tcp 2\n"),
+                       ("30.conf~", "nonsense\n"), (".40.conf", "nonsense\n"),
+                       ("README", "nonsense\n"), ("inner", "listen daytime/tcp 4\n"),
+                       ("30.conf", "include inner\n")]:
+        (folder / name).write_text(text)
+    config = box.config("listen daytime/tcp 1\nconfdir more.d\nlisten daytime/tcp 5\n")
+    for path, cwd in [(config, "/"), ("t.conf", box.dir)]:
+        code, out, err = box.server("-T", "-c", path, cwd=cwd)
+        assert (code, err) == (0, "")
+        assert out.splitlines()[:5] == [f"listen daytime/tcp *:{port}" for port in range(1, 6)]
+
+
+def test_errors_in_included_files_name_these(box):
+    inner = box.config("clock system\nnonsense\n", "inner.conf")
+    config = box.config("include inner.conf\ninclude no.conf\nconfdir no.d\nnonsense\n")
+    code, _, err = box.server("-t", "-c", config)
+    assert code == 78
+    assert err.splitlines() == [
+        f"{inner}:2: nonsense: {UNKNOWN}",
+        f"{config}:2: include: cannot read {box.dir}/no.conf: No such file or directory",
+        f"{config}:3: confdir: cannot read {box.dir}/no.d: No such file or directory",
+        f"{config}:4: nonsense: {UNKNOWN}"]
+
+
+def test_a_file_that_includes_itself_comes_to_an_end(box):
+    config = box.config("include t.conf\n")
+    code, _, err = box.server("-t", "-c", config)
+    assert code == 78 and err.startswith(f"{config}:1: include: ")
+
+
+@pytest.mark.parametrize("text", [
+    "listen daytime/tcp 1\r\nclock system\r\n", "\tlisten\tdaytime/tcp\t1",
+    "#\n\n \n\nlisten daytime/tcp 1", "listen daytime/tcp 1 #2"], ids=repr)
+def test_forms_of_lines(box, text):
+    code, out, err = box.server("-T", "-c", box.config(text))
+    assert (code, err) == (0, "") and out.startswith("listen daytime/tcp *:1\n")
+
+
+def test_an_empty_file_is_the_built_in_configuration(box):
+    assert box.server("-T", "-c", box.config("")).out == box.server("-T", "-o", "clock system").out
+
+
+def test_one_line_for_each_error_whatever_the_bytes(box):
+    """Bytes of a file never reach the terminal as they are."""
+    config = box.dir / "t.conf"
+    config.write_bytes(b"listen daytime/tcp \x1b[31m\xff\nzero\0byte\n" + b"x" * 100000 + b"\n")
+    popen, _, err = box.popen(box.command("-t", "-c", config))
+    assert popen.wait(harness.longer(5)) == 78
+    lines = harness.read_back(err).splitlines()
+    assert lines[0] == f"{config}:1: listen: '\\x1b[31m\\xff': {ADDRESS}"
+    assert len(lines) == 3 and all(len(line) < 2000 for line in lines)
+    assert all(" " <= byte <= "~" for line in lines for byte in line)
+
+
+def test_a_file_name_with_a_line_break_stays_on_one_line(box):
+    config = box.config("nonsense\n", "a\nb.conf")
+    assert box.server("-t", "-c", config).err == f"{box.dir}/a\\nb.conf:1: nonsense: {UNKNOWN}\n"
+    missing = box.dir / "no\nfile"
+    assert box.server("-t", "-c", missing).err == (
+        f"timeserver: cannot read {box.dir}/no\\nfile: No such file or directory\n")
+
+
+@not_instrumented("memory")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/null"])
+def test_a_device_given_by_mistake_comes_to_an_end(box, device):
+    result = box.server("-t", "-c", device, before=["prlimit", f"--as={256 << 20}"])
+    assert result.code == (0 if device == "/dev/null" else 78)
+    assert result.seconds < 2
+
+
+def test_each_directive_may_be_long_and_many(box):
+    """A thousand listeners in a file: all in the dump."""
+    config = box.config("".join(f"listen daytime/tcp {port}\n" for port in range(1, 1001)))
+    lines = box.server("-T", "-c", config).out.splitlines()
+    assert lines[:1000] == [f"listen daytime/tcp *:{port}" for port in range(1, 1001)]
+
+
+def test_many_listeners_serve(box):
+    ports = sorted({harness.free_port() for _ in range(50)})
+    box.start("-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[:25]),
+              "-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[25:]))
+    assert all(serves(port) for port in ports) and set(ports) <= listening_ports()
+    assert len(box.status()["listen"]) == len(ports)

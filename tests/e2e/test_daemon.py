@@ -1,0 +1,311 @@
+"""The eight steps of becoming a daemon, each proven from outside; and nothing disturbs it after."""
+import os
+import pty
+import re
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+import harness
+from harness import (SERVER, ask, is_daytime, needs_program, not_instrumented, not_wrapped, serves,
+                     wait_until)
+
+SIGNALFD = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+MILLION = 1_000_000
+
+
+def ps(pid):
+    """The line of ps -axj for pid, by column."""
+    lines = subprocess.run(["ps", "-axj"], capture_output=True, text=True, check=True).stdout
+    head, *rows = [line.split(None, 9) for line in lines.splitlines()]
+    return next(dict(zip(head, row)) for row in rows if row[1] == str(pid))
+
+
+def adopter():
+    """The process that orphans go to: 1, or a subreaper above us."""
+    orphan = subprocess.run(["sh", "-c", "sleep 1 >&- & echo $!"], capture_output=True, text=True)
+    wait_until(lambda: int(ps(orphan.stdout.strip())["PPID"]) != os.getpid(), what="an orphan")
+    return int(ps(orphan.stdout.strip())["PPID"])
+
+
+def test_prints_one_line_and_exits_0(box, port):
+    box.listen(f"127.0.0.1:{port}")
+    daemon = box.running[-1]
+    assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
+                                 f"daytime on tcp 127.0.0.1:{port}\n")
+    assert daemon.result.err == ""
+    assert is_daytime(ask(port)), "it serves the moment the shell is given back"
+
+
+def test_the_line_names_every_listener(box, port):
+    six, every = harness.free_port(), harness.free_port()
+    daemon = box.start("-o", f"listen daytime/tcp 127.0.0.1:{port} [::1]:{six} {every}")
+    assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
+                                 f"daytime on tcp 127.0.0.1:{port}, daytime on tcp [::1]:{six}, "
+                                 f"daytime on tcp {every}\n")
+
+
+def test_step_1_and_4_parent_is_init(box, port):
+    assert int(ps(box.listen(port).pid)["PPID"]) == adopter()
+
+
+def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(box, port):
+    daemon = box.listen(port)
+    row = ps(daemon.pid)
+    assert row["TTY"] == "?" and row["TPGID"] == "-1"
+    assert row["SID"] == row["PGID"] != row["PID"]
+    assert int(row["SID"]) not in (os.getsid(0), os.getpgrp()), "not the caller's session"
+    assert not os.path.exists(f"/proc/{row['SID']}"), "the session's leader has ended"
+
+
+def test_step_5_folder(box, port):
+    assert os.readlink(box.listen(port, cwd=box.dir).proc("cwd")) == "/"
+
+
+def test_step_7_umask(box, port):
+    """The caller's is 077; the files are readable all the same, since each states its own mode."""
+    daemon = box.listen(port, umask=0o077)
+    assert daemon.status("Umask") == "0000"
+    assert oct(box.pidfile.stat().st_mode & 0o777) == "0o644"
+    assert oct(box.pidfile.with_suffix(".sock").stat().st_mode & 0o777) == "0o600"
+
+
+def open_many(count):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(MILLION, hard), hard))
+    return [os.open("/etc/passwd", os.O_RDONLY) for _ in range(count)]
+
+
+@not_wrapped("the list of descriptors")
+def test_step_6_no_inherited_descriptor(box, port):
+    """Of 1,000 that were open, and a pipe, none is left; 0 to 2 are on /dev/null."""
+    held = open_many(1000)
+    reader, writer = os.pipe()
+    try:
+        daemon = box.listen(port, pass_fds=[*held, writer])
+    finally:
+        for descriptor in [*held, writer]:
+            os.close(descriptor)
+    kept = daemon.descriptors()
+    assert [kept.pop(number) for number in range(3)] == ["/dev/null"] * 3
+    assert "/etc/passwd" not in kept.values()
+    own = re.compile(r"socket:|anon_inode:|/dev/null|" + re.escape(str(box.pidfile)))
+    assert all(own.match(target) for target in kept.values()), kept
+    assert os.read(reader, 1) == b"", "the pipe's other end sees the end"
+    os.close(reader)
+
+
+def start_times(box, port, limit):
+    hard = max(limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    held, times = open_many(1000), []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        for _ in range(5):
+            daemon = box.listen(port, pass_fds=held)
+            times.append(daemon.result.seconds)
+            daemon.stop()
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return statistics.median(times)
+
+
+@not_instrumented("the time to start")
+def test_step_6_is_quick_with_1000_descriptors(box, port):
+    limit = min(MILLION, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    took = start_times(box, port, limit)
+    print(f"1,000 open descriptors, limit {limit}: {took * 1000:.1f} ms to start")
+    assert took < 0.1
+
+
+@not_instrumented("the time to start")
+def test_step_6_is_quick_with_a_limit_of_a_million(box, port):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MILLION, max(MILLION, before[1])))
+    except (ValueError, OSError):
+        pytest.skip("needs CAP_SYS_RESOURCE, or a hard descriptor limit of a million instead of "
+                    f"{before[1]}")
+    try:
+        assert start_times(box, port, MILLION) < 0.1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[0], max(MILLION, before[1])))
+
+
+def traced(box, port):
+    """The system calls of a start, in order, as strace writes them."""
+    trace = box.root / "trace"
+    daemon = box.listen(port, before=["strace", "-D", "-f", "-o", trace])
+    daemon.stop()
+    wait_until(lambda: f"{daemon.pid} +++ exited" in re.sub(" +", " ", trace.read_text()),
+               what="the end of the trace")
+    return trace.read_text()
+
+
+@needs_program("strace")
+@not_wrapped("the list of system calls")
+def test_the_steps_come_in_this_order(box, port):
+    """In one process after the other: and HUP is ignored before the session's leader ends."""
+    calls = re.findall(r"^\d+ +((?:v?fork|clone3?|setsid|chdir|close_range|umask|"
+                       r"rt_sigaction\(SIGHUP, \{sa_handler=SIG_IGN)\S*)",
+                       traced(box, port), re.MULTILINE)
+    steps = ["fork", "setsid", "SIGHUP", "fork", "chdir", "close_range", "umask"]
+    found = []
+    for call in calls:
+        name = "fork" if re.match("v?fork|clone", call) else "SIGHUP" if "SIGHUP" in call else call
+        found.append(name.partition("(")[0])
+    assert [name for name in found if name in steps][:len(steps)] == steps, calls
+
+
+@needs_program("strace")
+@not_wrapped("the list of system calls")
+def test_step_6_is_never_a_loop_to_the_limit(box, port):
+    closes = re.findall(r"^\d+ +close\(", traced(box, port), re.MULTILINE)
+    assert len(closes) < 100
+
+
+@not_wrapped("the signal mask")
+def test_signals_are_reset_whatever_the_caller_did(box, port):
+    """A caller that ignores and blocks everything: the daemon can be stopped all the same."""
+    code = ("import os, signal, sys\n"
+            "for number in set(range(1, 32)) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)\n"
+            "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n"
+            "os.execv(sys.argv[1], sys.argv[1:])")
+    result = box.run(sys.executable, "-c", code, *box.command("-o", f"listen daytime/tcp {port}"))
+    daemon = harness.Daemon(box, result)
+    box.running.append(daemon)
+
+    def numbers(field):
+        mask = int(daemon.status(field), 16)
+        return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+    assert numbers("SigBlk") <= SIGNALFD, "only those that it reads in another way"
+    assert numbers("SigIgn") <= {signal.SIGPIPE}
+    daemon.stop()
+
+
+def test_hang_up_means_reload_and_not_the_end(box, port):
+    daemon = box.listen(port)
+    for _ in range(20):
+        daemon.signal(signal.SIGHUP)
+    assert is_daytime(ask(port)) and daemon.alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_term_and_int_stop_it_and_no_file_is_left(box, port, number):
+    daemon = box.listen(port)
+    daemon.signal(number)
+    daemon.wait_gone()
+    assert box.files() == [] and not serves(port)
+
+
+def start_on_terminal(box, port):
+    """A shell that leads a session with a terminal of its own, and has started the daemon."""
+    master, slave = pty.openpty()
+    line = " ".join(map(str, box.command("-o", f"'listen daytime/tcp {port}'"))) + "; exec sleep 60"
+    shell, _, _ = box.popen(["setsid", "--ctty", "sh", "-c", line],
+                            stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    said = b""
+    while not said.endswith(b"\r\n"):
+        said += os.read(master, 1000)
+    result = harness.Result(0, said.decode().replace("\r\n", "\n"), "", 0)
+    box.running.append(harness.Daemon(box, result))
+    return master, shell, box.running[-1]
+
+
+@needs_program("setsid")
+@pytest.mark.parametrize("event", ["^C", "^\\", "^Z", "closed", "shell killed"])
+def test_the_terminal_does_not_touch_it(box, port, event):
+    master, shell, daemon = start_on_terminal(box, port)
+    if event.startswith("^"):
+        os.write(master, bytes([ord(event[1]) & 0x1f]))
+        if event != "^Z":
+            assert shell.wait(5) < 0, "it did reach the terminal's processes"
+    elif event == "closed":
+        os.close(master)
+        assert shell.wait(5) == -signal.SIGHUP
+    if shell.poll() is None:
+        shell.kill()
+    shell.wait()
+    assert is_daytime(ask(port)) and daemon.alive()
+    assert daemon.status("State")[0] in "SR", "not stopped either"
+    if event != "closed":
+        os.close(master)
+
+
+@not_wrapped("the list of descriptors")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_caller_with_standard_descriptors_closed(box, port, closed):
+    """A socket or the pid file must not get number 0, 1 or 2."""
+    line = " ".join(map(str, box.command("-o", f"'listen daytime/tcp {port}'")))
+    assert box.run("sh", "-c", f"exec {line} {closed}").code == 0
+    daemon = harness.Daemon(box, harness.Result(
+        0, f"timeserver: serving as process {box.pidfile.read_text().strip()}: ", "", 0))
+    box.running.append(daemon)
+    kept = daemon.descriptors()
+    assert [kept[number] for number in range(3)] == ["/dev/null"] * 3
+    assert is_daytime(ask(port))
+
+
+@not_wrapped("standard error")
+def test_a_caller_that_captures_output_is_not_kept_waiting(box, port):
+    """As in $(timeserver): the end of the pipe comes although the daemon runs on."""
+    popen, _, _ = box.popen(box.command("-o", f"listen daytime/tcp {port}"),
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, _ = popen.communicate(timeout=5)
+    box.running.append(harness.Daemon(box, harness.Result(popen.returncode, said.decode(), "", 0)))
+
+
+@not_instrumented("memory")
+def test_it_is_one_process_with_one_thread_of_at_most_2_mib(box, port):
+    daemon = box.listen(port)
+    for _ in range(200):
+        ask(port)
+    resident = int(daemon.status("VmRSS").split()[0])
+    print(f"resident: {resident} KiB")
+    assert resident <= 2048
+    assert daemon.status("Threads") == "1" and box.processes() == [daemon.pid]
+
+
+@not_instrumented("CPU time")
+def test_it_sleeps_while_nobody_asks(box, port):
+    daemon = box.listen(port)
+    ask(port)
+    before = int(daemon.status("voluntary_ctxt_switches"))
+    time.sleep(1)
+    assert int(daemon.status("voluntary_ctxt_switches")) - before <= 3
+
+
+@pytest.mark.parametrize("option", ["--foreground", "--debug"])
+def test_foreground_stays_the_callers_child_and_logs_to_standard_error(box, port, option):
+    server = box.foreground(option, "-o", f"listen daytime/tcp {port}")
+    wait_until(lambda: serves(port), what="an answer")
+    assert box.processes() == [server.pid] and os.getsid(server.pid) == os.getsid(0)
+    assert box.pidfile.read_text() == f"{server.pid}\n"
+    server.stop()
+    lines = server.log().splitlines()
+    assert lines and all(line.startswith("timeserver: ") for line in lines), lines
+    assert server.popen.returncode == 0 and box.files() == []
+
+
+def test_help_and_version_go_to_standard_output(box):
+    for words, expected in [("--help", "Usage: timeserver [OPTION]..."),
+                            ("-h", "Usage: timeserver"),
+                            ("--version", "timeserver "), ("-V", "timeserver ")]:
+        code, out, err = box.server(words, pidfile=False)
+        assert (code, err) == (0, "") and out.startswith(expected)
+    for option in ["--config", "--option", "--foreground", "--debug", "--test", "--dump-config",
+                   "--signal", "--pidfile", "--user", "--version", "--help"]:
+        assert option in box.server("--help").out
+
+
+def test_the_program_is_the_one_that_was_built(box, port):
+    """A guard for these tests themselves: what runs is build/timeserver."""
+    daemon = box.listen(port)
+    if not harness.WRAPPER:
+        assert os.readlink(daemon.proc("exe")) == SERVER

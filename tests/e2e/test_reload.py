@@ -1,0 +1,300 @@
+"""Reload: all or nothing, and nobody who is being served notices."""
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import threading
+
+import pytest
+
+import harness
+from harness import (NOBODY, ask, as_nobody, free_port, is_daytime, needs_private, receive_all,
+                     serves, wait_until)
+from isolate import MS_BIND, mounted
+
+ZONES = pathlib.Path("/usr/share/zoneinfo")
+
+
+def start(box, *lines):
+    box.config("".join(f"{line}\n" for line in lines))
+    return box.start("-c", box.dir / "t.conf")
+
+
+def reload(box, *lines):
+    box.config("".join(f"{line}\n" for line in lines))
+    return tuple(box.signal("reload"))
+
+
+def reloaded(daemon):
+    return 0, f"timeserver: process {daemon.pid} reloaded\n", ""
+
+
+def listener_of(daemon, port):
+    """The sockets that the daemon listens on at port, by inode: one that stays keeps its own."""
+    own, found = set(daemon.descriptors().values()), set()
+    for table in ("tcp", "tcp6"):
+        for line in daemon.proc(f"net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{words[9]}]")
+    return found & own
+
+
+@contextlib.contextmanager
+def asked_all_the_time(port):
+    """Clients that ask one after the other; yields what they got: every answer has to be whole."""
+    answers, errors, enough = [], [], threading.Event()
+
+    def keep_asking():
+        while not enough.is_set():
+            try:
+                answers.append(ask(port))
+            except OSError as error:
+                errors.append(error)
+    threads = [threading.Thread(target=keep_asking) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    assert not errors and all(map(is_daytime, answers)), (errors[:3], len(errors), len(answers))
+
+
+def test_added_and_removed_listeners(box, port):
+    added = free_port()
+    daemon = start(box, f"listen daytime/tcp {port}")
+    kept = listener_of(daemon, port)
+    assert reload(box, f"listen daytime/tcp {port} {added}") == reloaded(daemon)
+    assert serves(port) and serves(added) and listener_of(daemon, port) == kept
+    assert reload(box, f"listen daytime/tcp {added}") == reloaded(daemon)
+    assert serves(added) and not serves(port)
+    assert box.status()["listen"] == [f"daytime/tcp 0.0.0.0:{added}", f"daytime/tcp [::]:{added}"]
+
+
+def test_the_signal_does_the_same(box, port):
+    added = free_port()
+    daemon = start(box, f"listen daytime/tcp {port}")
+    box.config(f"listen daytime/tcp {added}\n")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: serves(added) and not serves(port), what="the new listener")
+
+
+def test_every_word_of_a_bad_file_is_told_and_nothing_changes(box, port):
+    """To whoever asked, with status 78, and to the log."""
+    config = box.config(f"listen daytime/tcp {port}\n")
+    server = box.foreground("-n", "-c", config)
+    wait_until(lambda: serves(port))
+    code, out, err = reload(box, f"listen daytime/tcp {free_port()}", "listen daytime/tcp x",
+                            "nonsense")
+    problems = [f"{config}:2: listen: 'x': expected [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] "
+                "address or *, and PORT from 1 to 65535",
+                f"{config}:3: nonsense: unknown directive"]
+    assert (code, out, err.splitlines()) == (78, "", problems)
+    assert serves(port) and len(box.status()["listen"]) == 2
+    log = [line for line in server.log().splitlines() if str(config) in line]
+    assert log == [f"timeserver: {line}" for line in problems]
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: server.log().count("3: nonsense") == 2, what="the log of another reload")
+    assert reload(box, f"listen daytime/tcp {port}") == reloaded(server)
+
+
+def test_a_file_that_is_gone_or_empty(box, port):
+    daemon = start(box, f"listen daytime/tcp {port}")
+    config = box.dir / "t.conf"
+    config.unlink()
+    assert tuple(box.server("-s", "reload")) == (
+        78, "", f"timeserver: cannot read {config}: No such file or directory\n")
+    assert serves(port) and daemon.alive()
+
+
+def test_a_listener_that_cannot_be_opened_changes_nothing(box, port):
+    """Not even those that could be: all or nothing."""
+    daemon, free = start(box, f"listen daytime/tcp {port}"), free_port()
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = busy.getsockname()[1]
+        assert reload(box, f"listen daytime/tcp {free} {taken}") == (
+            1, "", f"timeserver: cannot listen on tcp {taken}: Address already in use\n")
+        assert serves(port) and not serves(free)
+    assert reload(box, f"listen daytime/tcp {free} {taken}") == reloaded(daemon)
+    assert serves(free) and serves(taken) and not serves(port)
+
+
+@needs_private("an ordinary user, and low ports that need a right")
+def test_a_low_port_that_root_did_not_open(box, port):
+    """After the change to an ordinary user one that root opened stays, a new one is refused."""
+    daemon = start(box, "listen daytime/tcp 13", "user nobody")
+    os.chmod(box.dir, 0o755)
+    assert reload(box, "listen daytime/tcp 13 37", "user nobody") == (
+        77, "", "timeserver: cannot listen on tcp 37: Permission denied\n")
+    assert reload(box, f"listen daytime/tcp 13 {port}", "user nobody") == reloaded(daemon)
+    assert serves(13) and serves(port)
+
+
+@pytest.mark.parametrize("narrow", ["127.0.0.1:{}", "127.0.0.1:{0} [::1]:{0}"])
+def test_from_every_address_to_one_and_back(box, port, narrow):
+    daemon = start(box, f"listen daytime/tcp *:{port}")
+    for _ in range(3):
+        assert reload(box, f"listen daytime/tcp {narrow.format(port)}") == reloaded(daemon)
+        assert serves(port) and not serves(port, "127.0.0.2")
+        assert serves(port, "::1") == ("::1" in narrow)
+        assert reload(box, f"listen daytime/tcp *:{port}") == reloaded(daemon)
+        assert serves(port) and serves(port, "127.0.0.2") and serves(port, "::1")
+
+
+@needs_private("an ordinary user")
+def test_from_every_address_to_one_and_back_as_an_ordinary_user(box, port):
+    daemon = start(box, f"listen daytime/tcp *:{port}", "user nobody")
+    for _ in range(2):
+        for place in (f"127.0.0.1:{port}", f"*:{port}"):
+            assert reload(box, f"listen daytime/tcp {place}", "user nobody") == reloaded(daemon)
+            assert serves(port)
+
+
+def test_no_client_notices_20_reloads(box, port):
+    """One listener stays, another comes and goes."""
+    other = free_port()
+    daemon = start(box, f"listen daytime/tcp {port}")
+    with asked_all_the_time(port) as answers:
+        for number in range(harness.fewer(20)):
+            more = other if number % 2 == 0 else ""
+            assert reload(box, f"listen daytime/tcp {port} {more}") == reloaded(daemon)
+        wait_until(lambda: len(answers) > 20, what="answers")
+
+
+def test_a_port_that_another_took_meanwhile_is_not_shared(box, port):
+    """A reload shares ports between its own sockets only; afterwards nobody can join."""
+    daemon = start(box, f"listen daytime/tcp {port}")
+    reload(box, f"listen daytime/tcp 127.0.0.1:{port}")
+    assert reload(box, f"listen daytime/tcp {port}") == reloaded(daemon)
+    with socket.socket() as intruder:
+        intruder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError):
+            intruder.bind(("", port))
+
+
+def test_connections_stay_open_across_a_reload(box, port):
+    """Even when the listener that they came by goes away."""
+    daemon = start(box, f"listen daytime/tcp {port}")
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        assert is_daytime(receive_all(connection))
+        assert reload(box, f"listen daytime/tcp {free_port()}") == reloaded(daemon)
+        for _ in range(3):
+            connection.sendall(b"still here")  # a reset would make the next one fail
+            assert connection.recv(1) == b""
+        connection.shutdown(socket.SHUT_WR)
+
+
+
+@pytest.mark.skipif(not (ZONES / "Asia/Tokyo").exists(), reason="needs the zone files of tzdata")
+@pytest.mark.parametrize("how", ["reload", "hang-up"])
+def test_a_changed_zone_file_named_by_tz(box, port, how):
+    zone = box.dir / "zone"
+    zone.write_bytes((ZONES / "Etc/GMT+8").read_bytes())
+    daemon = box.listen(port, env={"TZ": f":{zone}"})
+    early = hour(port)
+    (box.dir / "new").write_bytes((ZONES / "Etc/GMT-8").read_bytes())
+    os.rename(box.dir / "new", zone)
+    assert box.signal("reload").code == 0 if how == "reload" else not daemon.signal(signal.SIGHUP)
+    wait_until(lambda: (hour(port) - early) % 24 in (16, 17), what="the time of the new zone")
+
+
+@needs_private("an /etc/localtime of its own")
+def test_a_changed_etc_localtime(box, port):
+    def local(zone):
+        return mounted(ZONES / zone, "/etc/localtime", flags=MS_BIND)
+    with local("Etc/GMT+8"):
+        box.listen(port, env={"TZ": None})
+        early = hour(port)
+    with local("Etc/GMT-8"):
+        assert box.signal("reload").code == 0
+        assert (hour(port) - early) % 24 in (16, 17)
+
+
+def hour(port):
+    return int(ask(port)[11:13])
+
+
+def test_an_included_file_is_read_again(box, port):
+    added = free_port()
+    inner = box.config("", "inner.conf")
+    daemon = start(box, "include inner.conf", f"listen daytime/tcp {port}")
+    inner.write_text(f"listen daytime/tcp {added}\n")
+    assert tuple(box.signal("reload")) == reloaded(daemon)
+    assert serves(added) and serves(port)
+
+
+def test_a_relative_path_is_still_the_callers(box, port):
+    added = free_port()
+    box.config(f"listen daytime/tcp {port}\n")
+    daemon = box.start("-c", "t.conf", cwd=box.dir)
+    assert reload(box, f"listen daytime/tcp {added}") == reloaded(daemon)
+    assert serves(added)
+
+
+def test_options_stay_in_effect(box, port):
+    """What the command line added is added again."""
+    other, added = free_port(), free_port()
+    box.config(f"listen daytime/tcp {port}\n")
+    daemon = box.start("-c", box.dir / "t.conf", "-o", f"listen daytime/tcp {other}")
+    assert reload(box, f"listen daytime/tcp {added}") == reloaded(daemon)
+    assert serves(added) and serves(other) and not serves(port)
+
+
+def test_a_storm_of_signals_and_requests(box, port):
+    daemon = start(box, f"listen daytime/tcp {port}")
+    with asked_all_the_time(port):
+        reloads = [box.popen(box.command("-s", "reload")) for _ in range(harness.fewer(10))]
+        for _ in range(200):
+            daemon.signal(signal.SIGHUP)
+        for popen, _, _ in reloads:
+            popen.wait(harness.longer(10))
+    descriptors = len(daemon.descriptors())
+    assert tuple(box.signal("reload")) == reloaded(daemon)
+    wait_until(lambda: len(daemon.descriptors()) <= descriptors, what="no descriptor more")
+
+
+def control(box):
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.settimeout(5)
+    connection.connect(str(box.pidfile.with_suffix(".sock")))
+    return connection
+
+
+@pytest.mark.parametrize("request_", [b"nonsense", b"x" * 10000, b"\0", b"reload now"],
+                         ids=["nonsense", "long", "zero", "almost"])
+def test_the_control_socket_takes_no_nonsense(box, port, request_):
+    daemon = start(box, f"listen daytime/tcp {port}")
+    with control(box) as connection:
+        connection.send(request_)
+        assert not connection.recv(1000).startswith(b"\0"), "no success"
+    with control(box), control(box):  # two that say nothing
+        assert tuple(box.signal("reload")) == reloaded(daemon)
+    assert is_daytime(ask(port))
+
+
+@needs_private("an ordinary user")
+def test_the_control_socket_answers_its_own_user_only(box, port):
+    """Not even when somebody has opened the file to all."""
+    start(box, f"listen daytime/tcp {port}")
+    path = box.pidfile.with_suffix(".sock")
+    refused = f"timeserver: cannot ask at {path}: Permission denied\n"
+    assert tuple(box.signal("status", **as_nobody())) == (77, "", refused)
+    path.chmod(0o666)
+    assert tuple(box.signal("status", **as_nobody())) == (77, "", refused)
+    assert tuple(box.signal("reload", **as_nobody())) == (77, "", refused)
+    os.chown(path, NOBODY, NOBODY)
+    assert box.status()["state"] == "serving", "root may always ask"
+
+
+def test_status_tells_what_is_served(box, port):
+    daemon = start(box, f"listen daytime/tcp 127.0.0.1:{port}")
+    for _ in range(3):
+        ask(port)
+    status = box.status()
+    assert status["process"] == str(daemon.pid) and status["state"] == "serving"
+    assert status["answers"] == "3" and status["listen"] == [f"daytime/tcp 127.0.0.1:{port}"]
+    assert int(status["up"].split()[0]) < 60

@@ -1,0 +1,258 @@
+"""Syslog as it really is: what a real rsyslogd receives; a missing or stalled one delays nothing."""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+import harness
+from harness import (ask, free_port, is_daytime, needs_private, needs_program, not_instrumented,
+                     receive_all, serves, wait_until)
+
+pytestmark = needs_private("a /dev/log of its own")
+
+DEVICE = pathlib.Path("/dev/log")
+
+# The message is written as it came: were a line break in it, it would be one in the file.
+FIELDS = "programname procid syslogfacility-text syslogseverity-text msg timereported".split()
+RSYSLOG = """\
+global(workDirectory="{folder}" parser.escapeControlCharactersOnReceive="off")
+module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")
+template(name="all" type="string"
+         string="{fields}\\n")
+action(type="omfile" file="{folder}/log" template="all")
+"""
+
+
+class Syslogd:
+    """rsyslogd, and what it has written."""
+
+    def __init__(self, box):
+        self.box, self.folder = box, box.root / f"syslogd{len(box.reports)}"
+        self.folder.mkdir()
+        self.file = self.folder / "log"
+        config = self.folder / "rsyslog.conf"
+        fields = "|".join(f"%{field}%" for field in FIELDS)
+        config.write_text(RSYSLOG.format(folder=self.folder, fields=fields))
+        self.popen, self.out, _ = box.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
+                                             "-i", self.folder / "pid"])
+        wait_until(self.listens, what="rsyslogd to listen")
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            return DEVICE.exists() and probe.connect_ex(str(DEVICE)) == 0
+
+    def records(self):
+        """(program, pid, facility, severity, message, time) of each line of ours."""
+        text = self.file.read_text() if self.file.exists() else ""
+        return [line.split("|") for line in text.splitlines() if not line.startswith("rsyslogd|")]
+
+    def wait_for(self, words):
+        def found():
+            return next((record for record in self.records() if words in "|".join(record)), None)
+        return wait_until(found, what=f"a record of {words}")
+
+    def stop(self):
+        self.popen.terminate()
+        self.popen.wait(10)
+        with contextlib.suppress(FileNotFoundError):
+            DEVICE.unlink()
+
+
+@pytest.fixture
+def syslogd(box):
+    syslogd = Syslogd(box)
+    yield syslogd
+    if syslogd.popen.poll() is None:
+        syslogd.stop()
+
+
+real = needs_program("rsyslogd", "(Debian's package rsyslog)")
+
+
+@real
+def test_step_8_program_pid_and_facility(box, port, syslogd):
+    """Step 8: records of the daemon's start and end, in its name, with its number."""
+    daemon = box.listen(port)
+    daemon.stop()
+    syslogd.wait_for("stopp")
+    records = syslogd.records()
+    assert len(records) >= 2
+    for program, pid, facility, severity, message, _ in records:
+        assert (program, pid, facility) == ("timeserver", str(daemon.pid), "daemon")
+        assert severity in ("notice", "info") and message.strip()
+    assert f"daytime on tcp {port}" in records[0][4]
+
+
+@real
+@pytest.mark.parametrize("facility", ["local0", "user", "auth"])
+def test_the_configured_facility(box, port, syslogd, facility):
+    box.config(f"listen daytime/tcp {port}\nsyslog {facility}\n")
+    box.start("-c", box.dir / "t.conf")
+    assert syslogd.wait_for("serving")[2] == facility
+    box.config(f"listen daytime/tcp {port}\nsyslog local5\n")
+    assert box.signal("reload").code == 0
+    assert syslogd.wait_for("reloaded")[2] == "local5"
+
+
+@real
+def test_a_failed_start_is_in_the_log_too(box, port, syslogd):
+    """At boot nobody reads standard error."""
+    with socket.create_server(("", port)):
+        code, _, err = box.server("-o", f"listen daytime/tcp {port}")
+    record = syslogd.wait_for("Address already in use")
+    assert code == 1 and record[0] == "timeserver" and record[3] == "err"
+    assert err == f"timeserver: {record[4].strip()}\n"
+
+
+@real
+def test_one_line_a_record_whatever_is_in_it(box, port, syslogd):
+    """A reload that fails, with line breaks and escapes in the names and words of its errors."""
+    inner = box.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")
+    folder = box.dir / "in.d"
+    folder.mkdir()
+    inner.rename(folder / inner.name)
+    config = box.config(f"listen daytime/tcp {port}\n")
+    daemon = box.start("-c", config)
+    config.write_bytes(b"confdir in.d\nlisten daytime/tcp \x1b[2J\x07\x80|x\n")
+    assert box.signal("reload").code == 78
+    syslogd.wait_for("reload failed")
+    records = syslogd.records()
+    assert {tuple(record[:3]) for record in records} == {("timeserver", str(daemon.pid), "daemon")}
+    told = [record for record in records if "nonsense" in "|".join(record)]
+    assert len(told) == 1
+    assert re.search(r"a\\+nJan  1 00:00:00 forged\[1\]: record\\+n.conf:1: nonsense", told[0][4])
+    assert all(" " <= byte <= "~" for record in records for byte in "|".join(record))
+    assert any("\\x1b[2J\\x07\\x80" in record[4] for record in records)
+
+
+@real
+def test_the_time_of_a_record_is_local_and_english(box, port, syslogd):
+    box.listen(port)
+    stamp = syslogd.wait_for("serving")[5]
+    assert harness.is_daytime(f"Sun {stamp} 2026\r\n".encode()), stamp
+
+
+@real
+def test_a_new_syslogd_is_found(box, port, syslogd):
+    """It was started again, so the socket behind /dev/log is another one."""
+    box.config(f"listen daytime/tcp {port}\n")
+    box.start("-c", box.dir / "t.conf")
+    syslogd.wait_for("serving")
+    syslogd.stop()
+    assert box.signal("reload").code == 0, "nobody there: no matter"
+    second = Syslogd(box)
+    assert box.signal("reload").code == 0
+    assert second.wait_for("reloaded")[0] == "timeserver"
+    second.stop()
+
+
+@real
+def test_clients_write_no_records(box, port, syslogd):
+    box.listen(port)
+    syslogd.wait_for("serving")
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"<3>forged\n")
+            receive_all(client)
+    box.signal("stop")
+    syslogd.wait_for("stopped")
+    assert len(syslogd.records()) <= 4
+
+
+def ask_while_logging(daemon, port):
+    """Many answers, while reloads make the daemon write to its log: none may wait."""
+    taken = []
+    for _ in range(300):
+        daemon.signal(signal.SIGHUP)
+        began = time.monotonic()
+        assert is_daytime(ask(port))
+        taken.append(time.monotonic() - began)
+    harness.assert_prompt(taken)
+
+
+@not_instrumented("the delay")
+def test_a_missing_dev_log_delays_no_reply(box, port):
+    assert not DEVICE.exists()
+    daemon = box.listen(port)
+    assert daemon.result.seconds < 1
+    ask_while_logging(daemon, port)
+
+
+@contextlib.contextmanager
+def stalled():
+    """A /dev/log that somebody has bound and does not read, with its queue full."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+        log.bind(str(DEVICE))
+        filler.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filler.sendto(b"full", str(DEVICE))
+        try:
+            yield log
+        finally:
+            DEVICE.unlink()
+
+
+@not_instrumented("the delay")
+def test_a_stalled_dev_log_delays_no_reply(box, port):
+    """Neither the start, nor any answer, nor the stop; afterwards the log says what was lost."""
+    with stalled() as log:
+        daemon = box.listen(port)
+        assert daemon.result.seconds < 1
+        ask_while_logging(daemon, port)
+        log.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                log.recv(65536)
+        assert box.signal("reload").code == 0
+        lost, told = log.recv(65536), log.recv(65536)
+        assert re.search(rb"timeserver\[%d\]: \d+ log records were lost" % daemon.pid, lost), lost
+        assert b": reloaded" in told
+        began = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - began < 1
+
+
+def test_the_record_on_the_wire(box, port):
+    """<priority>time program[pid]: text, and no line break or zero at its end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(DEVICE))
+        try:
+            log.settimeout(harness.longer(5))
+            daemon = box.listen(port)
+            record = log.recv(65536)
+        finally:
+            DEVICE.unlink()
+    daemon_notice = 3 << 3 | 5
+    assert re.fullmatch(rb"<%d>\w{3} [ \d]\d \d\d:\d\d:\d\d timeserver\[%d\]: [ -~]+"
+                        % (daemon_notice, daemon.pid), record), record
+
+
+def test_dev_log_that_is_no_socket(box, port):
+    """A file somebody made there by mistake: it is not written to, and nothing else happens."""
+    DEVICE.write_text("mine\n")
+    try:
+        daemon = box.listen(port)
+        assert serves(port)
+        daemon.stop()
+        assert DEVICE.read_text() == "mine\n"
+    finally:
+        os.unlink(DEVICE)
+
+
+def test_the_debug_option_logs_more(box):
+    """To standard error; how much more is not fixed, only that it is no less."""
+    lines = {}
+    for option in ("--foreground", "--debug"):
+        port = free_port()
+        server = box.foreground(option, "-o", f"listen daytime/tcp {port}")
+        wait_until(lambda: serves(port))
+        server.stop()
+        lines[option] = len(server.log().splitlines())
+    assert lines["--debug"] > lines["--foreground"] > 0

@@ -1,0 +1,121 @@
+"""Watching processes from outside, and stopping exactly those."""
+import contextlib
+import os
+import pathlib
+import re
+import select
+import signal
+
+from setting import longer
+
+
+class Process:
+    """Something to watch and stop, held by a descriptor so that it is surely that one."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.handle = os.pidfd_open(pid)
+
+    def proc(self, name):
+        return pathlib.Path(f"/proc/{self.pid}/{name}")
+
+    def status(self, field):
+        """A field of /proc/PID/status."""
+        for line in self.proc("status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == field:
+                return value.strip()
+        raise KeyError(field)
+
+    def descriptors(self):
+        found = {}
+        for number in os.listdir(self.proc("fd")):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(number)] = os.readlink(self.proc("fd") / number)
+        return found
+
+    def cpu_seconds(self):
+        fields = self.proc("stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def signal(self, number):
+        signal.pidfd_send_signal(self.handle, number)
+
+    def ended_within(self, seconds):
+        poll = select.poll()
+        poll.register(self.handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def alive(self):
+        return not self.ended_within(0)
+
+    def wait_gone(self, seconds=5):
+        assert self.ended_within(longer(seconds)), f"{self.pid} still runs after {seconds} s"
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        self.wait_gone()
+
+    def close(self):
+        os.close(self.handle)
+
+
+class Daemon(Process):
+    def __init__(self, box, result):
+        match = re.match(r"timeserver: serving as process (\d+): ", result.out)
+        assert result.code == 0 and match, f"no daemon: {result}"
+        super().__init__(int(match.group(1)))
+        self.box, self.result = box, result
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        self.wait_gone()
+
+
+class Foreground(Process):
+    """A server that stays our child: popen is its handle, log what it wrote on standard error."""
+
+    def __init__(self, box, popen, stderr):
+        super().__init__(popen.pid)
+        self.box, self.popen, self.stderr = box, popen, stderr
+
+    def log(self):
+        return read_back(self.stderr)
+
+    def wait(self, seconds=5):
+        return self.popen.wait(longer(seconds))
+
+    def stop(self):
+        if self.popen.poll() is None:
+            self.signal(signal.SIGTERM)
+        self.wait()
+
+    def kill(self):
+        super().kill()
+        self.wait()
+
+
+def read_back(file):
+    """The text of a file of ours; what valgrind has to say is not the program's."""
+    file.seek(0)
+    lines = file.read().decode(errors="surrogateescape").splitlines(keepends=True)
+    return "".join(line for line in lines if not re.match(r"==\d+==", line))
+
+
+class Result:
+    def __init__(self, code, out, err, seconds):
+        self.code, self.out, self.err, self.seconds = code, out, err, seconds
+
+    def __repr__(self):
+        return (f"exit {self.code} after {self.seconds:.3f} s, "
+                f"stdout {self.out!r}, stderr {self.err!r}")
+
+    def __iter__(self):
+        return iter((self.code, self.out, self.err))
+
+
+def cmdline(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return "gone"
