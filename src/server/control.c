@@ -47,30 +47,19 @@ static int control_address(const char *path, struct sockaddr_un *address)
 	return fd;
 }
 
-static bool control_bind(int fd, const char *path)
+/* Does call, bind(2) or connect(2), to the socket at path. */
+static bool control_call(int (*call)(int, const struct sockaddr *, socklen_t), int fd,
+			 const char *path)
 {
 	struct sockaddr_un address;
 	int folder = control_address(path, &address);
-	bool bound = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	bool done = call(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	int error = errno;
 
 	if (folder >= 0)
 		close(folder);
 	errno = error;
-	return bound;
-}
-
-static bool control_connect(int fd, const char *path)
-{
-	struct sockaddr_un address;
-	int folder = control_address(path, &address);
-	bool connected = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-	int error = errno;
-
-	if (folder >= 0)
-		close(folder);
-	errno = error;
-	return connected;
+	return done;
 }
 
 static void remove_left_over(const char *path)
@@ -100,7 +89,7 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 	remove_left_over(control->path);
 	/* The mode is set on the socket first: then the file is never anybody's, even for a
 	 * moment. */
-	if (fchmod(control->fd, 0600) == 0 && control_bind(control->fd, control->path) &&
+	if (fchmod(control->fd, 0600) == 0 && control_call(bind, control->fd, control->path) &&
 	    listen(control->fd, CONTROL_PEERS) == 0 && lstat(control->path, &status) == 0) {
 		control->device = status.st_dev;
 		control->inode = status.st_ino;
@@ -201,7 +190,7 @@ static bool exchange(int fd, const char *path, const char *request, int seconds,
 	ssize_t length;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    !control_connect(fd, path))
+	    !control_call(connect, fd, path))
 		return false;
 	length = send(fd, request, strlen(request), MSG_NOSIGNAL);
 	if (length > 0)
