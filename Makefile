@@ -115,7 +115,8 @@ unit-tests: $(UNIT_TESTS)
 # As root this installs what the tests need; anyone else is told the names of the packages.
 check:
 	@tools/install-dependencies check
-	@$(MAKE) check-unit check-e2e
+	@$(MAKE) check-unit
+	@$(MAKE) check-e2e
 
 check-unit: unit-tests
 	@tools/run-unit-tests $(UNIT_TESTS)

@@ -148,7 +148,7 @@ def traced(box, port):
 
 
 @needs_program("strace")
-@not_wrapped("the list of system calls")
+@not_instrumented("the list of system calls")
 def test_the_steps_come_in_this_order(box, port):
     """In one process after the other: and HUP is ignored before the session's leader ends."""
     calls = re.findall(r"^\d+ +((?:v?fork|clone3?|setsid|chdir|close_range|umask|"
@@ -163,7 +163,7 @@ def test_the_steps_come_in_this_order(box, port):
 
 
 @needs_program("strace")
-@not_wrapped("the list of system calls")
+@not_instrumented("the list of system calls")
 def test_step_6_is_never_a_loop_to_the_limit(box, port):
     closes = re.findall(r"^\d+ +close\(", traced(box, port), re.MULTILINE)
     assert len(closes) < 100
@@ -184,7 +184,8 @@ def test_signals_are_reset_whatever_the_caller_did(box, port):
         mask = int(daemon.status(field), 16)
         return {number for number in range(1, 65) if mask >> (number - 1) & 1}
     assert numbers("SigBlk") <= SIGNALFD, "only those that it reads in another way"
-    assert numbers("SigIgn") <= {signal.SIGPIPE}
+    # 32 and 33 are the C library's own: posix_spawn leaves them ignored, and nobody can change that.
+    assert numbers("SigIgn") <= {signal.SIGPIPE, 32, 33}
     daemon.stop()
 
 

@@ -1,4 +1,4 @@
-"""Syslog as it really is: what a real rsyslogd receives; a missing or stalled one delays nothing."""
+"""Syslog as it really is: what a real rsyslogd receives; one that is stalled delays nothing."""
 import contextlib
 import os
 import pathlib

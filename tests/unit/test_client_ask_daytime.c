@@ -99,7 +99,7 @@ static void refuses_what_is_not_text(void **state)
 	EXPECT_ERROR("\0\xff\r\n", "answer is not text: \"\\x00\\xff\"");
 	EXPECT_ERROR(CTIME "\n\0", "answer is not text: \"" CTIME "\\n\\x00\"");
 	EXPECT_ERROR("a\tb", "answer is not text: \"a\\tb\"");
-	EXPECT_ERROR("a\\\x7f", "answer is not text: \"a\\\\\\x7f\"");
+	EXPECT_ERROR("a\\\x7f", "answer is not text: \"a\\\\x7f\"");
 	EXPECT_ERROR("\x1b[2J", "answer is not text: \"\\x1b[2J\"");
 	EXPECT_ERROR("h\xc3\xb6", "answer is not text: \"h\\xc3\\xb6\"");
 	EXPECT_ERROR("\x16\x03\x01\n\x02", "answer is not text: \"\\x16\\x03\\x01\\n\\x02\"");
