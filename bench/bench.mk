@@ -1,0 +1,28 @@
+# The benchmark's programs, and `make bench`: bench/README.md says what it measures.
+
+BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare flood latency flood.bpf.o)
+# Debian keeps asm/types.h, which clang needs for BPF, in the directory of the machine.
+BENCH_BPF_FLAGS = -O2 -g -target bpf -Wall -Wextra -I/usr/include/$(shell $(CC) -print-multiarch)
+BENCH_FLAGS ?=
+
+$(BUILD)/bench/%.bpf.o: bench/%.bpf.c bench/flood.h bench/histogram.h
+	@mkdir -p $(@D)
+	clang $(BENCH_BPF_FLAGS) -c -o $@ $<
+
+$(BUILD)/bench/%: bench/%.c bench/flood.h bench/histogram.h
+	@mkdir -p $(@D)
+	$(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $@ $< \
+		$(BENCH_LIBRARIES)
+
+$(BUILD)/bench/flood: BENCH_LIBRARIES = -lbpf
+
+bench-programs: $(BENCH_PROGRAMS)
+
+# The tools are looked for before anything is built with them. The report is all that goes to
+# standard output.
+bench:
+	@$(PYTHON) bench/run.py --check-tools
+	@$(MAKE) all bench-programs >&2
+	@$(PYTHON) bench/run.py --build $(BUILD) $(BENCH_FLAGS)
+
+.PHONY: bench bench-programs

@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+"""Measures the project's servers beside their limits and their peers: see bench/README.md.
+
+Every round measures every server once (A B C, A B C, ...), each in a place of its own. The report
+goes to standard output, in Markdown; what happens meanwhile goes to standard error.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import daytime_tcp
+import lab
+import peers
+import report
+
+TABLES = {table.NAME: table for table in (daytime_tcp,)}
+
+# What is needed, the Debian package it is in, and how it is recognized.
+TOOLS = [
+    ("clang", lambda: shutil.which("clang")),
+    ("libbpf-dev", lambda: os.path.exists("/usr/include/bpf/bpf_helpers.h")),
+    ("iproute2", lambda: shutil.which("ip")),
+    ("netbase", lambda: os.path.exists("/etc/services")),  # inetd looks Daytime's port up
+    ("util-linux", lambda: shutil.which("setpriv") and shutil.which("taskset")),
+]
+
+
+def talk(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def stop(signal_number, _frame):
+    raise SystemExit(128 + signal_number)
+
+
+def tools_missing():
+    """Says what is missing, in one line; gives the exit status."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    packages = [package for package, there in TOOLS if not there()]
+    if packages:
+        talk(f"missing: {' '.join(packages)}; on Debian: apt-get install {' '.join(packages)}")
+        return 1
+    if os.geteuid() != 0:
+        talk("needs root, for network namespaces and BPF")
+        return 77
+    if not {lab.GENERATOR_CORE, lab.SERVER_CORE} <= os.sched_getaffinity(0):
+        talk(f"needs cores {lab.GENERATOR_CORE} and {lab.SERVER_CORE}")
+        return 1
+    return 0
+
+
+def options():
+    parser = argparse.ArgumentParser(description="measures the time servers side by side")
+    parser.add_argument("--table", choices=TABLES, default=daytime_tcp.NAME)
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--only", metavar="NAME,...", help="only these servers")
+    parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
+                        help="one more server, that stays in the foreground; may be repeated")
+    parser.add_argument("--build", default="build", metavar="DIRECTORY", help="default: build")
+    parser.add_argument("--check-tools", action="store_true",
+                        help="only look whether all that is needed is there")
+    return parser.parse_args()
+
+
+def servers_chosen(table, chosen, work):
+    build = os.path.abspath(chosen.build)
+    root = os.path.abspath(os.environ.get("BENCH_PEERS", os.path.join(build, "peers")))
+    servers, missing = table.servers(build, root, work)
+    for extra in chosen.server:
+        name, _, command = extra.partition("=")
+        servers.append(peers.Server(name, shlex.split(command)))
+    for name in missing:
+        talk(f"{name} is not there and is left out; bench/fetch-peers gets it")
+    if chosen.only:
+        names = chosen.only.split(",")
+        servers = [server for server in servers if server.name in names]
+        missing = []
+    return servers, missing
+
+
+def show(figures):
+    parts = []
+    for key, value in figures.items():
+        value = report.median(value) if isinstance(value, list) else value
+        if isinstance(value, bool):
+            parts += [key] if value else []
+        elif value is not None:
+            parts.append(f"{key} {value:.2f}" if value < 1000 else f"{key} {value:.0f}")
+    return ", ".join(parts)
+
+
+def rounds_run(table, servers, chosen, work):
+    """The figures of every server and round. A round that fails has none."""
+    programs = os.path.join(os.path.abspath(chosen.build), "bench")
+    results = {server.name: [] for server in servers}
+    for number in range(chosen.rounds):
+        for server in servers:
+            figures = {}
+            try:
+                with lab.Lab(programs) as place:
+                    figures = table.measure(place, server, os.path.join(work, "server.log"))
+                talk(f"round {number + 1}, {server.name}: {show(figures)}")
+            except (lab.Failure, OSError, subprocess.SubprocessError) as failure:
+                talk(f"round {number + 1}, {server.name}: failed: {failure}")
+            results[server.name].append(figures)
+    return results
+
+
+def command_line():
+    """How to run the same again."""
+    flags = sys.argv[1:]
+    if "--build" in flags:
+        at = flags.index("--build")
+        del flags[at:at + 2]
+    return "make bench" + (" " + shlex.quote(f"BENCH_FLAGS={shlex.join(flags)}") if flags else "")
+
+
+def head_print(table, servers, missing, rounds):
+    print(f"# {table.TITLE}\n")
+    print(f"{report.today()}, {rounds} rounds, by `{command_line()}`, on {report.machine()}.")
+    versions = [f"{server.name} {server.version}" for server in servers if server.version]
+    if versions:
+        print(f"Peers: {', '.join(versions)} (Debian).")
+    if missing:
+        print(f"Not there, left out: {', '.join(missing)}.")
+    print("Medians over the rounds, the range in brackets.\n")
+
+
+def caveats_print(results):
+    """What is to be known of how the figures came about."""
+    foreign = [figures["foreign"] for rounds in results.values() for figures in rounds if figures]
+    if foreign:
+        print(f"Others took {100 * report.median(foreign):.0f} % of a core meanwhile, "
+              f"{100 * max(foreign):.0f} % at most.")
+        if report.median(foreign) > lab.FOREIGN_MAX:
+            print("**That is too much: measure again when the machine is quiet.**")
+    limited = [name for name, rounds in results.items()
+               if any(figures.get("generator_limited") for figures in rounds)]
+    if limited:
+        print(f"The generator, not the server, set the maximum at times: {', '.join(limited)}.")
+    print()
+
+
+def report_print(table, results):
+    print(report.figures_table(table.COLUMNS, results))
+    caveats_print(results)
+    print("Ratio of the maxima, round by round:\n")
+    print(report.ratios_table(results, table.KEY, table.COMPARED))
+    print(report.targets_table(table.targets(results)), end="")
+
+
+def main():
+    chosen = options()
+    status = tools_missing()
+    if status or chosen.check_tools:
+        return status
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    table = TABLES[chosen.table]
+    with tempfile.TemporaryDirectory(prefix="timeserver-bench-") as work:
+        servers, missing = servers_chosen(table, chosen, work)
+        results = rounds_run(table, servers, chosen, work)
+    head_print(table, servers, missing, chosen.rounds)
+    report_print(table, results)
+    return 0 if all(all(rounds) for rounds in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
