@@ -7,7 +7,8 @@
 
 /* Copies size bytes into escaped, which holds capacity (at least 4) bytes: printable ASCII as it is,
  * everything else as \n, \r, \t or \xNN. Escaping twice is escaping once. Always terminated; what
- * does not fit is cut off before an escape, never inside one, and shown as "...". Returns escaped. */
+ * does not fit is cut off before an escape, never inside one, and shown as "...". Returns
+ * escaped. */
 char *text_escape(char *escaped, size_t capacity, const void *bytes, size_t size);
 
 /* Reads text as a decimal number from minimum to maximum: digits only, no sign, no blank.

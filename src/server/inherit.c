@@ -56,8 +56,12 @@ bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
 		return failure_set_errno(failure, "cannot use inherited sockets");
 	for (int i = 0; i < notify->inherited; i++) {
 		if (!inherit_one(&listeners->items[i], notify, i, failure))
-			return false;
+			goto failed;
 		listeners->count++;
 	}
 	return true;
+
+failed:
+	listeners_close_unless(listeners, NULL);
+	return false;
 }

@@ -232,14 +232,14 @@ static void includes_start_from_their_file(void **state)
 	file("conf.d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
 	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: only by include */
 	file("conf.d/.hidden.conf", "nonsense\n");
-	file("main.conf", "confdir conf.d\n");
+	file("main.conf", "confdir conf.d\npidfile /x.pid\n");
 	snprintf(path, sizeof(path), "%s/main.conf", folder);
 	source = (struct config_source){ .file = path };
 	expect_dump(&source, "listen daytime/tcp *:10\n"
 			     "listen daytime/tcp *:15\n"
 			     "listen daytime/tcp *:20\n"
 			     "clock system\n"
-			     "pidfile /run/timeserver/timeserver.pid\n"
+			     "pidfile /x.pid\n"
 			     "syslog daemon\n");
 	file("conf.d/20.conf", "listen daytime/tcp 10\nlisten\n");
 	expect_errors(&source,
