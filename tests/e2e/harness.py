@@ -65,7 +65,8 @@ class Box:
 
     def command(self, *arguments, pidfile=True):
         own = ["--pidfile", self.pidfile] if pidfile else []
-        return [*WRAPPER, SERVER, *own, *arguments]
+        asks = {"--signal", "-s"} & set(map(str, arguments))  # of a daemon, and is none itself
+        return [*([] if asks else WRAPPER), SERVER, *own, *arguments]
 
     def server(self, *arguments, pidfile=True, before=(), **more):
         """timeserver, to the end of the process that was started; there may be a daemon then."""
@@ -153,11 +154,15 @@ class Box:
     def findings(self):
         """What sanitizers and valgrind have reported."""
         found = [path.read_text() for path in self.logs.glob("sanitizer*")]
+        servers, said = {str(process.pid) for process in self.running}, {}
         for file in self.reports if WRAPPER else []:
             file.seek(0)
-            lines = re.findall(r"^==\d+== .*$", file.read().decode(errors="replace"), re.MULTILINE)
-            text = "\n".join(lines)
-            if re.search(r"Invalid |uninitialised|Open (file descriptor|AF_)|"
-                         r"are (definitely|indirectly|possibly) lost", text):
-                found.append(text)
+            for pid, line in re.findall(rb"^==(\d+)== (.*)$", file.read(), re.MULTILINE):
+                said.setdefault(pid.decode(), []).append(line.decode(errors="replace"))
+        for pid, lines in said.items():
+            # What a process has open is of interest in one that runs on, not in those that start it.
+            pattern = r"Invalid |ninitialised|are (definitely|indirectly|possibly) lost"
+            pattern += "|Open (file descriptor|AF_)" if pid in servers else ""
+            if re.search(pattern, "\n".join(lines)):
+                found.append(f"valgrind, process {pid}:\n" + "\n".join(lines))
         return found

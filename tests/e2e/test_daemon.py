@@ -28,7 +28,8 @@ def ps(pid):
 
 def adopter():
     """The process that orphans go to: 1, or a subreaper above us."""
-    orphan = subprocess.run(["sh", "-c", "sleep 1 >&- & echo $!"], capture_output=True, text=True)
+    orphan = subprocess.run(["sh", "-c", "sleep 1 >&- 2>&- & echo $!"],
+                            capture_output=True, text=True)
     wait_until(lambda: int(ps(orphan.stdout.strip())["PPID"]) != os.getpid(), what="an orphan")
     return int(ps(orphan.stdout.strip())["PPID"])
 
@@ -220,6 +221,7 @@ def start_on_terminal(box, port):
 
 
 @needs_program("setsid")
+@not_wrapped("what the terminal shows")
 @pytest.mark.parametrize("event", ["^C", "^\\", "^Z", "closed", "shell killed"])
 def test_the_terminal_does_not_touch_it(box, port, event):
     master, shell, daemon = start_on_terminal(box, port)

@@ -100,7 +100,7 @@ def read_back(file):
     """The text of a file of ours; what valgrind has to say is not the program's."""
     file.seek(0)
     lines = file.read().decode(errors="surrogateescape").splitlines(keepends=True)
-    return "".join(line for line in lines if not re.match(r"==\d+==", line))
+    return "".join(line for line in lines if not re.match(r"(==|--)\d+(==|--) ", line))
 
 
 class Result:
