@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Copies size bytes into escaped, which holds capacity (at least 4) bytes: printable ASCII as it is,
- * everything else as \n, \r, \t or \xNN. Escaping twice is escaping once. Always terminated; what
- * does not fit is cut off before an escape, never inside one, and shown as "...". Returns
+/* Copies size bytes into escaped, which holds capacity (at least 4) bytes: printable ASCII as it
+ * is, everything else as \n, \r, \t or \xNN. Escaping twice is escaping once. Always terminated;
+ * what does not fit is cut off before an escape, never inside one, and shown as "...". Returns
  * escaped. */
 char *text_escape(char *escaped, size_t capacity, const void *bytes, size_t size);
 
