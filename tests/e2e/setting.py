@@ -33,7 +33,7 @@ def fewer(count):
 
 
 def longer(seconds):
-    return seconds * 20 if INSTRUMENTED else seconds
+    return seconds * 10 if INSTRUMENTED else seconds
 
 
 def needs_private(what):

@@ -176,7 +176,7 @@ def test_signals_are_reset_whatever_the_caller_did(box, port):
     code = ("import os, signal, sys\n"
             "for number in set(range(1, 32)) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)\n"
             "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n"
-            "os.execv(sys.argv[1], sys.argv[1:])")
+            "os.execvp(sys.argv[1], sys.argv[1:])")
     result = box.run(sys.executable, "-c", code, *box.command("-o", f"listen daytime/tcp {port}"))
     daemon = harness.Daemon(box, result)
     box.running.append(daemon)

@@ -144,7 +144,7 @@ for number, fd in enumerate(high):
 os.closerange(3 + count, 200)
 pid = os.getpid() + int(os.environ.get("OFF", 0))
 os.environ.update(LISTEN_FDS=str(count), LISTEN_PID=str(pid))
-os.execv(sys.argv[2 + count], sys.argv[2 + count:])
+os.execvp(sys.argv[2 + count], sys.argv[2 + count:])
 """
 
 
