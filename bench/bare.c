@@ -1,8 +1,10 @@
 /*
  * bare: the least a Daytime server can do, the limit to compare with.
  * Accept, write a fixed text, close; one thread, blocking, no error handling on the way.
+ * With "more", text and FIN leave in one segment, and the connection is closed at once all the
+ * same: no server that answers is faster, but a client that has sent anything is reset.
  *
- * usage: bare PORT
+ * usage: bare PORT [more]
  */
 #include <netinet/in.h>
 #include <stdint.h>
@@ -28,7 +30,8 @@ static int listen_on(uint16_t port)
 int main(int argc, char **argv)
 {
 	static const char text[] = "Sun Nov 22 19:15:08 2026\r\n";
-	int listener = argc == 2 ? listen_on((uint16_t)atoi(argv[1])) : -1;
+	int listener = argc >= 2 ? listen_on((uint16_t)atoi(argv[1])) : -1;
+	int flags = argc == 3 ? MSG_MORE : 0;
 
 	if (listener < 0) {
 		perror("bare");
@@ -37,7 +40,7 @@ int main(int argc, char **argv)
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, 0);
 
-		if (fd < 0 || write(fd, text, sizeof(text) - 1) < 0)
+		if (fd < 0 || send(fd, text, sizeof(text) - 1, flags) < 0)
 			perror("bare");
 		close(fd);
 	}

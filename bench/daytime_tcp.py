@@ -11,6 +11,7 @@ NAME = "daytime-tcp"
 TITLE = "Daytime over TCP"
 OURS = "timeserver"
 BASE = "bare"
+LIMIT = "bare, resetting"  # text and FIN in one segment, but a client that talks is reset
 KEY = "maximum"
 COMPARED = (BASE, "xinetd")  # the ratio to these is printed
 
@@ -45,8 +46,9 @@ def timeserver(build, work):
 
 def servers(build, root, work):
     """The servers there are, in the order of the table, and the names of those there are not."""
-    bare = peers.Server(BASE, [os.path.join(build, "bench", "bare"), str(PORT)])
-    there = {BASE: bare, OURS: timeserver(build, work), "xinetd": peers.xinetd(root, work),
+    bare = [os.path.join(build, "bench", "bare"), str(PORT)]
+    there = {BASE: peers.Server(BASE, bare), LIMIT: peers.Server(LIMIT, [*bare, "more"]),
+             OURS: timeserver(build, work), "xinetd": peers.xinetd(root, work),
              "openbsd-inetd": peers.openbsd_inetd(root, work)}
     return ([server for server in there.values() if server],
             [name for name, server in there.items() if not server])
