@@ -1,5 +1,6 @@
-/* A bounded cursor over bytes to be written. Running out of room sets a sticky error instead of
- * writing past the end, so a caller writes all its fields and asks once whether they fitted. */
+/* Bounded cursors over bytes, to read them and to write them. Running out of bytes or of room sets a
+ * sticky error instead of going past the end, so a caller handles all its fields and asks once
+ * whether they were there or fitted. Numbers are in network byte order. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
@@ -7,6 +8,70 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+struct bytes_reader {
+	const uint8_t *next;
+	const uint8_t *end;
+	bool failed; /* more was asked for than there is; stays set */
+};
+
+/* Starts reading at bytes, which stay the caller's. */
+static inline struct bytes_reader bytes_reader_open(const void *bytes, size_t size)
+{
+	const uint8_t *start = bytes;
+
+	return (struct bytes_reader){ .next = start, .end = start + size };
+}
+
+/* How many bytes are still to be read: 0 after a failure. */
+static inline size_t bytes_left(const struct bytes_reader *reader)
+{
+	return reader->failed ? 0 : (size_t)(reader->end - reader->next);
+}
+
+/* Passes over size bytes and returns where they start; NULL if there are not as many. */
+static inline const uint8_t *bytes_skip(struct bytes_reader *reader, size_t size)
+{
+	const uint8_t *bytes = reader->next;
+
+	if (bytes_left(reader) < size) {
+		reader->failed = true;
+		return NULL;
+	}
+	reader->next += size;
+	return bytes;
+}
+
+/* The next number of so many bytes; 0 if it is not there. */
+static inline uint64_t bytes_get_number(struct bytes_reader *reader, size_t size)
+{
+	const uint8_t *bytes = bytes_skip(reader, size);
+	uint64_t number = 0;
+
+	for (size_t i = 0; bytes && i < size; i++)
+		number = number << 8 | bytes[i];
+	return number;
+}
+
+static inline uint8_t bytes_get_8(struct bytes_reader *reader)
+{
+	return (uint8_t)bytes_get_number(reader, 1);
+}
+
+static inline uint16_t bytes_get_16(struct bytes_reader *reader)
+{
+	return (uint16_t)bytes_get_number(reader, 2);
+}
+
+static inline uint32_t bytes_get_32(struct bytes_reader *reader)
+{
+	return (uint32_t)bytes_get_number(reader, 4);
+}
+
+static inline uint64_t bytes_get_64(struct bytes_reader *reader)
+{
+	return bytes_get_number(reader, 8);
+}
 
 struct bytes_writer {
 	uint8_t *start;
@@ -38,6 +103,28 @@ static inline void bytes_put(struct bytes_writer *writer, const void *bytes, siz
 static inline void bytes_put_byte(struct bytes_writer *writer, uint8_t byte)
 {
 	bytes_put(writer, &byte, 1);
+}
+
+/* Appends the last size bytes of number, 8 at most. */
+static inline void bytes_put_number(struct bytes_writer *writer, uint64_t number, size_t size)
+{
+	uint8_t bytes[8];
+
+	for (size_t i = size; i > 0; i--) {
+		bytes[i - 1] = (uint8_t)number;
+		number >>= 8;
+	}
+	bytes_put(writer, bytes, size);
+}
+
+static inline void bytes_put_32(struct bytes_writer *writer, uint32_t number)
+{
+	bytes_put_number(writer, number, 4);
+}
+
+static inline void bytes_put_64(struct bytes_writer *writer, uint64_t number)
+{
+	bytes_put_number(writer, number, 8);
 }
 
 /* Appends value in decimal, at least width wide, filled on the left with pad. */

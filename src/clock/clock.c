@@ -22,6 +22,67 @@ int64_t clock_monotonic(void)
 	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 }
 
+#define NTP_UNIX_ZERO UINT64_C(2208988800) /* 1970-01-01 on NTP's scale */
+
+/* Below a second, 64 bits hold nanoseconds shifted by 32. */
+static uint64_t fraction_of(uint64_t nanoseconds)
+{
+	return (nanoseconds << 32) / (uint64_t)CLOCK_SECOND;
+}
+
+clock_ntp_time clock_to_ntp(const struct timespec *time)
+{
+	uint64_t seconds = (uint64_t)time->tv_sec + NTP_UNIX_ZERO;
+
+	return seconds << 32 | fraction_of((uint64_t)time->tv_nsec);
+}
+
+clock_ntp_span clock_span_to_ntp(int64_t nanoseconds)
+{
+	uint64_t magnitude = (uint64_t)(nanoseconds < 0 ? -nanoseconds : nanoseconds);
+	uint64_t span = magnitude / (uint64_t)CLOCK_SECOND << 32 |
+			fraction_of(magnitude % (uint64_t)CLOCK_SECOND);
+
+	return nanoseconds < 0 ? -(clock_ntp_span)span : (clock_ntp_span)span;
+}
+
+int64_t clock_span_from_ntp(clock_ntp_span span)
+{
+	uint64_t magnitude = span < 0 ? -(uint64_t)span : (uint64_t)span;
+	uint64_t fraction = (magnitude & UINT32_MAX) * (uint64_t)CLOCK_SECOND >> 32;
+	int64_t nanoseconds = (int64_t)((magnitude >> 32) * (uint64_t)CLOCK_SECOND + fraction);
+
+	return span < 0 ? -nanoseconds : nanoseconds;
+}
+
+clock_ntp_time clock_read_ntp(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return clock_to_ntp(&now);
+}
+
+int8_t clock_measure_precision(void)
+{
+	struct timespec resolution, before, after;
+	int64_t least = CLOCK_SECOND, span;
+	int8_t precision = 0;
+
+	clock_getres(CLOCK_REALTIME, &resolution);
+	for (int i = 0; i < 100; i++) {
+		clock_gettime(CLOCK_REALTIME, &before);
+		clock_gettime(CLOCK_REALTIME, &after);
+		span = (after.tv_sec - before.tv_sec) * CLOCK_SECOND + after.tv_nsec -
+		       before.tv_nsec;
+		if (span > resolution.tv_nsec && span < least)
+			least = span;
+	}
+	for (span = CLOCK_SECOND; span > least; span /= 2)
+		precision--;
+	return precision;
+}
+
 /* The C library looks at the file again only when the name of the zone changes, so it is changed:
  * to another one, and back. */
 void clock_reload_zone(void)

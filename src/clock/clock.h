@@ -18,6 +18,29 @@ struct clock_second {
 	bool valid; /* false before the first reading, and where no calendar has that year */
 };
 
+/* A time in NTP's 64-bit format: seconds since 1900-01-01 00:00:00 UTC, modulo 2^32, above a 32-bit
+ * fraction (RFC 5905 section 6). 0 means: unknown. */
+typedef uint64_t clock_ntp_time;
+
+/* The difference of two such times, right across eras as long as it is below 68 years; a fraction
+ * of 2^-32 s is its unit. */
+typedef int64_t clock_ntp_span;
+
+/* Converts; no time, not even one of a clock gone wild, is out of range: eras wrap. */
+clock_ntp_time clock_to_ntp(const struct timespec *time);
+
+/* Converts a span of nanoseconds, of less than 68 years, and back, rounding towards zero. */
+clock_ntp_span clock_span_to_ntp(int64_t nanoseconds);
+int64_t clock_span_from_ntp(clock_ntp_span span);
+
+/* The system clock now, as NTP has it. */
+clock_ntp_time clock_read_ntp(void);
+
+/* The clock's precision as NTP has it: the binary logarithm of the seconds that reading it takes, or
+ * of its resolution where that is more (RFC 5905 section 7.3). Takes some microseconds: measure
+ * once. */
+int8_t clock_measure_precision(void);
+
 /* Makes second the present one. The calendar is worked out once a second: between two calls
  * within a second this is one clock reading. second is the caller's own, zero-initialised, one a
  * thread. */

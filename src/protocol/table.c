@@ -1,30 +1,24 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "protocol/protocol.h"
 
 const struct protocol protocol_table[] = {
-	{ "daytime", TRANSPORT_TCP, 13, daytime_reply },
+	{ "daytime/tcp", "daytime", TRANSPORT_TCP, 13, true, daytime_reply },
+	{ "daytime/udp", "daytime", TRANSPORT_UDP, 13, true, daytime_reply },
+	{ "time/tcp", "time", TRANSPORT_TCP, 37, true, time_reply },
+	{ "time/udp", "time", TRANSPORT_UDP, 37, true, time_reply },
+	{ "ntp", "ntp", TRANSPORT_UDP, 123, false, ntp_reply },
 };
 
 const size_t protocol_count = sizeof(protocol_table) / sizeof(protocol_table[0]);
 
 const struct protocol *protocol_find(const char *word)
 {
-	char candidate[PROTOCOL_WORD_SIZE];
-
 	for (size_t i = 0; i < protocol_count; i++) {
-		if (strcmp(protocol_word(&protocol_table[i], candidate), word) == 0)
+		if (strcmp(protocol_table[i].word, word) == 0)
 			return &protocol_table[i];
 	}
 	return NULL;
-}
-
-const char *protocol_word(const struct protocol *protocol, char word[static PROTOCOL_WORD_SIZE])
-{
-	snprintf(word, PROTOCOL_WORD_SIZE, "%s/%s", protocol->name,
-		 transport_name(protocol->transport));
-	return word;
 }
 
 const char *transport_name(enum transport transport)
@@ -32,6 +26,8 @@ const char *transport_name(enum transport transport)
 	switch (transport) {
 	case TRANSPORT_TCP:
 		return "tcp";
+	case TRANSPORT_UDP:
+		return "udp";
 	}
 	return "";
 }

@@ -9,6 +9,8 @@
 
 #include "base/address.h"
 #include "protocol/protocol.h"
+#include "server/access.h"
+#include "server/limiter.h"
 #include "server/user.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/timeserver/timeserver.conf"
@@ -20,10 +22,38 @@ struct config_listen {
 	bool every;		/* all addresses of IPv4 and of IPv6: "*" */
 };
 
+/* Whose word the state of the clock rests on. */
+enum clock_source {
+	CLOCK_SOURCE_SYSTEM, /* the kernel's */
+	CLOCK_SOURCE_LOCAL,  /* nobody's: it is taken as right */
+	CLOCK_SOURCE_FOLLOW, /* an NTP server's */
+};
+
+struct config_clock {
+	enum clock_source source;
+	uint8_t stratum; /* of a local clock, 1 to 15 */
+	char host[256];	 /* to follow: a name or an address */
+	uint16_t port;	 /* and its port */
+};
+
+/* One rate for all datagrams that are limited. */
+struct config_ratelimit {
+	bool given; /* there is such a line, and it is not "off": NTP is limited too */
+	bool off;
+	struct limiter_rate rate;
+	uint32_t leak; /* of NTP requests above the rate one in so many is answered; 0: none */
+};
+
 struct config {
 	struct config_listen *listens; /* never empty after config_load */
 	size_t listen_count;
 	bool listens_are_default; /* no listen line was given */
+	struct config_clock clock;
+	struct access access;
+	struct config_ratelimit ratelimit;
+	unsigned workers;   /* 0: one a core */
+	unsigned busy_poll; /* microseconds */
+	bool require_sync;  /* Daytime and Time are silent while the clock is not synchronised */
 	struct user user;
 	char pidfile[PATH_MAX];
 	const char *facility_name; /* "daemon" */
