@@ -1,9 +1,10 @@
-/* Bounded cursors over bytes, to read them and to write them. Running out of bytes or of room sets a
- * sticky error instead of going past the end, so a caller handles all its fields and asks once
+/* Bounded cursors over bytes, to read them and to write them. Running out of bytes or of room sets
+ * a sticky error instead of going past the end, so a caller handles all its fields and asks once
  * whether they were there or fitted. Numbers are in network byte order. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,34 +44,41 @@ static inline const uint8_t *bytes_skip(struct bytes_reader *reader, size_t size
 }
 
 /* The next number of so many bytes; 0 if it is not there. */
-static inline uint64_t bytes_get_number(struct bytes_reader *reader, size_t size)
-{
-	const uint8_t *bytes = bytes_skip(reader, size);
-	uint64_t number = 0;
-
-	for (size_t i = 0; bytes && i < size; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
 static inline uint8_t bytes_get_8(struct bytes_reader *reader)
 {
-	return (uint8_t)bytes_get_number(reader, 1);
+	const uint8_t *bytes = bytes_skip(reader, 1);
+
+	return bytes ? *bytes : 0;
 }
 
 static inline uint16_t bytes_get_16(struct bytes_reader *reader)
 {
-	return (uint16_t)bytes_get_number(reader, 2);
+	const uint8_t *bytes = bytes_skip(reader, sizeof(uint16_t));
+	uint16_t number = 0;
+
+	if (bytes)
+		memcpy(&number, bytes, sizeof(number));
+	return be16toh(number);
 }
 
 static inline uint32_t bytes_get_32(struct bytes_reader *reader)
 {
-	return (uint32_t)bytes_get_number(reader, 4);
+	const uint8_t *bytes = bytes_skip(reader, sizeof(uint32_t));
+	uint32_t number = 0;
+
+	if (bytes)
+		memcpy(&number, bytes, sizeof(number));
+	return be32toh(number);
 }
 
 static inline uint64_t bytes_get_64(struct bytes_reader *reader)
 {
-	return bytes_get_number(reader, 8);
+	const uint8_t *bytes = bytes_skip(reader, sizeof(uint64_t));
+	uint64_t number = 0;
+
+	if (bytes)
+		memcpy(&number, bytes, sizeof(number));
+	return be64toh(number);
 }
 
 struct bytes_writer {
@@ -105,26 +113,17 @@ static inline void bytes_put_byte(struct bytes_writer *writer, uint8_t byte)
 	bytes_put(writer, &byte, 1);
 }
 
-/* Appends the last size bytes of number, 8 at most. */
-static inline void bytes_put_number(struct bytes_writer *writer, uint64_t number, size_t size)
-{
-	uint8_t bytes[8];
-
-	for (size_t i = size; i > 0; i--) {
-		bytes[i - 1] = (uint8_t)number;
-		number >>= 8;
-	}
-	bytes_put(writer, bytes, size);
-}
-
+/* Appends a number. */
 static inline void bytes_put_32(struct bytes_writer *writer, uint32_t number)
 {
-	bytes_put_number(writer, number, 4);
+	number = htobe32(number);
+	bytes_put(writer, &number, sizeof(number));
 }
 
 static inline void bytes_put_64(struct bytes_writer *writer, uint64_t number)
 {
-	bytes_put_number(writer, number, 8);
+	number = htobe64(number);
+	bytes_put(writer, &number, sizeof(number));
 }
 
 /* Appends value in decimal, at least width wide, filled on the left with pad. */

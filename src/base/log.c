@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,10 @@ static struct {
 	bool debug;
 	int socket; /* to syslogd, or -1 */
 	unsigned lost;
-} log_state = { .program = "", .target = LOG_TO_TERMINAL, .socket = -1 };
+	pthread_mutex_t lock; /* records are written one at a time */
+} log_state = {
+	.program = "", .target = LOG_TO_TERMINAL, .socket = -1, .lock = PTHREAD_MUTEX_INITIALIZER
+};
 
 void log_open(const char *program, enum log_target target, int facility, bool debug)
 {
@@ -36,7 +40,9 @@ void log_open(const char *program, enum log_target target, int facility, bool de
 
 void log_set_facility(int facility)
 {
+	pthread_mutex_lock(&log_state.lock);
 	log_state.facility = facility;
+	pthread_mutex_unlock(&log_state.lock);
 }
 
 void log_close(void)
@@ -136,7 +142,26 @@ __attribute__((format(printf, 2, 0))) static void log_record(int priority, const
 	if ((size_t)length >= sizeof(raw))
 		length = sizeof(raw) - 1;
 	text_escape(text, sizeof(text), raw, (size_t)length);
+	pthread_mutex_lock(&log_state.lock);
 	record_or_count(priority, text);
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+/* Whether a record may be written; *suppressed is how many were left out before it. */
+static bool is_within_limit(struct log_limit *limit, unsigned *suppressed)
+{
+	struct timespec now;
+	bool within;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	pthread_mutex_lock(&log_state.lock);
+	within = now.tv_sec >= limit->next;
+	*suppressed = limit->suppressed;
+	limit->suppressed = within ? 0 : limit->suppressed + 1;
+	if (within)
+		limit->next = now.tv_sec + LIMIT_SECONDS;
+	pthread_mutex_unlock(&log_state.lock);
+	return within;
 }
 
 void log_write(int priority, const char *format, ...)
@@ -155,20 +180,16 @@ void log_write(int priority, const char *format, ...)
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 {
 	int saved_errno = errno;
-	struct timespec now;
+	unsigned suppressed;
 	va_list arguments;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec < limit->next) {
-		limit->suppressed++;
+	if (!is_within_limit(limit, &suppressed))
 		return;
-	}
+	errno = saved_errno;
 	va_start(arguments, format);
 	log_record(priority, format, arguments);
 	va_end(arguments);
-	if (limit->suppressed > 0)
-		log_write(priority, "the same %u times more in between", limit->suppressed);
-	limit->suppressed = 0;
-	limit->next = now.tv_sec + LIMIT_SECONDS;
+	if (suppressed > 0)
+		log_write(priority, "the same %u times more in between", suppressed);
 	errno = saved_errno;
 }

@@ -3,17 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void clock_read_second(struct clock_second *second)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (second->valid && now.tv_sec == second->seconds)
-		return;
-	second->seconds = now.tv_sec;
-	second->valid = localtime_r(&now.tv_sec, &second->local) != NULL;
-}
-
 int64_t clock_monotonic(void)
 {
 	struct timespec now;
@@ -53,6 +42,18 @@ int64_t clock_span_from_ntp(clock_ntp_span span)
 	int64_t nanoseconds = (int64_t)((magnitude >> 32) * (uint64_t)CLOCK_SECOND + fraction);
 
 	return span < 0 ? -nanoseconds : nanoseconds;
+}
+
+clock_ntp_time clock_read_second(struct clock_second *second)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!second->valid || now.tv_sec != second->seconds) {
+		second->seconds = now.tv_sec;
+		second->valid = localtime_r(&now.tv_sec, &second->local) != NULL;
+	}
+	return clock_to_ntp(&now);
 }
 
 clock_ntp_time clock_read_ntp(void)

@@ -36,15 +36,15 @@ int64_t clock_span_from_ntp(clock_ntp_span span);
 /* The system clock now, as NTP has it. */
 clock_ntp_time clock_read_ntp(void);
 
-/* The clock's precision as NTP has it: the binary logarithm of the seconds that reading it takes, or
- * of its resolution where that is more (RFC 5905 section 7.3). Takes some microseconds: measure
+/* The clock's precision as NTP has it: the binary logarithm of the seconds that reading it takes,
+ * or of its resolution where that is more (RFC 5905 section 7.3). Takes some microseconds: measure
  * once. */
 int8_t clock_measure_precision(void);
 
-/* Makes second the present one. The calendar is worked out once a second: between two calls
- * within a second this is one clock reading. second is the caller's own, zero-initialised, one a
- * thread. */
-void clock_read_second(struct clock_second *second);
+/* Makes second the present one, and returns the very time that was read. The calendar is worked out
+ * once a second: between two calls within a second this is one clock reading. second is the
+ * caller's own, zero-initialised, one a thread. */
+clock_ntp_time clock_read_second(struct clock_second *second);
 
 /* Nanoseconds on the clock that no one can step, for limits and ages. */
 int64_t clock_monotonic(void);

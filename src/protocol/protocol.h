@@ -77,12 +77,21 @@ void ntp_reply(const struct protocol_request *request, struct bytes_writer *repl
  * hold. */
 bool protocol_is_answer(const void *bytes, size_t size, time_t now);
 
-/* The table, and how many rows it has. */
-extern const struct protocol protocol_table[];
-extern const size_t protocol_count;
+/* The table. */
+#define PROTOCOL_COUNT 5
+extern const struct protocol protocol_table[PROTOCOL_COUNT];
+
+/* Where in the table a row stands: 0 to PROTOCOL_COUNT - 1. */
+static inline size_t protocol_index(const struct protocol *protocol)
+{
+	return (size_t)(protocol - protocol_table);
+}
 
 /* Finds a row by its word in the configuration, such as "daytime/tcp"; NULL if there is none. */
 const struct protocol *protocol_find(const char *word);
+
+/* Room for the longest word and its end. */
+#define PROTOCOL_WORD_SIZE 24
 
 /* "tcp" or "udp". */
 const char *transport_name(enum transport transport);

@@ -2,7 +2,7 @@
 
 #include "protocol/protocol.h"
 
-const struct protocol protocol_table[] = {
+const struct protocol protocol_table[PROTOCOL_COUNT] = {
 	{ "daytime/tcp", "daytime", TRANSPORT_TCP, 13, true, daytime_reply },
 	{ "daytime/udp", "daytime", TRANSPORT_UDP, 13, true, daytime_reply },
 	{ "time/tcp", "time", TRANSPORT_TCP, 37, true, time_reply },
@@ -10,11 +10,9 @@ const struct protocol protocol_table[] = {
 	{ "ntp", "ntp", TRANSPORT_UDP, 123, false, ntp_reply },
 };
 
-const size_t protocol_count = sizeof(protocol_table) / sizeof(protocol_table[0]);
-
 const struct protocol *protocol_find(const char *word)
 {
-	for (size_t i = 0; i < protocol_count; i++) {
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
 		if (strcmp(protocol_table[i].word, word) == 0)
 			return &protocol_table[i];
 	}

@@ -272,7 +272,13 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 {
 	struct config_parser parser = { .config = config, .errors = errors };
 
-	*config = (struct config){ .facility_name = "daemon", .facility = LOG_DAEMON };
+	*config = (struct config){
+		.clock.stratum = 10,
+		.ratelimit.rate = { .interval = CLOCK_SECOND / 5, .burst = 10 },
+		.ratelimit.leak = 4,
+		.facility_name = "daemon",
+		.facility = LOG_DAEMON,
+	};
 	pidfile_default_path(config->pidfile);
 	parser.file = PROGRAM_NAME;
 	if (!is_absent(source))
@@ -280,36 +286,15 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	read_options(&parser, source);
 	read_word(&parser, PROGRAM_NAME ": --user", "user", source->user);
 	read_word(&parser, PROGRAM_NAME ": --pidfile", "pidfile", source->pidfile);
-	if (config->listen_count == 0 && !use_default_listen(config))
+	if (!access_build(&config->access) ||
+	    (config->listen_count == 0 && !use_default_listen(config)))
 		config_error(&parser, "%s", strerror(errno));
 	return parser.error_count == 0;
 }
 
-const char *config_listen_format(const struct config_listen *listen,
-				 char text[static ADDRESS_TEXT_SIZE])
-{
-	if (!listen->every)
-		return address_format(&listen->address, text);
-	snprintf(text, ADDRESS_TEXT_SIZE, "*:%u", address_port(&listen->address));
-	return text;
-}
-
-void config_dump(const struct config *config, FILE *out)
-{
-	char word[PROTOCOL_WORD_SIZE], address[ADDRESS_TEXT_SIZE];
-
-	for (size_t i = 0; i < config->listen_count; i++)
-		fprintf(out, "listen %s %s\n", protocol_word(config->listens[i].protocol, word),
-			config_listen_format(&config->listens[i], address));
-	fputs("clock system\n", out);
-	if (config->user.name[0] != '\0')
-		fprintf(out, "user %s\n", config->user.name);
-	fprintf(out, "pidfile %s\n", config->pidfile);
-	fprintf(out, "syslog %s\n", config->facility_name);
-}
-
 void config_free(struct config *config)
 {
+	access_free(&config->access);
 	free(config->listens);
 	config->listens = NULL;
 	config->listen_count = 0;

@@ -82,6 +82,9 @@ void config_dump(const struct config *config, FILE *out);
 const char *config_listen_format(const struct config_listen *listen,
 				 char text[static ADDRESS_TEXT_SIZE]);
 
+/* Whether two configurations rest on the same word. */
+bool config_clock_equal(const struct config_clock *a, const struct config_clock *b);
+
 void config_free(struct config *config);
 
 #endif

@@ -83,12 +83,11 @@ static bool parse_listen_address(struct config_listen *listen, const char *word)
 
 static void list_protocols(char *list, size_t size)
 {
-	char word[PROTOCOL_WORD_SIZE];
 	size_t used = 0;
 
-	for (size_t i = 0; i < protocol_count && used < size; i++)
+	for (size_t i = 0; i < PROTOCOL_COUNT && used < size; i++)
 		used += (size_t)snprintf(list + used, size - used, "%s%s", i > 0 ? ", " : "",
-					 protocol_word(&protocol_table[i], word));
+					 protocol_table[i].word);
 }
 
 static void apply_listen(struct config_parser *parser, char **words, size_t count)
@@ -109,13 +108,6 @@ static void apply_listen(struct config_parser *parser, char **words, size_t coun
 		else if (listen.protocol)
 			add_listen(parser, &listen);
 	}
-}
-
-static void apply_clock(struct config_parser *parser, char **words, size_t count)
-{
-	(void)count;
-	if (strcmp(words[0], "system") != 0)
-		config_error(parser, "'%s': expected system", words[0]);
 }
 
 static void apply_user(struct config_parser *parser, char **words, size_t count)
@@ -178,7 +170,13 @@ static void apply_confdir(struct config_parser *parser, char **words, size_t cou
 const struct config_directive config_directives[] = {
 	{ "listen", 2, CONFIG_WORDS_MAX, false, "PROTOCOL and one [ADDRESS:]PORT or more",
 	  apply_listen },
-	{ "clock", 1, 1, true, "one word: system", apply_clock },
+	{ "clock", 1, 3, true, CONFIG_EXPECTED_CLOCK, config_apply_clock },
+	{ "require-sync", 0, 0, true, "nothing more", config_apply_require_sync },
+	{ "allow", 1, CONFIG_WORDS_MAX, false, "all, or prefixes", config_apply_allow },
+	{ "deny", 1, CONFIG_WORDS_MAX, false, "all, or prefixes", config_apply_deny },
+	{ "ratelimit", 0, 6, true, CONFIG_EXPECTED_RATELIMIT, config_apply_ratelimit },
+	{ "workers", 1, 1, true, "auto or a number", config_apply_workers },
+	{ "busy-poll", 1, 1, true, "a number of microseconds", config_apply_busy_poll },
 	{ "user", 1, 1, true, "the name of a user", apply_user },
 	{ "pidfile", 1, 1, true, "an absolute path", apply_pidfile },
 	{ "syslog", 1, 1, true, "the name of a facility", apply_syslog },

@@ -36,6 +36,17 @@ extern const size_t config_directive_count;
 void config_error(struct config_parser *parser, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Directives that have a file of their own, and what they expect. */
+#define CONFIG_EXPECTED_CLOCK	  "system, local [stratum N] or follow HOST[:PORT]"
+#define CONFIG_EXPECTED_RATELIMIT "off, or any of: interval SECONDS, burst N, leak N"
+void config_apply_clock(struct config_parser *parser, char **words, size_t count);
+void config_apply_require_sync(struct config_parser *parser, char **words, size_t count);
+void config_apply_allow(struct config_parser *parser, char **words, size_t count);
+void config_apply_deny(struct config_parser *parser, char **words, size_t count);
+void config_apply_ratelimit(struct config_parser *parser, char **words, size_t count);
+void config_apply_workers(struct config_parser *parser, char **words, size_t count);
+void config_apply_busy_poll(struct config_parser *parser, char **words, size_t count);
+
 /* Reads a file of lines, or all files of a folder whose names end in .conf, in the order of their
  * names. A relative path starts from the folder of the file being read. */
 void config_read_file(struct config_parser *parser, const char *path);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/listen.h"
+#include "server/socket.h"
 
 static int get_option(int fd, int level, int option)
 {
@@ -12,13 +13,29 @@ static int get_option(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
 }
 
-static bool is_listening(int fd)
+/* The word of the protocol that a socket is for unless its name says so; NULL: it is none that can
+ * be served on. */
+static const char *default_protocol(int fd)
 {
 	int domain = get_option(fd, SOL_SOCKET, SO_DOMAIN);
 
-	return (domain == AF_INET || domain == AF_INET6) &&
-	       get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
-	       get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+	if (domain != AF_INET && domain != AF_INET6)
+		return NULL;
+	if (get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
+		return "ntp";
+	if (get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	    get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1)
+		return "daytime/tcp";
+	return NULL;
+}
+
+/* By its name, or else, since other names are the operator's own and mean nothing to us, by its
+ * kind. */
+static const struct protocol *choose_protocol(const char *name, const char *otherwise)
+{
+	const struct protocol *named = protocol_find(name), *usual = protocol_find(otherwise);
+
+	return named && named->transport == usual->transport ? named : usual;
 }
 
 static bool inherit_one(struct listener *listener, const struct notify *notify, int index,
@@ -26,21 +43,23 @@ static bool inherit_one(struct listener *listener, const struct notify *notify, 
 {
 	int fd = NOTIFY_FIRST_SOCKET + index;
 	socklen_t size = sizeof(listener->address);
+	const char *otherwise = default_protocol(fd);
 	char name[PROTOCOL_WORD_SIZE];
 
-	if (!is_listening(fd) || getsockname(fd, &listener->address.any, &size) < 0)
+	if (!otherwise || getsockname(fd, &listener->address.any, &size) < 0)
 		return failure_set(failure, EXIT_NOT_STARTED,
-				   "inherited descriptor %d: is not a listening TCP socket", fd);
+				   "inherited descriptor %d: is neither a listening TCP socket nor"
+				   " a UDP socket",
+				   fd);
 	notify_socket_name(notify, index, name, sizeof(name));
-	listener->protocol = protocol_find(name);
-	if (!listener->protocol) /* other names are the operator's own and mean nothing to us */
-		listener->protocol = protocol_find("daytime/tcp");
+	listener->protocol = choose_protocol(name, otherwise);
 	listener->fd = fd;
 	listener->inherited = true;
 	listener->both_families = listener->address.any.sa_family == AF_INET6 &&
 				  address_is_any(&listener->address) &&
 				  get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    !socket_prepare(fd, listener->protocol, &listener->address))
 		return failure_set_errno(failure, "inherited descriptor %d", fd);
 	return true;
 }

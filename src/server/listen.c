@@ -1,13 +1,13 @@
 #include "server/listen.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/socket.h"
 
 /* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
 static const char *describe_place(enum transport transport, const struct address *address,
@@ -32,6 +32,8 @@ const char *listeners_describe(const struct listeners *listeners, char *text, si
 	for (size_t i = 0; i < listeners->count && used < size; i++) {
 		const struct listener *item = &listeners->items[i];
 
+		if (item->set > 0)
+			continue;
 		describe_place(item->protocol->transport, &item->address, place, sizeof(place));
 		if (strcmp(place, previous) == 0)
 			continue; /* the other family of "*" */
@@ -82,56 +84,23 @@ void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid)
 	}
 }
 
-static bool set_flag(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
-}
-
-/* A port that another process serves must be refused, so sockets of ours share one only while they
- * are exchanged. */
-static void share_ports(const struct listeners *listeners, bool share)
-{
-	for (size_t i = 0; i < listeners->count; i++)
-		set_flag(listeners->items[i].fd, SOL_SOCKET, SO_REUSEPORT, share);
-}
-
-/* An answer is one segment: there is no congestion for a more thoughtful algorithm to control, and
- * the simplest one, which every kernel has, costs the least. Accepted sockets inherit it. */
-static void choose_congestion_control(int fd)
-{
-	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
-}
-
-/* Returns the socket, or -1 with errno. SO_REUSEADDR: connections of the last run that wait out
- * their time must not hold up the next one. */
-static int open_socket(const struct address *address, bool share)
-{
-	int saved_errno, fd;
-
-	fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	choose_congestion_control(fd);
-	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-	    (!share || set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-	    (address->any.sa_family != AF_INET6 || set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-	    bind(fd, &address->any, address_length(address)) == 0 &&
-	    listen(fd, LISTEN_BACKLOG) == 0)
-		return fd;
-	saved_errno = errno;
-	close(fd);
-	errno = saved_errno;
-	return -1;
-}
+/* What open_one works with; constant while listeners are opened. */
+struct opening {
+	struct listeners *listeners;
+	const struct listeners *present;
+	unsigned sets;
+	struct failure *failure;
+};
 
 static const struct listener *find_present(const struct listeners *present,
 					   const struct protocol *protocol,
-					   const struct address *address)
+					   const struct address *address, unsigned set)
 {
 	for (size_t i = 0; i < present->count; i++) {
 		const struct listener *item = &present->items[i];
 
-		if (item->protocol != protocol && !item->inherited)
+		if ((item->protocol != protocol && !item->inherited) || item->set != set ||
+		    item->protocol->transport != protocol->transport)
 			continue;
 		if (address_equal(&item->address, address) ||
 		    (item->both_families && address_is_any(address) &&
@@ -141,47 +110,129 @@ static const struct listener *find_present(const struct listeners *present,
 	return NULL;
 }
 
-/* One address of a listen line: taken over from present or opened. */
-static bool open_one(struct listeners *listeners, const struct config_listen *listen,
-		     const struct address *address, const struct listeners *present, bool replacing,
-		     struct failure *failure)
+/* Makes the sockets of listeners that have this port share it. Returns whether there is one. */
+static bool share_port(const struct listeners *listeners, const struct protocol *protocol,
+		       const struct address *address)
 {
-	const struct listener *found = find_present(present, listen->protocol, address);
-	struct listener opened = { .protocol = listen->protocol, .address = *address };
+	bool found = false;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *item = &listeners->items[i];
+
+		if (item->protocol->transport == protocol->transport &&
+		    item->address.any.sa_family == address->any.sa_family &&
+		    address_port(&item->address) == address_port(address))
+			found = socket_share(item->fd) || found;
+	}
+	return found;
+}
+
+/* Alone at first; beside others only if these are our own. */
+static int open_first(const struct opening *opening, const struct protocol *protocol,
+		      const struct address *address)
+{
+	int fd = socket_open(protocol, address, false);
+
+	if (fd < 0 && errno == EADDRINUSE && share_port(opening->present, protocol, address)) {
+		fd = socket_open(protocol, address, true);
+		errno = fd < 0 ? EADDRINUSE : 0;
+	}
+	return fd;
+}
+
+static bool take_over(const struct opening *opening, const struct listener *found,
+		      const struct protocol *protocol)
+{
+	struct listener listener = *found;
+
+	listener.protocol = protocol;
+	return listeners_have(opening->listeners, found->fd) ||
+	       append(opening->listeners, &listener, opening->failure);
+}
+
+/* The socket of a set at an address, which the first set has already. */
+static bool open_sibling(const struct opening *opening, const struct protocol *protocol,
+			 const struct address *address, unsigned set)
+{
+	const struct listener *found = find_present(opening->present, protocol, address, set);
+	struct listener opened = { .protocol = protocol, .address = *address, .set = set };
 	char place[ADDRESS_TEXT_SIZE + 8];
 
-	if (found) {
-		opened = *found;
-		opened.protocol = listen->protocol;
-		return listeners_have(listeners, found->fd) || append(listeners, &opened, failure);
-	}
-	opened.fd = open_socket(address, replacing);
-	/* "*" means every address that there is: a host may well have no IPv6. */
-	if (opened.fd < 0 && listen->every && address->any.sa_family == AF_INET6 &&
-	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+	if (found)
+		return take_over(opening, found, protocol);
+	if (set >= opening->sets)
 		return true;
+	share_port(opening->listeners, protocol, address);
+	opened.fd = socket_open(protocol, address, true);
 	if (opened.fd < 0)
-		return failure_set_errno(failure, "cannot listen on %s",
-					 describe_place(listen->protocol->transport, address, place,
+		return failure_set_errno(opening->failure, "cannot listen on %s a second time",
+					 describe_place(protocol->transport, address, place,
 							sizeof(place)));
-	log_write(LOG_DEBUG, "opened %s %s", transport_name(listen->protocol->transport),
-		  address_format(address, place));
-	if (append(listeners, &opened, failure))
+	if (append(opening->listeners, &opened, opening->failure))
 		return true;
 	close(opened.fd);
 	return false;
 }
 
-static bool open_listen(struct listeners *listeners, const struct config_listen *listen,
-			const struct listeners *present, bool replacing, struct failure *failure)
+/* The sockets beside the first: as many as are wanted, and all that there are already. */
+static bool open_siblings(const struct opening *opening, const struct protocol *protocol,
+			  const struct address *address, int first)
+{
+	unsigned sets = opening->sets;
+
+	for (size_t i = 0; i < opening->present->count; i++) {
+		if (opening->present->items[i].set >= sets)
+			sets = opening->present->items[i].set + 1;
+	}
+	for (unsigned set = 1; set < sets; set++) {
+		if (!open_sibling(opening, protocol, address, set))
+			return false;
+	}
+	/* Where the kernel cannot, a limit is one of each worker. */
+	if (sets > 1 && protocol->transport == TRANSPORT_UDP && protocol->answers_anything)
+		socket_steer_by_network(first, address, sets);
+	return true;
+}
+
+/* One address of a listen line: taken over from present or opened. */
+static bool open_one(const struct opening *opening, const struct config_listen *listen,
+		     const struct address *address)
+{
+	const struct protocol *protocol = listen->protocol;
+	const struct listener *found = find_present(opening->present, protocol, address, 0);
+	struct listener opened = { .protocol = protocol, .address = *address };
+	char place[ADDRESS_TEXT_SIZE + 8];
+
+	if (found && found->inherited)
+		return take_over(opening, found, protocol);
+	if (found)
+		return take_over(opening, found, protocol) &&
+		       open_siblings(opening, protocol, address, found->fd);
+	opened.fd = open_first(opening, protocol, address);
+	/* "*" means every address that there is: a host may well have no IPv6. */
+	if (opened.fd < 0 && listen->every && address->any.sa_family == AF_INET6 &&
+	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+		return true;
+	if (opened.fd < 0)
+		return failure_set_errno(opening->failure, "cannot listen on %s",
+					 describe_place(protocol->transport, address, place,
+							sizeof(place)));
+	log_write(LOG_DEBUG, "opened %s %s", transport_name(protocol->transport),
+		  address_format(address, place));
+	if (append(opening->listeners, &opened, opening->failure))
+		return open_siblings(opening, protocol, address, opened.fd);
+	close(opened.fd);
+	return false;
+}
+
+static bool open_listen(const struct opening *opening, const struct config_listen *listen)
 {
 	uint16_t port = address_port(&listen->address);
 	struct address any4 = address_any(AF_INET, port), any6 = address_any(AF_INET6, port);
 
 	if (!listen->every)
-		return open_one(listeners, listen, &listen->address, present, replacing, failure);
-	return open_one(listeners, listen, &any4, present, replacing, failure) &&
-	       open_one(listeners, listen, &any6, present, replacing, failure);
+		return open_one(opening, listen, &listen->address);
+	return open_one(opening, listen, &any4) && open_one(opening, listen, &any6);
 }
 
 /* Inherited sockets that no listen line took over. */
@@ -207,23 +258,18 @@ static bool has_inherited(const struct listeners *present)
 	return false;
 }
 
-bool listeners_open(struct listeners *listeners, const struct config *config,
-		    const struct listeners *present, bool replacing, struct failure *failure)
+bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
+		    const struct listeners *present, struct failure *failure)
 {
+	const struct opening opening = { listeners, present, sets, failure };
 	bool wanted = !config->listens_are_default || !has_inherited(present);
 	bool opened = true;
 
 	*listeners = (struct listeners){ 0 };
-	if (replacing)
-		share_ports(present, true);
 	for (size_t i = 0; wanted && opened && i < config->listen_count; i++)
-		opened = open_listen(listeners, &config->listens[i], present, replacing, failure);
+		opened = open_listen(&opening, &config->listens[i]);
 	opened = opened && keep_inherited(listeners, present, failure);
 	if (!opened)
 		listeners_close_unless(listeners, present);
-	if (replacing) {
-		share_ports(present, false);
-		share_ports(listeners, false);
-	}
 	return opened;
 }

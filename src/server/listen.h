@@ -11,13 +11,11 @@
 #include "server/failure.h"
 #include "server/notify.h"
 
-/* Bursts wait in the kernel; it cuts this down to net.core.somaxconn where that is less. */
-#define LISTEN_BACKLOG 4096
-
 struct listener {
 	int fd;
 	const struct protocol *protocol;
 	struct address address;
+	unsigned set;	    /* of the sockets that share an address, each worker serves its own */
 	bool both_families; /* an inherited IPv6 socket that takes IPv4 as well */
 	bool inherited;	    /* given by the service manager: stays as long as we do */
 };
@@ -32,14 +30,16 @@ struct listeners {
 bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
 		       struct failure *failure);
 
-/* Opens what config asks for into listeners. A socket that present has is taken over and not opened
- * again; inherited ones always are. Afterwards present and listeners may share descriptors: close
- * the one or the other with listeners_close_unless. On failure nothing new stays open.
+/* Opens what config asks for into listeners, in sets sets. A socket that present has is taken over
+ * and not opened again; inherited ones always are. Afterwards present and listeners may share
+ * descriptors: close the one or the other with listeners_close_unless. On failure nothing new stays
+ * open.
  *
- * With replacing, present is in use by this very process, and a socket may be opened although one
- * of present has its port: on the way from "*:13" to "127.0.0.1:13" both are open for a moment. */
-bool listeners_open(struct listeners *listeners, const struct config *config,
-		    const struct listeners *present, bool replacing, struct failure *failure);
+ * Where a port is one of present's, in another guise, both are open for a moment: on the way from
+ * "*:13" to "127.0.0.1:13". Once sockets share an address they do so to the end, also if fewer sets
+ * are wanted: to close one would lose what waits in it. Inherited sockets are of set 0. */
+bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
+		    const struct listeners *present, struct failure *failure);
 
 /* Closes those of listeners that are not also in kept (NULL: all), and forgets them. */
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);

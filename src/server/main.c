@@ -37,11 +37,28 @@ static enum log_target log_target(const struct options *options, bool supervised
 	return supervised || options->foreground ? LOG_TO_TERMINAL : LOG_TO_SYSLOG;
 }
 
+#define UNSYNCHRONISED_HINT                                                                    \
+	"the kernel says that its clock is not synchronised, and so will NTP answers: unless " \
+	"something is about to synchronise it, configure \"clock local\" to have it taken as " \
+	"right, or \"clock follow HOST\" for the word of an NTP server"
+
+/* Whether NTP would be served with a clock that no client believes. */
+static bool is_clock_useless(const struct config *config)
+{
+	if (config->clock.source != CLOCK_SOURCE_SYSTEM || watcher_kernel_is_synchronised())
+		return false;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		if (!config->listens[i].protocol->answers_anything)
+			return true;
+	}
+	return false;
+}
+
 /* Becomes a daemon, unless told to stay, and serves. */
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
-	bool supervised = notify_is_supervised();
+	bool supervised = notify_is_supervised(), useless = is_clock_useless(config);
 	struct config_source absolute = *source;
 	char file[PATH_MAX];
 	struct failure failure;
@@ -53,18 +70,23 @@ static enum exit_status serve(const struct options *options, const struct config
 	if (!make_absolute(&absolute.file, file))
 		return EXIT_NOT_STARTED;
 	notify_read_environment(&notify);
-	if (supervised || options->foreground)
+	if (supervised || options->foreground) {
 		daemon_stay(notify.inherited);
-	else
+	} else {
+		if (useless)
+			fprintf(stderr, PROGRAM_NAME ": " UNSYNCHRONISED_HINT "\n");
 		report = daemon_detach();
+	}
 	log_open(PROGRAM_NAME, log_target(options, supervised), config->facility, options->debug);
+	if (useless)
+		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
 	if (!server_start(&server, &absolute, config, &notify, &failure)) {
 		if (report >= 0)
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
 		return failure.status;
 	}
-	listeners_describe(&server.listeners, serving, sizeof(serving));
+	listeners_describe(&server.service.listeners, serving, sizeof(serving));
 	log_write(LOG_NOTICE, "serving %s", serving);
 	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),

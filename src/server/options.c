@@ -42,12 +42,10 @@ void options_print_help(void)
 
 void options_print_version(void)
 {
-	char word[PROTOCOL_WORD_SIZE];
-
 	puts(PROGRAM_NAME " " PROGRAM_VERSION);
 	fputs("protocols:", stdout);
-	for (size_t i = 0; i < protocol_count; i++)
-		printf(" %s", protocol_word(&protocol_table[i], word));
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		printf(" %s", protocol_table[i].word);
 	printf("\nlibraries: glibc %s\n", gnu_get_libc_version());
 }
 

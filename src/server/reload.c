@@ -3,63 +3,38 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "server/events.h"
 #include "server/program.h"
+#include "server/status.h"
 
-bool listeners_watch(struct server *server, const struct listeners *listeners,
-		     const struct listeners *previous)
+/* What is to be exchanged while no worker runs. */
+struct exchange {
+	struct listeners listeners;
+	struct config config;
+};
+
+/* Takes the new in place of the old, which exchange holds afterwards. */
+static void swap(struct service *service, struct exchange *exchange)
 {
-	for (size_t i = 0; i < listeners->count; i++) {
-		int fd = listeners->items[i].fd;
-		bool known = previous && listeners_have(previous, fd);
+	struct exchange old = { service->listeners, service->config };
 
-		if (!event_watch(server->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
-				 event_tag(EVENT_LISTENER, (uint32_t)i)))
-			return false;
-	}
-	return true;
+	service->listeners = exchange->listeners;
+	service->config = exchange->config;
+	*exchange = old;
+	service_note_ports(service);
 }
 
-void listeners_pause(struct server *server, bool pause)
+/* Whoever the kernel has let in before the door closes is answered. */
+static void serve_last(struct server *server, const struct listeners *old)
 {
-	for (size_t i = 0; i < server->listeners.count; i++) {
-		struct epoll_event event = {
-			.events = pause ? 0 : EPOLLIN,
-			.data.u64 = event_tag(EVENT_LISTENER, (uint32_t)i),
-		};
-
-		epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listeners.items[i].fd, &event);
+	for (size_t i = 0; i < old->count; i++) {
+		if (!listeners_have(&server->service.listeners, old->items[i].fd))
+			worker_serve_last(workers_find(&server->workers, &old->items[i]),
+					  &old->items[i]);
 	}
-}
-
-/* Opens the sockets of next and minds them in place of the present ones. */
-static bool exchange_listeners(struct server *server, const struct config *next,
-			       struct failure *failure)
-{
-	struct listeners opened;
-
-	if (!listeners_open(&opened, next, &server->listeners, true, failure))
-		return false;
-	if (!listeners_watch(server, &opened, &server->listeners)) {
-		failure_set_errno(failure, "cannot wait for connections");
-		listeners_close_unless(&opened, &server->listeners);
-		listeners_watch(server, &server->listeners, &server->listeners);
-		return false;
-	}
-	for (size_t i = 0; i < server->listeners.count; i++) {
-		const struct listener *old = &server->listeners.items[i];
-
-		/* Whoever the kernel has let in before the door closes is answered. */
-		if (!listeners_have(&opened, old->fd))
-			streams_accept_last(&server->streams, old, clock_monotonic());
-	}
-	listeners_close_unless(&server->listeners, &opened);
-	server->listeners = opened;
-	return true;
 }
 
 static void warn_of_unchangeable(const struct config *present, const struct config *next)
@@ -71,33 +46,61 @@ static void warn_of_unchangeable(const struct config *present, const struct conf
 			  next->user.name[0] != '\0' ? next->user.name : "(none)");
 }
 
-static void adopt(struct server *server, struct config *next)
+/* Has the watcher and as many workers as are wanted at work. */
+static bool resume(struct server *server, struct failure *failure)
 {
-	warn_of_unchangeable(&server->config, next);
-	config_free(&server->config);
-	server->config = *next;
-	log_set_facility(next->facility);
+	return workers_resize(&server->workers, workers_wanted(&server->service.config), failure) &&
+	       server_watch_clock(server, failure) && workers_start(&server->workers, failure);
+}
+
+/* Puts the new configuration in place of the old while no worker runs; what comes in that moment
+ * waits in the kernel. If the workers cannot go on with the new, they go on with the old. */
+static bool exchange(struct server *server, struct exchange *next, struct failure *failure)
+{
+	struct service *service = &server->service;
+	struct failure ignored;
+	bool exchanged;
+
+	workers_stop(&server->workers);
+	swap(service, next);
 	clock_reload_zone();
-	server->streams.now.valid = false; /* the same second may now have another hour */
+	serve_last(server, &next->listeners);
+	exchanged = resume(server, failure);
+	if (!exchanged) {
+		swap(service, next);
+		resume(server, &ignored);
+	}
+	return exchanged;
 }
 
 /* The errors, if any, are written to report, a line each. */
 static enum exit_status reload(struct server *server, FILE *report)
 {
+	struct service *service = &server->service;
+	enum exit_status status = EXIT_SERVING;
+	struct exchange next;
 	struct failure failure;
-	struct config next;
 
-	if (!config_load(&next, server->source, report)) {
-		config_free(&next);
-		return EXIT_CONFIGURATION;
+	if (!config_load(&next.config, server->source, report)) {
+		status = EXIT_CONFIGURATION;
+		goto out;
 	}
-	if (!exchange_listeners(server, &next, &failure)) {
+	if (!listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
+			    &service->listeners, &failure)) {
 		fprintf(report, "%s: %s\n", PROGRAM_NAME, failure.text);
-		config_free(&next);
-		return failure.status;
+		status = failure.status;
+		goto out;
 	}
-	adopt(server, &next);
-	return EXIT_SERVING;
+	warn_of_unchangeable(&service->config, &next.config);
+	if (!exchange(server, &next, &failure)) {
+		fprintf(report, "%s: %s\n", PROGRAM_NAME, failure.text);
+		status = failure.status;
+	}
+	listeners_close_unless(&next.listeners, &service->listeners);
+	log_set_facility(service->config.facility);
+out:
+	config_free(&next.config);
+	return status;
 }
 
 static void log_lines(const char *text)
@@ -126,13 +129,13 @@ static enum exit_status reload_and_tell(struct server *server, char **text)
 	fclose(report);
 	if (status == EXIT_SERVING) {
 		log_write(LOG_NOTICE, "reloaded: serving %s",
-			  listeners_describe(&server->listeners, serving, sizeof(serving)));
+			  listeners_describe(&server->service.listeners, serving, sizeof(serving)));
 	} else {
 		log_lines(*text ? *text : "");
 		log_write(LOG_ERR, "reload failed: the present configuration stays in effect");
 	}
 	notify_send(&server->notify, "READY=1\nSTATUS=serving %s",
-		    listeners_describe(&server->listeners, serving, sizeof(serving)));
+		    listeners_describe(&server->service.listeners, serving, sizeof(serving)));
 	return status;
 }
 
@@ -141,28 +144,9 @@ void server_reload_on_signal(struct server *server)
 	char *text = NULL;
 
 	server->reload_wanted = false;
-	if (server->stop_by == INT64_MAX)
+	if (!server->stopping)
 		reload_and_tell(server, &text);
 	free(text);
-}
-
-static void write_status(const struct server *server, FILE *out)
-{
-	char word[PROTOCOL_WORD_SIZE], address[ADDRESS_TEXT_SIZE];
-	const struct streams *streams = &server->streams;
-	int64_t up = (clock_monotonic() - server->started) / CLOCK_SECOND;
-
-	fprintf(out, "process: %ld\n", (long)getpid());
-	fprintf(out, "state: %s\n", server->stop_by == INT64_MAX ? "serving" : "stopping");
-	fprintf(out, "up: %lld s\n", (long long)up);
-	fprintf(out, "user: %u\n", geteuid());
-	for (size_t i = 0; i < server->listeners.count; i++)
-		fprintf(out, "listen: %s %s\n",
-			protocol_word(server->listeners.items[i].protocol, word),
-			address_format(&server->listeners.items[i].address, address));
-	fprintf(out, "answers: %llu\n", (unsigned long long)streams->answers);
-	fprintf(out, "failures: %llu\n", (unsigned long long)streams->failures);
-	fprintf(out, "connections: %u of %u\n", streams->open, streams->capacity);
 }
 
 static void answer_request(struct server *server, unsigned peer, const char *request)
@@ -172,11 +156,11 @@ static void answer_request(struct server *server, unsigned peer, const char *req
 	size_t size;
 	FILE *out;
 
-	if (strcmp(request, "reload") == 0 && server->stop_by == INT64_MAX) {
+	if (strcmp(request, "reload") == 0 && !server->stopping) {
 		status = reload_and_tell(server, &text);
 	} else if (strcmp(request, "status") == 0 && (out = open_memstream(&text, &size)) != NULL) {
 		status = EXIT_SERVING;
-		write_status(server, out);
+		server_write_status(server, out);
 		fclose(out);
 	}
 	control_reply(&server->control, peer, status, text ? text : "");

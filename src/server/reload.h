@@ -4,14 +4,6 @@
 
 #include "server/server.h"
 
-/* Watches listeners on the server's epoll, each tagged with its index. Those that previous (NULL:
- * none) has are watched already. */
-bool listeners_watch(struct server *server, const struct listeners *listeners,
-		     const struct listeners *previous);
-
-/* Leaves all listeners alone, or minds them again. */
-void listeners_pause(struct server *server, bool pause);
-
 /* Reads the configuration again and puts it into effect as a whole; if any of it is wrong the
  * present one stays as it is. Tells the log how it went. */
 void server_reload_on_signal(struct server *server);

@@ -1,4 +1,7 @@
-/* The daemon at work: everything it holds, from the first socket to the last answer. */
+/* The daemon at work: everything it holds, from the first socket to the last answer.
+ *
+ * The main thread looks after signals, the control socket and the service manager; workers answer;
+ * a watcher watches the clock. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -8,26 +11,25 @@
 #include "server/config.h"
 #include "server/control.h"
 #include "server/failure.h"
-#include "server/listen.h"
 #include "server/notify.h"
 #include "server/pidfile.h"
-#include "server/streams.h"
+#include "server/watcher.h"
+#include "server/workers.h"
 
 struct server {
 	const struct config_source *source; /* read again by a reload */
-	struct config config;		    /* in effect */
+	struct service service; /* what the workers share; the configuration in effect */
+	struct workers workers;
+	struct watcher watcher;
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;
-	struct listeners listeners;
-	struct streams streams;
 	int epoll;
-	int signals;		/* signalfd(2) */
-	bool reload_wanted;	/* by SIGHUP */
-	bool paused;		/* the listeners are not watched for now */
-	int64_t started;	/* these three on the monotonic clock */
+	int signals;	    /* signalfd(2) */
+	bool reload_wanted; /* by SIGHUP */
+	bool stopping;
+	int64_t started;	/* both on the monotonic clock */
 	int64_t next_life_sign; /* for the watchdog */
-	int64_t stop_by;	/* INT64_MAX while serving */
 };
 
 /* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the
@@ -37,6 +39,10 @@ bool server_start(struct server *server, const struct config_source *source, str
 
 /* Serves until SIGTERM or SIGINT. SIGHUP, or a request at the control socket, means: reload. */
 void server_run(struct server *server);
+
+/* Starts the watcher if what is served needs it, or ends it. Its first word on the clock is there
+ * when this returns. */
+bool server_watch_clock(struct server *server, struct failure *failure);
 
 /* Lets go of everything; to be called after server_run. */
 void server_stop(struct server *server);

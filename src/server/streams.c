@@ -3,16 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/events.h"
+#include "server/socket.h"
 
-#define CAPACITY_MAX	  16384U
-#define CAPACITY_MIN	  8U
-#define OTHER_DESCRIPTORS 32U /* listeners, log, signals and the like */
-#define BATCH_MAX	  64
+#define BATCH_MAX 64
 
 #define LOOK_AFTER  (CLOCK_MILLISECOND / 10)
 #define CUT_AFTER   (5 * CLOCK_SECOND)
@@ -21,6 +18,9 @@
 #define DRAIN_PIECE (1U << 16)
 
 #define NONE UINT32_MAX
+
+/* Of all workers together: what one is short of, the others are soon. */
+static struct log_limit shortage;
 
 static void list_append(struct streams *streams, uint32_t index, enum stream_state state)
 {
@@ -74,7 +74,7 @@ static void stream_close(struct streams *streams, uint32_t index)
 {
 	close(streams->slots[index].fd);
 	stream_move(streams, index, STREAM_FREE);
-	streams->open--;
+	counter_set(&streams->tally->connections, --streams->open);
 }
 
 /* With a reset, so that the kernel too keeps nothing of a client that does not play along. */
@@ -138,7 +138,7 @@ static void stream_look(struct streams *streams, uint32_t index)
 	}
 }
 
-/* The request's way: the time as late as possible, the reply, and off it goes with the FIN. */
+/* The request's way: the time as late as possible, and the reply, which waits for the FIN. */
 static void stream_answer(struct streams *streams, const struct listener *listener, int fd)
 {
 	struct protocol_request request = { .now = &streams->now };
@@ -150,10 +150,47 @@ static void stream_answer(struct streams *streams, const struct listener *listen
 	listener->protocol->reply(&request, &reply);
 	size = bytes_written(&reply);
 	if (size > 0 && send(fd, bytes, size, MSG_MORE | MSG_NOSIGNAL) == (ssize_t)size)
-		streams->answers++;
+		counter_add(&streams->tally->answers[protocol_index(listener->protocol)], 1);
 	else
-		streams->failures++;
+		counter_add(&streams->tally->drops[DROP_FAILED], 1);
+}
+
+/* Why a connection gets no answer; DROP_COUNT if it does. */
+static enum drop stream_judge(const struct streams *streams, const struct listener *listener,
+			      const struct address *peer, int64_t now)
+{
+	const struct service *service = streams->service;
+	struct clock_state state;
+
+	if (!access_allows(&service->config.access, peer))
+		return DROP_DENIED;
+	clock_read_state(&service->board, now, &state);
+	return service_is_silent(service, listener->protocol, &state) ? DROP_UNSYNCHRONISED :
+									DROP_COUNT;
+}
+
+/* Accepts a connection and answers it, if it is to be answered. Returns it, or -1 with errno. */
+static int stream_accept(struct streams *streams, const struct listener *listener, int64_t now)
+{
+	const struct config *config = &streams->service->config;
+	bool choosy = config->require_sync || config->access.range_count > 0;
+	enum drop reason = DROP_COUNT;
+	struct address peer;
+	socklen_t size = sizeof(peer);
+	int fd = accept4(listener->fd, choosy ? &peer.any : NULL, choosy ? &size : NULL,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	counter_add(&streams->tally->requests[protocol_index(listener->protocol)], 1);
+	if (choosy)
+		reason = stream_judge(streams, listener, &peer, now);
+	if (reason == DROP_COUNT)
+		stream_answer(streams, listener, fd);
+	else
+		counter_add(&streams->tally->drops[reason], 1);
 	shutdown(fd, SHUT_WR);
+	return fd;
 }
 
 /* Makes room by closing what was answered longest ago. Returns whether there was anything. */
@@ -180,7 +217,7 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 	}
 	streams->slots[index] = (struct stream){ .fd = fd, .accepted = now };
 	list_append(streams, index, STREAM_FRESH);
-	streams->open++;
+	counter_set(&streams->tally->connections, ++streams->open);
 }
 
 /* No descriptor or no memory. Returns whether to go on accepting at once. */
@@ -188,16 +225,14 @@ static bool relieve_shortage(struct streams *streams, const struct listener *lis
 {
 	int fd;
 
-	log_limited(&streams->shortage, LOG_WARNING, "cannot accept a connection: %m");
+	log_limited(&shortage, LOG_WARNING, "cannot accept a connection: %m");
 	if (close_oldest(streams))
 		return true;
 	if (streams->reserve >= 0)
 		close(streams->reserve);
-	fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		stream_answer(streams, listener, fd);
+	fd = stream_accept(streams, listener, now);
+	if (fd >= 0)
 		close(fd);
-	}
 	streams->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	streams->paused_until = now + PAUSE;
 	return false;
@@ -211,10 +246,9 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 	 * a quiet server a batch is one client, and it grows as long as batches fill up. */
 	streams->batch = batch < BATCH_MAX ? batch * 2 : BATCH_MAX;
 	for (uint32_t i = 0; i < batch; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = stream_accept(streams, listener, now);
 
 		if (fd >= 0) {
-			stream_answer(streams, listener, fd);
 			stream_keep(streams, fd, now);
 			continue;
 		}
@@ -239,7 +273,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 void streams_accept_last(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	/* As many as can wait, and not for as long as more keep coming. */
-	for (uint32_t accepted = 0; accepted < LISTEN_BACKLOG; accepted += streams->batch) {
+	for (uint32_t accepted = 0; accepted < SOCKET_BACKLOG; accepted += streams->batch) {
 		if (!streams_accept(streams, listener, now))
 			break;
 	}
@@ -275,40 +309,20 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 	return due;
 }
 
-/* As many descriptors as the administrator allows, without asking for more than can be used. */
-static uint32_t capacity_within_limit(void)
-{
-	struct rlimit limit;
-	rlim_t wanted = CAPACITY_MAX + OTHER_DESCRIPTORS;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return CAPACITY_MIN;
-	if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
-			return CAPACITY_MIN;
-	}
-	if (limit.rlim_cur >= wanted)
-		return CAPACITY_MAX;
-	if (limit.rlim_cur < CAPACITY_MIN + OTHER_DESCRIPTORS)
-		return CAPACITY_MIN;
-	return (uint32_t)limit.rlim_cur - OTHER_DESCRIPTORS;
-}
-
-bool streams_open(struct streams *streams, int epoll, struct failure *failure)
+bool streams_open(struct streams *streams, int epoll, const struct service *service,
+		  struct tally *tally, uint32_t capacity)
 {
 	*streams = (struct streams){
+		.service = service,
+		.tally = tally,
 		.epoll = epoll,
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
-		.capacity = capacity_within_limit(),
+		.capacity = capacity,
 		.batch = 1,
 		.lists = { { NONE, NONE }, { NONE, NONE }, { NONE, NONE } },
 	};
 	streams->slots = calloc(streams->capacity, sizeof(*streams->slots));
-	if (!streams->slots || streams->reserve < 0)
-		return failure_set_errno(failure, "cannot prepare for connections");
-	log_write(LOG_DEBUG, "room for %u connections at a time", streams->capacity);
-	return true;
+	return streams->slots && streams->reserve >= 0;
 }
 
 void streams_close(struct streams *streams)

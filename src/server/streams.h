@@ -16,7 +16,8 @@
 
 #include "base/log.h"
 #include "clock/clock.h"
-#include "server/listen.h"
+#include "server/service.h"
+#include "server/tally.h"
 
 enum stream_state {
 	STREAM_FREE,	/* a slot without a connection */
@@ -40,6 +41,8 @@ struct stream_list {
 };
 
 struct streams {
+	const struct service *service;
+	struct tally *tally;
 	int epoll;
 	int reserve; /* a descriptor to give up when there are no others: see streams_accept */
 	struct stream *slots;
@@ -50,13 +53,12 @@ struct streams {
 	uint32_t batch;	      /* how many to accept in a row */
 	int64_t paused_until; /* accept nothing before: the system has run short of something */
 	struct clock_second now;
-	struct log_limit shortage;
-	uint64_t answers, failures;
 };
 
-/* Prepares for as many connections at a time as the limit of descriptors allows, 16,384 at most.
- * Their memory is touched only as they come. Events of theirs are tagged EVENT_STREAM on epoll. */
-bool streams_open(struct streams *streams, int epoll, struct failure *failure);
+/* Prepares for capacity connections at a time. Their memory is touched only as they come. Events of
+ * theirs are tagged EVENT_STREAM on epoll. Returns false, with errno, if something is short. */
+bool streams_open(struct streams *streams, int epoll, const struct service *service,
+		  struct tally *tally, uint32_t capacity);
 
 /* Closes everything. */
 void streams_close(struct streams *streams);

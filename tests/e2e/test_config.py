@@ -36,11 +36,12 @@ include
 """)
     missing = "expected PROTOCOL and one [ADDRESS:]PORT or more"
     expected = [f"2: listen: {missing}", f"3: listen: {missing}",
-                "4: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp",
+                "4: listen: unknown protocol 'chargen/tcp': expected one of: "
+                "daytime/tcp, daytime/udp, time/tcp, time/udp, ntp",
                 *[f"5: listen: '{word}': {ADDRESS}" for word in
                   ["0", "65536", "-1", "1.2.3.4", "1.2.3:13", "::1:13", "[::1]", "*:x"]],
                 f"6: nonsense: {UNKNOWN}",
-                "7: clock: 'sundial': expected system",
+                "7: clock: 'sundial': expected system, local [stratum N] or follow HOST[:PORT]",
                 "8: user: unknown user 'no-such-user'",
                 "9: syslog: 'nowhere': expected a facility: daemon, user, local0 to local7, ...",
                 "10: pidfile: 'not/absolute': expected an absolute path",
@@ -65,7 +66,7 @@ def test_a_directive_that_may_stand_once_stands_once(box):
     assert box.server("-t", "-c", config).err == f"{config}:2: syslog: stands here a second time\n"
 
 
-@pytest.mark.parametrize("word", ["ntp", "nts-ke", "http", "time/tcp", "daytime/udp"])
+@pytest.mark.parametrize("word", ["nts-ke", "http", "ntp/tcp", "ntp/udp", "time"])
 def test_protocols_that_are_not_there_are_errors(box, word):
     code, _, err = box.server("-t", "-o", f"listen {word} 5050")
     assert code == 78 and err.startswith(f"option:1: listen: unknown protocol '{word}'")
@@ -76,8 +77,8 @@ def test_the_built_in_configuration(box):
     if os.path.exists("/etc/timeserver"):
         pytest.skip("this machine has a /etc/timeserver")
     assert tuple(box.server("--dump-config", pidfile=False)) == (
-        0, "listen daytime/tcp *:5050\nclock system\n"
-           "pidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
+        0, "listen daytime/tcp *:5050\nclock system\nworkers auto\n"
+           "busy-poll 0\npidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
     daemon = box.start(pidfile=False)
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  "daytime on tcp 5050\n")
@@ -107,7 +108,8 @@ def test_dump_can_be_read_again(box):
                         "listen daytime/tcp [2001:DB8:0::1]:5050\n")
     dump = box.server("--dump-config", "-c", config)
     assert tuple(dump) == (0, "listen daytime/tcp *:13\nlisten daytime/tcp 127.0.0.1:5050\n"
-                              "listen daytime/tcp [2001:db8::1]:5050\nclock system\nuser root\n"
+                              "listen daytime/tcp [2001:db8::1]:5050\nclock system\n"
+                              "workers auto\nbusy-poll 0\nuser root\n"
                               f"pidfile {box.pidfile}\nsyslog local7\n", "")
     again = box.server("-T", "-c", box.config(dump.out, "again.conf"), pidfile=False)
     assert tuple(again) == tuple(dump)

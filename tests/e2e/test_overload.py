@@ -40,7 +40,7 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(box, port):
                 assert is_daytime(receive_all(client))
                 answers += 1
     assert answers == total and box.status()["answers"] == str(total)
-    assert box.status()["failures"] == "0"
+    assert box.status()["failed"] == "0"
     wait_until(lambda: len(daemon.descriptors()) == before, what="no descriptor kept")
 
 

@@ -196,17 +196,17 @@ def test_sockets_for_another_process_are_not_taken(box, port):
         pass
 
 
-@pytest.mark.parametrize("kind", ["file", "udp", "not listening"])
+@pytest.mark.parametrize("kind", ["file", "unix", "not listening"])
 def test_an_inherited_descriptor_that_is_no_listener(box, kind):
     with contextlib.ExitStack() as stack:
         if kind == "file":
             thing = stack.enter_context(open("/dev/null"))
         else:
-            kinds = {"udp": socket.SOCK_DGRAM, "not listening": socket.SOCK_STREAM}
-            thing = stack.enter_context(socket.socket(type=kinds[kind]))
+            family = {"unix": socket.AF_UNIX, "not listening": socket.AF_INET}[kind]
+            thing = stack.enter_context(socket.socket(family))
         result = activate(box, [thing], "-o", "clock system", start=box.server)
     assert tuple(result) == (1, "", "timeserver: inherited descriptor 3: "
-                                    "is not a listening TCP socket\n")
+                                    "is neither a listening TCP socket nor a UDP socket\n")
     assert box.files() == []
 
 

@@ -115,7 +115,7 @@ static void every_directive(void **state)
 					 "\n"
 					 "   listen daytime/tcp 5050 127.0.0.1:13 # and another\r\n"
 					 "listen\tdaytime/tcp\t[::1]:13\n"
-					 "clock system\n"
+					 "clock system\nworkers auto\nbusy-poll 0\n"
 					 "user root\n"
 					 "pidfile /run/x.pid\n"
 					 "syslog local3"),
@@ -125,7 +125,7 @@ static void every_directive(void **state)
 	expect_dump(&source, "listen daytime/tcp *:5050\n"
 			     "listen daytime/tcp 127.0.0.1:13\n"
 			     "listen daytime/tcp [::1]:13\n"
-			     "clock system\n"
+			     "clock system\nworkers auto\nbusy-poll 0\n"
 			     "user root\n"
 			     "pidfile /run/x.pid\n"
 			     "syslog local3\n");
@@ -135,7 +135,7 @@ static void a_dump_reads_back_to_itself(void **state)
 {
 	static const char text[] = "listen daytime/tcp 192.0.2.1:1\n"
 				   "listen daytime/tcp *:65535\n"
-				   "clock system\n"
+				   "clock system\nworkers auto\nbusy-poll 0\n"
 				   "pidfile /a/b\n"
 				   "syslog user\n";
 	struct config_source source = { .file = file("dump.conf", text) };
@@ -173,13 +173,15 @@ static void every_error_in_one_run(void **state)
 		&source,
 		"bad.conf:1: listn: unknown directive\n"
 		"bad.conf:2: listen: expected PROTOCOL and one [ADDRESS:]PORT or more\n"
-		"bad.conf:3: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp\n"
+		"bad.conf:3: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp, "
+		"daytime/udp, time/tcp, time/udp, ntp\n"
 		"bad.conf:4: listen: '0': " ADDRESS_EXPECTED
 		"bad.conf:5: listen: '::1:13': " ADDRESS_EXPECTED
 		"bad.conf:6: listen: 'host:13': " ADDRESS_EXPECTED
 		"bad.conf:7: listen: '127.0.0.1:70000': " ADDRESS_EXPECTED
 		"bad.conf:8: listen: 127.0.0.1:13 is taken by an earlier listen, *:13\n"
-		"bad.conf:9: clock: 'atomic': expected system\n"
+		"bad.conf:9: clock: 'atomic': expected system, local [stratum N] or follow "
+		"HOST[:PORT]\n"
 		"bad.conf:10: user: unknown user 'no-such-user'\n"
 		"bad.conf:11: user: stands here a second time\n"
 		"bad.conf:12: pidfile: 'run/x.pid': expected an absolute path\n"
@@ -203,7 +205,7 @@ static void options_come_after_the_file(void **state)
 	(void)state;
 	expect_dump(&source, "listen daytime/tcp *:13\n"
 			     "listen daytime/tcp *:14\n"
-			     "clock system\n"
+			     "clock system\nworkers auto\nbusy-poll 0\n"
 			     "pidfile /over/ride.pid\n"
 			     "syslog local1\n");
 }
@@ -238,7 +240,7 @@ static void includes_start_from_their_file(void **state)
 	expect_dump(&source, "listen daytime/tcp *:10\n"
 			     "listen daytime/tcp *:15\n"
 			     "listen daytime/tcp *:20\n"
-			     "clock system\n"
+			     "clock system\nworkers auto\nbusy-poll 0\n"
 			     "pidfile /x.pid\n"
 			     "syslog daemon\n");
 	file("conf.d/20.conf", "listen daytime/tcp 10\nlisten\n");

@@ -1,0 +1,31 @@
+/* A number that one thread counts up and any other may read. */
+#ifndef BASE_COUNTER_H
+#define BASE_COUNTER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct counter {
+	_Atomic uint64_t value;
+};
+
+/* For the one thread that owns the counter: hence no locked instruction. */
+static inline void counter_add(struct counter *counter, uint64_t number)
+{
+	uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
+
+	atomic_store_explicit(&counter->value, value + number, memory_order_relaxed);
+}
+
+/* For a number that goes down as well. */
+static inline void counter_set(struct counter *counter, uint64_t number)
+{
+	atomic_store_explicit(&counter->value, number, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const struct counter *counter)
+{
+	return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}
+
+#endif

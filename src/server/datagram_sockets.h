@@ -1,0 +1,26 @@
+/* The ends of the straight line as sockets: recvmmsg(2), sendmmsg(2), and the kernel's stamps. */
+#ifndef SERVER_DATAGRAM_SOCKETS_H
+#define SERVER_DATAGRAM_SOCKETS_H
+
+#include "server/datagrams.h"
+
+/* Prepares buffers and points each item's bytes to one of them. Returns NULL if memory is short. */
+struct datagram_sockets *datagram_sockets_open(struct datagram items[static DATAGRAM_BATCH]);
+
+void datagram_sockets_close(struct datagram_sockets *sockets);
+
+/* Receives what waits at fd, DATAGRAM_BATCH datagrams at most, into items. Returns how many. */
+unsigned datagram_sockets_receive(struct datagram_sockets *sockets, int fd,
+				  struct datagram items[static DATAGRAM_BATCH]);
+
+/* Sends the replies of the first count items received last that have one, from the address that was
+ * asked. Returns how many were sent. Where departure is given, one of the replies may be watched on
+ * its way, and departure learns from it. */
+unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
+			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
+			       struct departure *departure);
+
+/* Takes in what the kernel has told late of a reply that was watched. */
+void datagram_sockets_clear_errors(int fd);
+
+#endif

@@ -1,0 +1,198 @@
+#include "server/workers.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/events.h"
+
+/* How long the last clients have to take their answers. */
+#define FAREWELL (CLOCK_SECOND / 4)
+
+#define CAPACITY_MAX	  16384U
+#define CAPACITY_MIN	  8U
+#define OTHER_DESCRIPTORS 32U /* listeners, log, signals and the like */
+#define CACHE_LINE	  64
+
+unsigned workers_wanted(const struct config *config)
+{
+	cpu_set_t allowed;
+	int cores = 1;
+
+	if (config->workers > 0)
+		return config->workers;
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+		cores = CPU_COUNT(&allowed);
+	return cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
+}
+
+/* As many descriptors as the administrator allows, without asking for more than can be used. */
+static uint32_t capacity_within_limit(uint32_t others)
+{
+	struct rlimit limit;
+	rlim_t wanted = CAPACITY_MAX + others;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return CAPACITY_MIN;
+	if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return CAPACITY_MIN;
+	}
+	if (limit.rlim_cur >= wanted)
+		return CAPACITY_MAX;
+	if (limit.rlim_cur < CAPACITY_MIN + others)
+		return CAPACITY_MIN;
+	return (uint32_t)limit.rlim_cur - others;
+}
+
+static uint32_t share_of_capacity(const struct service *service, unsigned count)
+{
+	uint32_t others = OTHER_DESCRIPTORS + (uint32_t)service->listeners.count + 3 * (count - 1);
+	uint32_t share = capacity_within_limit(others) / count;
+
+	return share < CAPACITY_MIN ? CAPACITY_MIN : share;
+}
+
+/* Each on cache lines of its own: what one worker writes must not slow down another. */
+static struct worker *allocate_worker(void)
+{
+	size_t size = (sizeof(struct worker) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	struct worker *worker = aligned_alloc(CACHE_LINE, size);
+
+	if (worker)
+		*worker = (struct worker){ .epoll = -1, .wake = -1, .streams.reserve = -1 };
+	return worker;
+}
+
+static void add(struct counter *sum, const struct counter *part, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		counter_add(&sum[i], counter_read(&part[i]));
+}
+
+static void tally_add(struct tally *sum, const struct tally *part)
+{
+	add(sum->requests, part->requests, PROTOCOL_COUNT);
+	add(sum->answers, part->answers, PROTOCOL_COUNT);
+	add(sum->drops, part->drops, DROP_COUNT);
+	add(&sum->kisses, &part->kisses, 1);
+	add(&sum->connections, &part->connections, 1);
+}
+
+static void close_worker(struct workers *workers, struct worker *worker)
+{
+	tally_add(&workers->past, &worker->tally);
+	worker_close(worker);
+	free(worker);
+}
+
+static bool add_worker(struct workers *workers, uint32_t connections, struct failure *failure)
+{
+	struct worker *worker = allocate_worker();
+
+	if (!worker)
+		return failure_set_errno(failure, "cannot make a worker");
+	if (!worker_open(worker, workers->service, connections, failure)) {
+		worker_close(worker);
+		free(worker);
+		return false;
+	}
+	workers->items[workers->count++] = worker;
+	return true;
+}
+
+bool workers_resize(struct workers *workers, unsigned count, struct failure *failure)
+{
+	uint32_t connections = share_of_capacity(workers->service, count);
+	struct worker **grown;
+
+	if (workers->count > count)
+		workers_see_off(workers, count);
+	while (workers->count > count)
+		close_worker(workers, workers->items[--workers->count]);
+	grown = reallocarray(workers->items, count, sizeof(*workers->items));
+	if (!grown)
+		return failure_set_errno(failure, "cannot make %u workers", count);
+	workers->items = grown;
+	while (workers->count < count) {
+		if (!add_worker(workers, connections, failure))
+			return false;
+	}
+	log_write(LOG_DEBUG, "%u workers with room for %u connections each", count, connections);
+	return true;
+}
+
+void workers_close(struct workers *workers)
+{
+	while (workers->count > 0)
+		close_worker(workers, workers->items[--workers->count]);
+	free(workers->items);
+	workers->items = NULL;
+}
+
+struct worker *workers_find(const struct workers *workers, const struct listener *listener)
+{
+	return workers->items[listener->set % workers->count];
+}
+
+static bool watch_listeners(struct workers *workers)
+{
+	const struct listeners *listeners = &workers->service->listeners;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (!worker_watch(workers_find(workers, &listeners->items[i]), i))
+			return false;
+	}
+	return true;
+}
+
+bool workers_start(struct workers *workers, struct failure *failure)
+{
+	bool started = watch_listeners(workers);
+
+	for (unsigned i = 0; started && i < workers->count; i++)
+		started = worker_start(workers->items[i]);
+	if (started)
+		return true;
+	failure_set_errno(failure, "cannot start %u workers", workers->count);
+	workers_stop(workers);
+	return false;
+}
+
+void workers_stop(struct workers *workers)
+{
+	for (unsigned i = 0; i < workers->count; i++)
+		worker_stop(workers->items[i]);
+	for (unsigned i = 0; i < workers->count; i++)
+		worker_unwatch_all(workers->items[i]);
+}
+
+void workers_see_off(struct workers *workers, unsigned first)
+{
+	int64_t until = clock_monotonic() + FAREWELL;
+
+	for (unsigned i = first; i < workers->count; i++) {
+		workers->items[i]->stop_by = until;
+		worker_start(workers->items[i]);
+	}
+	for (unsigned i = first; i < workers->count; i++)
+		worker_join(workers->items[i]);
+}
+
+void workers_tally(const struct workers *workers, struct tally *sum)
+{
+	tally_add(sum, &workers->past);
+	for (unsigned i = 0; i < workers->count; i++)
+		tally_add(sum, &workers->items[i]->tally);
+}
+
+uint32_t workers_capacity(const struct workers *workers)
+{
+	uint32_t capacity = 0;
+
+	for (unsigned i = 0; i < workers->count; i++)
+		capacity += workers->items[i]->streams.capacity;
+	return capacity;
+}
