@@ -9,26 +9,46 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/log.h"
 #include "clock/state.h"
 #include "server/config.h"
 #include "server/failure.h"
+#include "server/follow.h"
 
 #define WATCHER_STILL (2 * CLOCK_SECOND)
 
+/* Everything from here on is the thread's own while it runs. */
 struct watcher {
 	struct clock_board *board;
 	struct config_clock source;
 	pthread_t thread;
 	bool running;
-	int stop; /* eventfd(2), written to end the thread */
+	int stop;	      /* eventfd(2), written to end the thread */
+	int step;	      /* timerfd(2), cancelled when the clock is set */
+	clock_ntp_span apart; /* the system clock from the monotonic one: only a step changes it */
+	int64_t still_at;     /* when the clock will have held still for long enough */
+	struct follow follow;
+
+	int kernel;		      /* what ntp_adjtime(3) returned last */
+	long maxerror;		      /* and said */
+	clock_ntp_time corrected;     /* when that last became less */
+	struct clock_state published; /* last */
+	const char *reason;	      /* why that is not synchronised; NULL: it is */
+	bool reason_is_kernels;	      /* and not the followed server's */
+
+	struct clock_state told; /* what the log was told last */
+	const char *told_reason;
+	int64_t told_until; /* the log has heard so much as to last until then */
+	struct log_limit steps;
 };
 
 /* Publishes a first state before it returns, and starts the thread, which has all signals blocked.
- * board must outlive it. */
+ * board must outlive it, and *watcher stay where it is. */
 bool watcher_start(struct watcher *watcher, const struct config_clock *source,
 		   struct clock_board *board, struct failure *failure);
 
-/* Ends the thread; nothing happens if it was not started. */
+/* Ends the thread; nothing happens if it was not started. What was published last stays, and grows
+ * old. */
 void watcher_stop(struct watcher *watcher);
 
 /* Whether the kernel says at this moment that its clock is synchronised. */

@@ -1,0 +1,370 @@
+/* "clock follow": what is believed of a server's answer, and how the server is asked.
+ *
+ *   byte 0                1         2        3
+ *   +----+-------+------+---------+--------+-----------+
+ *   | LI | vers. | mode | stratum |  poll  | precision |
+ *   +----+-------+------+---------+--------+-----------+
+ *    4 root delay (16.16)    8 root dispersion (16.16)   12 reference identifier
+ *   16 reference time   24 origin: our nonce   32 receive: T2   40 transmit: T3
+ *
+ *     server          T2 ---- T3
+ *                    /          \
+ *     we           T1            T4      offset ((T2-T1)+(T3-T4))/2, delay (T4-T1)-(T3-T2)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "protocol/ntp_packet.h"
+#include "server/follow.h"
+
+#define NONCE 0x0123456789abcdef
+#define T1    0xeeadbdbc00000000
+#define UNIT  (UINT64_C(1) << 16) /* of the short format, in that of times */
+
+/* 2 units there, 3 units at the server, 4 units back: offset -1 unit, delay 6 units. */
+static const struct answer_context remote = {
+	.nonce = NONCE,
+	.sent = T1,
+	.received = T1 + 9 * UNIT,
+	.monotonic = 4711,
+	.reference_id = CLOCK_REFERENCE(192, 0, 2, 1),
+};
+
+static const struct ntp_packet good = {
+	.leap = CLOCK_LEAP_INSERT,
+	.version = 4,
+	.mode = NTP_MODE_SERVER,
+	.stratum = 2,
+	.root_delay = 100,
+	.root_dispersion = 50,
+	.reference_id = CLOCK_REFERENCE('G', 'P', 'S', 0),
+	.reference = T1 - 7,
+	.origin = NONCE,
+	.receive = T1 + 2 * UNIT,
+	.transmit = T1 + 5 * UNIT,
+};
+
+static enum answer_verdict judge(const struct answer_context *context,
+				 const struct ntp_packet *packet, struct clock_state *state)
+{
+	uint8_t bytes[NTP_PACKET_SIZE];
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+	uint32_t kiss = 0;
+
+	ntp_packet_write(packet, &writer);
+	return answer_judge(context, bytes, bytes_written(&writer), state, &kiss);
+}
+
+static void assert_same(const struct clock_state *state, const struct clock_state *expected)
+{
+	assert_int_equal(state->leap, expected->leap);
+	assert_int_equal(state->stratum, expected->stratum);
+	assert_int_equal(state->reference_id, expected->reference_id);
+	assert_int_equal(state->reference_time, expected->reference_time);
+	assert_int_equal(state->root_delay, expected->root_delay);
+	assert_int_equal(state->root_dispersion, expected->root_dispersion);
+	assert_int_equal(state->drift_ppm, expected->drift_ppm);
+	assert_int_equal(state->measured, expected->measured);
+}
+
+static void a_server_elsewhere_is_one_above(void **cmocka)
+{
+	static const struct clock_state expected = {
+		.leap = CLOCK_LEAP_INSERT,
+		.stratum = 3,
+		.reference_id = CLOCK_REFERENCE(192, 0, 2, 1),
+		.reference_time = T1 + 9 * UNIT,
+		.root_delay = 106,
+		.root_dispersion = 50 + 1 + 3,
+		.drift_ppm = 15,
+		.measured = 4711,
+	};
+	struct clock_state state;
+
+	(void)cmocka;
+	assert_int_equal(judge(&remote, &good, &state), ANSWER_GOOD);
+	assert_same(&state, &expected);
+}
+
+static void the_server_here_is_quoted(void **cmocka)
+{
+	static const struct clock_state expected = {
+		.leap = CLOCK_LEAP_INSERT,
+		.stratum = 2,
+		.reference_id = CLOCK_REFERENCE('G', 'P', 'S', 0),
+		.reference_time = T1 - 7,
+		.root_delay = 100,
+		.root_dispersion = 50 + 1 + 3,
+		.drift_ppm = 15,
+		.measured = 4711,
+	};
+	struct answer_context here = remote;
+	struct clock_state state;
+
+	(void)cmocka;
+	here.same_host = true;
+	assert_int_equal(judge(&here, &good, &state), ANSWER_GOOD);
+	assert_same(&state, &expected);
+}
+
+/* A change to the good answer, and what becomes of it. */
+static const struct {
+	const char *what;
+	size_t field; /* where in the packet's bytes, */
+	size_t width; /* how many of them, */
+	uint64_t value;
+	enum answer_verdict verdict;
+	const char *reason; /* kiss code of the state; NULL: it is left alone */
+} lies[] = {
+	{ "origin off by a bit", 24, 8, NONCE ^ 1, ANSWER_ORIGIN, NULL },
+	{ "origin of our time", 24, 8, T1, ANSWER_ORIGIN, NULL },
+	{ "no origin", 24, 8, 0, ANSWER_ORIGIN, NULL },
+	{ "mode 0", 0, 1, 0x20, ANSWER_MODE, NULL },
+	{ "mode 1", 0, 1, 0x21, ANSWER_MODE, NULL },
+	{ "mode 2", 0, 1, 0x22, ANSWER_MODE, NULL },
+	{ "mode 3: our own request", 0, 1, 0x23, ANSWER_MODE, NULL },
+	{ "mode 5", 0, 1, 0x25, ANSWER_MODE, NULL },
+	{ "mode 6", 0, 1, 0x26, ANSWER_MODE, NULL },
+	{ "mode 7", 0, 1, 0x27, ANSWER_MODE, NULL },
+	{ "version 0", 0, 1, 0x04, ANSWER_VERSION, NULL },
+	{ "version 1", 0, 1, 0x0c, ANSWER_VERSION, NULL },
+	{ "version 2", 0, 1, 0x14, ANSWER_VERSION, NULL },
+	{ "version 3", 0, 1, 0x1c, ANSWER_GOOD, NULL },
+	{ "version 5", 0, 1, 0x2c, ANSWER_VERSION, NULL },
+	{ "version 7", 0, 1, 0x3c, ANSWER_VERSION, NULL },
+	{ "leap 3", 0, 1, 0xe4, ANSWER_LEAP, "INIT" },
+	{ "leap 3 of version 3", 0, 1, 0xdc, ANSWER_LEAP, "INIT" },
+	{ "stratum 0", 1, 1, 0, ANSWER_KISS, "INIT" },
+	{ "stratum 15", 1, 1, 15, ANSWER_DEEP, "INIT" },
+	{ "stratum 16", 1, 1, 16, ANSWER_STRATUM, "INIT" },
+	{ "stratum 255", 1, 1, 255, ANSWER_STRATUM, "INIT" },
+	{ "no receive time", 32, 8, 0, ANSWER_NO_TIME, "INIT" },
+	{ "no transmit time", 40, 8, 0, ANSWER_NO_TIME, "INIT" },
+	{ "receive after transmit", 32, 8, T1 + 5 * UNIT + 1, ANSWER_BACKWARDS, "INIT" },
+	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, ANSWER_GOOD, NULL },
+	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, ANSWER_OFFSET, "STEP" },
+	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, ANSWER_OFFSET, "STEP" },
+	/* 100/2 + 65485 units are less than a second, by one. */
+	{ "a distance below 1 s", 8, 4, 65485, ANSWER_GOOD, NULL },
+	{ "a distance of 1 s", 8, 4, 65486, ANSWER_DISTANCE, "INIT" },
+	{ "no end of dispersion", 8, 4, UINT32_MAX, ANSWER_DISTANCE, "INIT" },
+	{ "no end of delay", 4, 4, UINT32_MAX, ANSWER_DISTANCE, "INIT" },
+};
+
+static void each_lie_is_known_by_name(void **cmocka)
+{
+	struct clock_state state, unsynchronised;
+	uint8_t bytes[NTP_PACKET_SIZE];
+	uint32_t kiss;
+
+	(void)cmocka;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+		struct bytes_writer change;
+		enum answer_verdict verdict;
+
+		ntp_packet_write(&good, &writer);
+		change = bytes_writer_open(bytes + lies[i].field, lies[i].width);
+		bytes_put_number(&change, lies[i].value, lies[i].width);
+		memset(&state, 0xee, sizeof(state));
+		verdict = answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss);
+		if (verdict != lies[i].verdict)
+			fail_msg("%s: verdict %d: %s", lies[i].what, verdict,
+				 answer_describe(verdict));
+		if (lies[i].reason) {
+			clock_state_unsynchronised(&unsynchronised,
+						   CLOCK_REFERENCE(lies[i].reason[0],
+								   lies[i].reason[1],
+								   lies[i].reason[2],
+								   lies[i].reason[3]));
+			assert_same(&state, &unsynchronised);
+		} else if (verdict != ANSWER_GOOD) {
+			assert_int_equal(state.leap, 0xee);
+		}
+	}
+}
+
+static void the_same_host_has_the_last_stratum_too(void **cmocka)
+{
+	struct answer_context here = remote;
+	struct ntp_packet packet = good;
+	struct clock_state state;
+
+	(void)cmocka;
+	here.same_host = true;
+	packet.stratum = 15;
+	assert_int_equal(judge(&here, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(state.stratum, 15);
+}
+
+static void a_question_that_was_not_asked_has_no_answer(void **cmocka)
+{
+	struct answer_context none = remote;
+	struct ntp_packet packet = good;
+	struct clock_state state;
+
+	(void)cmocka;
+	none.nonce = 0;
+	packet.origin = 0;
+	assert_int_equal(judge(&none, &packet, &state), ANSWER_ORIGIN);
+}
+
+static void only_a_whole_answer_counts(void **cmocka)
+{
+	uint8_t bytes[NTP_PACKET_SIZE + 20] = { 0 };
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+	struct clock_state state;
+	uint32_t kiss;
+
+	(void)cmocka;
+	ntp_packet_write(&good, &writer);
+	for (size_t size = 0; size < NTP_PACKET_SIZE; size++)
+		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss), ANSWER_SHORT);
+	/* What follows, an authenticator or extension fields, is none of our business. */
+	for (size_t size = NTP_PACKET_SIZE; size <= sizeof(bytes); size++)
+		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss), ANSWER_GOOD);
+}
+
+static void kisses_are_handed_on(void **cmocka)
+{
+	struct ntp_packet packet = { .leap = 3, .version = 4, .mode = 4, .origin = NONCE };
+	uint8_t bytes[NTP_PACKET_SIZE];
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+	struct clock_state state;
+	uint32_t kiss = 0;
+
+	(void)cmocka;
+	packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E');
+	ntp_packet_write(&packet, &writer);
+	assert_int_equal(answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss), ANSWER_KISS);
+	assert_int_equal(kiss, 0x52415445);
+	assert_false(clock_is_synchronised(&state));
+}
+
+/* The server's clock is ahead by offset; the way there and back takes delay. */
+static enum answer_verdict judge_offset(int64_t offset, int64_t delay, struct clock_state *state)
+{
+	struct answer_context context = remote;
+	struct ntp_packet packet = good;
+
+	context.received = T1 + (uint64_t)clock_span_to_ntp(delay);
+	packet.receive = T1 + (uint64_t)clock_span_to_ntp(offset + delay / 2);
+	packet.transmit = packet.receive;
+	return judge(&context, &packet, state);
+}
+
+static void the_clock_must_be_the_same(void **cmocka)
+{
+	const int64_t ms = CLOCK_MILLISECOND, us = ms / 1000;
+	struct clock_state state;
+
+	(void)cmocka;
+	for (int sign = -1; sign <= 1; sign += 2) {
+		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), ANSWER_GOOD);
+		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), ANSWER_OFFSET);
+		assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
+		/* A long way may hide as much as half of itself. */
+		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state), ANSWER_GOOD);
+		assert_int_equal(judge_offset(sign * 178001 * us, 100 * ms, &state), ANSWER_OFFSET);
+		assert_int_equal(judge_offset(sign * 3600000 * ms, 1 * ms, &state), ANSWER_OFFSET);
+	}
+	/* 50 units were there before; 0.1 s are 6553.6, and half of 20 ms 655.4. */
+	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), ANSWER_GOOD);
+	assert_in_range(state.root_dispersion, 50 + 7208, 50 + 7210);
+	assert_in_range(state.root_delay, 100 + 1310, 100 + 1311);
+}
+
+static void a_clock_that_went_back_measures_nothing(void **cmocka)
+{
+	struct answer_context context = remote;
+	struct clock_state state;
+
+	(void)cmocka;
+	context.received = T1 - 1;
+	assert_int_equal(judge(&context, &good, &state), ANSWER_OFFSET);
+	context.received = T1 + INT64_MIN;
+	assert_int_equal(judge(&context, &good, &state), ANSWER_OFFSET);
+}
+
+/* Longer at the server than away from here: clocks are coarse, and a delay is never negative. */
+static void a_delay_is_not_negative(void **cmocka)
+{
+	struct ntp_packet packet = good;
+	struct clock_state state;
+
+	(void)cmocka;
+	packet.receive = T1 - UNIT;
+	packet.transmit = T1 + 10 * UNIT;
+	assert_int_equal(judge(&remote, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(state.root_delay, 100);
+	assert_int_equal(state.root_dispersion, 50);
+}
+
+static void eras_do_not_matter(void **cmocka)
+{
+	struct answer_context context = remote;
+	struct ntp_packet packet = good;
+	struct clock_state state;
+
+	(void)cmocka;
+	context.sent = 0 - 3 * UNIT; /* just before 2036-02-07 06:28:16 */
+	context.received = 6 * UNIT;
+	packet.receive = 0 - UNIT;
+	packet.transmit = 2 * UNIT;
+	assert_int_equal(judge(&context, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(state.root_delay, 106);
+	assert_int_equal(state.root_dispersion, 54);
+}
+
+static void servers_have_names(void **cmocka)
+{
+	static const struct {
+		const char *host;
+		uint32_t expected;
+	} rows[] = {
+		{ "192.0.2.1", 0xc0000201 },   { "::ffff:192.0.2.1", 0xc0000201 },
+		{ "::", 0x69691905 },	       { "::1", 0x68691772 },
+		{ "2001:db8::1", 0x6e5b04f4 },
+	};
+	struct address address;
+
+	(void)cmocka;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(address_parse(&address, rows[i].host, 123));
+		assert_int_equal(answer_reference_id(&address), rows[i].expected);
+	}
+}
+
+static void every_verdict_has_words(void **cmocka)
+{
+	(void)cmocka;
+	for (int verdict = ANSWER_GOOD; verdict <= ANSWER_DEEP; verdict++)
+		assert_non_null(answer_describe((enum answer_verdict)verdict));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_server_elsewhere_is_one_above),
+		cmocka_unit_test(the_server_here_is_quoted),
+		cmocka_unit_test(each_lie_is_known_by_name),
+		cmocka_unit_test(the_same_host_has_the_last_stratum_too),
+		cmocka_unit_test(a_question_that_was_not_asked_has_no_answer),
+		cmocka_unit_test(only_a_whole_answer_counts),
+		cmocka_unit_test(kisses_are_handed_on),
+		cmocka_unit_test(the_clock_must_be_the_same),
+		cmocka_unit_test(a_clock_that_went_back_measures_nothing),
+		cmocka_unit_test(a_delay_is_not_negative),
+		cmocka_unit_test(eras_do_not_matter),
+		cmocka_unit_test(servers_have_names),
+		cmocka_unit_test(every_verdict_has_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
