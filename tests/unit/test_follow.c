@@ -171,7 +171,8 @@ static void each_lie_is_known_by_name(void **cmocka)
 
 		ntp_packet_write(&good, &writer);
 		change = bytes_writer_open(bytes + lies[i].field, lies[i].width);
-		bytes_put_number(&change, lies[i].value, lies[i].width);
+		for (size_t byte = lies[i].width; byte > 0; byte--)
+			bytes_put_byte(&change, (uint8_t)(lies[i].value >> (8 * (byte - 1))));
 		memset(&state, 0xee, sizeof(state));
 		verdict = answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss);
 		if (verdict != lies[i].verdict)
