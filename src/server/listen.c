@@ -110,7 +110,15 @@ static const struct listener *find_present(const struct listeners *present,
 	return NULL;
 }
 
-/* Makes the sockets of listeners that have this port share it. Returns whether there is one. */
+/* Whether the same datagram could be meant for both. */
+static bool overlap(const struct address *a, const struct address *b)
+{
+	return a->any.sa_family == b->any.sa_family && address_port(a) == address_port(b) &&
+	       (address_is_any(a) || address_is_any(b) || address_equal(a, b));
+}
+
+/* Makes the sockets of listeners that are in the way share their port. Returns whether there is
+ * one. */
 static bool share_port(const struct listeners *listeners, const struct protocol *protocol,
 		       const struct address *address)
 {
@@ -120,8 +128,7 @@ static bool share_port(const struct listeners *listeners, const struct protocol 
 		const struct listener *item = &listeners->items[i];
 
 		if (item->protocol->transport == protocol->transport &&
-		    item->address.any.sa_family == address->any.sa_family &&
-		    address_port(&item->address) == address_port(address))
+		    overlap(&item->address, address))
 			found = socket_share(item->fd) || found;
 	}
 	return found;

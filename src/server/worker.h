@@ -33,7 +33,7 @@ struct worker {
 	int wake;	    /* eventfd(2), written to end the thread */
 	bool paused;	    /* TCP listeners are not watched for now */
 	int64_t busy_until; /* do not sleep before */
-	int64_t stop_by; /* when the last clients must have their answers; INT64_MAX while serving */
+	int64_t stop_by;    /* the time for a farewell; INT64_MAX while serving */
 	bool running;
 	atomic_bool stop;
 	pthread_t thread;

@@ -112,7 +112,7 @@ bool workers_resize(struct workers *workers, unsigned count, struct failure *fai
 		workers_see_off(workers, count);
 	while (workers->count > count)
 		close_worker(workers, workers->items[--workers->count]);
-	grown = reallocarray(workers->items, count, sizeof(*workers->items));
+	grown = reallocarray(workers->items, count, sizeof(struct worker *));
 	if (!grown)
 		return failure_set_errno(failure, "cannot make %u workers", count);
 	workers->items = grown;
