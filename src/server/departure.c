@@ -32,6 +32,8 @@ static void approach(int64_t *estimate, int64_t sample)
 {
 	int64_t step = *estimate / STEP_SHARE + STEP_MIN, difference = sample - *estimate;
 
+	if (*estimate == 0)
+		step = sample; /* nothing is known yet */
 	if (difference > step)
 		difference = step;
 	if (difference < -step)
