@@ -8,17 +8,17 @@
 
 /* Room for what comes with a datagram, an error, or a reply: a stamp or the wish for one, and an
  * address, with what the kernel adds to errors. Aligned as the header has to be. */
-union control {
-	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		      CMSG_SPACE(64)];
+struct control {
+	_Alignas(struct cmsghdr)
+		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) +
+			      CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
 };
 
 struct datagram_sockets {
 	struct mmsghdr requests[DATAGRAM_BATCH], replies[DATAGRAM_BATCH];
 	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
-	union control controls[DATAGRAM_BATCH];
-	union control watched_control;
+	struct control controls[DATAGRAM_BATCH];
+	struct control watched_control;
 	unsigned used; /* requests from here on are as they have to be before a call */
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
 };
@@ -167,7 +167,7 @@ static void watch(struct datagram_sockets *sockets, struct msghdr *reply)
 /* Reads a stamp of departure: 0 if none is there. It comes as that of an arrival would. */
 static clock_ntp_time read_departure(int fd)
 {
-	union control control;
+	struct control control;
 	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
 
 	return recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0 ? 0 : find_stamp(&message);

@@ -1,0 +1,43 @@
+/* Every protocol, from any bytes: the reply of one that does not answer anything is never longer
+ * than its request, and NTP's are 48 bytes that give the request's transmit time back. The first
+ * bytes choose the protocol, the verdict and the port. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct clock_second now = { .seconds = 1795374908, .valid = true };
+	static const struct clock_state clock = { .stratum = 2 };
+	struct bytes_reader reader = bytes_reader_open(data, size);
+	const struct protocol *protocol = &protocol_table[bytes_get_8(&reader) % PROTOCOL_COUNT];
+	uint8_t answer[PROTOCOL_REPLY_MAX];
+	struct bytes_writer reply = bytes_writer_open(answer, sizeof(answer));
+	struct protocol_request request = { .now = &now, .clock = &clock };
+	size_t length;
+
+	request.verdict = (enum verdict)(bytes_get_8(&reader) % 3);
+	request.peer_port = bytes_get_16(&reader);
+	request.size = bytes_left(&reader);
+	request.bytes = bytes_skip(&reader, request.size);
+	if (!request.bytes)
+		return 0;
+	protocol->reply(&request, &reply);
+	length = bytes_written(&reply);
+	protocol_is_answer(request.bytes, request.size, now.seconds);
+	if (protocol->answers_anything || length == 0)
+		return 0;
+	check(length == 48 && length <= request.size);
+	check(memcmp(answer + 24, (const uint8_t *)request.bytes + 40, 8) == 0);
+	return 0;
+}
