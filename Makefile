@@ -1,7 +1,7 @@
 # timeserver and timeclient.
 #
 #   make            build/timeserver and build/timeclient
-#   make check      the tests; also check-sanitizers, check-valgrind
+#   make check      the tests; also check-sanitizers, check-threads, check-valgrind
 #   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
 #   make demo       start a daemon on port 5050 and ask it
 #   make bench, fuzz, install, uninstall, clean
@@ -129,6 +129,9 @@ check-e2e: all
 check-sanitizers:
 	@$(MAKE) check SANITIZE=address,undefined BUILD=$(BUILD)-sanitize
 
+check-threads:
+	@$(MAKE) check SANITIZE=thread BUILD=$(BUILD)-threads
+
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(CURDIR)/tests/valgrind.supp
 check-valgrind:
 	@tools/install-dependencies check valgrind
@@ -202,7 +205,7 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-valgrind lint format demo fuzz fuzzers bench install \
+.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind lint format demo fuzz fuzzers bench install \
 	uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
