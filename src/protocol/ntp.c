@@ -61,24 +61,24 @@ static void tell_kiss(struct ntp_packet *reply, enum verdict verdict)
 							  CLOCK_REFERENCE('R', 'A', 'T', 'E');
 }
 
-void ntp_reply(const struct protocol_request *request, struct bytes_writer *writer)
+void ntp_reply(const struct protocol_request *request, struct bytes_writer *reply)
 {
 	struct bytes_reader reader = bytes_reader_open(request->bytes, request->size);
-	struct ntp_packet asked, reply = { .precision = request->precision };
+	struct ntp_packet asked, answer = { .precision = request->precision };
 
 	if (!ntp_packet_read(&asked, &reader))
 		return;
-	reply.mode = answering_mode(&asked, request->peer_port);
-	if (reply.mode == NTP_MODE_NONE || !is_tail_passable(&reader, asked.version))
+	answer.mode = answering_mode(&asked, request->peer_port);
+	if (answer.mode == NTP_MODE_NONE || !is_tail_passable(&reader, asked.version))
 		return;
 	if (request->verdict == VERDICT_ADMIT)
-		tell_clock(&reply, request->clock);
+		tell_clock(&answer, request->clock);
 	else
-		tell_kiss(&reply, request->verdict);
-	reply.version = asked.version;
-	reply.poll = asked.poll;
-	reply.origin = asked.transmit;
-	reply.receive = request->receive;
-	reply.transmit = request->transmit;
-	ntp_packet_write(&reply, writer);
+		tell_kiss(&answer, request->verdict);
+	answer.version = asked.version;
+	answer.poll = asked.poll;
+	answer.origin = asked.transmit;
+	answer.receive = request->receive;
+	answer.transmit = request->transmit;
+	ntp_packet_write(&answer, reply);
 }
