@@ -1,0 +1,46 @@
+"""What answering costs in memory: nothing that has to be asked for."""
+import os
+import pathlib
+import socket
+import subprocess
+
+import pytest
+from harness import INSTRUMENTED, ask, free_port, is_daytime, wait_until
+
+SHIM = pathlib.Path(__file__).with_name("shim_allocations.c")
+REQUEST = b"\x23" + bytes(39) + b"12345678"
+
+
+def exchange(ports, rounds):
+    """Asks by every protocol so many times."""
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        for _ in range(rounds):
+            for name, request in [("ntp", REQUEST), ("daytime/udp", b""), ("time/udp", b"")]:
+                client.sendto(request, ("127.0.0.1", ports[name]))
+                assert client.recv(100)
+            assert is_daytime(ask(ports["daytime/tcp"])) and len(ask(ports["time/tcp"])) == 4
+
+
+@pytest.mark.skipif(INSTRUMENTED, reason="instruments have an allocator of their own")
+@pytest.mark.skipif(not os.access("/usr/bin/cc", os.X_OK), reason="needs cc")
+def test_no_request_makes_the_daemon_allocate(box):
+    library, counter = box.root / "shim.so", box.root / "count"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    counter.write_bytes(bytes(8))
+    ports = {name: free_port() for name in
+             ["ntp", "daytime/udp", "time/udp", "daytime/tcp", "time/tcp"]}
+    lines = [f"listen {name} {port}" for name, port in ports.items()]
+    options = [word for line in [*lines, "clock local", "ratelimit off"] for word in ("-o", line)]
+    daemon = box.start(*options, env={"LD_PRELOAD": str(library), "ALLOCATIONS": str(counter)})
+
+    def allocations():
+        return int.from_bytes(counter.read_bytes(), "little")
+
+    wait_until(lambda: allocations() > 0, what="the shim to count")
+    exchange(ports, 20)  # whatever the C library makes ready once, for every worker
+    before = allocations()
+    exchange(ports, 2000)
+    assert allocations() == before, f"{allocations() - before} allocations for 10,000 requests"
+    assert daemon.alive()
+    print(f"allocations by the end of the start: {before}, by 10,000 requests: 0")
