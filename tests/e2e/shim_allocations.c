@@ -6,9 +6,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* The C library's own, under the names that it gives them. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static _Atomic uint64_t none;
 static _Atomic uint64_t *counter = &none;

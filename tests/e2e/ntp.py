@@ -1,0 +1,63 @@
+"""NTP's packets, as the tests write and read them."""
+import collections
+import socket
+import struct
+
+FORMAT = struct.Struct("!BBbbIII QQQQ".replace(" ", ""))
+UNIX = 2208988800  # 1970 on NTP's scale
+
+Packet = collections.namedtuple(
+    "Packet", "leap version mode stratum poll precision root_delay root_dispersion reference_id"
+    " reference origin receive transmit")
+
+
+def request(version=4, mode=3, transmit=0x0123456789abcdef, poll=6, tail=b""):
+    return FORMAT.pack(version << 3 | mode, 0, poll, 0, 0, 0, 0, 0, 0, 0, transmit) + tail
+
+
+def parse(data):
+    first, *rest = FORMAT.unpack(data[:48])
+    fields = [first >> 6, first >> 3 & 7, first & 7, *rest]
+    fields[8] = fields[8].to_bytes(4, "big")
+    return Packet(*fields)
+
+
+def seconds(stamp):
+    """A time of NTP's as one of Unix, in this era."""
+    return stamp / 2**32 - UNIX
+
+
+def client(host="127.0.0.1", port=0, timeout=5):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.settimeout(timeout)
+    made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    return made
+
+
+def ask(port, host="127.0.0.1", **fields):
+    """The reply to one request, and whom it came from."""
+    with client(host) as asking:
+        asking.sendto(request(**fields), (host, port))
+        data, peer = asking.recvfrom(2048)
+    assert len(data) == 48
+    return parse(data), peer
+
+
+def is_answered(data, port):
+    """The table of what is answered: RFC 5905 and 7822, as timeserver(8) has it."""
+    if len(data) < 48:
+        return False
+    version, mode, tail = data[0] >> 3 & 7, data[0] & 7, data[48:]
+    if not 1 <= version <= 4:
+        return False
+    if mode not in (1, 3) and not (mode == 0 and version == 1 and port != 123):
+        return False
+    if tail and version < 4:
+        return False
+    while len(tail) > 24:
+        length = int.from_bytes(tail[2:4], "big")
+        if length < 16 or length % 4 or length > len(tail):
+            return False
+        tail = tail[length:]
+    return not tail

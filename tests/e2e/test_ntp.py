@@ -1,0 +1,192 @@
+"""NTP as its clients see it: each field, and who is answered at all."""
+import itertools
+import os
+import random
+import socket
+import struct
+import subprocess
+import time
+
+import ntp
+import pytest
+from harness import free_port, needs_private, fewer
+
+MUTATIONS = int(os.environ.get("TIMESERVER_MUTATIONS", fewer(100000)))
+
+
+def start(box, port, *lines):
+    lines = [f"listen ntp {port}", *(lines or ["clock local"])]
+    return box.start(*(word for line in lines for word in ("-o", line)))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("version, mode, answer", [
+    *((version, 3, 4) for version in (1, 2, 3, 4)), (3, 1, 2), (4, 1, 2), (1, 0, 4)])
+def test_every_field_of_a_reply(box, port, host, version, mode, answer):
+    start(box, port, "clock local stratum 5")
+    transmit = random.getrandbits(64)
+    before = time.time()
+    reply, peer = ntp.ask(port, host, version=version, mode=mode, transmit=transmit, poll=-3)
+    assert peer[:2] == (host, port)
+    assert reply.leap == 0 and (reply.version, reply.mode) == (version, answer)
+    assert reply.stratum == 5 and reply.reference_id == bytes([127, 127, 1, 1])
+    assert reply.poll == -3 and -32 <= reply.precision <= -10
+    assert reply.origin == transmit and reply.root_delay == 0 and reply.root_dispersion > 0
+    assert before <= ntp.seconds(reply.receive) + 1e-6
+    assert reply.receive <= reply.transmit and ntp.seconds(reply.transmit) < time.time() + 0.001
+    assert 0 <= ntp.seconds(reply.transmit) - ntp.seconds(reply.reference) <= 65
+
+
+def test_dispersion_grows_with_age(box, port):
+    start(box, port)
+    first = ntp.ask(port)[0]
+    time.sleep(1.5)
+    second = ntp.ask(port)[0]
+    assert second.reference > first.reference or second.root_dispersion > first.root_dispersion
+
+
+def test_a_clock_that_nobody_vouches_for(box, port):
+    start(box, port, f"clock follow 127.0.0.1:{free_port()}")
+    reply = ntp.ask(port)[0]
+    assert (reply.leap, reply.stratum, reply.reference_id) == (3, 0, b"INIT")
+
+
+class Line:
+    """Sends many requests and hears which were answered, without waiting for those that are not:
+    an answer to a later one says that there will be none to an earlier one."""
+
+    def __init__(self, port, own=0):
+        self.address = ("127.0.0.1", port)
+        self.socket = ntp.client(port=own, timeout=20)
+        self.number = random.getrandbits(32) << 32
+        self.waiting, self.wrong = {}, []
+
+    def send(self, data, expected):
+        self.waiting[data[40:48] if len(data) >= 48 else None] = (data, expected)
+        self.socket.sendto(data, self.address)
+        if len(self.waiting) >= 50:
+            self.settle()
+
+    def next(self):
+        self.number += 1
+        return self.number
+
+    def settle(self):
+        end = struct.pack("!Q", self.next())
+        self.socket.sendto(ntp.request(transmit=self.number), self.address)
+        answered = {}
+        while end not in answered:
+            data = self.socket.recv(2048)
+            answered[data[24:32]] = data
+        for key, (data, expected) in self.waiting.items():
+            reply = answered.pop(key, None)
+            if (reply is not None) != expected or (reply and len(reply) != 48):
+                self.wrong.append((data.hex(), expected))
+        answered.pop(end)
+        assert not answered, "answers to nothing"
+        self.waiting.clear()
+
+
+def tails(generator, size):
+    yield bytes(size)
+    yield generator.randbytes(size)
+    if size >= 4:
+        yield struct.pack("!HH", 0x0104, size) + bytes(size - 4)
+
+
+@needs_private("port 123")
+def test_the_whole_matrix_of_requests(box, port):
+    """Versions x modes x source ports x lengths 0 to 120 x tails."""
+    start(box, port)
+    generator, count = random.Random(7822), 0
+    for own in (123, 0):
+        line = Line(port, own)
+        source = line.socket.getsockname()[1]
+        for version, mode, size in itertools.product(range(8), range(8), range(121)):
+            whole = ntp.request(version, mode, line.next())
+            for tail in tails(generator, max(size - 48, 0)) if size > 48 else [b""]:
+                data = ntp.request(version, mode, line.next(), tail=tail) if size > 48 else whole
+                line.send(data[:size], ntp.is_answered(data[:size], source))
+                count += 1
+        line.settle()
+        line.socket.close()
+        assert line.wrong == []
+    print(f"{count} kinds of requests")
+
+
+def test_mutated_requests_never_get_more_than_they_are(box, port):
+    daemon = start(box, port)
+    generator, line, count = random.Random(5905), ntp.client(timeout=0), 0
+    longest = {}
+    with line:
+        for number in range(MUTATIONS):
+            data = bytearray(ntp.request(transmit=number,
+                                         tail=generator.randbytes(generator.choice([0, 0, 28, 72]))))
+            for _ in range(generator.randrange(4)):
+                data[generator.randrange(40)] = generator.randrange(256)
+            del data[generator.randrange(40, 200):]
+            line.sendto(data, ("127.0.0.1", port))
+            longest[bytes(data[40:48])] = len(data)
+            try:
+                while number % 16 == 0:
+                    reply = line.recv(2048)
+                    assert len(reply) == 48 <= longest[reply[24:32]]
+                    count += 1
+            except BlockingIOError:
+                pass
+    assert ntp.ask(port)[0].stratum == 10 and daemon.alive()
+    print(f"{MUTATIONS} mutated requests, {count} answers seen, none longer than its request")
+
+
+@needs_private("addresses of its own")
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_reply_leaves_from_the_address_that_was_asked(box, port, family):
+    addresses = ["10.9.8.1", "10.9.8.2"] if family == 4 else ["fd00:9::1", "fd00:9::2"]
+    for address in addresses:
+        command = ["ip", "addr", "add", address, "dev", "lo"]
+        subprocess.run(command + (["nodad"] if family == 6 else []), check=False)
+    start(box, port)
+    for address in [*addresses, "127.0.0.1" if family == 4 else "::1"]:
+        assert ntp.ask(port, address)[1][:2] == (address, port)
+
+
+def answers(port, count):
+    """What comes back for so many requests in a row."""
+    found = []
+    with ntp.client(timeout=1) as asking:
+        for number in range(count):
+            asking.sendto(ntp.request(transmit=number), ("127.0.0.1", port))
+        try:
+            while True:
+                found.append(ntp.parse(asking.recv(2048)))
+        except TimeoutError:
+            return found
+
+
+def test_who_is_denied_is_told_so_once_a_second(box, port):
+    start(box, port, "clock local", "deny 127.0.0.0/8", "allow 127.0.0.2")
+    found = answers(port, 20)
+    assert 1 <= len(found) <= 2
+    assert all((kiss.leap, kiss.stratum, kiss.reference_id) == (3, 0, b"DENY") for kiss in found)
+    with ntp.client() as asking, socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.2", 0))
+        other.settimeout(5)
+        other.sendto(ntp.request(), ("127.0.0.1", port))
+        assert ntp.parse(other.recv(100)).stratum == 10
+        assert asking  # the one that is denied
+
+
+def test_a_rate_is_held(box, port):
+    start(box, port, "clock local", "ratelimit interval 100 burst 3 leak 0")
+    assert [reply.stratum for reply in answers(port, 20)] == [10] * 3
+    status = box.status()
+    assert status["limited"] == "17" and status["ntp"] == "3 of 20"
+
+
+def test_above_the_rate_some_are_answered_and_some_told(box, port):
+    start(box, port, "clock local", "ratelimit interval 100 burst 3 leak 4")
+    found = answers(port, 200)
+    true = [reply for reply in found if reply.stratum == 10]
+    kisses = [reply for reply in found if reply.stratum == 0]
+    assert 3 + 20 <= len(true) <= 3 + 85 and 10 <= len(kisses) <= 80
+    assert all(kiss.leap == 3 and kiss.reference_id == b"RATE" for kiss in kisses)
