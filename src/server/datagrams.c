@@ -109,6 +109,8 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	if (count == 0)
 		return false;
 	departure_begin(&datagrams->departure, now);
+	if (protocol->answers_anything)
+		clock_read_second(&datagrams->second);
 	clock_read_state(&service->board, now, &state);
 	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
 		    verdicts);

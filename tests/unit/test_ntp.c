@@ -229,6 +229,8 @@ static void time_is_modulo_2_to_the_32(void **unused)
 
 static void answers_are_known_as_such(void **unused)
 {
+	uint8_t bytes[SIZE_MAX_TRIED];
+
 	(void)unused;
 	assert_true(protocol_is_answer("Sun Nov 22 19:15:08 2026\r\n", 26, 0));
 	assert_true(protocol_is_answer("22 NOV 2026 19:15:08 UTC\r\n", 26, 0));
@@ -240,6 +242,11 @@ static void answers_are_known_as_such(void **unused)
 	assert_true(protocol_is_answer("\x83\xaa\x7e\x80", 4, -86399));
 	assert_false(protocol_is_answer("\x83\xaa\x7e\x80", 4, 86400));
 	assert_false(protocol_is_answer("\0\0\0\0", 4, 0));
+	request_make(bytes, 4, NTP_MODE_SERVER);
+	assert_true(protocol_is_answer(bytes, NTP_PACKET_SIZE, 0));
+	assert_false(protocol_is_answer(bytes, NTP_PACKET_SIZE + 4, 0));
+	request_make(bytes, 4, NTP_MODE_CLIENT);
+	assert_false(protocol_is_answer(bytes, NTP_PACKET_SIZE, 0));
 }
 
 int main(void)

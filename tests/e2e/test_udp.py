@@ -1,0 +1,219 @@
+"""Daytime and Time over UDP, and Time over TCP: what is told, to whom, and how often."""
+import contextlib
+import itertools
+import socket
+import struct
+import threading
+import time
+
+import ntp
+import pytest
+from harness import ask, free_port, is_daytime, needs_private, not_instrumented
+
+SERVICES = ["daytime/udp", "time/udp"]
+
+
+def start(box, *lines, **more):
+    return box.start(*(word for line in lines for word in ("-o", line)), **more)
+
+
+def udp(host="127.0.0.1", port=0, timeout=5):
+    return ntp.client(host, port, timeout)
+
+
+def exchange(port, data=b"", host="127.0.0.1", own=0):
+    """What comes back for a datagram; None: nothing, as an answer to a later one shows."""
+    with udp(host, own, 0.3) as asking:
+        asking.sendto(data, (host, port))
+        with contextlib.suppress(TimeoutError):
+            return asking.recv(2048)
+    return None
+
+
+def is_time(answer):
+    return len(answer) == 4 and abs(int.from_bytes(answer, "big") - (int(time.time()) + ntp.UNIX)
+                                    % 2**32) <= 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("size", [0, 1, 5, 500, 1280])
+def test_an_answer_whatever_the_request(box, host, size):
+    ports = [free_port(), free_port()]
+    start(box, *(f"listen {name} {port}" for name, port in zip(SERVICES, ports)))
+    assert is_daytime(exchange(ports[0], bytes(size), host))
+    assert is_time(exchange(ports[1], bytes(size), host))
+
+
+def test_time_over_tcp(box, port):
+    start(box, f"listen time/tcp {port}")
+    for host in ("127.0.0.1", "::1"):
+        assert is_time(ask(port, host))
+
+
+def test_one_port_for_a_protocol_of_each_transport(box, port):
+    start(box, f"listen daytime/tcp {port}", f"listen time/udp {port}")
+    assert is_daytime(ask(port)) and is_time(exchange(port))
+
+
+def count_answers(port, requests, host="127.0.0.1"):
+    with udp(host, timeout=0.5) as asking:
+        for _ in range(requests):
+            asking.sendto(b"", (host, port))
+        for count in itertools.count():
+            try:
+                asking.recv(100)
+            except TimeoutError:
+                return count
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_built_in_limit(box, port, host):
+    """10 at once, then 5 a second."""
+    start(box, f"listen daytime/udp {port}")
+    began = time.monotonic()
+    found = count_answers(port, 100, host)
+    assert 10 <= found <= 10 + 5 * (time.monotonic() - began) + 1
+    assert int(box.status()["limited"]) == 100 - found
+
+
+def test_no_limit(box, port):
+    start(box, f"listen daytime/udp {port}", "ratelimit off")
+    assert count_answers(port, 200) == 200
+
+
+@needs_private("reserved ports")
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_answer_to_what_may_be_a_server(box, port, service):
+    served = free_port()
+    start(box, f"listen {service} {port}", f"listen daytime/tcp {served}", "ratelimit off")
+    for own in (7, 13, 19, 37, 123, 1023, served):
+        assert exchange(port, b"", own=own) is None
+    assert exchange(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
+    assert exchange(port, struct.pack("!I", (int(time.time()) + ntp.UNIX) % 2**32)) is None
+    assert exchange(port, b"", own=1024) is not None
+    assert box.status()["loop"] == "9"
+
+
+def test_who_is_denied(box):
+    ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
+    start(box, *(f"listen {name} {port}" for name, port in ports.items()), "deny 127.0.0.0/8",
+          "allow ::/0")
+    assert all(exchange(ports[name]) is None for name in SERVICES)
+    assert ask(ports["daytime/tcp"]) == ask(ports["time/tcp"]) == b""
+    assert is_daytime(exchange(ports["daytime/udp"], host="::1"))
+    assert is_daytime(ask(ports["daytime/tcp"], "::1"))
+    assert box.status()["denied"] == "4"
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_clock_that_is_not_synchronised(box, required):
+    """Daytime and Time never promised that it is; unless the operator wants it so."""
+    ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
+    start(box, *(f"listen {name} {port}" for name, port in ports.items()),
+          f"clock follow 127.0.0.1:{free_port()}", *(["require-sync"] if required else []))
+    assert [exchange(ports[name]) is None for name in SERVICES] == [required] * 2
+    assert [ask(ports[name]) == b"" for name in ("daytime/tcp", "time/tcp")] == [required] * 2
+    assert box.status()["unsynchronised"] == ("4" if required else "0")
+
+
+def test_a_port_that_is_taken(box, port):
+    start(box, f"listen daytime/udp {port}")
+    other = box.server("-o", f"listen ntp {port}", "-o", "clock local", "-p", box.dir / "o.pid",
+                       pidfile=False)
+    assert tuple(other) == (
+        1, "", f"timeserver: cannot listen on udp {port}: Address already in use\n")
+
+
+def forged(source, destination, payload=b""):
+    """A UDP datagram over IPv4 with any source."""
+    length = 8 + len(payload)
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, 17, 0,
+                         socket.inet_aton(source[0]), socket.inet_aton(destination[0]))
+    return header + struct.pack("!HHHH", source[1], destination[1], length, 0) + payload
+
+
+@contextlib.contextmanager
+def raw():
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        yield sender
+
+
+class Tap:
+    """Counts the UDP datagrams that pass on lo, each once."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self.socket.bind(("lo", 0))
+
+    def seen(self, seconds):
+        """Payload sizes by (source, its port, destination, its port)."""
+        found, until = [], time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                data, (_, _, kind, *_) = self.socket.recvfrom(2048)
+            except TimeoutError:
+                break
+            if kind == socket.PACKET_HOST and data[9] == 17:
+                ports = struct.unpack("!HH", data[20:24])
+                found.append((socket.inet_ntoa(data[12:16]), ports[0],
+                              socket.inet_ntoa(data[16:20]), ports[1], len(data) - 28))
+        self.socket.close()
+        return found
+
+
+@needs_private("forged datagrams")
+@pytest.mark.parametrize("one, other", itertools.product([*SERVICES, "ntp"], repeat=2))
+def test_two_servers_never_talk_for_long(box, one, other):
+    """A forged datagram between any two services is dead after two packets, itself included."""
+    ports = [free_port(), free_port()]
+    for number, name in enumerate((one, other)):
+        box.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
+                  "-o", "ratelimit off", "-p", box.dir / f"{number}.pid", pidfile=False)
+    tap = Tap()
+    with raw() as sender:
+        sender.sendto(forged(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),
+                      ("127.0.0.1", 0))
+    assert 1 <= len([packet for packet in tap.seen(0.3)
+                     if {packet[1], packet[3]} == set(ports)]) <= 2
+
+
+@needs_private("forged datagrams")
+@not_instrumented("the rate")
+def test_a_forged_flood_gets_little_and_hurts_nobody(box, port):
+    """10,000 a second in one network's name: at most 150 bytes a second go there, after the first
+    burst, and a client in another network goes on being answered."""
+    daemon = start(box, f"listen daytime/udp {port}")
+    seconds, stop = 3, threading.Event()
+
+    def flood():
+        with raw() as sender:
+            packet, count = forged(("127.66.0.1", 5000), ("127.0.0.1", port)), 0
+            began = time.monotonic()
+            while not stop.is_set():
+                while count < (time.monotonic() - began) * 10000:
+                    sender.sendto(packet, ("127.0.0.1", 0))
+                    count += 1
+                time.sleep(0.001)
+
+    tap, thread = Tap(), threading.Thread(target=flood)
+    reader = []
+    listening = threading.Thread(target=lambda: reader.extend(tap.seen(seconds)))
+    listening.start()
+    thread.start()
+    answered = asked = 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        asked += 1
+        answered += exchange(port) is not None
+        time.sleep(0.25)
+    stop.set()
+    thread.join()
+    listening.join()
+    requests = len([packet for packet in reader if packet[0] == "127.66.0.1"])
+    sizes = [packet[4] for packet in reader if packet[2] == "127.66.0.1"]
+    print(f"{requests} forged requests, {len(sizes)} answers of {sum(sizes)} bytes in {seconds} s;"
+          f" another client: {answered} of {asked}")
+    assert requests > 1000 * seconds and daemon.alive()
+    assert sum(sizes) <= 10 * 26 + 150 * seconds
+    assert answered >= 0.99 * asked
