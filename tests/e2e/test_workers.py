@@ -1,0 +1,122 @@
+"""Workers: as many as are wanted, and none of them loses anything while they change."""
+import os
+import threading
+import time
+
+import ntp
+import pytest
+from harness import ask, free_port, is_daytime
+
+ROUNDS = 10
+
+
+def lines_of(*lines):
+    return "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_threads_as_wanted(box, port, count):
+    daemon = box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"workers {count}")
+    assert len(os.listdir(f"/proc/{daemon.pid}/task")) == count + 2  # the watcher, and the first
+    assert box.status()["workers"] == str(count)
+
+
+def test_every_worker_answers(box, port):
+    """Requests from many ports are shared out among the sockets."""
+    daemon = box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
+    for _ in range(200):
+        assert ntp.ask(port)[0].stratum == 10
+    switches = []
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        with open(f"/proc/{daemon.pid}/task/{task}/status", encoding="ascii") as file:
+            status = dict(line.split(":", 1) for line in file)
+        switches.append(int(status["voluntary_ctxt_switches"]))
+    assert len([count for count in switches if count > 20]) >= 3
+
+
+class Asking(threading.Thread):
+    """Asks without a pause until told to stop; counts questions and answers."""
+
+    def __init__(self, once):
+        super().__init__()
+        self.once, self.stopping = once, threading.Event()
+        self.asked = self.answered = 0
+
+    def run(self):
+        while not self.stopping.is_set():
+            asked, answered = self.once()
+            self.asked += asked
+            self.answered += answered
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.join()
+
+
+def ntp_burst(sockets, port):
+    """A request from each socket, then an answer to each."""
+    def once():
+        answered = 0
+        for asking in sockets:
+            asking.sendto(ntp.request(), ("127.0.0.1", port))
+        for asking in sockets:
+            try:
+                answered += len(asking.recv(100)) == 48
+            except TimeoutError:
+                pass
+        return len(sockets), answered
+    return once
+
+
+def test_nothing_is_lost_while_everything_changes(box, port):
+    """Workers come and go, other listeners too; each answer still comes, over UDP and TCP."""
+    daytime, others = free_port(), [free_port(), free_port()]
+    fixed = [f"listen ntp {port}", f"listen daytime/tcp {daytime}", "clock local"]
+    daemon = box.start("-c", box.config(lines_of(*fixed, "workers 1")))
+    sockets = [ntp.client(timeout=2) for _ in range(32)]
+    with Asking(ntp_burst(sockets, port)) as datagrams, \
+            Asking(lambda: (1, is_daytime(ask(daytime)))) as connections:
+        for number in range(ROUNDS):
+            changed = [f"workers {1 + number % 3}", f"listen ntp {others[number % 2]}",
+                       f"listen time/tcp {others[number % 2]}"]
+            box.config(lines_of(*fixed, *changed))
+            assert box.signal("reload").code == 0
+            assert len(ask(others[number % 2])) == 4
+            time.sleep(0.05)
+    for asking in sockets:
+        asking.close()
+    print(f"{ROUNDS} reloads; {datagrams.answered} of {datagrams.asked} datagrams and"
+          f" {connections.answered} of {connections.asked} connections were answered")
+    assert datagrams.asked > 1000 and connections.asked > 100
+    assert datagrams.answered == datagrams.asked and connections.answered == connections.asked
+    assert daemon.alive()
+
+
+def test_the_count_goes_on_when_workers_go(box, port):
+    box.start("-c", box.config(lines_of(f"listen ntp {port}", "clock local", "workers 3")))
+    for _ in range(60):
+        ntp.ask(port)
+    box.config(lines_of(f"listen ntp {port}", "clock local", "workers 1"))
+    assert box.signal("reload").code == 0
+    ntp.ask(port)
+    assert box.status()["ntp"] == "61 of 61"
+
+
+def test_workers_that_cannot_be_had(box, port):
+    """A change that fails changes nothing, and says so."""
+    daemon = box.start("-c", box.config(lines_of(f"listen ntp {port}", "clock local")))
+    box.config(lines_of(f"listen ntp {port}", "clock local", "workers 257"))
+    failed = box.signal("reload")
+    assert failed.code == 78 and "expected auto or a number from 1 to 256" in failed.err
+    assert ntp.ask(port)[0].stratum == 10 and daemon.alive()
+
+
+@pytest.mark.parametrize("poll", [0, 200])
+def test_busy_polling_answers_as_well(box, port, poll):
+    box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
+    for _ in range(50):
+        assert ntp.ask(port)[0].stratum == 10
