@@ -1,0 +1,175 @@
+"""Other people's clients agree with what is served: over IPv4 and IPv6, none of them able to set
+this machine's clock."""
+import calendar
+import glob
+import itertools
+import os
+import re
+import signal
+import time
+
+import ntp
+import pytest
+from harness import ask, needs_private, needs_program, not_instrumented, read_back, wait_until
+
+PEERS = os.path.abspath(os.environ.get("PEERS", "build/peers"))
+CHRONYD = f"{PEERS}/chrony/usr/sbin/chronyd"
+NTPD = f"{PEERS}/ntpsec/usr/sbin/ntpd"
+FORBID = ["setpriv", "--bounding-set=-sys_time"]
+LIBRARIES = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{PEERS}/usr/lib/*-linux-gnu*"))}
+
+both = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+
+
+def needs_peer(path):
+    return pytest.mark.skipif(not os.path.exists(path), reason=f"needs {path}: bench/fetch-peers")
+
+
+def serve(box, *lines):
+    return box.start(*(word for line in [*lines, "clock local", "ratelimit off"]
+                       for word in ("-o", line)))
+
+
+@needs_peer(CHRONYD)
+@both
+@needs_private("a /run of its own")
+def test_chronyd_asks_once(box, port, host):
+    """It believes the server, and finds its own clock right to the millisecond."""
+    serve(box, f"listen ntp {port}")
+    result = box.run(*FORBID, CHRONYD, "-Q", "-t", "10", "-u", "root",
+                     f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
+                     "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
+    said = result.out + result.err
+    offset = re.search(r"System clock wrong by (-?[\d.]+) seconds \(ignored\)", said)
+    assert result.code == 0 and offset, said
+    print(f"offset found by chronyd: {offset[1]} s")
+    assert abs(float(offset[1])) < 0.001
+
+
+@needs_peer(CHRONYD)
+@not_instrumented("the pace")
+@needs_private("a /run of its own")
+def test_chronyd_follows(box, port):
+    """As a client for a while (CHRONYD_SECONDS, 4 unless set), in basic mode, 16 times a second."""
+    serve(box, f"listen ntp {port}")
+    log = box.root / "chrony"
+    log.mkdir()
+    config = box.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
+                        f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
+                        "logbanner 0\n", "chrony.conf")
+    popen, _, err = box.popen([*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
+                              env=LIBRARIES)
+    measurements = log / "measurements.log"
+    time.sleep(float(os.environ.get("CHRONYD_SECONDS", "4")))
+    wait_until(lambda: measurements.exists() and len(measurements.read_text().splitlines()) > 20,
+               what="20 measurements")
+    popen.terminate()
+    popen.wait()
+    assert "Selected source 127.0.0.1" in read_back(err)
+    offsets = []
+    for line in measurements.read_text().splitlines():
+        figures = re.findall(r"-?\d\.\d+e[+-]\d+", line)
+        assert " 111 111 1" in line, "a test of the packet's validity failed"
+        offsets.append(abs(float(figures[0])))
+    print(f"{len(offsets)} measurements, median offset {sorted(offsets)[len(offsets) // 2]:.2e} s")
+    assert sorted(offsets)[len(offsets) // 2] < 0.001
+
+
+@needs_peer(NTPD)
+@not_instrumented("the pace")
+@needs_private("a network of two")
+def test_ntpsec_follows(box):
+    """Its ntpd, which wants port 123 of every address for itself, in a network of its own."""
+    serve(box, "listen ntp *:123")
+    config = box.config("server 10.77.0.1 iburst minpoll 3\ndisable kernel\n", "ntp.conf")
+    other, _, _ = box.popen(["unshare", "-n", "sleep", "60"])
+    wait_until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"),
+               what="the other network")
+    inside = ["nsenter", "-n", "-t", str(other.pid)]
+    for command in (["ip", "link", "add", "peer0", "type", "veth", "peer", "name", "peer1",
+                     "netns", str(other.pid)],
+                    ["ip", "addr", "add", "10.77.0.1/24", "dev", "peer0"],
+                    ["ip", "link", "set", "peer0", "up"],
+                    [*inside, "ip", "addr", "add", "10.77.0.2/24", "dev", "peer1"],
+                    [*inside, "ip", "link", "set", "lo", "up"],
+                    [*inside, "ip", "link", "set", "peer1", "up"]):
+        assert box.run(*command).code == 0
+    popen, _, err = box.popen([*inside, *FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
+    try:
+        wait_until(lambda: int(box.status().get("ntp", "0 of").split()[0]) >= 4, 20,
+                   what=f"a burst of requests; it said {read_back(err)}")
+    finally:
+        for process in (popen, other):
+            process.terminate()
+            process.wait()
+
+
+@needs_program("rdate")
+@needs_private("the ports of Daytime's and Time's own")
+@pytest.mark.parametrize("options, lines", [
+    ([], ["listen time/tcp *:37"]), (["-u"], ["listen time/udp *:37"]),
+    (["-n"], ["listen ntp *:123"])])
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_rdate(box, options, lines, family):
+    serve(box, *lines)
+    host = "127.0.0.1" if family == "-4" else "::1"
+    result = box.run(*FORBID, "rdate", "-p", family, *options, host)
+    assert result.code == 0, result
+    told = calendar.timegm(time.strptime(result.out.strip(), "%a %b %d %H:%M:%S UTC %Y"))
+    assert abs(told - time.time()) < 5
+
+
+@needs_program("busybox")
+@needs_private("port 37")
+def test_busybox_rdate(box):
+    serve(box, "listen time/tcp *:37")
+    result = box.run(*FORBID, "busybox", "rdate", "-p", "127.0.0.1")
+    assert result.code == 0, result
+    assert result.out.strip().endswith(time.strftime("%Y", time.gmtime()))
+
+
+@both
+def test_ntplib(box, port, host):
+    ntplib = pytest.importorskip("ntplib", reason="needs python3-ntplib")
+    serve(box, f"listen ntp {port}")
+    for version in (2, 3, 4):
+        reply = ntplib.NTPClient().request(host, version=version, port=port, timeout=5)
+        assert (reply.version, reply.mode, reply.stratum, reply.leap) == (version, 4, 10, 0)
+        assert abs(reply.offset) < 0.1 and reply.delay < 1
+
+
+def ask_everything():
+    for host in ("127.0.0.1", "::1"):
+        for version, mode in itertools.product((1, 2, 3, 4), (1, 3)):
+            ntp.ask(123, host, version=version, mode=mode)
+        assert ask(13, host) and ask(37, host)
+        with ntp.client(host) as client:
+            for port in (13, 37):
+                client.sendto(b"", (host, port))
+                assert client.recv(100)
+
+
+@needs_program("tshark")
+@needs_private("a capture")
+@not_instrumented("the pace")
+def test_tshark_finds_nothing_malformed(box):
+    """In what passes while every protocol is asked in many ways."""
+    ports = {"daytime/tcp": 13, "daytime/udp": 13, "time/tcp": 37, "time/udp": 37, "ntp": 123}
+    serve(box, *(f"listen {name} *:{port}" for name, port in ports.items()))
+    capture = box.root / "capture.pcap"
+    tshark, _, err = box.popen(["tshark", "-q", "-i", "lo", "-w", capture,
+                                "-f", "port 13 or port 37 or port 123"], env={"HOME": box.root})
+    wait_until(lambda: "Capturing on" in read_back(err) and capture.exists()
+               and capture.stat().st_size > 0, what="tshark to listen")
+    try:
+        ask_everything()
+        time.sleep(0.5)
+    finally:
+        tshark.send_signal(signal.SIGINT)
+        tshark.wait()
+    seen = box.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
+                   env={"HOME": str(box.root)}, timeout=60)
+    bad = box.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
+                  env={"HOME": str(box.root)}, timeout=60)
+    print(f"{len(seen.out.splitlines())} packets of the protocols, malformed: {bad.out!r}")
+    assert len(seen.out.splitlines()) >= 2 * (16 + 2 + 2) and bad.out == ""
