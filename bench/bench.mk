@@ -1,6 +1,6 @@
 # The benchmark's programs, and `make bench`: bench/README.md says what it measures.
 
-BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare flood latency flood.bpf.o)
+BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare echo flood latency flood.bpf.o)
 # Debian keeps asm/types.h, which clang needs for BPF, in the directory of the machine.
 BENCH_BPF_FLAGS = -O2 -g -target bpf -Wall -Wextra -I/usr/include/$(shell $(CC) -print-multiarch)
 BENCH_FLAGS ?=

@@ -2,6 +2,7 @@
  * A stateless TCP client at the ingress of the generator's interface: it acknowledges the SYN-ACK
  * and the text, answers the server's FIN with its own, and counts. A packet from the server is
  * turned round on the spot, so that the generator's core has time left to outrun the server.
+ * Answers to datagrams are counted and dropped.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -9,6 +10,7 @@
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -118,6 +120,44 @@ static __always_inline void reply_write(const struct headers *headers, __u32 nex
 	tcp->check = fold(sum + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp)));
 }
 
+/* Of an answer that is as long as NTP's, how long it took; of others it cannot be told. */
+static __always_inline void count_datagram(struct __sk_buff *skb, struct flood_counts *counts)
+{
+	const __u32 payload = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr);
+	__u32 offset = payload + FLOOD_NTP_TRANSMIT;
+	__u64 sent, nanoseconds;
+	__u8 first;
+
+	counts->answered++;
+	if (skb->len < payload + FLOOD_NTP_SIZE || bpf_skb_load_bytes(skb, payload, &first, 1))
+		return;
+	if ((first & 7) == FLOOD_NTP_SERVER)
+		offset = payload + FLOOD_NTP_ORIGIN;
+	if (bpf_skb_load_bytes(skb, offset, &sent, sizeof(sent)))
+		return;
+	nanoseconds = bpf_ktime_get_ns() - sent;
+	if (nanoseconds < FLOOD_LATE)
+		counts->latency[histogram_index(nanoseconds)]++;
+}
+
+/* Counts the answers to datagrams and drops them. Returns whether it was one. */
+static __always_inline int datagram_take(struct __sk_buff *skb)
+{
+	struct flood_counts *counts;
+	struct iphdr ip;
+	__u32 key = 0;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP) ||
+	    bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &ip, sizeof(ip)) ||
+	    ip.protocol != IPPROTO_UDP ||
+	    (bpf_ntohl(ip.daddr) & FLOOD_NETWORK_MASK) != FLOOD_NETWORK)
+		return 0;
+	counts = bpf_map_lookup_elem(&flood_counts, &key);
+	if (counts)
+		count_datagram(skb, counts);
+	return 1;
+}
+
 SEC("tc")
 int flood_answer(struct __sk_buff *skb)
 {
@@ -127,6 +167,8 @@ int flood_answer(struct __sk_buff *skb)
 	__u32 size;
 	int fin;
 
+	if (datagram_take(skb))
+		return TC_ACT_SHOT;
 	if (!headers_find(skb, &headers))
 		return TC_ACT_OK;
 	counts = bpf_map_lookup_elem(&flood_counts, &key);

@@ -1,10 +1,11 @@
 /*
- * flood: opens TCP connections at a given rate, whether or not the server keeps up. SYN frames go
- * out by a packet socket, each from a source address and port of its own; flood.bpf.c does the
- * rest of each connection and counts it. The program stays attached when flood ends, so that what
- * the server still has in its queue meets a client that answers.
+ * flood: opens TCP connections, or sends UDP requests, at a given rate, whether or not the server
+ * keeps up. They go out by a packet socket, each from a source address and port of its own;
+ * flood.bpf.c does the rest of each connection, or takes the answer, and counts. It stays attached
+ * when flood ends: what the server still has in its queue meets a client that answers.
  *
  * usage: flood -i INTERFACE -m SERVER_MAC -d ADDRESS -p PORT -r RATE -t SECONDS -o FLOOD.BPF.O
+ *        [-k tcp|ntp|byte]
  * Prints one JSON object.
  */
 #include <arpa/inet.h>
@@ -16,7 +17,9 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +32,7 @@
 
 #define SECOND	      1000000000ULL
 #define BATCH	      16
-#define SLOW	      20000.0 /* below this rate every SYN goes out by itself */
+#define SLOW	      20000.0 /* below this rate every request goes out by itself */
 #define MSS	      1460
 #define WINDOW	      64240
 #define PORT_FIRST    1024U
@@ -43,6 +46,35 @@ struct syn {
 	uint8_t option[4];
 } __attribute__((packed));
 
+struct datagram {
+	struct ether_header ethernet;
+	struct iphdr ip;
+	struct udphdr udp;
+	uint8_t payload[FLOOD_NTP_SIZE];
+} __attribute__((packed));
+
+/* How all frames begin. */
+struct head {
+	struct ether_header ethernet;
+	struct iphdr ip;
+} __attribute__((packed));
+
+union frame {
+	struct head head;
+	struct syn syn;
+	struct datagram datagram;
+};
+
+struct options;
+
+/* What is sent: how a frame is made, and then made that of request number `number`. */
+struct kind {
+	const char *name;
+	size_t size; /* of a frame */
+	void (*prepare)(union frame *frame, const struct options *options);
+	void (*address)(union frame *frame, uint64_t number, uint64_t time);
+};
+
 struct options {
 	const char *interface;
 	const char *object;
@@ -51,6 +83,7 @@ struct options {
 	uint16_t port;
 	double rate;
 	double seconds;
+	const struct kind *kind;
 };
 
 struct result {
@@ -68,44 +101,6 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
-
-static bool options_read(struct options *options, int argc, char **argv)
-{
-	uint8_t *mac = options->hardware;
-	bool ok = true;
-	int option;
-
-	while (ok && (option = getopt(argc, argv, "i:m:d:p:r:t:o:")) != -1) {
-		switch (option) {
-		case 'i':
-			options->interface = optarg;
-			break;
-		case 'm':
-			ok = sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2,
-				    mac + 3, mac + 4, mac + 5) == ETH_ALEN;
-			break;
-		case 'd':
-			ok = inet_pton(AF_INET, optarg, &options->address) == 1;
-			break;
-		case 'p':
-			options->port = (uint16_t)atoi(optarg);
-			break;
-		case 'r':
-			options->rate = atof(optarg);
-			break;
-		case 't':
-			options->seconds = atof(optarg);
-			break;
-		case 'o':
-			options->object = optarg;
-			break;
-		default:
-			ok = false;
-		}
-	}
-	return ok && options->interface && options->object && options->port > 0 &&
-	       options->rate > 0 && options->seconds > 0;
 }
 
 /* Attaches the BPF program to the interface's ingress, in place of an earlier one. */
@@ -175,48 +170,148 @@ static uint16_t sum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* All that is the same in every SYN; its own source address is not needed for anything. */
-static void syn_prepare(struct syn *syn, const struct options *options)
+/* All that is the same in every frame; its own hardware address is not needed for anything. */
+static void head_prepare(union frame *frame, size_t size, uint8_t protocol,
+			 const struct options *options)
 {
+	frame->head.ethernet =
+		(struct ether_header){ .ether_shost = { 2 }, .ether_type = htons(ETHERTYPE_IP) };
+	memcpy(frame->head.ethernet.ether_dhost, options->hardware, ETH_ALEN);
+	frame->head.ip = (struct iphdr){
+		.version = 4,
+		.ihl = 5,
+		.tot_len = htons((uint16_t)(size - sizeof(struct ether_header))),
+		.frag_off = htons(IP_DF),
+		.ttl = IPDEFTTL,
+		.protocol = protocol,
+		.daddr = options->address.s_addr,
+	};
+}
+
+/* Gives request number `number` its source address, and returns its port. */
+static uint16_t head_address(union frame *frame, uint64_t number)
+{
+	struct iphdr ip = frame->head.ip;
+
+	ip.saddr = htonl(FLOOD_NETWORK + (uint32_t)(number % FLOOD_SOURCES));
+	ip.check = 0;
+	ip.check = sum_fold(sum_words(&ip, sizeof(ip)));
+	frame->head.ip = ip;
+	return htons((uint16_t)(PORT_FIRST + number / FLOOD_SOURCES % PORT_COUNT));
+}
+
+static void syn_prepare(union frame *frame, const struct options *options)
+{
+	struct syn *syn = &frame->syn;
+
 	*syn = (struct syn){
-		.ethernet = { .ether_shost = { 2 }, .ether_type = htons(ETHERTYPE_IP) },
-		.ip = { .version = 4,
-			.ihl = 5,
-			.tot_len = htons(sizeof(*syn) - sizeof(syn->ethernet)),
-			.frag_off = htons(IP_DF),
-			.ttl = IPDEFTTL,
-			.protocol = IPPROTO_TCP,
-			.daddr = options->address.s_addr },
 		.tcp = { .dest = htons(options->port),
 			 .doff = (sizeof(syn->tcp) + sizeof(syn->option)) / 4,
 			 .syn = 1,
 			 .window = htons(WINDOW) },
 		.option = { TCPOPT_MAXSEG, TCPOLEN_MAXSEG, MSS >> 8, MSS & 0xff },
 	};
-	memcpy(syn->ethernet.ether_dhost, options->hardware, ETH_ALEN);
+	head_prepare(frame, sizeof(*syn), IPPROTO_TCP, options);
 }
 
-/* Makes it the SYN of connection number `number`, sent at `time`. */
-static void syn_address(struct syn *syn, uint64_t number, uint64_t time)
+static void syn_address(union frame *frame, uint64_t number, uint64_t time)
 {
+	struct syn *syn = &frame->syn;
 	const size_t size = sizeof(syn->tcp) + sizeof(syn->option);
-	uint64_t port = PORT_FIRST + number / FLOOD_SOURCES % PORT_COUNT;
 	uint32_t sum;
 
-	syn->ip.saddr = htonl(FLOOD_NETWORK + (uint32_t)(number % FLOOD_SOURCES));
-	syn->ip.check = 0;
-	syn->ip.check = sum_fold(sum_words(&syn->ip, sizeof(syn->ip)));
-	syn->tcp.source = htons((uint16_t)port);
+	syn->tcp.source = head_address(frame, number);
 	syn->tcp.seq = htonl((uint32_t)(time >> FLOOD_TIME_SHIFT));
 	syn->tcp.check = 0;
 	sum = sum_words(&syn->ip.saddr, 8) + sum_words(&syn->tcp, size);
 	syn->tcp.check = sum_fold(sum + htons(IPPROTO_TCP) + htons((uint16_t)size));
 }
 
+/* Without a checksum, as IPv4 permits. */
+static void datagram_prepare(union frame *frame, const struct options *options)
+{
+	struct datagram *datagram = &frame->datagram;
+	size_t size = options->kind->size, headers = offsetof(struct datagram, udp);
+
+	*datagram = (struct datagram){
+		.udp = { .dest = htons(options->port), .len = htons((uint16_t)(size - headers)) },
+		.payload = { 4 << 3 | 3 }, /* version 4, client */
+	};
+	head_prepare(frame, size, IPPROTO_UDP, options);
+}
+
+static void byte_address(union frame *frame, uint64_t number, uint64_t time)
+{
+	(void)time;
+	frame->datagram.udp.source = head_address(frame, number);
+}
+
+static void ntp_address(union frame *frame, uint64_t number, uint64_t time)
+{
+	byte_address(frame, number, time);
+	memcpy(frame->datagram.payload + FLOOD_NTP_TRANSMIT, &time, sizeof(time));
+}
+
+static const struct kind kinds[] = {
+	{ "tcp", sizeof(struct syn), syn_prepare, syn_address },
+	{ "ntp", sizeof(struct datagram), datagram_prepare, ntp_address },
+	{ "byte", offsetof(struct datagram, payload) + 1, datagram_prepare, byte_address },
+};
+
+static const struct kind *kind_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	}
+	return NULL;
+}
+
+static bool options_read(struct options *options, int argc, char **argv)
+{
+	uint8_t *mac = options->hardware;
+	bool ok = true;
+	int option;
+
+	while (ok && (option = getopt(argc, argv, "i:m:d:p:r:t:o:k:")) != -1) {
+		switch (option) {
+		case 'i':
+			options->interface = optarg;
+			break;
+		case 'm':
+			ok = sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2,
+				    mac + 3, mac + 4, mac + 5) == ETH_ALEN;
+			break;
+		case 'd':
+			ok = inet_pton(AF_INET, optarg, &options->address) == 1;
+			break;
+		case 'p':
+			options->port = (uint16_t)atoi(optarg);
+			break;
+		case 'r':
+			options->rate = atof(optarg);
+			break;
+		case 't':
+			options->seconds = atof(optarg);
+			break;
+		case 'o':
+			options->object = optarg;
+			break;
+		case 'k':
+			options->kind = kind_find(optarg);
+			break;
+		default:
+			ok = false;
+		}
+	}
+	return ok && options->kind && options->interface && options->object && options->port > 0 &&
+	       options->rate > 0 && options->seconds > 0;
+}
+
 /* Sends at the rate wanted until the time is over. */
 static void flood(int fd, const struct options *options, struct result *result)
 {
-	struct syn frames[BATCH];
+	union frame frames[BATCH];
 	struct iovec parts[BATCH];
 	struct mmsghdr messages[BATCH] = { 0 };
 	const unsigned int batch = options->rate < SLOW ? 1 : BATCH;
@@ -228,8 +323,8 @@ static void flood(int fd, const struct options *options, struct result *result)
 	uint64_t time;
 
 	for (unsigned int i = 0; i < batch; i++) {
-		syn_prepare(&frames[i], options);
-		parts[i] = (struct iovec){ &frames[i], sizeof(frames[i]) };
+		options->kind->prepare(&frames[i], options);
+		parts[i] = (struct iovec){ &frames[i], options->kind->size };
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
 	}
 	while ((time = now()) < end) {
@@ -244,7 +339,7 @@ static void flood(int fd, const struct options *options, struct result *result)
 		if (due < (double)(result->sent + batch))
 			continue;
 		for (unsigned int i = 0; i < batch; i++)
-			syn_address(&frames[i], number++, time);
+			options->kind->address(&frames[i], number++, time);
 		sent = sendmmsg(fd, messages, batch, 0);
 		result->sent += sent > 0 ? (uint64_t)sent : 0;
 	}
@@ -254,17 +349,15 @@ static void flood(int fd, const struct options *options, struct result *result)
 			      (double)(time - steady);
 }
 
-/* Until nothing more comes: what the server had in its queue when the last SYN left. */
+/* Until nothing more comes: what the server had in its queue when the last request left. */
 static void await_rest(struct flood_counts *counts)
 {
-	uint64_t before;
+	uint64_t before = counts->answered + 1;
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 20 && counts->answered != before; i++) {
 		before = counts->answered;
 		usleep(10000);
 		counts_read(counts);
-		if (counts->answered == before)
-			break;
 	}
 }
 
@@ -284,15 +377,12 @@ static void result_print(const struct result *result)
 
 int main(int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = { .kind = &kinds[0] };
 	struct result result = { 0 };
-	int interface;
-	int fd;
+	int interface, fd;
 
-	if (!options_read(&options, argc, argv)) {
-		fprintf(stderr, "flood: see the head of flood.c for its options\n");
+	if (!options_read(&options, argc, argv))
 		return 2;
-	}
 	interface = (int)if_nametoindex(options.interface);
 	fd = interface > 0 ? packet_socket_open(interface) : -1;
 	if (fd < 0) {

@@ -16,8 +16,15 @@
 /* An answer that came later than this belongs to a retransmission, not to the rate measured. */
 #define FLOOD_LATE (500ULL * 1000 * 1000)
 
+/* Where an NTP request has its transmit time, which flood sets to the time in nanoseconds, and an
+ * answer its origin, which is that again; the answer of an echo is the request. */
+#define FLOOD_NTP_SIZE	   48
+#define FLOOD_NTP_TRANSMIT 40
+#define FLOOD_NTP_ORIGIN   24
+#define FLOOD_NTP_SERVER   4 /* the mode of an answer */
+
 struct flood_counts {
-	__u64 answered; /* connections whose text and FIN came */
+	__u64 answered; /* connections whose text and FIN came; datagrams */
 	__u64 late;	/* the same, but after FLOOD_LATE */
 	__u64 resets;
 	__u64 bytes;		       /* of text */

@@ -27,16 +27,27 @@ defaults
 	per_source = UNLIMITED
 	cps = 10000000 1
 }
-service daytime
+service %(service)s
 {
 	type = INTERNAL
-	socket_type = stream
-	protocol = tcp
+	socket_type = %(kind)s
+	protocol = %(protocol)s
 	user = root
-	wait = no
+	wait = %(wait)s
 }
 """
-INETD = "daytime stream tcp nowait.1000000000 root internal\n"
+INETD = "%(service)s %(kind)s %(protocol)s %(limit)s root internal\n"
+CHRONYD = "local stratum 10\nallow all\ncmdport 0\nbindcmdaddress /\npidfile %s/chrony.pid\n"
+NTPSEC = """unrestrict default kod limited
+refclock local unit 0 stratum 10 minpoll 3 maxpoll 3
+disable kernel
+"""
+
+
+def inetd_words(service, protocol):
+    tcp = protocol == "tcp"
+    return {"service": service, "protocol": protocol, "kind": "stream" if tcp else "dgram",
+            "wait": "no" if tcp else "yes", "limit": "nowait.1000000000" if tcp else "wait"}
 
 
 def write(directory, name, text):
@@ -67,20 +78,37 @@ def version(root, package):
     return done.stdout.strip()
 
 
-def xinetd(root, work):
+def xinetd(root, work, service="daytime", protocol="tcp"):
     found = find(root, "usr/sbin/xinetd", "xinetd")
     if not found:
         return None
-    configuration = write(work, "xinetd.conf", XINETD)
+    configuration = write(work, "xinetd.conf", XINETD % inetd_words(service, protocol))
     command = [found[0], "-dontfork", "-f", configuration, "-filelog", f"{work}/xinetd.log",
                "-pidfile", f"{work}/xinetd.pid"]
     return Server("xinetd", command, found[1], version=version(root, "xinetd"))
 
 
-def openbsd_inetd(root, work):
+def openbsd_inetd(root, work, service="daytime", protocol="tcp"):
     found = find(root, "usr/sbin/inetd", "openbsd-inetd")
     if not found:
         return None
-    configuration = write(work, "inetd.conf", INETD)
+    configuration = write(work, "inetd.conf", INETD % inetd_words(service, protocol))
     command = [found[0], "-i", "-q", "4096", "-R", "1000000000", configuration]
     return Server("openbsd-inetd", command, found[1], version=version(root, "openbsd-inetd"))
+
+
+def chronyd(root, work):
+    found = find(root, "chrony/usr/sbin/chronyd", "chrony") or find(root, "usr/sbin/chronyd", "chrony")
+    if not found:
+        return None
+    configuration = write(work, "chrony.conf", CHRONYD % work)
+    command = [found[0], "-x", "-d", "-u", "root", "-f", configuration]
+    return Server("chronyd", command, found[1], version=version(root, "chrony"))
+
+
+def ntpsec(root, work):
+    found = find(root, "ntpsec/usr/sbin/ntpd", "ntpsec") or find(root, "usr/sbin/ntpd", "ntpsec")
+    if not found:
+        return None
+    command = [found[0], "-n", "-x", "-c", write(work, "ntp.conf", NTPSEC)]
+    return Server("ntpd (ntpsec)", command, found[1], version=version(root, "ntpsec"))

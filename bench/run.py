@@ -20,10 +20,12 @@ import tempfile
 
 import daytime_tcp
 import lab
+import ntp_udp
 import peers
 import report
+import udp_small
 
-TABLES = {table.NAME: table for table in (daytime_tcp,)}
+TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES)}
 
 # What is needed, the Debian package it is in, and how it is recognized.
 TOOLS = [
@@ -61,7 +63,7 @@ def tools_missing():
 
 def options():
     parser = argparse.ArgumentParser(description="measures the time servers side by side")
-    parser.add_argument("--table", choices=TABLES, default=daytime_tcp.NAME)
+    parser.add_argument("--table", choices=[*TABLES, "all"], default="all")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--only", metavar="NAME,...", help="only these servers")
     parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
@@ -159,6 +161,17 @@ def report_print(table, results):
     print(report.targets_table(table.targets(results)), end="")
 
 
+def table_run(table, chosen):
+    """Measures and reports a table. Returns whether every round of every server has figures."""
+    with tempfile.TemporaryDirectory(prefix="timeserver-bench-") as work:
+        servers, missing = servers_chosen(table, chosen, work)
+        results = rounds_run(table, servers, chosen, work)
+    head_print(table, servers, missing, chosen.rounds)
+    report_print(table, results)
+    print(flush=True)
+    return all(all(rounds) for rounds in results.values())
+
+
 def main():
     chosen = options()
     status = tools_missing()
@@ -166,13 +179,11 @@ def main():
         return status
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    table = TABLES[chosen.table]
-    with tempfile.TemporaryDirectory(prefix="timeserver-bench-") as work:
-        servers, missing = servers_chosen(table, chosen, work)
-        results = rounds_run(table, servers, chosen, work)
-    head_print(table, servers, missing, chosen.rounds)
-    report_print(table, results)
-    return 0 if all(all(rounds) for rounds in results.values()) else 1
+    whole = True
+    for table in TABLES.values():
+        if chosen.table in (table.NAME, "all"):
+            whole = table_run(table, chosen) and whole
+    return 0 if whole else 1
 
 
 if __name__ == "__main__":
