@@ -1,0 +1,122 @@
+"""The clock's truth: what the kernel says of its clock, and what happens when that is set.
+
+The clock of this machine is nobody's to play with, so the daemon sees another kernel: shim_clock.c.
+"""
+import os
+import pathlib
+import subprocess
+import time
+
+import ntp
+import pytest
+from harness import INSTRUMENTED, wait_until
+from test_clock import await_state
+
+SHIM = pathlib.Path(__file__).with_name("shim_clock.c")
+STA_UNSYNC, STA_INS, STA_DEL = 0x40, 0x10, 0x20
+TIME_OK, TIME_INS, TIME_DEL, TIME_OOP, TIME_WAIT, TIME_ERROR = range(6)
+LOCAL = bytes([127, 127, 1, 1])
+
+pytestmark = [
+    pytest.mark.skipif(INSTRUMENTED, reason="a shim goes before no instrument"),
+    pytest.mark.skipif(not os.access("/usr/bin/cc", os.X_OK), reason="needs cc")]
+
+
+class Kernel:
+    """What the daemon sees of a kernel."""
+
+    def __init__(self, folder):
+        self.library, self.state = folder / "shim.so", folder / "kernel"
+        self.steps = folder / "steps"
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, SHIM], check=True)
+        os.mkfifo(self.steps)
+        self.says(0, TIME_OK)
+
+    def says(self, status, state, error=1000):
+        new = self.state.with_suffix(".new")
+        new.write_text(f"{status} {state} {error}\n")
+        new.rename(self.state)
+
+    def step(self):
+        self.steps.write_text("x")
+
+    def environment(self):
+        return {"LD_PRELOAD": str(self.library), "KERNEL": str(self.state),
+                "STEPS": str(self.steps)}
+
+
+@pytest.fixture
+def kernel(box):
+    return Kernel(box.root)
+
+
+def start(box, port, kernel, clock="system"):
+    return box.start("-o", f"listen ntp {port}", "-o", f"clock {clock}", env=kernel.environment())
+
+
+@pytest.mark.parametrize("status, state, leap", [
+    (0, TIME_OK, 0), (STA_INS, TIME_INS, 1), (STA_DEL, TIME_DEL, 2), (STA_INS, TIME_WAIT, 0)])
+def test_what_the_kernel_says_is_on_the_wire(box, port, kernel, status, state, leap):
+    start(box, port, kernel)
+    await_state(port, 0, 8, LOCAL)
+    kernel.says(status, state)
+    await_state(port, leap, 8, LOCAL)
+
+
+@pytest.mark.parametrize("status, state, error", [
+    (STA_UNSYNC, TIME_ERROR, 1000), (0, TIME_ERROR, 1000), (STA_UNSYNC, TIME_OK, 1000),
+    (STA_INS, TIME_OOP, 1000), (0, TIME_OK, 16000000)],
+    ids=["unsynchronised", "error", "status", "leap second", "maximum error"])
+def test_a_clock_that_the_kernel_does_not_vouch_for(box, port, kernel, status, state, error):
+    start(box, port, kernel)
+    await_state(port, 0, 8, LOCAL)
+    kernel.says(status, state, error)
+    seconds, _ = await_state(port, 3, 0, b"STEP" if state == TIME_OOP else b"INIT")
+    print(f"{seconds * 1000:.0f} ms until leap 3 was on the wire")
+    kernel.says(0, TIME_OK)
+    await_state(port, 0, 8, LOCAL)
+
+
+def test_the_maximum_error_is_the_root_dispersion(box, port, kernel):
+    start(box, port, kernel)
+    for error in (1000, 500000, 2000000):
+        kernel.says(0, TIME_OK, error)
+        wanted = error * 65536 // 1000000
+        wait_until(lambda: wanted <= ntp.ask(port)[0].root_dispersion <= wanted + 100,
+                   what=f"a root dispersion of {error} microseconds")
+
+
+def seconds_to_doubt(port):
+    """How long it takes until NTP says that the clock was set."""
+    began = time.monotonic()
+    while (reply := ntp.ask(port)[0]).leap != 3:
+        assert time.monotonic() - began < 5
+    assert (reply.stratum, reply.reference_id) == (0, b"STEP")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("clock", ["system", "local"])
+def test_a_clock_that_is_set(box, port, kernel, clock):
+    """Noticed at once (the best of three is held to 10 ms: the machine has other things to do), and
+    forgotten when it has held still for two seconds."""
+    start(box, port, kernel, clock)
+    taken = []
+    for _ in range(3):
+        wait_until(lambda: ntp.ask(port)[0].leap == 0, what="a clock that is believed")
+        kernel.step()
+        taken.append(seconds_to_doubt(port))
+        began = time.monotonic()
+        wait_until(lambda: ntp.ask(port)[0].leap == 0, what="a clock that has held still")
+        assert 1.5 < time.monotonic() - began
+    print(f"noticed within {', '.join(f'{seconds * 1000:.1f}' for seconds in taken)} ms")
+    assert min(taken) < 0.01
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_a_hint_where_nobody_would_believe_it(box, port, kernel, synchronised):
+    kernel.says(*((0, TIME_OK) if synchronised else (STA_UNSYNC, TIME_ERROR)))
+    said = start(box, port, kernel).result.err
+    assert bool(said) != synchronised
+    if said:
+        assert said.count("\n") == 1 and "not synchronised" in said
+        assert '"clock local"' in said and '"clock follow HOST"' in said
