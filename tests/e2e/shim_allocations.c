@@ -6,12 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The C library's own, under the names that it gives them. */
-/* NOLINTBEGIN(bugprone-reserved-identifier) */
+/* The C library's own, under the names that it gives them; its parameters' are reserved.
+ * NOLINTBEGIN(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
-/* NOLINTEND(bugprone-reserved-identifier) */
 
 static _Atomic uint64_t none;
 static _Atomic uint64_t *counter = &none;
@@ -44,3 +43,4 @@ void *realloc(void *memory, size_t size)
 	atomic_fetch_add(counter, 1);
 	return __libc_realloc(memory, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */

@@ -1,6 +1,6 @@
-/* For LD_PRELOAD: a kernel clock as the test wants it. What the kernel says of its clock is read from
- * the file KERNEL ("status state maxerror"), and the clock counts as set whenever a byte comes out of
- * the FIFO STEPS. The real clock is left alone. */
+/* For LD_PRELOAD: a kernel clock as the test wants it. What the kernel says of its clock is read
+ * from the file KERNEL ("status state maxerror"), and the clock counts as set whenever a byte comes
+ * out of the FIFO STEPS. The real clock is left alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,19 +13,29 @@
 
 static int steps = -1;
 
+static const char *path(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value ? value : "";
+}
+
+/* The C library declares them with reserved names.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int ntp_adjtime(struct timex *kernel)
 {
-	FILE *file = fopen(getenv("KERNEL"), "re");
-	int status = 0, state = 0;
-	long error = 0;
+	FILE *file = fopen(path("KERNEL"), "re");
+	char text[64] = "", *rest = text;
+	int state;
 
 	memset(kernel, 0, sizeof(*kernel));
-	if (!file || fscanf(file, "%d %d %ld", &status, &state, &error) != 3)
-		state = TIME_ERROR;
-	if (file)
-		fclose(file);
-	kernel->status = status;
-	kernel->maxerror = error;
+	if (!file)
+		return TIME_ERROR;
+	(void)!fgets(text, sizeof(text), file);
+	kernel->status = (int)strtol(rest, &rest, 10);
+	state = (int)strtol(rest, &rest, 10);
+	kernel->maxerror = strtol(rest, NULL, 10);
+	fclose(file);
 	return state;
 }
 
@@ -38,7 +48,7 @@ int timerfd_create(clockid_t clock, int flags)
 {
 	if (clock != CLOCK_REALTIME)
 		return (int)syscall(SYS_timerfd_create, clock, flags);
-	steps = open(getenv("STEPS"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	steps = open(path("STEPS"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	return steps;
 }
 
@@ -56,3 +66,4 @@ ssize_t read(int fd, void *buffer, size_t size)
 	errno = ECANCELED;
 	return -1;
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
