@@ -23,4 +23,10 @@ unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
 /* Takes in what the kernel has told late of a reply that was watched. */
 void datagram_sockets_clear_errors(int fd);
 
+/* Goes the way of the first reply, whose bytes need not be there yet, but sends nothing. After a
+ * sleep that brings back what the way needs into the caches, and the real reply's way takes a time
+ * that can be foretold. */
+void datagram_sockets_rehearse(struct datagram_sockets *sockets, int fd,
+			       struct datagram items[static DATAGRAM_BATCH], unsigned count);
+
 #endif

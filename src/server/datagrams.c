@@ -114,6 +114,8 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	clock_read_state(&service->board, now, &state);
 	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
 		    verdicts);
+	if (!protocol->answers_anything && !datagrams->departure.hot)
+		datagram_sockets_rehearse(datagrams->ends, listener->fd, datagrams->items, count);
 	replies = answer_batch(datagrams, listener, count, &state, verdicts);
 	sent = datagram_sockets_send(datagrams->ends, listener->fd, datagrams->items, count,
 				     protocol->answers_anything ? NULL : &datagrams->departure);
