@@ -1,6 +1,6 @@
 # The benchmark's programs, and `make bench`: bench/README.md says what it measures.
 
-BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare echo flood latency flood.bpf.o)
+BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare echo flood latency offset flood.bpf.o)
 # Debian keeps asm/types.h, which clang needs for BPF, in the directory of the machine.
 BENCH_BPF_FLAGS = -O2 -g -target bpf -Wall -Wextra -I/usr/include/$(shell $(CC) -print-multiarch)
 BENCH_FLAGS ?=
@@ -15,6 +15,8 @@ $(BUILD)/bench/%: bench/%.c bench/flood.h bench/histogram.h
 		$(BENCH_LIBRARIES)
 
 $(BUILD)/bench/flood: BENCH_LIBRARIES = -lbpf
+$(BUILD)/bench/offset: BENCH_LIBRARIES = $(BUILD)/obj/common.a
+$(BUILD)/bench/offset: $(BUILD)/obj/common.a
 
 bench-programs: $(BENCH_PROGRAMS)
 

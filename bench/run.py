@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 
+import accuracy
 import daytime_tcp
 import lab
 import ntp_udp
@@ -25,7 +26,7 @@ import peers
 import report
 import udp_small
 
-TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES)}
+TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES, accuracy)}
 
 # What is needed, the Debian package it is in, and how it is recognized.
 TOOLS = [
@@ -156,7 +157,8 @@ def caveats_print(results):
 def report_print(table, results):
     print(report.figures_table(table.COLUMNS, results))
     caveats_print(results)
-    print("Ratio of the maxima, round by round:\n")
+    print("Ratio, round by round:\n" if table.KEY != "maximum"
+          else "Ratio of the maxima, round by round:\n")
     print(report.ratios_table(results, table.KEY, table.COMPARED))
     print(report.targets_table(table.targets(results)), end="")
 
