@@ -1,0 +1,397 @@
+/* "clock follow": how the server is asked. The test is the server, on a socket of this host, where
+ * what is sent has arrived; the monotonic clock is whatever the test says it is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "protocol/ntp_packet.h"
+#include "server/follow.h"
+
+#define MS CLOCK_MILLISECOND
+
+static struct {
+	int socket;
+	struct address client; /* who asked last */
+	struct config_clock source;
+	struct follow follow;
+} test;
+
+static int begin(void **cmocka)
+{
+	struct address address;
+	socklen_t size = sizeof(address);
+
+	(void)cmocka;
+	assert_true(address_parse(&address, "127.0.0.1", 0));
+	test.socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(test.socket, &address.any, address_length(&address)), 0);
+	assert_int_equal(getsockname(test.socket, &address.any, &size), 0);
+	test.source = (struct config_clock){ .source = CLOCK_SOURCE_FOLLOW,
+					     .host = "127.0.0.1",
+					     .port = address_port(&address) };
+	follow_open(&test.follow, &test.source, 0);
+	return 0;
+}
+
+static int end(void **cmocka)
+{
+	(void)cmocka;
+	follow_close(&test.follow);
+	close(test.socket);
+	return 0;
+}
+
+/* The next request that came; false if there is none. */
+static bool receive(struct ntp_packet *request)
+{
+	uint8_t bytes[2 * NTP_PACKET_SIZE], expected[NTP_PACKET_SIZE];
+	socklen_t size = sizeof(test.client);
+	ssize_t length =
+		recvfrom(test.socket, bytes, sizeof(bytes), MSG_DONTWAIT, &test.client.any, &size);
+	struct bytes_reader reader = bytes_reader_open(bytes, length < 0 ? 0 : (size_t)length);
+
+	if (length < 0)
+		return false;
+	assert_int_equal(length, NTP_PACKET_SIZE);
+	assert_true(ntp_packet_read(request, &reader));
+	/* Nothing but who asks how, and a number that only the server learns. */
+	memset(expected, 0, sizeof(expected));
+	expected[0] = 0x23;
+	assert_memory_equal(bytes, expected, 40);
+	assert_int_not_equal(request->transmit, 0);
+	return true;
+}
+
+static unsigned count_requests(void)
+{
+	struct ntp_packet request;
+	unsigned count = 0;
+
+	while (receive(&request))
+		count++;
+	return count;
+}
+
+/* The good answer to a request, from a server that is where the clock is. */
+static struct ntp_packet answer_to(const struct ntp_packet *request)
+{
+	clock_ntp_time now = clock_read_ntp();
+
+	return (struct ntp_packet){
+		.version = 4,
+		.mode = NTP_MODE_SERVER,
+		.stratum = 3,
+		.reference_id = CLOCK_REFERENCE(192, 0, 2, 1),
+		.reference = now,
+		.origin = request->transmit,
+		.receive = now,
+		.transmit = now,
+	};
+}
+
+static void send_answer(const struct ntp_packet *answer, int64_t now)
+{
+	uint8_t bytes[NTP_PACKET_SIZE];
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+
+	ntp_packet_write(answer, &writer);
+	assert_int_equal(sendto(test.socket, bytes, sizeof(bytes), 0, &test.client.any,
+				address_length(&test.client)),
+			 sizeof(bytes));
+	follow_receive(&test.follow, now);
+}
+
+/* Has the server asked at now, and answer. */
+static void exchange(int64_t now)
+{
+	struct ntp_packet request, answer;
+
+	follow_tend(&test.follow, now);
+	assert_true(receive(&request));
+	answer = answer_to(&request);
+	send_answer(&answer, now);
+}
+
+static void kiss(const char *code, int64_t now)
+{
+	struct ntp_packet request, answer;
+
+	follow_tend(&test.follow, now);
+	assert_true(receive(&request));
+	answer = answer_to(&request);
+	answer.stratum = 0;
+	answer.reference_id = CLOCK_REFERENCE(code[0], code[1], code[2], code[3]);
+	send_answer(&answer, now);
+}
+
+static void assert_synchronised(void)
+{
+	struct clock_state state;
+
+	assert_null(follow_state(&test.follow, &state));
+	assert_int_equal(state.stratum, 3);
+	assert_true(clock_is_synchronised(&state));
+}
+
+static void assert_unsynchronised(const char *reason)
+{
+	struct clock_state state;
+
+	assert_string_equal(follow_state(&test.follow, &state), reason);
+	assert_false(clock_is_synchronised(&state));
+	assert_int_equal(state.stratum, 0);
+}
+
+static void asks_four_times_a_second(void **cmocka)
+{
+	struct ntp_packet requests[4] = { 0 };
+
+	(void)cmocka;
+	assert_unsynchronised("has not answered yet");
+	for (unsigned i = 0; i < 4; i++) {
+		int64_t now = i * 250 * MS;
+
+		follow_tend(&test.follow, now);
+		assert_true(receive(&requests[i]));
+		for (unsigned j = 0; j < i; j++)
+			assert_int_not_equal(requests[i].transmit, requests[j].transmit);
+		assert_true(follow_tend(&test.follow, now + 249 * MS) <= now + 250 * MS);
+		assert_int_equal(count_requests(), 0);
+	}
+}
+
+static void an_answer_counts_once(void **cmocka)
+{
+	struct ntp_packet request, answer;
+
+	(void)cmocka;
+	follow_tend(&test.follow, 0);
+	assert_true(receive(&request));
+	answer = answer_to(&request);
+	send_answer(&answer, 1 * MS);
+	assert_synchronised();
+	answer.leap = CLOCK_LEAP_UNKNOWN;
+	send_answer(&answer, 2 * MS);
+	assert_synchronised();
+}
+
+static void an_answer_may_be_overtaken(void **cmocka)
+{
+	struct ntp_packet first, request, answer;
+
+	(void)cmocka;
+	follow_tend(&test.follow, 0);
+	assert_true(receive(&first));
+	for (int64_t now = 250 * MS; now < 1000 * MS; now += 250 * MS) {
+		follow_tend(&test.follow, now);
+		assert_true(receive(&request));
+	}
+	answer = answer_to(&first);
+	send_answer(&answer, 999 * MS);
+	assert_synchronised();
+}
+
+static void a_late_answer_is_none(void **cmocka)
+{
+	struct ntp_packet request, answer;
+
+	(void)cmocka;
+	follow_tend(&test.follow, 0);
+	assert_true(receive(&request));
+	answer = answer_to(&request);
+	send_answer(&answer, 1001 * MS);
+	follow_tend(&test.follow, 1001 * MS);
+	assert_unsynchronised("answers another question");
+}
+
+static void a_silent_server_is_lost(void **cmocka)
+{
+	(void)cmocka;
+	exchange(0);
+	assert_synchronised();
+	for (int64_t now = 0; now < 750 * MS; now += 10 * MS) {
+		assert_true(follow_tend(&test.follow, now) <= 750 * MS);
+		assert_synchronised();
+	}
+	assert_true(follow_tend(&test.follow, 750 * MS) <= 1000 * MS);
+	assert_unsynchronised("does not answer");
+	count_requests();
+	exchange(1000 * MS);
+	assert_synchronised();
+}
+
+/* What anyone can send neither keeps a server alive nor harms it. */
+static void a_forger_changes_nothing(void **cmocka)
+{
+	struct ntp_packet forged = { 0 };
+
+	(void)cmocka;
+	exchange(0);
+	forged = answer_to(&forged);
+	forged.leap = CLOCK_LEAP_UNKNOWN;
+	for (int64_t now = 0; now < 750 * MS; now += 50 * MS) {
+		forged.origin = (clock_ntp_time)now;
+		send_answer(&forged, now);
+		follow_tend(&test.follow, now);
+		assert_synchronised();
+	}
+	follow_tend(&test.follow, 750 * MS);
+	assert_unsynchronised("answers another question");
+}
+
+static void a_server_that_lies_is_left_at_once(void **cmocka)
+{
+	struct ntp_packet request, answer;
+
+	(void)cmocka;
+	exchange(0);
+	follow_tend(&test.follow, 250 * MS);
+	assert_true(receive(&request));
+	answer = answer_to(&request);
+	answer.transmit += UINT64_C(1) << 32;
+	answer.receive = answer.transmit;
+	send_answer(&answer, 251 * MS);
+	assert_unsynchronised("tells another time than this clock");
+}
+
+static void asks_less_often_when_told_to(void **cmocka)
+{
+	int64_t now = 0, interval = 250 * MS;
+
+	(void)cmocka;
+	for (int i = 0; i < 12; i++) {
+		kiss("RATE", now);
+		assert_unsynchronised("wants to be asked less often");
+		interval = 2 * interval < 64 * CLOCK_SECOND ? 2 * interval : 64 * CLOCK_SECOND;
+		assert_int_equal(follow_tend(&test.follow, now), now + interval);
+		assert_int_equal(follow_tend(&test.follow, now + interval - 1), now + interval);
+		assert_int_equal(count_requests(), 0);
+		now += interval;
+	}
+	/* It is good for as many intervals as ever. */
+	exchange(now);
+	follow_tend(&test.follow, now + 3 * interval - 1);
+	assert_synchronised();
+	follow_tend(&test.follow, now + 3 * interval);
+	assert_unsynchronised("does not answer");
+}
+
+static void asks_no_more_when_told_to(void **cmocka)
+{
+	static const char *const codes[] = { "DENY", "RSTR" };
+
+	(void)cmocka;
+	for (int i = 0; i < 2; i++) {
+		int64_t now = i * 60 * CLOCK_SECOND;
+
+		kiss(codes[i], now);
+		assert_unsynchronised("does not want to be asked");
+		for (int64_t second = 0; second < 60; second++)
+			follow_tend(&test.follow, now + second * CLOCK_SECOND);
+		assert_unsynchronised("does not want to be asked");
+		assert_int_equal(count_requests(), 0);
+	}
+	exchange(120 * CLOCK_SECOND);
+	assert_synchronised();
+}
+
+static void other_kisses_are_no_reason_to_go(void **cmocka)
+{
+	(void)cmocka;
+	exchange(0);
+	kiss("INIT", 250 * MS);
+	assert_unsynchronised("has no time to tell");
+	exchange(500 * MS);
+	assert_synchronised();
+}
+
+static void what_was_asked_before_a_step_is_forgotten(void **cmocka)
+{
+	struct ntp_packet request, answer;
+	struct clock_state state;
+
+	(void)cmocka;
+	exchange(0);
+	follow_tend(&test.follow, 250 * MS);
+	assert_true(receive(&request));
+	follow_forget(&test.follow, 251 * MS);
+	assert_unsynchronised("has not answered since");
+	follow_state(&test.follow, &state);
+	assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
+	answer = answer_to(&request);
+	send_answer(&answer, 252 * MS);
+	assert_unsynchronised("has not answered since");
+	exchange(500 * MS);
+	assert_synchronised();
+}
+
+static void asks_from_another_port_now_and_then(void **cmocka)
+{
+	uint16_t ports[8], last = 0;
+	unsigned changes = 0;
+
+	(void)cmocka;
+	for (unsigned i = 0; i < 64 * 8; i++) {
+		exchange(i * 250 * MS);
+		assert_synchronised();
+		if (address_port(&test.client) == last)
+			continue;
+		last = address_port(&test.client);
+		assert_int_equal(i % 64, 0);
+		assert_true(changes < 8);
+		ports[changes++] = last;
+	}
+	assert_true(changes >= 7); /* the same one may be drawn twice running, but hardly thrice */
+	assert_int_not_equal(ports[0], ports[1]);
+}
+
+static void a_lost_server_is_looked_for(void **cmocka)
+{
+	unsigned asked = 0;
+	int64_t now = 0;
+
+	(void)cmocka;
+	for (; now < 8 * CLOCK_SECOND; now += 10 * MS)
+		follow_tend(&test.follow, now);
+	assert_in_range(count_requests(), 30, 33);
+	for (; now < 600 * CLOCK_SECOND; now += 10 * MS) {
+		follow_tend(&test.follow, now);
+		asked += count_requests();
+	}
+	assert_in_range(asked, 550, 650); /* once a second by then */
+	assert_int_equal(test.follow.patience, FOLLOW_PATIENCE_MAX);
+	while (follow_tend(&test.follow, now) <= now)
+		continue;
+	exchange(now + CLOCK_SECOND);
+	assert_synchronised();
+	assert_int_equal(test.follow.patience, FOLLOW_PATIENCE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(asks_four_times_a_second),
+		TEST(an_answer_counts_once),
+		TEST(an_answer_may_be_overtaken),
+		TEST(a_late_answer_is_none),
+		TEST(a_silent_server_is_lost),
+		TEST(a_forger_changes_nothing),
+		TEST(a_server_that_lies_is_left_at_once),
+		TEST(asks_less_often_when_told_to),
+		TEST(asks_no_more_when_told_to),
+		TEST(other_kisses_are_no_reason_to_go),
+		TEST(what_was_asked_before_a_step_is_forgotten),
+		TEST(asks_from_another_port_now_and_then),
+		TEST(a_lost_server_is_looked_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
