@@ -1,0 +1,142 @@
+"""More of other people's programs: openntpd and ntpdig ask, scapy rebuilds, real inetds are kept
+from an endless conversation."""
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import struct
+import time
+
+import isolate
+import ntp
+import pytest
+from harness import needs_private, not_instrumented, read_back, wait_until
+from test_peers_ntp import FORBID, LIBRARIES, PEERS, needs_peer, serve
+
+OPENNTPD = f"{PEERS}/openntpd/usr/sbin/ntpd"
+NTPDIG = f"{PEERS}/usr/bin/ntpdig"
+XINETD = f"{PEERS}/usr/sbin/xinetd"
+INETDS = {"openbsd": f"{PEERS}/usr/sbin/inetd",
+          "inetutils": f"{PEERS}/inetutils-inetd/usr/sbin/inetutils-inetd"}
+OURS, THEIRS = ("10.13.0.1", 13), ("10.13.0.2", 13)  # an inetd may not answer on 127.0.0.0/8
+
+
+@contextlib.contextmanager
+def running(box, command, **more):
+    popen, out, err = box.popen(command, **more)
+    try:
+        yield lambda: read_back(out) + read_back(err)
+    finally:
+        popen.send_signal(signal.SIGTERM)
+        popen.wait()
+
+
+@contextlib.contextmanager
+def user_with_home(box, name, home, folders):
+    """A user that this machine need not have, for a program that will not run without."""
+    user = pwd.getpwnam("nobody")
+    passwd = box.root / "passwd"
+    shutil.copy("/etc/passwd", passwd)
+    with open(passwd, "a", encoding="ascii") as file:
+        file.write(f"{name}:x:{user.pw_uid}:{user.pw_gid}::{home}:/bin/false\n")
+    with isolate.mounted(passwd, "/etc/passwd", flags=isolate.MS_BIND), \
+         isolate.mounted("tmpfs", "/var/lib", "tmpfs", 0, "mode=755"):
+        for folder in ("", *folders):
+            os.makedirs(f"{home}/{folder}", exist_ok=True)
+        yield
+
+
+@needs_peer(OPENNTPD)
+@not_instrumented("the pace")
+@needs_private("a user database of its own")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_openntpd_follows(box, host):
+    serve(box, "listen ntp *:123")
+    config = box.config(f"server {host}\n", "openntpd.conf")
+    with user_with_home(box, "ntpd", "/var/lib/openntpd", ("db", "run")), \
+         running(box, [*FORBID, OPENNTPD, "-d", "-v", "-f", config]) as said:
+        wait_until(lambda: "reply from" in said(), 15, what="a reply that it takes")
+        offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", said())
+    assert offset, said()
+    print(f"offset found by openntpd: {offset[1]} s")
+    assert abs(float(offset[1])) < 0.01
+    assert "not synced" not in said() and "invalid" not in said()
+
+
+@needs_peer(NTPDIG)
+@needs_private("port 123")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_ntpdig(box, host):
+    serve(box, "listen ntp *:123")
+    folders = LIBRARIES["LD_LIBRARY_PATH"]
+    library = {"PYTHONPATH": f"{PEERS}/usr/lib/python3/dist-packages",
+               "LD_LIBRARY_PATH": ":".join([folders, *(f"{x}/ntp" for x in folders.split(":"))])}
+    result = box.run(*FORBID, "/usr/bin/python3", NTPDIG, host, env=library)
+    told = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
+    assert result.code == 0 and told, result
+    print(f"offset found by ntpdig: {told[1]} s ± {told[2]} s")
+    assert abs(float(told[1])) < 0.01 and f"s{10}" in result.out
+
+
+def test_scapy_rebuilds_replies(box, port):
+    """Taken apart into fields and put together from these, every reply is the same bytes."""
+    scapy = pytest.importorskip("scapy.layers.ntp", reason="needs python3-scapy")
+    serve(box, f"listen ntp {port}")
+    for host in ("127.0.0.1", "::1"):
+        for version, mode in [(v, m) for v in (1, 2, 3, 4) for m in (1, 3)]:
+            with ntp.client(host) as asking:
+                asking.sendto(ntp.request(version=version, mode=mode), (host, port))
+                data = asking.recv(2048)
+            packet = scapy.NTPHeader(data)
+            packet.clear_cache()  # or it would show the bytes that it was given
+            assert (packet.version, packet.stratum) == (version, 10)
+            assert bytes(packet) == data
+
+
+def forge(source, target):
+    """A datagram that pretends to come from another service."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 29, 1, 0, 64, socket.IPPROTO_UDP, 0,
+                             socket.inet_aton(source[0]), socket.inet_aton(target[0]))
+        raw.sendto(header + struct.pack("!HHHHc", source[1], target[1], 9, 0, b"?"), target)
+
+
+def inetd_command(box, kind):
+    """An inetd that serves Daytime over UDP at THEIRS."""
+    if kind == "xinetd":
+        config = box.config(
+            "service daytime\n{\ntype = INTERNAL\nid = daytime-dgram\nsocket_type = dgram\n"
+            f"protocol = udp\nuser = root\nwait = yes\nbind = {THEIRS[0]}\ncps = 10000 1\n}}\n",
+            "xinetd.conf")
+        return [XINETD, "-dontfork", "-f", config, "-pidfile", box.root / "xinetd.pid"]
+    config = box.config(f"{THEIRS[0]}:daytime dgram udp wait root internal\n", "inetd.conf")
+    options = ["-i", "-R", "100000"] if kind == "openbsd" else ["-d", "-R", "100000"]
+    return [INETDS[kind], *options, config]
+
+
+@needs_peer(XINETD)
+@needs_private("Daytime's port")
+@pytest.mark.parametrize("kind", ["xinetd", *INETDS])
+def test_no_loop_with_an_inetd(box, kind):
+    """Whoever forges the first datagram of a conversation between two servers gets a short one."""
+    for host, _ in (OURS, THEIRS):
+        assert box.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
+    serve(box, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
+    with running(box, inetd_command(box, kind), env=LIBRARIES) as said, ntp.client() as asking:
+        asking.settimeout(0.2)
+
+        def answers():
+            asking.sendto(b"?", THEIRS)
+            with contextlib.suppress(TimeoutError):
+                return asking.recv(100)
+            return None
+        wait_until(answers, 10, what=f"{kind} to answer; it said {said()}")
+        forge(THEIRS, OURS)
+        forge(OURS, THEIRS)
+        time.sleep(0.5)
+    status = box.status()
+    print(f"{kind}: {status['daytime/udp']}, loops cut {status['loop']}")
+    assert status["daytime/udp"].startswith("0 of ") and 1 <= int(status["loop"]) <= 2
