@@ -41,7 +41,7 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(box, port):
                 answers += 1
     assert answers == total and box.status()["answers"] == str(total)
     assert box.status()["failed"] == "0"
-    wait_until(lambda: len(daemon.descriptors()) == before, what="no descriptor kept")
+    wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
 def test_garbage_that_comes_after_the_answer(box, port):
@@ -96,7 +96,7 @@ def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(box, p
     assert len(ended) == 30
     assert CUT_AFTER - 0.5 < min(ended.values()) and max(ended.values()) < CUT_AFTER + 1.5
     harness.assert_prompt(answers)
-    wait_until(lambda: len(daemon.descriptors()) == before, what="no descriptor kept")
+    wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
 def test_a_client_that_floods_is_cut_off(box, port):
