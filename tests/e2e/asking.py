@@ -1,6 +1,8 @@
 """Asking a Daytime server, and judging what it says."""
 import contextlib
+import itertools
 import json
+import os
 import random
 import re
 import socket
@@ -10,16 +12,28 @@ import subprocess
 from setting import longer
 
 
+def ports():
+    """Ports that no client is given, in an order of chance, none twice, and none of another worker's."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return iter(random.sample(range(10000 + worker, 32000, workers), 22000 // workers - 1))
+
+
+PORTS = ports()
+
+
 def free_port():
-    """A port that nothing uses, neither with IPv4 nor with IPv6, and that no client is given."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket(socket.AF_INET6) as six, socket.socket() as four:
-            six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            with contextlib.suppress(OSError):
-                four.bind(("", port))
-                six.bind(("::", port))
-                return port
+    """A port that nothing uses, neither with IPv4 nor with IPv6, with TCP nor with UDP."""
+    for port in PORTS:
+        with contextlib.ExitStack() as sockets, contextlib.suppress(OSError):
+            for family, kind in itertools.product((socket.AF_INET, socket.AF_INET6),
+                                                  (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+                probe = sockets.enter_context(socket.socket(family, kind))
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(("", port))
+            return port
+    raise RuntimeError("no port is left")
 
 
 def assert_prompt(seconds):
