@@ -112,9 +112,12 @@ $(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 unit-tests: $(UNIT_TESTS)
 
-# As root this installs what the tests need; anyone else is told the names of the packages.
+# As root this installs what the tests need; anyone else is told the names of the packages. Servers to
+# meet are unpacked, not installed; a test whose server is not there says so.
+PEERS ?= build/peers
 check:
 	@tools/install-dependencies check
+	@test -d $(PEERS)/usr || bench/fetch-peers $(PEERS) || echo "The servers to meet cannot be had here."
 	@$(MAKE) check-unit
 	@$(MAKE) check-e2e
 
