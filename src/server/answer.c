@@ -3,76 +3,34 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "base/bytes.h"
-#include "protocol/ntp_packet.h"
-
-/* RFC 5905 section 11.2.2: MAXDIST, in units of the short format. */
-#define DISTANCE_MAX CLOCK_SHORT_SECOND
-
-/* The four times of an exchange (RFC 5905 section 8) worked into what they tell. */
-struct measurement {
-	uint64_t off; /* how far the clocks are apart, without a sign */
-	uint64_t delay;
-};
-
-/* The times are a server's that is not to be trusted yet: whatever they are, nothing here
- * overflows. elapsed, which is our own clock's, is not negative. */
-static void measure(struct measurement *measurement, const struct answer_context *context,
-		    const struct ntp_packet *packet)
+/* What separates the two clocks, without a sign. */
+static uint64_t distance_of(const struct ntp_measurement *measurement)
 {
-	clock_ntp_span there = (clock_ntp_span)(packet->receive - context->sent);
-	clock_ntp_span back = (clock_ntp_span)(packet->transmit - context->received);
-	clock_ntp_span offset = there / 2 + back / 2;
-	clock_ntp_span elapsed = (clock_ntp_span)(context->received - context->sent);
-	clock_ntp_span delay = elapsed - (clock_ntp_span)(packet->transmit - packet->receive);
+	clock_ntp_span offset = measurement->offset;
 
-	measurement->off = offset < 0 ? -(uint64_t)offset : (uint64_t)offset;
-	measurement->delay = delay < 0 ? 0 : (uint64_t)delay; /* clocks are coarse */
-}
-
-static enum answer_verdict check_answer(const struct answer_context *context,
-					const struct ntp_packet *packet)
-{
-	if (context->nonce == 0 || packet->origin != context->nonce)
-		return ANSWER_ORIGIN;
-	if (packet->mode != NTP_MODE_SERVER)
-		return ANSWER_MODE;
-	if (packet->version != 3 && packet->version != 4)
-		return ANSWER_VERSION;
-	if (packet->stratum == 0)
-		return ANSWER_KISS;
-	if (packet->leap == CLOCK_LEAP_UNKNOWN)
-		return ANSWER_LEAP;
-	if (packet->stratum >= NTP_STRATUM_LIMIT)
-		return ANSWER_STRATUM;
-	if (packet->receive == 0 || packet->transmit == 0)
-		return ANSWER_NO_TIME;
-	if ((clock_ntp_span)(packet->transmit - packet->receive) < 0)
-		return ANSWER_BACKWARDS;
-	if ((uint64_t)packet->root_delay / 2 + packet->root_dispersion >= DISTANCE_MAX)
-		return ANSWER_DISTANCE;
-	return ANSWER_GOOD;
+	return offset < 0 ? -(uint64_t)offset : (uint64_t)offset;
 }
 
 /* Fills measurement in unless our own clock went back between question and answer. */
-static enum answer_verdict check_offset(struct measurement *measurement,
-					const struct answer_context *context,
-					const struct ntp_packet *packet)
+static enum ntp_verdict check_offset(struct ntp_measurement *measurement,
+				     const struct ntp_exchange *exchange,
+				     const struct ntp_packet *packet)
 {
 	uint64_t most = (uint64_t)clock_span_to_ntp(ANSWER_OFFSET_MAX);
 
-	if ((clock_ntp_span)(context->received - context->sent) < 0)
-		return ANSWER_OFFSET;
-	measure(measurement, context, packet);
-	return measurement->off > most + measurement->delay / 2 ? ANSWER_OFFSET : ANSWER_GOOD;
+	if ((clock_ntp_span)(exchange->received - exchange->sent) < 0)
+		return NTP_ANSWER_OFFSET;
+	*measurement = ntp_measure(exchange, packet);
+	most += (uint64_t)measurement->delay / 2;
+	return distance_of(measurement) > most ? NTP_ANSWER_OFFSET : NTP_ANSWER_GOOD;
 }
 
 static void take_over(struct clock_state *state, const struct answer_context *context,
-		      const struct ntp_packet *packet, const struct measurement *measurement)
+		      const struct ntp_packet *packet, const struct ntp_measurement *measurement)
 {
-	clock_ntp_short delay = clock_short_from_span((clock_ntp_span)measurement->delay);
-	clock_ntp_short error =
-		clock_short_from_span((clock_ntp_span)(measurement->off + measurement->delay / 2));
+	clock_ntp_short delay = clock_short_from_span(measurement->delay);
+	clock_ntp_short error = clock_short_from_span(
+		(clock_ntp_span)(distance_of(measurement) + (uint64_t)measurement->delay / 2));
 
 	*state = (struct clock_state){
 		.leap = packet->leap,
@@ -88,57 +46,33 @@ static void take_over(struct clock_state *state, const struct answer_context *co
 		return;
 	state->stratum++;
 	state->reference_id = context->reference_id;
-	state->reference_time = context->received;
+	state->reference_time = context->exchange.received;
 	state->root_delay = clock_short_add(packet->root_delay, delay);
 }
 
-enum answer_verdict answer_judge(const struct answer_context *context, const void *bytes,
-				 size_t size, struct clock_state *state, uint32_t *kiss)
+enum ntp_verdict answer_judge(const struct answer_context *context, const void *bytes, size_t size,
+			      struct clock_state *state, uint32_t *kiss)
 {
-	struct bytes_reader reader = bytes_reader_open(bytes, size);
-	struct measurement measurement;
+	struct ntp_measurement measurement;
 	struct ntp_packet packet;
-	enum answer_verdict verdict;
+	enum ntp_verdict verdict = ntp_answer_read(&packet, &context->exchange, bytes, size);
 
-	if (!ntp_packet_read(&packet, &reader))
-		return ANSWER_SHORT;
-	verdict = check_answer(context, &packet);
-	if (!answer_is_to_question(verdict))
+	if (!ntp_answer_is_to_question(verdict))
 		return verdict;
-	if (verdict == ANSWER_KISS)
+	if (verdict == NTP_ANSWER_KISS)
 		*kiss = packet.reference_id;
-	if (verdict == ANSWER_GOOD)
-		verdict = check_offset(&measurement, context, &packet);
-	if (verdict == ANSWER_GOOD && !context->same_host &&
+	if (verdict == NTP_ANSWER_GOOD)
+		verdict = check_offset(&measurement, &context->exchange, &packet);
+	if (verdict == NTP_ANSWER_GOOD && !context->same_host &&
 	    packet.stratum + 1 == NTP_STRATUM_LIMIT)
-		verdict = ANSWER_DEEP;
-	if (verdict == ANSWER_GOOD)
+		verdict = NTP_ANSWER_DEEP;
+	if (verdict == NTP_ANSWER_GOOD)
 		take_over(state, context, &packet, &measurement);
 	else
-		clock_state_unsynchronised(state, verdict == ANSWER_OFFSET ? CLOCK_REFERENCE_STEP :
-									     CLOCK_REFERENCE_INIT);
+		clock_state_unsynchronised(state, verdict == NTP_ANSWER_OFFSET ?
+							  CLOCK_REFERENCE_STEP :
+							  CLOCK_REFERENCE_INIT);
 	return verdict;
-}
-
-const char *answer_describe(enum answer_verdict verdict)
-{
-	static const char *const texts[] = {
-		[ANSWER_GOOD] = "tells the time",
-		[ANSWER_SHORT] = "sends less than an answer",
-		[ANSWER_ORIGIN] = "answers another question",
-		[ANSWER_MODE] = "does not answer as a server",
-		[ANSWER_VERSION] = "answers in another version",
-		[ANSWER_KISS] = "has no time to tell",
-		[ANSWER_LEAP] = "says that it is not synchronised",
-		[ANSWER_STRATUM] = "has the stratum of one that is not synchronised",
-		[ANSWER_NO_TIME] = "answers without a time",
-		[ANSWER_BACKWARDS] = "answers before it is asked, by its times",
-		[ANSWER_DISTANCE] = "says that it may be off by a second",
-		[ANSWER_OFFSET] = "tells another time than this clock",
-		[ANSWER_DEEP] = "has the last stratum there is",
-	};
-
-	return texts[verdict];
 }
 
 uint32_t answer_reference_id(const struct address *server)

@@ -4,8 +4,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "protocol/ntp_packet.h"
-
 /* A socket is given up after so many requests, and its port with it: a port that changes is one
  * more thing that whoever forges answers has to guess (RFC 9109). The kernel draws it at random. */
 #define SOCKET_REQUESTS 64
@@ -174,8 +172,8 @@ int64_t follow_tend(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 && now >= lost_at(follow))
 		doubt_clock(follow, CLOCK_REFERENCE_INIT,
-			    follow->doubt == ANSWER_GOOD ? "does not answer" :
-							   answer_describe(follow->doubt));
+			    follow->doubt == NTP_ANSWER_GOOD ? "does not answer" :
+							       ntp_answer_describe(follow->doubt));
 	if (now >= follow->next)
 		go_on(follow, now);
 	return now < lost_at(follow) ? earlier(follow->next, lost_at(follow)) : follow->next;
@@ -201,15 +199,15 @@ static void heed_kiss(struct follow *follow, uint32_t kiss, int64_t now)
 	}
 }
 
-static void heed(struct follow *follow, enum answer_verdict verdict,
-		 const struct clock_state *state, uint32_t kiss, int64_t now)
+static void heed(struct follow *follow, enum ntp_verdict verdict, const struct clock_state *state,
+		 uint32_t kiss, int64_t now)
 {
 	follow->heard = now;
 	follow->patience = FOLLOW_PATIENCE;
-	follow->doubt = ANSWER_GOOD;
+	follow->doubt = NTP_ANSWER_GOOD;
 	follow->state = *state;
-	follow->reason = verdict == ANSWER_GOOD ? NULL : answer_describe(verdict);
-	if (verdict == ANSWER_KISS)
+	follow->reason = verdict == NTP_ANSWER_GOOD ? NULL : ntp_answer_describe(verdict);
+	if (verdict == NTP_ANSWER_KISS)
 		heed_kiss(follow, kiss, now);
 }
 
@@ -228,22 +226,22 @@ static void take(struct follow *follow, const void *bytes, size_t size, clock_nt
 		 int64_t now)
 {
 	struct answer_context context = {
-		.received = received,
+		.exchange.received = received,
 		.monotonic = now,
 		.same_host = is_loopback(&follow->server),
 		.reference_id = answer_reference_id(&follow->server),
 	};
-	enum answer_verdict verdict, doubt = ANSWER_SHORT;
+	enum ntp_verdict verdict, doubt = NTP_ANSWER_SHORT;
 	struct clock_state state;
 	uint32_t kiss = 0;
 
 	for (int i = 0; i < FOLLOW_REQUESTS; i++) {
 		struct follow_request *request = &follow->requests[i];
 
-		context.nonce = now - request->asked <= FOLLOW_LATE ? request->nonce : 0;
-		context.sent = request->sent;
+		context.exchange.nonce = now - request->asked <= FOLLOW_LATE ? request->nonce : 0;
+		context.exchange.sent = request->sent;
 		verdict = answer_judge(&context, bytes, size, &state, &kiss);
-		if (answer_is_to_question(verdict)) {
+		if (ntp_answer_is_to_question(verdict)) {
 			request->nonce = 0;
 			heed(follow, verdict, &state, kiss, now);
 			return;

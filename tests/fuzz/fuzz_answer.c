@@ -18,21 +18,22 @@ static void check(bool holds)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes_reader reader = bytes_reader_open(data, size);
-	struct answer_context context = { .sent = 0xee00000000000000,
-					  .received = 0xee00000000100000 };
+	struct answer_context context = {
+		.exchange = { .sent = 0xee00000000000000, .received = 0xee00000000100000 },
+	};
 	struct clock_state state;
-	enum answer_verdict verdict;
+	enum ntp_verdict verdict;
 	uint32_t kiss = 0;
 
-	context.nonce = bytes_get_64(&reader);
-	context.same_host = (context.nonce & 1) != 0;
+	context.exchange.nonce = bytes_get_64(&reader);
+	context.same_host = (context.exchange.nonce & 1) != 0;
 	memset(&state, 0xa5, sizeof(state));
 	size = bytes_left(&reader);
 	verdict = answer_judge(&context, bytes_skip(&reader, size), size, &state, &kiss);
-	check(answer_describe(verdict) != NULL);
-	if (verdict == ANSWER_GOOD)
+	check(ntp_answer_describe(verdict) != NULL);
+	if (verdict == NTP_ANSWER_GOOD)
 		check(state.leap < CLOCK_LEAP_UNKNOWN && state.stratum >= 1 && state.stratum <= 15);
-	else if (answer_is_to_question(verdict))
+	else if (ntp_answer_is_to_question(verdict))
 		check(state.leap == CLOCK_LEAP_UNKNOWN && state.stratum == 0);
 	else
 		check(state.leap == 0xa5);

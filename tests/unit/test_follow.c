@@ -29,9 +29,9 @@
 
 /* 2 units there, 3 units at the server, 4 units back: offset -1 unit, delay 6 units. */
 static const struct answer_context remote = {
-	.nonce = NONCE,
-	.sent = T1,
-	.received = T1 + 9 * UNIT,
+	.exchange.nonce = NONCE,
+	.exchange.sent = T1,
+	.exchange.received = T1 + 9 * UNIT,
 	.monotonic = 4711,
 	.reference_id = CLOCK_REFERENCE(192, 0, 2, 1),
 };
@@ -50,8 +50,8 @@ static const struct ntp_packet good = {
 	.transmit = T1 + 5 * UNIT,
 };
 
-static enum answer_verdict judge(const struct answer_context *context,
-				 const struct ntp_packet *packet, struct clock_state *state)
+static enum ntp_verdict judge(const struct answer_context *context, const struct ntp_packet *packet,
+			      struct clock_state *state)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
@@ -88,7 +88,7 @@ static void a_server_elsewhere_is_one_above(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	assert_int_equal(judge(&remote, &good, &state), ANSWER_GOOD);
+	assert_int_equal(judge(&remote, &good, &state), NTP_ANSWER_GOOD);
 	assert_same(&state, &expected);
 }
 
@@ -109,7 +109,7 @@ static void the_server_here_is_quoted(void **cmocka)
 
 	(void)cmocka;
 	here.same_host = true;
-	assert_int_equal(judge(&here, &good, &state), ANSWER_GOOD);
+	assert_int_equal(judge(&here, &good, &state), NTP_ANSWER_GOOD);
 	assert_same(&state, &expected);
 }
 
@@ -119,42 +119,42 @@ static const struct {
 	size_t field; /* where in the packet's bytes, */
 	size_t width; /* how many of them, */
 	uint64_t value;
-	enum answer_verdict verdict;
+	enum ntp_verdict verdict;
 	const char *reason; /* kiss code of the state; NULL: it is left alone */
 } lies[] = {
-	{ "origin off by a bit", 24, 8, NONCE ^ 1, ANSWER_ORIGIN, NULL },
-	{ "origin of our time", 24, 8, T1, ANSWER_ORIGIN, NULL },
-	{ "no origin", 24, 8, 0, ANSWER_ORIGIN, NULL },
-	{ "mode 0", 0, 1, 0x20, ANSWER_MODE, NULL },
-	{ "mode 1", 0, 1, 0x21, ANSWER_MODE, NULL },
-	{ "mode 2", 0, 1, 0x22, ANSWER_MODE, NULL },
-	{ "mode 3: our own request", 0, 1, 0x23, ANSWER_MODE, NULL },
-	{ "mode 5", 0, 1, 0x25, ANSWER_MODE, NULL },
-	{ "mode 6", 0, 1, 0x26, ANSWER_MODE, NULL },
-	{ "mode 7", 0, 1, 0x27, ANSWER_MODE, NULL },
-	{ "version 0", 0, 1, 0x04, ANSWER_VERSION, NULL },
-	{ "version 1", 0, 1, 0x0c, ANSWER_VERSION, NULL },
-	{ "version 2", 0, 1, 0x14, ANSWER_VERSION, NULL },
-	{ "version 3", 0, 1, 0x1c, ANSWER_GOOD, NULL },
-	{ "version 5", 0, 1, 0x2c, ANSWER_VERSION, NULL },
-	{ "version 7", 0, 1, 0x3c, ANSWER_VERSION, NULL },
-	{ "leap 3", 0, 1, 0xe4, ANSWER_LEAP, "INIT" },
-	{ "leap 3 of version 3", 0, 1, 0xdc, ANSWER_LEAP, "INIT" },
-	{ "stratum 0", 1, 1, 0, ANSWER_KISS, "INIT" },
-	{ "stratum 15", 1, 1, 15, ANSWER_DEEP, "INIT" },
-	{ "stratum 16", 1, 1, 16, ANSWER_STRATUM, "INIT" },
-	{ "stratum 255", 1, 1, 255, ANSWER_STRATUM, "INIT" },
-	{ "no receive time", 32, 8, 0, ANSWER_NO_TIME, "INIT" },
-	{ "no transmit time", 40, 8, 0, ANSWER_NO_TIME, "INIT" },
-	{ "receive after transmit", 32, 8, T1 + 5 * UNIT + 1, ANSWER_BACKWARDS, "INIT" },
-	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, ANSWER_GOOD, NULL },
-	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, ANSWER_OFFSET, "STEP" },
-	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, ANSWER_OFFSET, "STEP" },
+	{ "origin off by a bit", 24, 8, NONCE ^ 1, NTP_ANSWER_ORIGIN, NULL },
+	{ "origin of our time", 24, 8, T1, NTP_ANSWER_ORIGIN, NULL },
+	{ "no origin", 24, 8, 0, NTP_ANSWER_ORIGIN, NULL },
+	{ "mode 0", 0, 1, 0x20, NTP_ANSWER_MODE, NULL },
+	{ "mode 1", 0, 1, 0x21, NTP_ANSWER_MODE, NULL },
+	{ "mode 2", 0, 1, 0x22, NTP_ANSWER_MODE, NULL },
+	{ "mode 3: our own request", 0, 1, 0x23, NTP_ANSWER_MODE, NULL },
+	{ "mode 5", 0, 1, 0x25, NTP_ANSWER_MODE, NULL },
+	{ "mode 6", 0, 1, 0x26, NTP_ANSWER_MODE, NULL },
+	{ "mode 7", 0, 1, 0x27, NTP_ANSWER_MODE, NULL },
+	{ "version 0", 0, 1, 0x04, NTP_ANSWER_VERSION, NULL },
+	{ "version 1", 0, 1, 0x0c, NTP_ANSWER_VERSION, NULL },
+	{ "version 2", 0, 1, 0x14, NTP_ANSWER_VERSION, NULL },
+	{ "version 3", 0, 1, 0x1c, NTP_ANSWER_GOOD, NULL },
+	{ "version 5", 0, 1, 0x2c, NTP_ANSWER_VERSION, NULL },
+	{ "version 7", 0, 1, 0x3c, NTP_ANSWER_VERSION, NULL },
+	{ "leap 3", 0, 1, 0xe4, NTP_ANSWER_LEAP, "INIT" },
+	{ "leap 3 of version 3", 0, 1, 0xdc, NTP_ANSWER_LEAP, "INIT" },
+	{ "stratum 0", 1, 1, 0, NTP_ANSWER_KISS, "INIT" },
+	{ "stratum 15", 1, 1, 15, NTP_ANSWER_DEEP, "INIT" },
+	{ "stratum 16", 1, 1, 16, NTP_ANSWER_STRATUM, "INIT" },
+	{ "stratum 255", 1, 1, 255, NTP_ANSWER_STRATUM, "INIT" },
+	{ "no receive time", 32, 8, 0, NTP_ANSWER_NO_TIME, "INIT" },
+	{ "no transmit time", 40, 8, 0, NTP_ANSWER_NO_TIME, "INIT" },
+	{ "receive after transmit", 32, 8, T1 + 5 * UNIT + 1, NTP_ANSWER_BACKWARDS, "INIT" },
+	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, NTP_ANSWER_GOOD, NULL },
+	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, NTP_ANSWER_OFFSET, "STEP" },
+	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, NTP_ANSWER_OFFSET, "STEP" },
 	/* 100/2 + 65485 units are less than a second, by one. */
-	{ "a distance below 1 s", 8, 4, 65485, ANSWER_GOOD, NULL },
-	{ "a distance of 1 s", 8, 4, 65486, ANSWER_DISTANCE, "INIT" },
-	{ "no end of dispersion", 8, 4, UINT32_MAX, ANSWER_DISTANCE, "INIT" },
-	{ "no end of delay", 4, 4, UINT32_MAX, ANSWER_DISTANCE, "INIT" },
+	{ "a distance below 1 s", 8, 4, 65485, NTP_ANSWER_GOOD, NULL },
+	{ "a distance of 1 s", 8, 4, 65486, NTP_ANSWER_DISTANCE, "INIT" },
+	{ "no end of dispersion", 8, 4, UINT32_MAX, NTP_ANSWER_DISTANCE, "INIT" },
+	{ "no end of delay", 4, 4, UINT32_MAX, NTP_ANSWER_DISTANCE, "INIT" },
 };
 
 static void each_lie_is_known_by_name(void **cmocka)
@@ -167,7 +167,7 @@ static void each_lie_is_known_by_name(void **cmocka)
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 		struct bytes_writer change;
-		enum answer_verdict verdict;
+		enum ntp_verdict verdict;
 
 		ntp_packet_write(&good, &writer);
 		change = bytes_writer_open(bytes + lies[i].field, lies[i].width);
@@ -177,7 +177,7 @@ static void each_lie_is_known_by_name(void **cmocka)
 		verdict = answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss);
 		if (verdict != lies[i].verdict)
 			fail_msg("%s: verdict %d: %s", lies[i].what, verdict,
-				 answer_describe(verdict));
+				 ntp_answer_describe(verdict));
 		if (lies[i].reason) {
 			clock_state_unsynchronised(&unsynchronised,
 						   CLOCK_REFERENCE(lies[i].reason[0],
@@ -185,7 +185,7 @@ static void each_lie_is_known_by_name(void **cmocka)
 								   lies[i].reason[2],
 								   lies[i].reason[3]));
 			assert_same(&state, &unsynchronised);
-		} else if (verdict != ANSWER_GOOD) {
+		} else if (verdict != NTP_ANSWER_GOOD) {
 			assert_int_equal(state.leap, 0xee);
 		}
 	}
@@ -200,7 +200,7 @@ static void the_same_host_has_the_last_stratum_too(void **cmocka)
 	(void)cmocka;
 	here.same_host = true;
 	packet.stratum = 15;
-	assert_int_equal(judge(&here, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(judge(&here, &packet, &state), NTP_ANSWER_GOOD);
 	assert_int_equal(state.stratum, 15);
 }
 
@@ -211,9 +211,9 @@ static void a_question_that_was_not_asked_has_no_answer(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	none.nonce = 0;
+	none.exchange.nonce = 0;
 	packet.origin = 0;
-	assert_int_equal(judge(&none, &packet, &state), ANSWER_ORIGIN);
+	assert_int_equal(judge(&none, &packet, &state), NTP_ANSWER_ORIGIN);
 }
 
 static void only_a_whole_answer_counts(void **cmocka)
@@ -226,10 +226,12 @@ static void only_a_whole_answer_counts(void **cmocka)
 	(void)cmocka;
 	ntp_packet_write(&good, &writer);
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++)
-		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss), ANSWER_SHORT);
+		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss),
+				 NTP_ANSWER_SHORT);
 	/* What follows, an authenticator or extension fields, is none of our business. */
 	for (size_t size = NTP_PACKET_SIZE; size <= sizeof(bytes); size++)
-		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss), ANSWER_GOOD);
+		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss),
+				 NTP_ANSWER_GOOD);
 }
 
 static void kisses_are_handed_on(void **cmocka)
@@ -243,18 +245,19 @@ static void kisses_are_handed_on(void **cmocka)
 	(void)cmocka;
 	packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E');
 	ntp_packet_write(&packet, &writer);
-	assert_int_equal(answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss), ANSWER_KISS);
+	assert_int_equal(answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss),
+			 NTP_ANSWER_KISS);
 	assert_int_equal(kiss, 0x52415445);
 	assert_false(clock_is_synchronised(&state));
 }
 
 /* The server's clock is ahead by offset; the way there and back takes delay. */
-static enum answer_verdict judge_offset(int64_t offset, int64_t delay, struct clock_state *state)
+static enum ntp_verdict judge_offset(int64_t offset, int64_t delay, struct clock_state *state)
 {
 	struct answer_context context = remote;
 	struct ntp_packet packet = good;
 
-	context.received = T1 + (uint64_t)clock_span_to_ntp(delay);
+	context.exchange.received = T1 + (uint64_t)clock_span_to_ntp(delay);
 	packet.receive = T1 + (uint64_t)clock_span_to_ntp(offset + delay / 2);
 	packet.transmit = packet.receive;
 	return judge(&context, &packet, state);
@@ -267,16 +270,19 @@ static void the_clock_must_be_the_same(void **cmocka)
 
 	(void)cmocka;
 	for (int sign = -1; sign <= 1; sign += 2) {
-		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), ANSWER_GOOD);
-		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), ANSWER_OFFSET);
+		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), NTP_ANSWER_GOOD);
+		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), NTP_ANSWER_OFFSET);
 		assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
 		/* A long way may hide as much as half of itself. */
-		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state), ANSWER_GOOD);
-		assert_int_equal(judge_offset(sign * 178001 * us, 100 * ms, &state), ANSWER_OFFSET);
-		assert_int_equal(judge_offset(sign * 3600000 * ms, 1 * ms, &state), ANSWER_OFFSET);
+		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state),
+				 NTP_ANSWER_GOOD);
+		assert_int_equal(judge_offset(sign * 178001 * us, 100 * ms, &state),
+				 NTP_ANSWER_OFFSET);
+		assert_int_equal(judge_offset(sign * 3600000 * ms, 1 * ms, &state),
+				 NTP_ANSWER_OFFSET);
 	}
 	/* 50 units were there before; 0.1 s are 6553.6, and half of 20 ms 655.4. */
-	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), ANSWER_GOOD);
+	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), NTP_ANSWER_GOOD);
 	assert_in_range(state.root_dispersion, 50 + 7208, 50 + 7210);
 	assert_in_range(state.root_delay, 100 + 1310, 100 + 1311);
 }
@@ -287,10 +293,10 @@ static void a_clock_that_went_back_measures_nothing(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	context.received = T1 - 1;
-	assert_int_equal(judge(&context, &good, &state), ANSWER_OFFSET);
-	context.received = T1 + INT64_MIN;
-	assert_int_equal(judge(&context, &good, &state), ANSWER_OFFSET);
+	context.exchange.received = T1 - 1;
+	assert_int_equal(judge(&context, &good, &state), NTP_ANSWER_OFFSET);
+	context.exchange.received = T1 + INT64_MIN;
+	assert_int_equal(judge(&context, &good, &state), NTP_ANSWER_OFFSET);
 }
 
 /* Longer at the server than away from here: clocks are coarse, and a delay is never negative. */
@@ -302,7 +308,7 @@ static void a_delay_is_not_negative(void **cmocka)
 	(void)cmocka;
 	packet.receive = T1 - UNIT;
 	packet.transmit = T1 + 10 * UNIT;
-	assert_int_equal(judge(&remote, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(judge(&remote, &packet, &state), NTP_ANSWER_GOOD);
 	assert_int_equal(state.root_delay, 100);
 	assert_int_equal(state.root_dispersion, 50);
 }
@@ -314,11 +320,11 @@ static void eras_do_not_matter(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	context.sent = 0 - 3 * UNIT; /* just before 2036-02-07 06:28:16 */
-	context.received = 6 * UNIT;
+	context.exchange.sent = 0 - 3 * UNIT; /* just before 2036-02-07 06:28:16 */
+	context.exchange.received = 6 * UNIT;
 	packet.receive = 0 - UNIT;
 	packet.transmit = 2 * UNIT;
-	assert_int_equal(judge(&context, &packet, &state), ANSWER_GOOD);
+	assert_int_equal(judge(&context, &packet, &state), NTP_ANSWER_GOOD);
 	assert_int_equal(state.root_delay, 106);
 	assert_int_equal(state.root_dispersion, 54);
 }
@@ -345,8 +351,8 @@ static void servers_have_names(void **cmocka)
 static void every_verdict_has_words(void **cmocka)
 {
 	(void)cmocka;
-	for (int verdict = ANSWER_GOOD; verdict <= ANSWER_DEEP; verdict++)
-		assert_non_null(answer_describe((enum answer_verdict)verdict));
+	for (int verdict = NTP_ANSWER_GOOD; verdict <= NTP_ANSWER_DEEP; verdict++)
+		assert_non_null(ntp_answer_describe((enum ntp_verdict)verdict));
 }
 
 int main(void)
