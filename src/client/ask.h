@@ -9,9 +9,11 @@
 #include <time.h>
 
 #include "base/address.h"
+#include "protocol/ntp_packet.h"
 
 #define ASK_TEXT_LIMIT 256 /* bytes of a server's message */
-#define ASK_ERROR_SIZE 384
+#define ASK_ERROR_SIZE 512
+#define ASK_REFUSALS   16 /* kinds of them */
 
 struct ask_question {
 	const struct address *addresses; /* of the server, with the port, the best first */
@@ -20,15 +22,31 @@ struct ask_question {
 	const char *timeout; /* the seconds until then as the user wrote them, for messages */
 };
 
+/* What came and was no answer, by a name for what was wrong. */
+struct ask_refusal {
+	const char *reason; /* static; NULL: no more */
+	unsigned count;
+};
+
 struct ask_answer {
-	bool valid;
-	bool reached;		       /* address is set */
-	struct address address;	       /* the one that the server was reached at */
-	char text[ASK_TEXT_LIMIT + 1]; /* what it said: printable ASCII; valid answers only */
-	int64_t delay;	      /* nanoseconds from the start of the connection to its first bytes */
-	struct timespec time; /* the system clock as these came */
-	char error[ASK_ERROR_SIZE]; /* what is wrong: printable ASCII, never empty; invalid answers
-				       only */
+	bool valid;   /* otherwise error is set, and what follows it is not */
+	bool reached; /* address is set */
+	bool timed;   /* it tells how far the clocks are apart: told, offset and bound are set */
+	bool is_ntp;  /* packet is set */
+
+	struct address address; /* the one that the server was reached at */
+	struct ask_refusal refused[ASK_REFUSALS];
+	char error[ASK_ERROR_SIZE]; /* what is wrong: printable ASCII, never empty */
+
+	struct timespec time; /* the system clock as the answer came */
+	int64_t delay;	      /* nanoseconds from the question to the answer, or to its first bytes;
+				 NTP: without the server's share */
+	struct timespec told; /* the server's clock as the answer came, or the second it named */
+	int64_t offset;	      /* of the server's clock from this one: positive where it is ahead */
+	int64_t bound;	      /* as far as offset may be from the truth, if the server is right */
+
+	char text[ASK_TEXT_LIMIT + 1]; /* Daytime: what it said: printable ASCII; others: "" */
+	struct ntp_packet packet;
 };
 
 struct ask_scheme {
@@ -56,5 +74,23 @@ bool ask_fail_at(struct ask_answer *answer, int error, const char *timeout, cons
 /* As ask_fail, for bytes that are not an answer: the reason, and the beginning of the bytes,
  * escaped. */
 bool ask_fail_with(struct ask_answer *answer, const char *reason, const void *bytes, size_t size);
+
+/* Counts something that came and was no answer; reason is static. */
+void ask_refuse(struct ask_answer *answer, const char *reason);
+
+/* Adds to answer's refusals those of another one. */
+void ask_add_refused(struct ask_answer *answer, const struct ask_answer *other);
+
+/* Writes what was refused as "2 x wrong origin, 1 x too short"; nothing, if nothing was. Returns
+ * text. */
+const char *ask_format_refused(const struct ask_answer *answer, char text[static ASK_ERROR_SIZE]);
+
+/* The server's clock showed seconds (since 1970) when it answered, without a fraction, and may be
+ * off by slack nanoseconds more than that. With time and delay set, fills in what follows from it,
+ * unless it is too far away to be told. */
+void ask_tell_second(struct ask_answer *answer, int64_t seconds, int64_t slack);
+
+/* The time so many nanoseconds later. */
+struct timespec ask_time_plus(struct timespec time, int64_t span);
 
 #endif

@@ -1,24 +1,15 @@
 #include "client/ask_daytime.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "client/connect.h"
-#include "client/moment.h"
+#include "client/datagram.h"
+#include "client/daytime_text.h"
+#include "client/stream.h"
 
-#define LINE_GRACE (200 * CLOCK_MILLISECOND) /* for a server to close after its line */
-
-struct reading {
-	char bytes[2 * ASK_TEXT_LIMIT]; /* room for line ends; more than that is too much anyway */
-	size_t size;
-	bool ended;		     /* by the server */
-	bool whole;		     /* holds a line with its end */
-	int64_t until;		     /* the moment to stop */
-	int64_t first_came;	     /* the moment of the first bytes */
-	struct timespec first_clock; /* and what the system clock said then */
-};
+/* Time zones are apart by quarters of an hour, and by 26 hours at most. */
+#define ZONE_STEP  (900 * CLOCK_SECOND)
+#define ZONE_MAX   (26 * 3600 * CLOCK_SECOND + ZONE_SLACK)
+#define ZONE_SLACK (5 * CLOCK_SECOND)
 
 static bool is_line_end(char byte)
 {
@@ -28,6 +19,28 @@ static bool is_line_end(char byte)
 static bool is_printable(char byte)
 {
 	return byte >= ' ' && byte <= '~';
+}
+
+/* Whoever speaks of another zone seems to be off by some quarters of an hour, exactly: what cannot
+ * be told from that is no offset. */
+static bool may_be_zone(int64_t offset)
+{
+	int64_t off = offset < 0 ? -offset : offset;
+	int64_t beside = off % ZONE_STEP;
+
+	return off <= ZONE_MAX && off >= ZONE_STEP - ZONE_SLACK &&
+	       (beside <= ZONE_SLACK || beside >= ZONE_STEP - ZONE_SLACK);
+}
+
+static void understand(struct ask_answer *answer)
+{
+	struct daytime_text told;
+
+	if (!daytime_text_read(answer->text, &told))
+		return;
+	ask_tell_second(answer, told.seconds, told.slack);
+	if (!told.zoned && may_be_zone(answer->offset))
+		answer->timed = false;
 }
 
 bool ask_daytime_check(struct ask_answer *answer, const void *bytes, size_t size)
@@ -54,83 +67,43 @@ bool ask_daytime_check(struct ask_answer *answer, const void *bytes, size_t size
 	memcpy(answer->text, text, size);
 	answer->text[size] = '\0';
 	answer->valid = true;
+	understand(answer);
 	return true;
 }
 
 /* A line end that nothing precedes does not count: NIST's servers begin with one. */
-static bool holds_line(const struct reading *reading)
+static bool holds_line(const struct stream *stream)
 {
 	size_t i = 0;
 
-	while (i < reading->size && is_line_end(reading->bytes[i]))
+	while (i < stream->size && is_line_end(stream->bytes[i]))
 		i++;
-	while (i < reading->size && !is_line_end(reading->bytes[i]))
+	while (i < stream->size && !is_line_end(stream->bytes[i]))
 		i++;
-	return i < reading->size;
-}
-
-/* Takes in what has come. Returns 0 or an errno value. */
-static int take(int socket, struct reading *reading)
-{
-	ssize_t got = recv(socket, reading->bytes + reading->size,
-			   sizeof(reading->bytes) - reading->size, MSG_DONTWAIT);
-
-	if (got < 0)
-		return errno == EAGAIN ? 0 : errno;
-	if (got > 0 && reading->size == 0) {
-		reading->first_came = clock_monotonic();
-		clock_gettime(CLOCK_REALTIME, &reading->first_clock);
-	}
-	reading->size += (size_t)got;
-	reading->ended = got == 0;
-	if (!reading->whole && holds_line(reading)) {
-		int64_t grace_end = clock_monotonic() + LINE_GRACE;
-
-		reading->whole = true;
-		if (reading->until > grace_end)
-			reading->until = grace_end;
-	}
-	return 0;
-}
-
-/* Reads until there is an answer to judge. Returns 0, or an errno value with ETIME for the
- * deadline. A whole line stays good whatever becomes of the connection behind it. */
-static int read_answer(int socket, struct reading *reading)
-{
-	struct pollfd readable = { .fd = socket, .events = POLLIN };
-	int error = 0;
-
-	while (error == 0 && !reading->ended && reading->size < sizeof(reading->bytes)) {
-		int ready = moment_poll(&readable, 1, reading->until);
-
-		if (ready > 0)
-			error = take(socket, reading);
-		else
-			error = ready == 0 ? ETIME : errno;
-	}
-	return reading->whole ? 0 : error;
+	return i < stream->size;
 }
 
 void ask_daytime(const struct ask_question *question, struct ask_answer *answer)
 {
-	struct reading reading = { .until = question->deadline };
-	struct connection connection;
-	int error = connect_first(&connection, question->addresses, question->address_count,
-				  question->deadline);
+	struct stream stream;
 
-	if (error != 0) {
-		ask_fail_at(answer, error, question->timeout, NULL, 0);
-		return;
-	}
-	answer->reached = true;
-	answer->address = connection.address;
-	error = read_answer(connection.socket, &reading);
-	close(connection.socket);
-	if (error != 0) {
-		ask_fail_at(answer, error, question->timeout, reading.bytes, reading.size);
-		return;
-	}
-	answer->delay = reading.first_came - connection.started;
-	answer->time = reading.first_clock;
-	ask_daytime_check(answer, reading.bytes, reading.size);
+	if (stream_ask(&stream, question, answer, holds_line))
+		ask_daytime_check(answer, stream.bytes, stream.size);
+}
+
+static enum datagram_verdict judge(const struct datagram *datagram, struct ask_answer *answer,
+				   const char **reason)
+{
+	answer->time = datagram->received;
+	answer->delay = datagram_delay(datagram);
+	*reason = "no line of text";
+	return ask_daytime_check(answer, datagram->bytes, datagram->size) ? DATAGRAM_SETTLED :
+									    DATAGRAM_DOUBTED;
+}
+
+void ask_daytime_udp(const struct ask_question *question, struct ask_answer *answer)
+{
+	static const struct datagram_protocol protocol = { .judge = judge };
+
+	datagram_ask(question, answer, &protocol);
 }

@@ -14,7 +14,7 @@ struct connection {
 	int64_t started;	/* the moment that the attempt began, not the race */
 };
 
-/* Tries addresses (1 to RESOLVE_LIMIT) in order: the next one as soon as the one before it fails,
+/* Tries addresses (1 to RESOLVE_LIMIT) in a race: the next one as soon as the one before it fails,
  * or after a quarter of a second while that one goes on trying; the first to connect wins, the
  * others are dropped. Returns 0 or an errno value: ETIME when the moment deadline came first, else
  * the most telling failure. */

@@ -1,15 +1,25 @@
 /* timeclient: asks servers for the time and prints what they say. */
 #include <errno.h>
 #include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "client/check.h"
 #include "client/options.h"
 #include "client/print.h"
 #include "client/program.h"
+#include "client/report.h"
 #include "client/round.h"
+#include "client/set.h"
+#include "client/watch.h"
+
+#define COLUMNS 80 /* of a terminal that does not say */
 
 enum exit_status {
 	EXIT_ANSWERED = 0,
@@ -35,40 +45,127 @@ static enum exit_status fail(const char *what, int error)
 	return EXIT_UNANSWERED;
 }
 
-/* Prints each answer as soon as it and those before it are there. */
-static enum exit_status print_answers(const struct options *options, struct round *round)
+static struct print_style find_style(const struct options *options)
 {
-	enum exit_status status = EXIT_ANSWERED;
+	const char *no_colour = getenv("NO_COLOR");
+	bool terminal = isatty(STDOUT_FILENO);
+	struct winsize size;
 
-	for (size_t i = 0; i < options->target_count; i++) {
-		const struct target *target = &options->targets[i];
-		struct ask_answer answer;
-		bool printed;
-
-		round_wait(round, i, &answer);
-		if (!answer.valid)
-			status = EXIT_UNANSWERED;
-		printed = options->json ? print_json(target, &answer) :
-					  print_text(target, &answer, options->quiet);
-		if (!printed)
-			return fail("cannot write standard output", errno);
-	}
-	return status;
+	return (struct print_style){
+		.phrase = {
+			.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+			.utc = options->utc,
+			.format = options->format,
+		},
+		.own_zone = !options->utc && !options->format,
+		.quiet = options->quiet,
+		.terminal = terminal,
+		.table = terminal && options->target_count > 1,
+		.colour = terminal && (!no_colour || *no_colour == '\0'),
+		.columns = terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+					   size.ws_col > 0 ?
+				   size.ws_col :
+				   COLUMNS,
+	};
 }
 
-static enum exit_status ask_all(const struct options *options)
+/* Prints each line as soon as it is known, and those before it are there; what depends on all
+ * answers, once there are all. */
+static bool print_reports(const struct options *options, struct round *round,
+			  struct report *reports)
 {
-	static struct round round; /* threads may outlive this function */
-	enum exit_status status;
-	int error = round_start(&round, options->targets, options->target_count, options->family,
-				options->timeout, options->timeout_text);
+	const struct print_style style = find_style(options);
+	size_t count = options->target_count, known = 0;
+	struct agreement agreement = { .timed = 0 };
+	bool printed = true;
+
+	for (size_t i = 0; i < count && printed; i++) {
+		if (known <= i)
+			round_wait(round, known++, &reports[i].series);
+		if (!options->json && print_is_alone(&reports[i], &style)) {
+			printed = print_line(&reports[i], &style);
+			continue;
+		}
+		for (; known < count; known++)
+			round_wait(round, known, &reports[known].series);
+		agreement = report_compare(reports, count);
+		if (style.table && !options->json)
+			return print_table(reports, count, &agreement, &style);
+		printed = options->json ? print_json(&reports[i], agreement.timed > 1) :
+					  print_line(&reports[i], &style);
+	}
+	return printed;
+}
+
+/* With --wait one answer is enough, without it all have to answer. */
+static bool is_answered(const struct options *options, const struct report *reports)
+{
+	size_t answered = 0;
+
+	for (size_t i = 0; i < options->target_count; i++)
+		answered += reports[i].series.best.valid;
+	return options->plan.patience > 0 ? answered > 0 : answered == options->target_count;
+}
+
+static enum exit_status ask(const struct options *options, struct round *round,
+			    struct report *reports)
+{
+	if (!print_reports(options, round, reports))
+		return fail("cannot write standard output", errno);
+	return is_answered(options, reports) ? EXIT_ANSWERED : EXIT_UNANSWERED;
+}
+
+static void wait_for_all(struct round *round, struct report *reports)
+{
+	for (size_t i = 0; i < round->count; i++)
+		round_wait(round, i, &reports[i].series);
+}
+
+static enum exit_status set(const struct options *options, struct round *round,
+			    struct report *reports)
+{
+	const struct print_style style = find_style(options);
+	struct set_decision decision;
+
+	wait_for_all(round, reports);
+	report_compare(reports, round->count);
+	for (size_t i = 0; i < round->count; i++)
+		print_line(&reports[i], &style);
+	decision = set_decide(reports, round->count, &options->set);
+	return set_clock(&decision, &options->set, &style.phrase) ? EXIT_ANSWERED : EXIT_UNANSWERED;
+}
+
+static int watch(struct options *options, struct round *round)
+{
+	const struct print_style style = find_style(options);
+	bool answered;
+	int error = watch_run(round, &options->plan, options->targets, options->target_count,
+			      &style, options->json, &answered);
 
 	if (error != 0)
+		return fail("cannot write standard output", error);
+	return answered ? EXIT_ANSWERED : EXIT_UNANSWERED;
+}
+
+/* Returns the exit status. */
+static int act(struct options *options, struct round *round)
+{
+	static struct report reports[ROUND_LIMIT];
+	int error;
+
+	if (options->action == ACTION_WATCH)
+		return watch(options, round);
+	error = round_start(round, &options->plan, options->targets, options->target_count);
+	if (error != 0)
 		return fail("cannot start to ask", error);
-	status = print_answers(options, &round);
-	if (!round_end(&round))
-		_exit((int)status);
-	return status;
+	for (size_t i = 0; i < options->target_count; i++)
+		reports[i].target = &options->targets[i];
+	if (options->action == ACTION_SET)
+		return set(options, round, reports);
+	if (options->action == ACTION_ASK)
+		return ask(options, round, reports);
+	wait_for_all(round, reports);
+	return check_print(reports, round->count, options->warning, options->critical);
 }
 
 static enum exit_status tell_about(const struct options *options)
@@ -85,11 +182,20 @@ static enum exit_status tell_about(const struct options *options)
 int main(int argc, char **argv)
 {
 	static struct options options; /* threads may outlive main */
+	static struct round round;     /* and so has this */
+	int status;
 
 	if (!fill_standard_descriptors())
 		return fail("cannot open /dev/null", errno);
 	signal(SIGPIPE, SIG_IGN); /* a pipe or connection that is closed is an error to be told */
+	/* Which characters can be shown is the reader's choice; words and figures are English. */
+	setlocale(LC_CTYPE, "");
 	if (!options_parse(&options, argc, argv))
-		return EXIT_USAGE;
-	return (int)(options.action == ACTION_ASK ? ask_all(&options) : tell_about(&options));
+		return options.action == ACTION_CHECK ? CHECK_UNKNOWN : EXIT_USAGE;
+	if (options.action > ACTION_SET)
+		return tell_about(&options);
+	status = act(&options, &round);
+	if (!round_end(&round))
+		_exit(status);
+	return status;
 }

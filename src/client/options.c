@@ -11,28 +11,73 @@
 #include "client/moment.h"
 #include "client/program.h"
 
-#define TIMEOUT_MINIMUM CLOCK_MILLISECOND
-#define TIMEOUT_MAXIMUM (3600 * CLOCK_SECOND)
+#define SPAN_MINIMUM CLOCK_MILLISECOND
+#define HOUR	     (3600 * CLOCK_SECOND)
+#define DAY	     (24 * HOUR)
+#define COUNT_LIMIT  1000000
+
+/* Options that have no letter. */
+enum {
+	OPTION_UTC = 256,
+	OPTION_FORMAT,
+	OPTION_WATCH,
+	OPTION_CHECK,
+	OPTION_WAIT,
+	OPTION_SET,
+	OPTION_MAX_OFFSET,
+	OPTION_TRUST_ONE,
+	OPTION_DRY_RUN,
+};
 
 static const struct option long_options[] = {
-	{ "timeout", required_argument, NULL, 'w' }, { "json", no_argument, NULL, 'j' },
-	{ "quiet", no_argument, NULL, 'q' },	     { "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },	     { 0 },
+	{ "timeout", required_argument, NULL, 'w' },
+	{ "count", required_argument, NULL, 'n' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ "utc", no_argument, NULL, OPTION_UTC },
+	{ "format", required_argument, NULL, OPTION_FORMAT },
+	{ "json", no_argument, NULL, 'j' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "watch", no_argument, NULL, OPTION_WATCH },
+	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "warning", required_argument, NULL, 'W' },
+	{ "critical", required_argument, NULL, 'C' },
+	{ "wait", required_argument, NULL, OPTION_WAIT },
+	{ "set", required_argument, NULL, OPTION_SET },
+	{ "max-offset", required_argument, NULL, OPTION_MAX_OFFSET },
+	{ "trust-one", no_argument, NULL, OPTION_TRUST_ONE },
+	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
 };
 
 void options_print_help(void)
 {
 	fputs("Usage: " PROGRAM_NAME " [OPTION]... [TARGET]...\n"
-	      "Asks time servers for the time and prints what they say.\n\n"
+	      "Asks time servers what time it is, and how far this machine's clock is off.\n\n"
 	      "TARGET is [SCHEME://]HOST[:PORT]; none: 127.0.0.1:5050 by Daytime.\n"
-	      "SCHEME is daytime. PORT is by default 13 with a scheme, 5050 without.\n\n"
-	      "  -4                     ask over IPv4 only\n"
-	      "  -6                     ask over IPv6 only\n"
-	      "  -w, --timeout SECONDS  wait for SECONDS at most, in all (5; from 0.001 to 3600)\n"
-	      "  -j, --json             print a JSON object a target\n"
-	      "  -q, --quiet            say nothing on standard error about targets that fail\n"
-	      "  -V, --version          print the version and exit\n"
-	      "  -h, --help             print this and exit\n\n"
+	      "SCHEME is daytime or time (over TCP), daytime+udp, time+udp or ntp.\n"
+	      "PORT is by default that of the scheme (13, 37, 123); without a scheme, 5050.\n\n"
+	      "  -4                       ask over IPv4 only\n"
+	      "  -6                       ask over IPv6 only\n"
+	      "  -w, --timeout SECONDS    wait for SECONDS at most (5; from 0.001 to 3600)\n"
+	      "  -n, --count N            take N samples; the best has the least delay\n"
+	      "  -i, --interval SECONDS   from one sample to the next (1)\n"
+	      "      --utc                print times in UTC, not in this machine's zone\n"
+	      "      --format STRFTIME    print times in this form, as of strftime(3)\n"
+	      "  -j, --json               print a JSON object a target\n"
+	      "  -q, --quiet              say nothing on standard error about targets\n"
+	      "      --watch              go on asking, and show it on the terminal\n"
+	      "      --check              be a monitoring plugin: one line, exit 0, 1, 2 or 3\n"
+	      "  -W, --warning SECONDS    --check: the offset to warn at (0.1)\n"
+	      "  -C, --critical SECONDS   --check: the offset that is critical (1)\n"
+	      "      --wait SECONDS       ask again until a target answers, for SECONDS at most\n"
+	      "      --set step|slew      set this machine's clock\n"
+	      "      --max-offset SECONDS --set: not if it is off by more than this\n"
+	      "      --trust-one          --set: by a single target, of any scheme\n"
+	      "      --dry-run            --set: only say what would be done\n"
+	      "  -V, --version            print the version and exit\n"
+	      "  -h, --help               print this and exit\n\n"
 	      "Exit status: 0 a valid answer from every target, 1 not, 2 usage.\n"
 	      "Manual: timeclient(1).\n",
 	      stdout);
@@ -62,39 +107,122 @@ static bool usage_error(const char *what, const char *word, const char *problem)
 	return hint();
 }
 
-static bool parse_timeout(struct options *options, const char *text)
+/* Reads an option's seconds, from a millisecond to an hour unless expected says otherwise. */
+static bool parse_span(const char *option, const char *text, int64_t minimum, int64_t maximum,
+		       const char *expected, int64_t *span)
 {
-	if (!moment_parse_seconds(text, TIMEOUT_MINIMUM, TIMEOUT_MAXIMUM, &options->timeout))
-		return usage_error("--timeout", text, "expected seconds from 0.001 to 3600");
-	options->timeout_text = text;
+	return moment_parse_seconds(text, minimum, maximum, span) ||
+	       usage_error(option, text, expected);
+}
+
+static bool parse_short_span(const char *option, const char *text, int64_t *span)
+{
+	return parse_span(option, text, SPAN_MINIMUM, HOUR, "expected seconds from 0.001 to 3600",
+			  span);
+}
+
+static bool parse_threshold(const char *option, const char *text, int64_t *span)
+{
+	return parse_span(option, text, 1, 365 * DAY, "expected seconds, more than 0", span);
+}
+
+static bool parse_count(struct options *options, const char *text)
+{
+	return text_to_number(text, 1, COUNT_LIMIT, &options->plan.count) ||
+	       usage_error("--count", text, "expected a number from 1 to 1000000");
+}
+
+static bool parse_set(struct options *options, const char *text)
+{
+	options->set.step = strcmp(text, "step") == 0;
+	if (!options->set.step && strcmp(text, "slew") != 0)
+		return usage_error("--set", text, "expected step or slew");
 	return true;
+}
+
+/* Two actions at once are none. */
+static bool choose(struct options *options, enum action action)
+{
+	static const char *const names[] = {
+		[ACTION_WATCH] = "--watch",
+		[ACTION_CHECK] = "--check",
+		[ACTION_SET] = "--set",
+	};
+
+	if (action <= ACTION_SET && options->action != ACTION_ASK &&
+	    options->action <= ACTION_SET && options->action != action) {
+		fprintf(stderr, PROGRAM_NAME ": %s and %s: expected one of them\n",
+			names[options->action], names[action]);
+		return hint();
+	}
+	if (options->action <= ACTION_SET)
+		options->action = action;
+	return true;
+}
+
+static bool parse_action(struct options *options, int letter)
+{
+	switch (letter) {
+	case OPTION_WATCH:
+		return choose(options, ACTION_WATCH);
+	case OPTION_CHECK:
+		return choose(options, ACTION_CHECK);
+	case OPTION_SET:
+		return choose(options, ACTION_SET) && parse_set(options, optarg);
+	case 'V':
+		return choose(options, ACTION_VERSION);
+	case 'h':
+		return choose(options, ACTION_HELP);
+	default: /* getopt has said what is wrong */
+		return hint();
+	}
 }
 
 static bool parse_option(struct options *options, int letter)
 {
 	switch (letter) {
 	case '4':
-		options->family = AF_INET;
+		options->plan.family = AF_INET;
 		return true;
 	case '6':
-		options->family = AF_INET6;
+		options->plan.family = AF_INET6;
 		return true;
 	case 'w':
-		return parse_timeout(options, optarg);
+		options->plan.timeout_text = optarg;
+		return parse_short_span("--timeout", optarg, &options->plan.timeout);
+	case 'n':
+		return parse_count(options, optarg);
+	case 'i':
+		return parse_short_span("--interval", optarg, &options->plan.interval);
 	case 'j':
 		options->json = true;
 		return true;
 	case 'q':
 		options->quiet = true;
 		return true;
-	case 'V':
-		options->action = ACTION_VERSION;
+	case OPTION_UTC:
+		options->utc = true;
 		return true;
-	case 'h':
-		options->action = ACTION_HELP;
+	case OPTION_FORMAT:
+		options->format = optarg;
 		return true;
-	default: /* getopt has said what is wrong */
-		return hint();
+	case 'W':
+		return parse_threshold("--warning", optarg, &options->warning);
+	case 'C':
+		return parse_threshold("--critical", optarg, &options->critical);
+	case OPTION_WAIT:
+		return parse_span("--wait", optarg, SPAN_MINIMUM, DAY,
+				  "expected seconds from 0.001 to 86400", &options->plan.patience);
+	case OPTION_MAX_OFFSET:
+		return parse_threshold("--max-offset", optarg, &options->set.maximum);
+	case OPTION_TRUST_ONE:
+		options->set.trust_one = true;
+		return true;
+	case OPTION_DRY_RUN:
+		options->set.dry_run = true;
+		return true;
+	default:
+		return parse_action(options, letter);
 	}
 }
 
@@ -110,21 +238,48 @@ static bool add_target(struct options *options, const char *word)
 	return true;
 }
 
-bool options_parse(struct options *options, int argc, char **argv)
+static bool parse_options(struct options *options, int argc, char **argv)
 {
-	static char program[] = PROGRAM_NAME;
 	int letter;
 
-	*options = (struct options){ .family = AF_UNSPEC };
-	if (argc > 0)
-		argv[0] = program; /* the name that getopt's messages begin with */
-	if (!parse_timeout(options, "5"))
-		return false;
-	while ((letter = getopt_long(argc, argv, "46w:jqVh", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "46w:n:i:jqW:C:Vh", long_options, NULL)) != -1) {
 		if (!parse_option(options, letter))
 			return false;
 	}
-	if (options->action != ACTION_ASK)
+	if (options->critical < options->warning) {
+		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
+		return hint();
+	}
+	return true;
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+	static char program[] = PROGRAM_NAME;
+
+	*options = (struct options){
+		.plan = {
+			.family = AF_UNSPEC,
+			.timeout = 5 * CLOCK_SECOND,
+			.timeout_text = "5",
+			.interval = CLOCK_SECOND,
+		},
+		.warning = CLOCK_SECOND / 10,
+		.critical = CLOCK_SECOND,
+		.set.maximum = INT64_MAX,
+	};
+	if (argc > 0)
+		argv[0] = program; /* the name that getopt's messages begin with */
+	/* What is wrong before that word is told to a monitoring system, too. */
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--check") == 0)
+			options->action = ACTION_CHECK;
+	}
+	if (!parse_options(options, argc, argv))
+		return false;
+	if (options->plan.count == 0 && options->action != ACTION_WATCH)
+		options->plan.count = 1;
+	if (options->action > ACTION_SET)
 		return true;
 	for (int i = optind; i < argc; i++) {
 		if (!add_target(options, argv[i]))

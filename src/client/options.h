@@ -6,22 +6,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/phrase.h"
 #include "client/round.h"
+#include "client/set.h"
 #include "client/target.h"
 
 enum action {
 	ACTION_ASK,
+	ACTION_WATCH,
+	ACTION_CHECK,
+	ACTION_SET,
 	ACTION_VERSION,
 	ACTION_HELP,
 };
 
 struct options {
 	enum action action;
-	int family;		  /* AF_UNSPEC, AF_INET or AF_INET6 */
-	int64_t timeout;	  /* nanoseconds */
-	const char *timeout_text; /* the same in seconds, as it was given */
+	struct round_plan plan;
 	bool json;
 	bool quiet;
+	bool utc;
+	const char *format; /* of times; NULL: the usual one */
+
+	/* --check: what offset is too much, in nanoseconds. */
+	int64_t warning, critical;
+
+	struct set_order set; /* --set */
+
 	struct target targets[ROUND_LIMIT];
 	size_t target_count;
 };

@@ -1,18 +1,39 @@
-/* Showing answers: text for people, JSON for programs. */
+/* Showing what was found: lines or a table for people, JSON for programs. All of it is written at
+ * once; a function that returns false has failed to, and set errno. */
 #ifndef CLIENT_PRINT_H
 #define CLIENT_PRINT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#include "client/ask.h"
-#include "client/target.h"
+#include "client/phrase.h"
+#include "client/report.h"
 
-/* Prints a valid answer on standard output, at once, or the error on standard error unless quiet
- * is set. Returns false, with errno set, if standard output cannot be written. */
-bool print_text(const struct target *target, const struct ask_answer *answer, bool quiet);
+struct print_style {
+	struct phrase_style phrase;
+	bool own_zone; /* neither --utc nor --format was given */
+	bool quiet;    /* nothing on standard error */
+	bool terminal; /* standard output is one */
+	bool table;    /* and there are more targets than one */
+	bool colour;
+	size_t columns; /* of the terminal */
+};
 
-/* Prints either kind on standard output, at once, as a JSON object on a line of its own: seconds
- * are numbers, times are ISO 8601 in UTC. Returns false as print_text does. */
-bool print_json(const struct target *target, const struct ask_answer *answer);
+/* Whether the line for a report is the same whatever the other targets say, so that it need not
+ * wait for them. */
+bool print_is_alone(const struct report *report, const struct print_style *style);
+
+/* Prints a line: a valid answer on standard output, what was refused and errors on standard
+ * error. */
+bool print_line(const struct report *report, const struct print_style *style);
+
+/* Prints a table of all, and what they agree on; where columns are few, a paragraph for each. No
+ * name or address is ever cut short. */
+bool print_table(const struct report *reports, size_t count, const struct agreement *agreement,
+		 const struct print_style *style);
+
+/* Prints an object on a line of its own: timeclient(1) has its members. compared: whether the
+ * report's falseticker tells anything. */
+bool print_json(const struct report *report, bool compared);
 
 #endif

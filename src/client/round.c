@@ -10,55 +10,113 @@
  * little. */
 #define STACK_SIZE (256 * 1024)
 
-static void set_stage(struct round_part *part, enum round_stage stage,
-		      const struct ask_answer *answer)
+/* Where the server is; found anew after it has not answered. */
+struct place {
+	struct address addresses[RESOLVE_LIMIT];
+	size_t count;
+};
+
+static void set_stage(struct round_part *part, enum round_stage stage)
 {
 	struct round *round = part->round;
 
 	pthread_mutex_lock(&round->lock);
 	part->stage = stage;
-	if (answer)
-		part->answer = *answer;
 	pthread_cond_signal(&round->progress);
 	pthread_mutex_unlock(&round->lock);
+}
+
+static void take_sample(struct round_part *part, struct place *place, struct ask_answer *answer)
+{
+	const struct round_plan *plan = part->round->plan;
+	const struct target *target = part->target;
+	struct ask_question question = {
+		.addresses = place->addresses,
+		.deadline = part->deadline,
+		.timeout = plan->timeout_text,
+	};
+	const char *problem = NULL;
+
+	*answer = (struct ask_answer){ .valid = false };
+	if (place->count == 0)
+		problem = resolve_host(place->addresses, &place->count, target->host, target->port,
+				       plan->family);
+	question.address_count = place->count;
+	set_stage(part, ROUND_TALK);
+	if (problem)
+		ask_fail(answer, "%s", problem);
+	else
+		target->scheme->ask(&question, answer);
+	if (!answer->valid)
+		place->count = 0;
+}
+
+/* Adds the sample. Returns whether there is to be another one. With the lock held. */
+static bool add_sample(struct round_part *part, const struct ask_answer *answer)
+{
+	struct round *round = part->round;
+	const struct round_plan *plan = round->plan;
+
+	series_add(&part->series, answer);
+	if (plan->sampled)
+		plan->sampled(plan->context, (size_t)(part - round->parts), answer);
+	if (plan->patience > 0 && answer->valid)
+		round_stop(round);
+	if (round->stopping)
+		return false;
+	if (plan->patience > 0)
+		return clock_monotonic() + plan->interval < round->patience_end;
+	return plan->count == 0 || part->series.asked < plan->count;
+}
+
+/* Waits until the moment of the next sample. Returns whether there is to be one. With the lock
+ * held. */
+static bool await_next(struct round *round, int64_t moment)
+{
+	struct timespec until = moment_to_timespec(moment);
+	int error = 0;
+
+	while (!round->stopping && error == 0)
+		error = pthread_cond_timedwait(&round->ending, &round->lock, &until);
+	return !round->stopping;
 }
 
 static void *ask_target(void *argument)
 {
 	struct round_part *part = argument;
-	const struct round *round = part->round;
-	const struct target *target = part->target;
-	struct address addresses[RESOLVE_LIMIT];
-	struct ask_question question = {
-		.addresses = addresses,
-		.deadline = round->deadline,
-		.timeout = round->timeout,
-	};
-	struct ask_answer answer = { .valid = false };
-	const char *problem = resolve_host(addresses, &question.address_count, target->host,
-					   target->port, round->family);
+	struct round *round = part->round;
+	struct place place = { .count = 0 };
+	struct ask_answer answer;
+	bool more;
 
-	set_stage(part, ROUND_TALK, NULL);
-	if (problem)
-		ask_fail(&answer, "%s", problem);
-	else
-		target->scheme->ask(&question, &answer);
-	set_stage(part, ROUND_DONE, &answer);
+	do {
+		int64_t next = clock_monotonic() + round->plan->interval;
+
+		take_sample(part, &place, &answer);
+		pthread_mutex_lock(&round->lock);
+		more = add_sample(part, &answer) && await_next(round, next);
+		part->stage = more ? ROUND_LOOKUP : ROUND_DONE;
+		part->deadline = clock_monotonic() + round->plan->timeout;
+		pthread_cond_signal(&round->progress);
+		pthread_mutex_unlock(&round->lock);
+	} while (more);
 	return NULL;
 }
 
 static void start_part(struct round_part *part, const pthread_attr_t *attributes)
 {
+	struct ask_answer answer = { .valid = false };
 	int error = pthread_create(&part->thread, attributes, ask_target, part);
 
 	part->running = error == 0;
 	if (part->running)
 		return;
 	part->stage = ROUND_DONE;
-	ask_fail(&part->answer, "cannot start a thread: %s", strerror(error));
+	ask_fail(&answer, "cannot start a thread: %s", strerror(error));
+	series_add(&part->series, &answer);
 }
 
-/* Deadlines are on the monotonic clock, so the condition has to be too. */
+/* Deadlines are on the monotonic clock, so the conditions have to be too. */
 static int open_condition(pthread_cond_t *condition)
 {
 	pthread_condattr_t attributes;
@@ -73,62 +131,76 @@ static int open_condition(pthread_cond_t *condition)
 	return error;
 }
 
-int round_start(struct round *round, const struct target *targets, size_t count, int family,
-		int64_t span, const char *timeout)
+int round_start(struct round *round, const struct round_plan *plan, const struct target *targets,
+		size_t count)
 {
+	int64_t now = clock_monotonic();
 	pthread_attr_t attributes;
 	int error = pthread_mutex_init(&round->lock, NULL);
 
 	if (error == 0)
 		error = open_condition(&round->progress);
 	if (error == 0)
+		error = open_condition(&round->ending);
+	if (error == 0)
 		error = pthread_attr_init(&attributes);
 	if (error != 0)
 		return error;
 	error = pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	round->plan = plan;
+	round->patience_end = now + plan->patience;
 	round->count = count;
-	round->family = family;
-	round->timeout = timeout;
-	round->deadline = clock_monotonic() + span;
 	for (size_t i = 0; i < count && error == 0; i++) {
-		round->parts[i] = (struct round_part){ .round = round, .target = &targets[i] };
+		round->parts[i] = (struct round_part){
+			.round = round,
+			.target = &targets[i],
+			.deadline = now + plan->timeout,
+		};
 		start_part(&round->parts[i], &attributes);
 	}
 	pthread_attr_destroy(&attributes);
 	return error;
 }
 
-/* Waits until the part is done or, at the deadline, still at its look-up. Returns whether it is
+/* Waits until the part is done or, at its deadline, still at its look-up. Returns whether it is
  * done. With the lock held. */
 static bool await_part(struct round *round, const struct round_part *part)
 {
-	struct timespec deadline = moment_to_timespec(round->deadline);
-	int error = 0;
+	while (part->stage != ROUND_DONE) {
+		struct timespec deadline = moment_to_timespec(part->deadline);
 
-	while (part->stage != ROUND_DONE && (part->stage != ROUND_LOOKUP || error == 0)) {
-		if (part->stage == ROUND_LOOKUP)
-			error = pthread_cond_timedwait(&round->progress, &round->lock, &deadline);
+		if (part->stage != ROUND_LOOKUP)
+			pthread_cond_wait(&round->progress, &round->lock);
+		else if (clock_monotonic() >= part->deadline)
+			return false;
 		else
-			error = pthread_cond_wait(&round->progress, &round->lock);
+			pthread_cond_timedwait(&round->progress, &round->lock, &deadline);
 	}
-	return part->stage == ROUND_DONE;
+	return true;
 }
 
-void round_wait(struct round *round, size_t index, struct ask_answer *answer)
+void round_wait(struct round *round, size_t index, struct series *series)
 {
 	struct round_part *part = &round->parts[index];
+	struct ask_answer late = { .valid = false };
 	bool done;
 
-	*answer = (struct ask_answer){ .valid = false };
 	pthread_mutex_lock(&round->lock);
 	done = await_part(round, part);
-	if (done)
-		*answer = part->answer;
-	else
-		ask_fail_at(answer, ETIME, round->timeout, NULL, 0);
+	*series = part->series;
 	pthread_mutex_unlock(&round->lock);
-	if (done && part->running && pthread_join(part->thread, NULL) == 0)
+	if (!done) {
+		ask_fail_at(&late, ETIME, round->plan->timeout_text, NULL, 0);
+		series_add(series, &late);
+	} else if (part->running && pthread_join(part->thread, NULL) == 0) {
 		part->running = false;
+	}
+}
+
+void round_stop(struct round *round)
+{
+	round->stopping = true;
+	pthread_cond_broadcast(&round->ending);
 }
 
 bool round_end(struct round *round)

@@ -1,7 +1,7 @@
 /* A round: all targets asked at once, a thread each, since a look-up of a name blocks without
  * limit.
  *
- * A thread works on memory of its own and hands its answer over under the lock. One that is
+ * A thread works on memory of its own and hands its answers over under the lock. One that is
  * still looking its name up at the deadline is given up and may go on for as long as the process
  * does: so a round, and the targets and the text that it was given, have to stay where they are
  * until the end, in static memory. */
@@ -14,17 +14,33 @@
 #include <stdint.h>
 
 #include "client/ask.h"
+#include "client/series.h"
 #include "client/target.h"
 
 #define ROUND_LIMIT 256 /* targets */
 
-enum round_stage {
-	ROUND_LOOKUP, /* may be stuck */
-	ROUND_TALK,   /* ends by the deadline */
-	ROUND_DONE,
+struct round;
+
+/* What is done with each sample as it comes, by the thread that asked and with the lock held. */
+typedef void round_sampled(void *context, size_t index, const struct ask_answer *sample);
+
+struct round_plan {
+	int family;		  /* of addresses; AF_UNSPEC: both */
+	int64_t timeout;	  /* of a sample, the look-up included, in nanoseconds */
+	const char *timeout_text; /* the same in seconds, for messages */
+	unsigned count;		  /* samples a target; 0: until the round is stopped */
+	int64_t interval;	  /* from the start of one to the start of the next */
+	int64_t patience;	/* for so long a target without an answer is asked again, until any
+				     target has answered; 0: it is not */
+	round_sampled *sampled; /* NULL: nothing is */
+	void *context;
 };
 
-struct round;
+enum round_stage {
+	ROUND_LOOKUP, /* may be stuck */
+	ROUND_TALK,   /* ends by the deadline, or by the interval after that */
+	ROUND_DONE,
+};
 
 /* One target's part. */
 struct round_part {
@@ -32,29 +48,34 @@ struct round_part {
 	const struct target *target;
 	bool running; /* there is a thread to be joined or left; the main thread's */
 	pthread_t thread;
-	enum round_stage stage;	  /* under the lock */
-	struct ask_answer answer; /* under the lock; final once done */
+	/* Under the lock: */
+	enum round_stage stage;
+	int64_t deadline; /* a moment: of the sample that is being taken */
+	struct series series;
 };
 
 struct round {
+	const struct round_plan *plan;
 	pthread_mutex_t lock;
 	pthread_cond_t progress; /* a stage has changed */
-	int family;
-	const char *timeout;
-	int64_t deadline;
-	size_t count; /* of parts */
+	pthread_cond_t ending;	 /* stopping was set */
+	bool stopping;		 /* under the lock: no more samples */
+	int64_t patience_end;	 /* a moment */
+	size_t count;		 /* of parts */
 	struct round_part parts[ROUND_LIMIT];
 };
 
-/* Starts asking count (at most ROUND_LIMIT) targets over a family of addresses (AF_UNSPEC: both).
- * They have span nanoseconds, which for messages is written timeout seconds. Returns 0 or an errno
- * value. */
-int round_start(struct round *round, const struct target *targets, size_t count, int family,
-		int64_t span, const char *timeout);
+/* Starts asking count (at most ROUND_LIMIT) targets. Returns 0 or an errno value. */
+int round_start(struct round *round, const struct round_plan *plan, const struct target *targets,
+		size_t count);
 
-/* Waits for the answer of the target at index, at most until the deadline. To be called once for
- * each. */
-void round_wait(struct round *round, size_t index, struct ask_answer *answer);
+/* Waits until the target at index has no more samples to come, or is stuck in a look-up at its
+ * deadline, and copies what there is, at least one sample. To be called once for each. */
+void round_wait(struct round *round, size_t index, struct series *series);
+
+/* Lets every thread finish its sample, and take no other. To be called with the lock held, as
+ * round_sampled is. */
+void round_stop(struct round *round);
 
 /* Leaves to themselves the threads that have not finished, or were not waited for. Returns whether
  * there are none. If there are, the process has to end by _exit: exit would run the last handlers

@@ -50,6 +50,22 @@ static bool host_is_possible(const char *host, bool bracketed)
 	return address_parse(&address, host, 0) && address.any.sa_family == AF_INET6;
 }
 
+/* Once the parts are there. */
+static void set_names(struct target *target)
+{
+	bool brackets = strchr(target->host, ':') != NULL;
+	const char *open = brackets ? "[" : "", *close = brackets ? "]" : "";
+	size_t length;
+
+	snprintf(target->name, sizeof(target->name), "%s%s%s:%u", open, target->host, close,
+		 target->port);
+	length = strlen(target->name);
+	if (target->port == target->scheme->port)
+		length = (size_t)(strrchr(target->name, ':') - target->name);
+	snprintf(target->url, sizeof(target->url), "%s://%.*s", target->scheme->name, (int)length,
+		 target->name);
+}
+
 /* Reads place, HOST[:PORT], which it changes. */
 static bool parse_place(struct target *target, char *place,
 			char problem[static TARGET_PROBLEM_SIZE])
@@ -69,8 +85,7 @@ static bool parse_place(struct target *target, char *place,
 		return refuse(problem, "host is wrong: expected at most 253 characters");
 	target->port = (uint16_t)number;
 	memcpy(target->host, host, strlen(host) + 1);
-	snprintf(target->name, sizeof(target->name), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
-		 target->host, number);
+	set_names(target);
 	return true;
 }
 

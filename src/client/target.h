@@ -12,6 +12,7 @@
 
 #define TARGET_HOST_LIMIT   253 /* characters; a name can have no more */
 #define TARGET_NAME_SIZE    (TARGET_HOST_LIMIT + sizeof("[]:65535"))
+#define TARGET_URL_SIZE	    (TARGET_NAME_SIZE + sizeof("daytime+udp://"))
 #define TARGET_PROBLEM_SIZE 128
 
 struct target {
@@ -20,6 +21,7 @@ struct target {
 	char host[TARGET_HOST_LIMIT + 1];
 	uint16_t port;
 	char name[TARGET_NAME_SIZE]; /* HOST:PORT or [HOST]:PORT: what messages call it */
+	char url[TARGET_URL_SIZE];   /* SCHEME://HOST, and the port if it is not the scheme's */
 };
 
 /* Reads word, [SCHEME://]HOST[:PORT]. Returns true, or false with what is wrong written to

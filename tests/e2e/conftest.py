@@ -27,6 +27,12 @@ def port():
     return harness.free_port()
 
 
+@pytest.fixture
+def only_the_client():
+    if harness.WRAPPER:
+        pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
+
+
 def pytest_terminal_summary(terminalreporter):
     """Never skip silently: every reason, with the tests that it stopped."""
     reasons = collections.defaultdict(list)

@@ -15,6 +15,15 @@ def request(version=4, mode=3, transmit=0x0123456789abcdef, poll=6, tail=b""):
     return FORMAT.pack(version << 3 | mode, 0, poll, 0, 0, 0, 0, 0, 0, 0, transmit) + tail
 
 
+def pack(leap, version, mode, **fields):
+    return FORMAT.pack(leap << 6 | version << 3 | mode, *[fields[name] for name in Packet._fields[3:]])
+
+
+def stamp(time):
+    """A time of Unix's as one of NTP's."""
+    return int((time + UNIX) * 2**32) % 2**64
+
+
 def parse(data):
     first, *rest = FORMAT.unpack(data[:48])
     fields = [first >> 6, first >> 3 & 7, first & 7, *rest]

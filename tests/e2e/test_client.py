@@ -18,10 +18,7 @@ LINE = "Sun Nov 22 19:15:08 2026"
 NIST = "61366 26-11-22 19:15:08 00 0 0 895.3 UTC(NIST) *"
 
 
-@pytest.fixture(autouse=True)
-def only_the_client(request):
-    if harness.WRAPPER:
-        pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
+pytestmark = pytest.mark.usefixtures("only_the_client")
 
 
 @pytest.mark.parametrize("answer, text", [
@@ -188,6 +185,8 @@ def test_json_of_an_answer(box):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", first["time"])
     assert before < datetime.datetime.fromisoformat(first.pop("time")) < after
     assert 0.1 <= first.pop("delay") < 5
+    assert first.pop("server_time") == "2026-11-22T19:15:08.000000Z" and first.pop("offset") < 0
+    assert 0.55 <= first.pop("bound") < 3
     assert first == {"schema": 1, "target": peer.target, "scheme": "daytime", "host": "127.0.0.1",
                      "port": peer.port, "address": "127.0.0.1", "ok": True, "text": LINE}
     assert (second["host"], second["address"], second["port"]) == ("::1", "::1", six.port)

@@ -49,14 +49,14 @@ static void reads_every_form(void **state)
 	}
 }
 
-#define SCHEME_PROBLEM "scheme is not known: expected daytime"
+#define SCHEME_PROBLEM "scheme is not known: expected daytime, daytime+udp, time, time+udp, ntp"
 #define FORM_PROBLEM   "expected [SCHEME://]HOST[:PORT]"
 #define HOST_PROBLEM   "host is wrong: expected a name, an IPv4 or an IPv6 address"
 #define PORT_PROBLEM   "port is wrong: expected a number from 1 to 65535"
 #define LENGTH_PROBLEM "host is wrong: expected at most 253 characters"
 
 static const char *const bad_cases[][2] = {
-	{ "ntp://x", SCHEME_PROBLEM },
+	{ "nts://x", SCHEME_PROBLEM },
 	{ "://x", SCHEME_PROBLEM },
 	{ "daytim://x", SCHEME_PROBLEM },
 	{ "daytimes://x", SCHEME_PROBLEM },
@@ -101,6 +101,27 @@ static void tells_what_is_wrong(void **state)
 	}
 }
 
+static void names_the_port_where_it_is_not_the_schemes(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "ntp://192.0.2.1", "ntp://192.0.2.1" },
+		{ "ntp://192.0.2.1:123", "ntp://192.0.2.1" },
+		{ "ntp://[2001:db8::1]", "ntp://[2001:db8::1]" },
+		{ "time+udp://[2001:db8::1]:123", "time+udp://[2001:db8::1]:123" },
+		{ "time://host:37", "time://host" },
+		{ "host", "daytime://host:5050" },
+		{ "host:13", "daytime://host" },
+	};
+	char problem[TARGET_PROBLEM_SIZE];
+	struct target target;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(target_parse(&target, cases[i][0], problem));
+		assert_string_equal(target.url, cases[i][1]);
+	}
+}
+
 static void holds_hosts_to_their_length(void **state)
 {
 	char problem[TARGET_PROBLEM_SIZE], word[4096];
@@ -126,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_form),
 		cmocka_unit_test(tells_what_is_wrong),
+		cmocka_unit_test(names_the_port_where_it_is_not_the_schemes),
 		cmocka_unit_test(holds_hosts_to_their_length),
 	};
 

@@ -1,0 +1,117 @@
+#include "client/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock/clock.h"
+
+#define FIGURE_SIZE 32
+
+static int64_t magnitude(int64_t span)
+{
+	return span < 0 ? -span : span;
+}
+
+enum check_state check_judge(const struct report *report, int64_t warning, int64_t critical)
+{
+	const struct ask_answer *best = &report->series.best;
+
+	if (!best->valid)
+		return CHECK_CRITICAL;
+	if (!best->timed)
+		return CHECK_UNKNOWN;
+	if (magnitude(best->offset) > critical)
+		return CHECK_CRITICAL;
+	if (magnitude(best->offset) > warning)
+		return CHECK_WARNING;
+	return best->bound > critical ? CHECK_UNKNOWN : CHECK_OK;
+}
+
+static bool is_worse(enum check_state one, enum check_state other)
+{
+	static const int ranks[] = {
+		[CHECK_OK] = 0,
+		[CHECK_UNKNOWN] = 1,
+		[CHECK_WARNING] = 2,
+		[CHECK_CRITICAL] = 3,
+	};
+
+	return ranks[one] > ranks[other];
+}
+
+/* Seconds in figures that end where nothing more follows. */
+static const char *write_seconds(char text[static FIGURE_SIZE], int64_t span)
+{
+	int64_t value = magnitude(span);
+	size_t length =
+		(size_t)snprintf(text, FIGURE_SIZE, "%s%" PRId64 ".%09" PRId64, span < 0 ? "-" : "",
+				 value / CLOCK_SECOND, value % CLOCK_SECOND);
+
+	while (text[length - 1] == '0')
+		text[--length] = '\0';
+	if (text[length - 1] == '.')
+		text[length - 1] = '\0';
+	return text;
+}
+
+/* What a bar separates is the performance data: strangers' text must have none. */
+static void write_without_bars(const char *text)
+{
+	for (; *text != '\0'; text++)
+		putchar(*text == '|' ? '/' : *text);
+}
+
+static void write_report(const struct report *report)
+{
+	const struct ask_answer *best = &report->series.best;
+	char offset[FIGURE_SIZE], bound[FIGURE_SIZE];
+
+	printf("%s ", report->target->url);
+	if (!best->valid) {
+		write_without_bars(best->error);
+	} else if (!best->timed) {
+		fputs("tells no offset: ", stdout);
+		write_without_bars(best->text);
+	} else {
+		printf("offset %s s, bound %s s", write_seconds(offset, best->offset),
+		       write_seconds(bound, best->bound));
+		if (best->is_ntp)
+			printf(", stratum %u", best->packet.stratum);
+	}
+}
+
+static void write_performance(const struct report *report, int64_t warning, int64_t critical)
+{
+	const struct ask_answer *best = &report->series.best;
+	const char *url = report->target->url;
+	char offset[FIGURE_SIZE], bound[FIGURE_SIZE], low[FIGURE_SIZE], high[FIGURE_SIZE];
+
+	if (best->timed)
+		printf(" 'offset %s'=%ss;-%s:%s;-%s:%s 'bound %s'=%ss", url,
+		       write_seconds(offset, best->offset), write_seconds(low, warning), low,
+		       write_seconds(high, critical), high, url, write_seconds(bound, best->bound));
+}
+
+enum check_state check_print(const struct report *reports, size_t count, int64_t warning,
+			     int64_t critical)
+{
+	static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
+	enum check_state worst = CHECK_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		enum check_state state = check_judge(&reports[i], warning, critical);
+
+		if (is_worse(state, worst))
+			worst = state;
+	}
+	printf("TIME %s: ", names[worst]);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i > 0 ? "; " : "", stdout);
+		write_report(&reports[i]);
+	}
+	fputs(" |", stdout);
+	for (size_t i = 0; i < count; i++)
+		write_performance(&reports[i], warning, critical);
+	return putchar('\n') == EOF || fflush(stdout) != 0 ? CHECK_UNKNOWN : worst;
+}

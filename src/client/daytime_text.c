@@ -1,0 +1,127 @@
+#include "client/daytime_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock/clock.h"
+
+#define MJD_DIGITS  5
+#define MJD_OF_1970 40587 /* as a modified Julian day */
+#define DAY	    86400
+#define NIST_SLACK  CLOCK_SECOND /* it is sent early, by an estimate of the way */
+
+/* As strptime reads them, which in the C locale, in which this program runs, has English names. */
+static const char *const forms[] = {
+	"%a %b %d %H:%M:%S %Y",	  /* ctime */
+	"%d %b %Y %H:%M:%S",	  /* xinetd */
+	"%Y-%m-%dT%H:%M:%S",	  /* ISO 8601 */
+	"%Y-%m-%d %H:%M:%S",	  /* the same for people */
+	"%A, %B %d, %Y %H:%M:%S", /* the example of RFC 867, where -PST follows */
+	"%a, %d %b %Y %H:%M:%S",  /* RFC 5322 */
+};
+
+static const char *skip_blanks(const char *text)
+{
+	return text + strspn(text, " ");
+}
+
+static bool is_plausible(const struct tm *calendar)
+{
+	return calendar->tm_year >= 0 && calendar->tm_year < 300;
+}
+
+/* The zone's name as the host has it at the time that seconds, local time, stand for. */
+static bool is_own_zone(const char *name, int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	struct tm local;
+
+	return localtime_r(&time, &local) && local.tm_zone && strcmp(name, local.tm_zone) == 0;
+}
+
+/* Takes calendar to be of the zone that the rest of the text names, if any. */
+static bool apply_zone(struct daytime_text *told, struct tm *calendar, const char *rest)
+{
+	struct tm zone = { 0 }, local = *calendar;
+	const char *end;
+
+	local.tm_isdst = -1;
+	told->seconds = mktime(&local);
+	told->zoned = true;
+	if (*rest == '\0') {
+		told->zoned = false;
+		return true;
+	}
+	if (is_own_zone(rest, told->seconds))
+		return true;
+	if (strcmp(rest, "UTC") == 0 || strcmp(rest, "GMT") == 0) {
+		told->seconds = timegm(calendar);
+		return true;
+	}
+	end = strptime(rest, "%z", &zone);
+	if (!end || *end != '\0')
+		return false;
+	told->seconds = timegm(calendar) - zone.tm_gmtoff;
+	return true;
+}
+
+/* What stands between the seconds and the zone: a fraction, a dash as in RFC 867, blanks. */
+static const char *skip_to_zone(const char *rest)
+{
+	if (*rest == '.' || *rest == ',')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	rest = skip_blanks(rest);
+	if (*rest == '-' && rest[1] >= 'A' && rest[1] <= 'Z')
+		rest++;
+	return rest;
+}
+
+static bool read_form(const char *text, const char *form, struct daytime_text *told)
+{
+	struct tm calendar = { 0 };
+	const char *rest = strptime(text, form, &calendar);
+	char zone[32];
+	size_t length;
+
+	if (!rest || !is_plausible(&calendar))
+		return false;
+	rest = skip_to_zone(rest);
+	length = strcspn(rest, " ");
+	if (*skip_blanks(rest + length) != '\0' || length >= sizeof(zone))
+		return false;
+	memcpy(zone, rest, length);
+	zone[length] = '\0';
+	told->slack = 0;
+	return apply_zone(told, &calendar, zone);
+}
+
+/* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM: the day is a modified Julian one, which tells
+ * the century. */
+static bool read_nist(const char *text, struct daytime_text *told)
+{
+	struct tm calendar = { 0 };
+	char *end;
+	long day = strtol(text, &end, 10);
+	const char *rest = strptime(end, " %y-%m-%d %H:%M:%S ", &calendar);
+
+	if (end - text != MJD_DIGITS || !rest || !strstr(rest, " UTC(NIST) "))
+		return false;
+	told->seconds = (day - MJD_OF_1970) * DAY + calendar.tm_hour * 3600 + calendar.tm_min * 60 +
+			calendar.tm_sec;
+	told->zoned = true;
+	told->slack = NIST_SLACK;
+	return true;
+}
+
+bool daytime_text_read(const char *text, struct daytime_text *told)
+{
+	text = skip_blanks(text);
+	if (read_nist(text, told))
+		return true;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (read_form(text, forms[i], told))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,145 @@
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "client/print.h"
+
+#define JSON_SCHEMA 1
+#define TIME_SIZE   64 /* room for years of any length */
+
+/* A span is known to the nanosecond: more digits would be noise. */
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
+static double seconds(int64_t span)
+{
+	return (double)span / 1e9;
+}
+
+static double seconds_of_short(clock_ntp_short span)
+{
+	return (double)span / CLOCK_SHORT_SECOND;
+}
+
+/* Writes time as 2026-11-22T19:15:08.123456Z. */
+static const char *format_time(char text[static TIME_SIZE], const struct timespec *time)
+{
+	struct tm utc;
+	size_t length;
+
+	if (!gmtime_r(&time->tv_sec, &utc))
+		return NULL;
+	length = strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text + length, TIME_SIZE - length, ".%06ldZ", time->tv_nsec / 1000);
+	return text;
+}
+
+/* The address without its port, which has a place of its own. */
+static const char *format_host(char text[static ADDRESS_TEXT_SIZE], const struct address *address)
+{
+	char *host, *port;
+
+	address_format(address, text);
+	return address_split(text, &host, &port) ? host : NULL;
+}
+
+/* The functions below return new values, or NULL where there was no memory; json_object_set_new and
+ * the "o" of json_pack pass that on. */
+
+static json_t *describe_target(const struct target *target, const struct ask_answer *answer)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	return json_pack("{s:i, s:s, s:s, s:s, s:i, s:s*, s:b}", "schema", JSON_SCHEMA, "target",
+			 target->name, "scheme", target->scheme->name, "host", target->host, "port",
+			 (int)target->port, "address",
+			 answer->reached ? format_host(address, &answer->address) : NULL, "ok",
+			 (int)answer->valid);
+}
+
+static json_t *describe_clock(const struct ask_answer *answer)
+{
+	char told[TIME_SIZE];
+
+	return json_pack("{s:s*, s:f, s:f}", "server_time", format_time(told, &answer->told),
+			 "offset", seconds(answer->offset), "bound", seconds(answer->bound));
+}
+
+static json_t *describe_ntp(const struct ntp_packet *packet)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%08x", packet->reference_id);
+	return json_pack("{s:{s:i, s:s, s:i, s:i, s:f, s:f, s:s}}", "ntp", "version",
+			 (int)packet->version, "leap", phrase_leap(packet->leap), "stratum",
+			 (int)packet->stratum, "precision", (int)packet->precision, "root_delay",
+			 seconds_of_short(packet->root_delay), "root_dispersion",
+			 seconds_of_short(packet->root_dispersion), "reference_id", id);
+}
+
+static json_t *describe_series(const struct series *series)
+{
+	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "asked", (int)series->asked, "answered",
+			 (int)series->answered, "spread", seconds(series_spread(series)));
+}
+
+static json_t *describe_refused(const struct ask_answer *answer)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ASK_REFUSALS && answer->refused[i].reason; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:i}", "reason", answer->refused[i].reason,
+						"count", (int)answer->refused[i].count));
+	return json_pack("{s:o}", "refused", list);
+}
+
+static json_t *describe_answer(const struct ask_answer *answer)
+{
+	char time[TIME_SIZE];
+
+	if (!answer->valid)
+		return json_pack("{s:s}", "error", answer->error);
+	return json_pack("{s:s*, s:f, s:s*}", "text", answer->text[0] != '\0' ? answer->text : NULL,
+			 "delay", seconds(answer->delay), "time", format_time(time, &answer->time));
+}
+
+/* Adds the members of part, which it releases, to object. */
+static bool add(json_t *object, json_t *part)
+{
+	bool added = part && json_object_update(object, part) == 0;
+
+	json_decref(part);
+	return added;
+}
+
+static bool describe(json_t *object, const struct report *report, bool compared)
+{
+	const struct ask_answer *best = &report->series.best;
+
+	if (!add(object, describe_answer(best)))
+		return false;
+	if (best->timed && !add(object, describe_clock(best)))
+		return false;
+	if (best->is_ntp && !add(object, describe_ntp(&best->packet)))
+		return false;
+	if (report->series.asked > 1 && !add(object, describe_series(&report->series)))
+		return false;
+	if (best->refused[0].reason && !add(object, describe_refused(best)))
+		return false;
+	return !compared || !best->timed ||
+	       add(object, json_pack("{s:b}", "falseticker", (int)report->falseticker));
+}
+
+bool print_json(const struct report *report, bool compared)
+{
+	json_t *object = describe_target(report->target, &report->series.best);
+	bool written = false;
+
+	errno = ENOMEM;
+	if (object && describe(object, report, compared))
+		written = json_dumpf(object, stdout, JSON_FLAGS) == 0 && putchar('\n') != EOF &&
+			  fflush(stdout) == 0;
+	json_decref(object);
+	return written;
+}

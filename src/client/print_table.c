@@ -1,0 +1,153 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "client/print.h"
+
+#define CELLS 5
+#define CELL  ASK_ERROR_SIZE
+#define WAY   3 /* the column that can be done without */
+#define GAP   2
+
+#define RED   "\033[31m"
+#define BOLD  "\033[1m"
+#define PLAIN "\033[0m"
+
+struct row {
+	char cells[CELLS][CELL];
+	const char *colour; /* NULL: none */
+	bool failed;	    /* the last cell is an error, which has the rest of the line */
+};
+
+static const struct row head = { { "target", "your clock", "", "way and back", "server" },
+				 BOLD,
+				 false };
+
+static void set(struct row *row, size_t cell, const char *text)
+{
+	snprintf(row->cells[cell], CELL, "%s", text);
+}
+
+/* A leap second is worth a word only where there is one. */
+static const char *phrase_stratum(char text[static PHRASE_SIZE], const struct ntp_packet *packet)
+{
+	if (packet->leap != CLOCK_LEAP_NONE)
+		return phrase_server(text, packet);
+	snprintf(text, PHRASE_SIZE, "stratum %u", packet->stratum);
+	return text;
+}
+
+static void fill_row(struct row *row, const struct report *report, const struct phrase_style *style)
+{
+	const struct ask_answer *best = &report->series.best;
+	char text[PHRASE_SIZE];
+
+	*row = (struct row){ .colour = best->valid && !report->falseticker ? NULL : RED };
+	set(row, 0, report->target->url);
+	row->failed = !best->valid;
+	if (row->failed) {
+		set(row, CELLS - 1, best->error);
+		return;
+	}
+	if (best->timed) {
+		set(row, 1, phrase_offset(text, best->offset, style));
+		set(row, 2, phrase_bound(text, best->bound, best->offset, style));
+	}
+	set(row, WAY, phrase_span(text, best->delay, style));
+	set(row, 4, best->is_ntp ? phrase_stratum(text, &best->packet) : best->text);
+	if (best->timed && !best->is_ntp && best->text[0] == '\0')
+		set(row, 4, phrase_time(text, &best->told, true, style));
+	if (report->falseticker)
+		strncat(row->cells[4], ", falseticker", CELL - strlen(row->cells[4]) - 1);
+}
+
+static void write_paragraph(const struct row *row)
+{
+	printf("%s\n", row->cells[0]);
+	if (row->cells[1][0] != '\0')
+		printf("  %s, %s\n", row->cells[1], row->cells[2]);
+	printf("  %s", row->cells[4]);
+}
+
+static void write_row(const struct row *row, const size_t widths[static CELLS])
+{
+	for (size_t i = 0; i < CELLS - 1; i++) {
+		if (widths[i] > 0)
+			printf("%s%*s", row->cells[i],
+			       (int)(widths[i] + GAP - phrase_width(row->cells[i])), "");
+	}
+	fputs(row->cells[CELLS - 1], stdout);
+}
+
+static void widen(size_t widths[static CELLS], const struct row *row)
+{
+	for (size_t i = 0; i < CELLS; i++) {
+		size_t width = phrase_width(row->cells[i]);
+
+		if (width > widths[i] && (i < CELLS - 1 || !row->failed))
+			widths[i] = width;
+	}
+}
+
+static void write_agreement(const struct agreement *agreement, const struct phrase_style *style)
+{
+	char offset[PHRASE_SIZE], bound[PHRASE_SIZE];
+
+	if (agreement->timed < 2)
+		return;
+	if (agreement->agreeing == 0)
+		printf("%zu targets, of which no more than half agree\n", agreement->timed);
+	else
+		printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing,
+		       agreement->timed, phrase_offset(offset, agreement->offset, style),
+		       phrase_bound(bound, agreement->bound, agreement->offset, style));
+}
+
+static size_t sum_of(const size_t widths[static CELLS])
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < CELLS; i++)
+		sum += widths[i] > 0 ? widths[i] + GAP : 0;
+	return sum - GAP;
+}
+
+/* Sets the widths of the columns, 0 for one that is left out, and returns whether a line of the
+ * terminal has room for them. */
+static bool measure(size_t widths[static CELLS], const struct report *reports, size_t count,
+		    const struct print_style *style)
+{
+	struct row row;
+
+	widen(widths, &head);
+	for (size_t i = 0; i < count; i++) {
+		fill_row(&row, &reports[i], &style->phrase);
+		widen(widths, &row);
+	}
+	if (sum_of(widths) > style->columns)
+		widths[WAY] = 0;
+	return sum_of(widths) <= style->columns;
+}
+
+bool print_table(const struct report *reports, size_t count, const struct agreement *agreement,
+		 const struct print_style *style)
+{
+	size_t widths[CELLS] = { 0 };
+	bool wide = measure(widths, reports, count, style);
+	struct row row = head;
+
+	for (size_t i = wide ? 0 : 1; i <= count; i++) {
+		bool coloured;
+
+		if (i > 0)
+			fill_row(&row, &reports[i - 1], &style->phrase);
+		coloured = style->colour && row.colour;
+		fputs(coloured ? row.colour : "", stdout);
+		if (wide)
+			write_row(&row, widths);
+		else
+			write_paragraph(&row);
+		puts(coloured ? PLAIN : "");
+	}
+	write_agreement(agreement, &style->phrase);
+	return !ferror(stdout) && fflush(stdout) == 0;
+}

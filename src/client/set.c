@@ -1,0 +1,119 @@
+#include "client/set.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/timex.h>
+
+#include "client/program.h"
+#include "clock/clock.h"
+
+#define MICROSECOND 1000
+#define SLEW_PPM    500 /* how fast the kernel slews */
+
+static int64_t magnitude(int64_t span)
+{
+	return span < 0 ? -span : span;
+}
+
+/* Daytime and Time servers say nothing of whether they are right, so their word counts only where
+ * one is trusted anyway. */
+static void leave_out_unproven(struct report *reports, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!reports[i].series.best.is_ntp)
+			reports[i].series.best.timed = false;
+	}
+}
+
+struct set_decision set_decide(struct report *reports, size_t count, const struct set_order *order)
+{
+	struct set_decision decision = { .agreed = false };
+
+	if (!order->trust_one)
+		leave_out_unproven(reports, count);
+	decision.agreement = report_compare(reports, count);
+	if (decision.agreement.timed == 0)
+		decision.reason = "no target has told how far it is off";
+	else if (decision.agreement.timed == 1 && !order->trust_one)
+		decision.reason = "only one NTP server has answered: expected two, or --trust-one";
+	else if (decision.agreement.agreeing == 0)
+		decision.reason = "the targets do not agree";
+	else if (magnitude(decision.agreement.offset) > order->maximum)
+		decision.reason = "it is off by more than --max-offset";
+	else
+		decision.agreed = true;
+	return decision;
+}
+
+/* The span in microseconds, as POSIX has it: the fraction is never negative. */
+static struct timeval to_timeval(int64_t span)
+{
+	int64_t seconds = span / CLOCK_SECOND, rest = span % CLOCK_SECOND;
+
+	if (rest < 0) {
+		seconds--;
+		rest += CLOCK_SECOND;
+	}
+	return (struct timeval){ .tv_sec = seconds, .tv_usec = rest / MICROSECOND };
+}
+
+/* Adds to the clock, whatever it says by now. Returns 0 or an errno value. */
+static int step(int64_t offset)
+{
+	struct timex change = { .modes = ADJ_SETOFFSET, .time = to_timeval(offset) };
+
+	return clock_adjtime(CLOCK_REALTIME, &change) < 0 ? errno : 0;
+}
+
+static int slew(int64_t offset)
+{
+	struct timeval delta = to_timeval(offset);
+
+	return adjtime(&delta, NULL) != 0 ? errno : 0;
+}
+
+static bool fail(const char *reason)
+{
+	fprintf(stderr, PROGRAM_NAME ": the clock is left alone: %s\n", reason);
+	return false;
+}
+
+static void announce(const struct agreement *agreement, const struct set_order *order,
+		     const struct phrase_style *style)
+{
+	char offset[PHRASE_SIZE], bound[PHRASE_SIZE], span[PHRASE_SIZE];
+
+	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->timed,
+	       phrase_offset(offset, agreement->offset, style),
+	       phrase_bound(bound, agreement->bound, agreement->offset, style));
+	printf("%s %s it by %s%s\n", order->dry_run ? "would" : "going to",
+	       order->step ? "step" : "slew", agreement->offset < 0 ? "-" : "+",
+	       phrase_span(span, agreement->offset, style));
+}
+
+bool set_clock(const struct set_decision *decision, const struct set_order *order,
+	       const struct phrase_style *style)
+{
+	const struct agreement *agreement = &decision->agreement;
+	char text[PHRASE_SIZE];
+	struct timespec now;
+	int error;
+
+	if (!decision->agreed)
+		return fail(decision->reason);
+	announce(agreement, order, style);
+	if (order->dry_run)
+		return true;
+	error = order->step ? step(agreement->offset) : slew(agreement->offset);
+	if (error != 0)
+		return fail(strerror(error));
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (order->step)
+		printf("stepped: it is now %s\n", phrase_time(text, &now, false, style));
+	else
+		printf("slewing: it will take %s\n",
+		       phrase_span(text, magnitude(agreement->offset) / SLEW_PPM * 1000000, style));
+	return true;
+}

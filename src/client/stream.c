@@ -1,0 +1,89 @@
+#include "client/stream.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/connect.h"
+#include "client/moment.h"
+
+#define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for a server to close after its answer */
+
+struct reading {
+	struct stream *stream;
+	stream_is_whole *is_whole;
+	bool ended;		     /* by the server */
+	bool whole;		     /* can be all */
+	int64_t until;		     /* the moment to stop */
+	int64_t first_came;	     /* the moment of the first bytes */
+	struct timespec first_clock; /* and what the system clock said then */
+};
+
+/* Takes in what has come. Returns 0 or an errno value. */
+static int take(int socket, struct reading *reading)
+{
+	struct stream *stream = reading->stream;
+	ssize_t got = recv(socket, stream->bytes + stream->size, STREAM_LIMIT - stream->size,
+			   MSG_DONTWAIT);
+
+	if (got < 0)
+		return errno == EAGAIN ? 0 : errno;
+	if (got > 0 && stream->size == 0) {
+		reading->first_came = clock_monotonic();
+		clock_gettime(CLOCK_REALTIME, &reading->first_clock);
+	}
+	stream->size += (size_t)got;
+	reading->ended = got == 0;
+	if (!reading->whole && reading->is_whole(stream)) {
+		int64_t grace_end = clock_monotonic() + CLOSE_GRACE;
+
+		reading->whole = true;
+		if (reading->until > grace_end)
+			reading->until = grace_end;
+	}
+	return 0;
+}
+
+/* Reads until there is an answer to judge. Returns 0, or an errno value with ETIME for the
+ * deadline. What is whole stays good whatever becomes of the connection behind it. */
+static int read_answer(int socket, struct reading *reading)
+{
+	struct pollfd readable = { .fd = socket, .events = POLLIN };
+	int error = 0;
+
+	while (error == 0 && !reading->ended && reading->stream->size < STREAM_LIMIT) {
+		int ready = moment_poll(&readable, 1, reading->until);
+
+		if (ready > 0)
+			error = take(socket, reading);
+		else
+			error = ready == 0 ? ETIME : errno;
+	}
+	return reading->whole ? 0 : error;
+}
+
+bool stream_ask(struct stream *stream, const struct ask_question *question,
+		struct ask_answer *answer, stream_is_whole *is_whole)
+{
+	struct reading reading = {
+		.stream = stream,
+		.is_whole = is_whole,
+		.until = question->deadline,
+	};
+	struct connection connection;
+	int error = connect_first(&connection, question->addresses, question->address_count,
+				  question->deadline);
+
+	stream->size = 0;
+	if (error != 0)
+		return ask_fail_at(answer, error, question->timeout, NULL, 0);
+	answer->reached = true;
+	answer->address = connection.address;
+	error = read_answer(connection.socket, &reading);
+	close(connection.socket);
+	if (error != 0)
+		return ask_fail_at(answer, error, question->timeout, stream->bytes, stream->size);
+	answer->delay = reading.first_came - connection.started;
+	answer->time = reading.first_clock;
+	return true;
+}

@@ -1,0 +1,211 @@
+#include "client/watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "client/screen.h"
+
+/* Another screen for the time being, and no cursor on it; and back. */
+#define ENTER "\033[?1049h\033[?25l"
+#define LEAVE "\033[?25h\033[?1049l"
+
+#define REFRESH 1000 /* milliseconds: the picture is never older */
+#define ROWS	24   /* of a terminal that does not say */
+
+struct watch {
+	struct round *round;
+	const struct target *targets;
+	size_t count;
+	struct print_style style;
+	bool json;
+	int changed; /* an eventfd; -1: there is no screen */
+	int error;   /* of writing standard output; under the round's lock, as all below */
+	struct screen_line lines[ROUND_LIMIT];
+};
+
+static bool print_sample(const struct watch *watch, size_t index, const struct ask_answer *sample)
+{
+	struct report report = {
+		.target = &watch->targets[index],
+		.series = { .asked = 1, .answered = sample->valid, .best = *sample },
+	};
+
+	return watch->json ? print_json(&report, false) : print_line(&report, &watch->style);
+}
+
+static void take_sample(void *context, size_t index, const struct ask_answer *sample)
+{
+	struct watch *watch = context;
+
+	screen_add(&watch->lines[index], sample);
+	if (watch->changed >= 0)
+		eventfd_write(watch->changed, 1);
+	else if (watch->error == 0 && !print_sample(watch, index, sample))
+		watch->error = errno;
+	if (watch->error != 0)
+		round_stop(watch->round);
+}
+
+static void find_size(struct watch *watch, size_t *rows)
+{
+	struct winsize size;
+	bool told = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+
+	if (told && size.ws_col > 0)
+		watch->style.columns = size.ws_col;
+	*rows = told && size.ws_row > 0 ? size.ws_row : ROWS;
+}
+
+/* Draws in one write, so that nothing flickers. Returns whether that could be. */
+static bool draw(struct watch *watch)
+{
+	char *picture = NULL;
+	size_t size = 0, rows;
+	FILE *out = open_memstream(&picture, &size);
+	bool drawn;
+
+	if (!out)
+		return false;
+	find_size(watch, &rows);
+	pthread_mutex_lock(&watch->round->lock);
+	screen_draw(out, watch->targets, watch->lines, watch->count, rows, &watch->style);
+	pthread_mutex_unlock(&watch->round->lock);
+	drawn = fclose(out) == 0 && write(STDOUT_FILENO, picture, size) == (ssize_t)size;
+	free(picture);
+	return drawn;
+}
+
+static bool switch_screen(const char *sequence)
+{
+	return fputs(sequence, stdout) != EOF && fflush(stdout) == 0;
+}
+
+/* Stands aside while the shell has the terminal. */
+static void suspend(void)
+{
+	switch_screen(LEAVE);
+	raise(SIGSTOP);
+	switch_screen(ENTER);
+}
+
+/* Returns whether to go on. */
+static bool heed_signal(int signals)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(signals, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
+		return true;
+	if (signal.ssi_signo == SIGTSTP)
+		suspend();
+	return signal.ssi_signo == SIGTSTP || signal.ssi_signo == SIGWINCH;
+}
+
+static bool is_over(struct watch *watch)
+{
+	unsigned samples = watch->round->plan->count;
+	bool over = samples > 0;
+
+	pthread_mutex_lock(&watch->round->lock);
+	for (size_t i = 0; i < watch->count; i++)
+		over = over && watch->lines[i].asked >= samples;
+	pthread_mutex_unlock(&watch->round->lock);
+	return over;
+}
+
+/* Keeps the picture true until it is over. Returns 0 or an errno value. */
+static int keep_drawing(struct watch *watch, int signals)
+{
+	struct pollfd ready[] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = watch->changed, .events = POLLIN },
+	};
+	bool going_on = true;
+	eventfd_t changes;
+
+	while (going_on && !is_over(watch)) {
+		if (!draw(watch))
+			return errno;
+		if (poll(ready, 2, REFRESH) <= 0)
+			continue;
+		if (ready[0].revents != 0)
+			going_on = heed_signal(signals);
+		if (ready[1].revents != 0)
+			eventfd_read(watch->changed, &changes);
+	}
+	return 0;
+}
+
+static int run_on_screen(struct watch *watch, int signals)
+{
+	int error = switch_screen(ENTER) ? keep_drawing(watch, signals) : errno;
+
+	switch_screen(LEAVE);
+	pthread_mutex_lock(&watch->round->lock);
+	round_stop(watch->round);
+	pthread_mutex_unlock(&watch->round->lock);
+	return error;
+}
+
+static int run_by_lines(struct watch *watch)
+{
+	struct series series;
+
+	for (size_t i = 0; i < watch->count; i++)
+		round_wait(watch->round, i, &series);
+	return watch->error;
+}
+
+/* The signals are blocked before there are threads, which inherit that. Returns a signalfd, or
+ * -1. */
+static int take_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGQUIT);
+	sigaddset(&signals, SIGTSTP);
+	sigaddset(&signals, SIGWINCH);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+		return -1;
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int watch_run(struct round *round, struct round_plan *plan, const struct target *targets,
+	      size_t count, const struct print_style *style, bool json, bool *answered)
+{
+	static struct watch watch; /* threads may outlive this function */
+	bool screen = !json && style->terminal;
+	int signals = screen ? take_signals() : -1;
+	int error;
+
+	watch = (struct watch){
+		.round = round,
+		.targets = targets,
+		.count = count,
+		.style = *style,
+		.json = json,
+		.changed = screen ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1,
+	};
+	if (screen && (signals < 0 || watch.changed < 0))
+		return errno;
+	plan->sampled = take_sample;
+	plan->context = &watch;
+	error = round_start(round, plan, targets, count);
+	if (error == 0)
+		error = screen ? run_on_screen(&watch, signals) : run_by_lines(&watch);
+	*answered = true;
+	for (size_t i = 0; i < count; i++)
+		*answered = *answered && watch.lines[i].answered > 0;
+	return error;
+}

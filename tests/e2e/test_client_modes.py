@@ -1,0 +1,309 @@
+"""timeclient as a plugin of a monitoring system, as a live view, as one that waits, and as the only
+one of our programs that would set a clock."""
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+import peers
+from harness import CLIENT, SANITIZED, json_lines, needs_program, read_back, wait_until
+
+pytestmark = pytest.mark.usefixtures("only_the_client")
+
+SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+
+
+# --check
+
+@pytest.mark.parametrize("ahead, options, state, code", [
+    (0, [], "OK", 0), (0.5, [], "WARNING", 1), (-0.5, [], "WARNING", 1), (1.5, [], "CRITICAL", 2),
+    (-90, [], "CRITICAL", 2), (0.5, ["-W", "0.6"], "OK", 0), (0.5, ["-W", "0.2", "-C", "0.4"], "CRITICAL", 2),
+    (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.001", "-C", "0.002"], "UNKNOWN", 3)])
+def test_check(box, ahead, options, state, code):
+    """The last one: the server is within 10 ms, so nobody knows whether it is within 2."""
+    with peers.ntp_server(ahead) as peer:
+        result = box.client("--check", *options, f"ntp://{peer.name}")
+    assert (result.code, result.err) == (code, "")
+    warning, critical = ([word for word in options if re.fullmatch(r"[\d.]+|--.*=.*", word)] + [0, 0])[:2]
+    limits = [str(given).partition("=")[2] or str(given) for given in (warning or "0.1", critical or "1")]
+    assert re.fullmatch(
+        rf"TIME {state}: ntp://{peer.name} offset -?\d+\.\d+ s, bound 0\.01\d+ s, stratum 2 \| "
+        rf"'offset ntp://{peer.name}'=-?\d+\.\d+s;-{limits[0]}:{limits[0]};-{limits[1]}:{limits[1]} "
+        rf"'bound ntp://{peer.name}'=0\.01\d+s\n", result.out), result.out
+
+
+def test_check_of_what_tells_no_offset(box, port):
+    with peers.says(b"tea | time\r\n") as tea:
+        result = box.client("--check", tea.target)
+        assert tuple(result) == (
+            3, f"TIME UNKNOWN: daytime://{tea.target} tells no offset: tea / time |\n", "")
+    result = box.client("--check", f"ntp://127.0.0.1:{port}")
+    assert tuple(result) == (2, f"TIME CRITICAL: ntp://127.0.0.1:{port} Connection refused |\n", "")
+
+
+def test_check_of_several_tells_the_worst(box, port):
+    with peers.ntp_server() as good, peers.ntp_server(0.5) as bad, peers.says(b"tea time\n") as tea:
+        targets = [f"ntp://{good.name}", f"ntp://{bad.name}", tea.target]
+        assert box.client("--check", *targets[:2]).code == 1
+        assert box.client("--check", targets[0], tea.target).code == 3
+        assert box.client("--check", *targets).code == 1
+        result = box.client("--check", *targets, f"ntp://127.0.0.1:{port}")
+    assert result.code == 2 and result.out.count("\n") == 1 and result.out.count("|") == 1
+    assert result.out.count("; ") == 3
+
+
+def test_check_is_told_of_usage_as_unknown(box):
+    for words in (["--check", "-W", "x"], ["-W", "x", "--check"], ["--check", "-W", "2"],
+                  ["--check", "gopher://x"], ["--check", "--watch"]):
+        result = box.client(*words)
+        assert (result.code, result.out) == (3, "") and result.err.startswith("timeclient: ")
+
+
+# --wait
+
+def test_wait_for_a_server_to_come(box, port):
+    """It is asked again until it answers; then the answer is what any would be."""
+    popen, out, _ = box.popen([CLIENT, "--wait", "10", "-i", "0.1", f"127.0.0.1:{port}"])
+    time.sleep(0.5)
+    assert popen.poll() is None
+    box.listen(port)
+    assert popen.wait(harness.longer(5)) == 0
+    assert read_back(out).startswith("Server Message: ")
+
+
+def test_wait_for_a_server_to_be_synchronised(box):
+    fields = {"leap": 3, "stratum": 0}
+    with peers.UdpPeer(lambda request: [peers.ntp_reply(request, **fields)]) as peer:
+        popen, out, _ = box.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{peer.name}"])
+        wait_until(lambda: len(peer.requests) > 2, what="three requests")
+        assert popen.poll() is None
+        fields.clear()
+        assert popen.wait(harness.longer(5)) == 0
+    assert "stratum 2" in read_back(out)
+
+
+def test_wait_ends(box, port):
+    result = box.client("--wait", "0.5", "-i", "0.1", f"ntp://127.0.0.1:{port}")
+    assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n")
+    assert 0.3 < result.seconds < harness.longer(1.5)
+
+
+def test_one_that_answers_is_enough(box, port):
+    with peers.ntp_server() as peer:
+        result = box.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{peer.name}")
+    assert result.code == 0 and result.seconds < harness.longer(2)
+    assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
+
+
+# --set
+
+@pytest.fixture
+def setting(box):
+    """Runs the client with a C library that only notes what would be done to the clock."""
+    if SANITIZED:
+        pytest.skip("a shim goes before no instrument")
+    library, noted = box.root / "shim.so", box.root / "set"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+
+    def run(*words, **more):
+        noted.write_text("")
+        result = box.client("--set", *words,
+                            env={"LD_PRELOAD": str(library), "SHIM_SET": str(noted)} | more)
+        return result, noted.read_text().split()
+    return run
+
+
+@pytest.mark.parametrize("how", ["step", "slew"])
+@pytest.mark.parametrize("ahead", [2.25, -2.25])
+def test_two_that_agree_set_the_clock(setting, how, ahead):
+    with peers.ntp_server(ahead) as one, peers.ntp_server(ahead) as other:
+        result, (did, span) = setting(how, f"ntp://{one.name}", f"ntp://{other.name}")
+    assert (result.code, result.err, did) == (0, "", how) and abs(float(span) - ahead) < 0.1
+    side, sign = ("behind", r"\+") if ahead > 0 else ("ahead", "-")
+    lines = result.out.splitlines()
+    assert lines[0].startswith(f"ntp://{one.name}  ") and lines[1].startswith(f"ntp://{other.name}  ")
+    assert re.fullmatch(rf"2 of 2 agree: your clock is 2\.\d\d s {side}, \+/- \d+\.\d\d (ms|s)", lines[2])
+    assert re.fullmatch(rf"going to {how} it by {sign}2\.\d\d s", lines[3])
+    assert re.match("stepped: it is now 20" if how == "step" else "slewing: it will take 01:1", lines[4])
+
+
+def test_three_of_which_one_lies(setting):
+    with peers.ntp_server(2) as one, peers.ntp_server(2) as other, peers.ntp_server(3600) as liar:
+        result, (_, span) = setting("step", *[f"ntp://{peer.name}" for peer in (one, liar, other)])
+    assert result.code == 0 and abs(float(span) - 2) < 0.1
+    assert "falseticker" in result.out.splitlines()[1] and "2 of 3 agree" in result.out
+
+
+def test_one_is_enough_only_if_it_is_trusted(setting):
+    with peers.ntp_server(2) as peer, peers.says(b"22 NOV 2026 19:15:08 UTC\n") as other:
+        result, noted = setting("step", f"ntp://{peer.name}", other.target)
+        assert result.code == 1 and noted == []
+        assert result.err == ("timeclient: the clock is left alone: only one NTP server has answered: "
+                              "expected two, or --trust-one\n")
+        result, (did, span) = setting("step", "--trust-one", f"ntp://{peer.name}")
+        assert result.code == 0 and did == "step"
+        result, noted = setting("step", other.target)
+        assert result.err.endswith("left alone: no target has told how far it is off\n")
+        result, (did, span) = setting("step", "--trust-one", other.target)
+        assert result.code == 0 and abs(float(span) + time.time() - 1795374908.5) < 5
+
+
+@pytest.mark.parametrize("targets, options, reason", [
+    ([2, 5], [], "the targets do not agree"), ([2, 2], ["--max-offset", "1"], "it is off by more than --max-offset"),
+    ([], [], "no target has told how far it is off")])
+def test_when_the_clock_is_left_alone(setting, port, targets, options, reason):
+    with peers.contextlib.ExitStack() as stack:
+        names = [stack.enter_context(peers.ntp_server(ahead)).name for ahead in targets]
+        result, noted = setting("step", "-q", *options, *[f"ntp://{name}" for name in names or [f"127.0.0.1:{port}"]])
+    assert (result.code, noted) == (1, [])
+    assert result.err == f"timeclient: the clock is left alone: {reason}\n"
+
+
+def test_a_dry_run_needs_no_rights(box):
+    with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
+        result = box.client("--set", "step", "--dry-run", f"ntp://{one.name}", f"ntp://{other.name}")
+    assert result.code == 0 and result.err == ""
+    assert re.search(r"^would step it by \+2\.\d\d s$", result.out.splitlines()[-1])
+
+
+def test_a_clock_that_may_not_be_set(setting):
+    with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
+        result, noted = setting("step", f"ntp://{one.name}", f"ntp://{other.name}", SHIM_SET_ERROR="1")
+    assert (result.code, noted) == (1, [])
+    assert result.err == "timeclient: the clock is left alone: Operation not permitted\n"
+
+
+@pytest.mark.parametrize("words", [["--set", "jump"], ["--set"], ["--set", "step", "--watch"],
+                                   ["--set", "step", "--max-offset", "-1"]])
+def test_set_usage(box, words):
+    result = box.client(*words)
+    assert result.code == 2 and "--help" in result.err and result.err.startswith("timeclient: ")
+
+
+# --watch
+
+def test_watch_through_a_pipe(box):
+    """A line a sample, or an object a sample."""
+    with peers.ntp_server() as peer, peers.says(b"tea time\n") as tea:
+        words = ["--watch", "-n", "3", "-i", "0.01", f"ntp://{peer.name}", tea.target]
+        result = box.client(*words)
+        assert result.code == 0 and result.out.count("Server Message: tea time\n") == 3
+        assert result.out.count(f"ntp://{peer.name}  ") == 3 and result.out.count("\n") == 6
+        told = json_lines(box.client("-j", *words).out)
+    assert sorted(one["scheme"] for one in told) == ["daytime"] * 3 + ["ntp"] * 3
+    assert all(one["ok"] and "samples" not in one for one in told)
+
+
+def test_watch_of_one_that_never_answers(box, port):
+    result = box.client("--watch", "-n", "2", "-i", "0.01", f"ntp://127.0.0.1:{port}")
+    assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n" * 2)
+
+
+def test_watch_ends_when_nobody_reads(box):
+    with peers.ntp_server() as peer:
+        popen, out, err = box.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
+                                     f"ntp://{peer.name}"])
+        assert popen.wait(harness.longer(5)) == 0
+    assert read_back(err) == "timeclient: cannot write standard output: Broken pipe\n"
+
+
+class Tmux:
+    """A terminal with a shell in it, to look at."""
+
+    def __init__(self, box, columns, rows):
+        self.box, self.socket = box, box.root / "tmux"
+        self("new-session", "-d", "-x", columns, "-y", rows, "env PS1='$ ' LC_ALL=C.UTF-8 bash --norc")
+        self.type("clear; echo before")
+        wait_until(lambda: self.lines()[:1] == ["before"], what="a shell")
+
+    def __call__(self, *words):
+        result = self.box.run("tmux", "-S", self.socket, "-f", "/dev/null", *words,
+                              env={"LC_ALL": "C.UTF-8", "TERM": "xterm"})
+        assert result.code == 0, result
+        return result.out
+
+    def type(self, text):
+        self("send-keys", "-l", text)
+        self("send-keys", "Enter")
+
+    def lines(self):
+        return self("capture-pane", "-p").rstrip("\n").split("\n")
+
+    def cursor(self):
+        return self("display-message", "-p", "#{cursor_flag} #{alternate_on}").split()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self("kill-server")
+
+
+@pytest.fixture
+def watched(box):
+    with peers.ntp_server(0.002) as one, peers.ntp_server(-0.002) as other:
+        yield [f"ntp://{one.name}", f"ntp://{other.name}"]
+
+
+@needs_program("tmux")
+@pytest.mark.parametrize("columns", [40, 100, 200])
+def test_the_live_view(box, port, watched, columns):
+    """One line a target where there is room, with a sparkline; then the terminal is as it was."""
+    targets = [*watched, f"ntp://127.0.0.1:{port}"]
+    with Tmux(box, columns, 20) as tmux:
+        tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(targets)}")
+        wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
+        wait_until(lambda: "xxx" in "".join(tmux.lines()), what="three losses")
+        lines, height = tmux.lines(), 2 if columns == 40 else 1
+        assert tmux.cursor() == ["0", "1"] and len(lines) == 3 * height
+        for number, target in enumerate(targets):
+            shown = "".join(lines[number * height:(number + 1) * height])
+            assert shown.startswith(target), shown
+            assert "100 % lost" in shown if "Conn" in shown else re.search("[▁-█]", shown), shown
+            assert len(max(lines, key=len)) <= columns
+        tmux("send-keys", "C-c")
+        wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
+        assert tmux.lines()[0] == "before"
+        tmux.type("echo status $?")
+        wait_until(lambda: "status 1" in tmux.lines(), what="the exit status")
+
+
+@needs_program("tmux")
+def test_the_live_view_follows_the_terminal(box, watched):
+    """A new size is drawn at once; a stop gives the terminal back, and going on takes it again."""
+    with Tmux(box, 100, 12) as tmux:
+        tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)}")
+        wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
+        tmux("resize-window", "-x", 40, "-y", 12)
+        wait_until(lambda: len(tmux.lines()) == 4, what="two lines a target")
+        tmux("resize-window", "-x", 40, "-y", 4)
+        wait_until(lambda: tmux.lines()[2:] == ["and 1 more"], what="what there is no room for")
+        tmux("send-keys", "C-z")
+        wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
+        tmux.type("fg")
+        wait_until(lambda: tmux.cursor() == ["0", "1"], what="the view to come back")
+        tmux("send-keys", "C-c")
+        wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
+
+
+@needs_program("tmux")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_the_live_view_ends_well(box, watched, number):
+    with Tmux(box, 100, 12) as tmux:
+        tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)} & echo $! >{box.root}/pid; fg")
+        wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
+        harness.os.kill(int((box.root / "pid").read_text()), number)
+        wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
+        assert tmux.lines()[0] == "before"
+
+
+@needs_program("tmux")
+def test_the_live_view_of_so_many_samples(box, watched):
+    with Tmux(box, 100, 12) as tmux:
+        tmux.type(f"{CLIENT} --watch -n 3 -i 0.01 {' '.join(watched)}; echo status $?")
+        wait_until(lambda: "status 0" in tmux.lines(), what="its end")
+        assert tmux.lines()[0] == "before"

@@ -1,0 +1,190 @@
+"""What timeclient prints, to the character: lines, tables, colours, languages, widths."""
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+
+import pytest
+
+import harness
+import peers
+from harness import CLIENT, json_lines
+
+pytestmark = pytest.mark.usefixtures("only_the_client")
+
+LANGUAGES = [("C", None), ("de_DE", "UTF-8"), ("de_DE", "ISO-8859-1"), ("ja_JP", "UTF-8"),
+             ("en_US", "UTF-8")]
+RED, BOLD, PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[0m"
+
+
+def speaking(language):
+    name, charmap = language
+    return {"LANG": "C", "LC_ALL": "C"} if charmap is None else harness.locale(name, charmap)
+
+
+def on_terminal(box, columns, *arguments, **env):
+    """What a program writes to a terminal that is so wide; lines end there by CR LF."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    popen, _, err = box.popen([CLIENT, *arguments], stdout=slave, env=env)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    assert popen.wait(harness.longer(5)) in (0, 1) and harness.read_back(err) == ""
+    return shown.decode().replace("\r\n", "\n")
+
+
+def blur(text):
+    """Figures that nobody can foresee: of times, and below a second."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", "TIME", text)
+    text = re.sub(r"\d+\.\d\d (ms|us|µs)", "SPAN", text)
+    return re.sub("(?<=SPAN) (ahead|behind)", " OFF", text)
+
+
+@contextlib.contextmanager
+def three_servers():
+    """Two that agree and one that does not, and each of their names."""
+    with peers.ntp_server() as one, peers.ntp_server() as other, peers.ntp_server(3600) as false:
+        yield [f"ntp://{peer.name}" for peer in (one, other, false)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
+def test_a_line_in_five_languages(box, language):
+    """Words are English and points are points; what a reader's characters lack is written out."""
+    with peers.ntp_server(-60) as peer:
+        result = box.client("--utc", f"ntp://{peer.name}", env=speaking(language))
+    sign = "±" if language[1] == "UTF-8" else "+/-"
+    assert result.code == 0 and re.fullmatch(
+        rf"ntp://{peer.name}  TIME UTC  your clock is (60|59).\d\d s ahead, {re.escape(sign)} SPAN"
+        r"  stratum 2, leap none\n", blur(result.out))
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
+def test_json_in_five_languages(box, language):
+    with peers.ntp_server() as peer:
+        result = box.client("-j", f"ntp://{peer.name}", env=speaking(language))
+    assert json_lines(result.out)[0]["ok"] is True
+
+
+def test_format_speaks_the_readers_language(box):
+    with peers.ntp_server() as peer:
+        for language, days in [(("C", None), "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"),
+                               (("de_DE", "UTF-8"), "(Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch")]:
+            out = box.client("--format", "%A!", f"ntp://{peer.name}", env=speaking(language)).out
+            assert re.match(rf"ntp://{peer.name}  ({days})!  your clock is ", out), out
+
+
+def test_time_zones(box):
+    with peers.ntp_server() as peer:
+        for options, zone in [([], "CET|CEST"), (["--utc"], "UTC")]:
+            out = box.client(*options, f"ntp://{peer.name}", env={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).out
+            assert re.search(rf"\d\d:\d\d:\d\d\.\d{{6}} ({zone})  ", out), out
+
+
+def test_time_has_a_second_of_doubt(box):
+    with peers.says(struct.pack("!I", int(peers.time.time()) + 2208988800)) as peer:
+        out = box.client(f"time://{peer.target}").out
+    assert re.fullmatch(rf"time://{peer.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
+                        r" \S+ \S+ (ahead|behind), \+/- [56]\d\d\.\d\d ms\n", out)
+
+
+def test_daytime_is_the_servers_own_words(box):
+    """Unless it is asked for in another form; what is not understood stays."""
+    with peers.says(b"22 NOV 2026 19:15:08 UTC\r\n") as known, peers.says(b"tea time\r\n") as other:
+        for options in ([], ["-n", "2", "-i", "0.01"]):
+            assert box.client(*options, known.target, other.target).out == \
+                "Server Message: 22 NOV 2026 19:15:08 UTC\nServer Message: tea time\n"
+        lines = box.client("--format", "%H:%M", known.target, other.target).out.splitlines()
+    assert lines[0].startswith(f"daytime://{known.target}  19:15  your clock is ")
+    assert lines[1] == "Server Message: tea time"
+
+
+def test_several_samples(box):
+    with peers.ntp_server() as peer:
+        out = blur(box.client("-n", "3", "-i", "0.01", f"ntp://{peer.name}").out)
+    assert out == (f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap"
+                   " none  3 of 3 samples, spread SPAN\n")
+
+
+def test_a_falseticker_through_a_pipe(box):
+    with three_servers() as targets:
+        result = box.client(*targets)
+        told = json_lines(box.client("-j", *targets).out)
+    assert result.code == 0
+    assert [line.endswith("  falseticker") for line in result.out.splitlines()] == [False, False, True]
+    assert [one["falseticker"] for one in told] == [False, False, True]
+
+
+def test_one_target_on_a_terminal_is_a_line(box):
+    with peers.ntp_server() as peer:
+        assert blur(on_terminal(box, 80, f"ntp://{peer.name}")) == (
+            f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap none\n")
+
+
+def test_a_table(box, port):
+    """Aligned, what is wrong in red, and below it what most agree on."""
+    with three_servers() as targets, peers.says(b"tea time\r\n") as tea:
+        refused = f"ntp://127.0.0.1:{port}"
+        shown = on_terminal(box, 200, *targets, f"daytime://{tea.target}", refused, LC_ALL="C.UTF-8")
+    lines = shown.splitlines()
+    starts = [plain.index(word) for plain, word in
+              zip([re.sub(r"\x1b\[\d*m", "", line) for line in lines],
+                  ["server", "stratum", "stratum", "stratum", "tea", "Connection"])]
+    assert len(set(starts)) == 1
+    assert lines[0].startswith(f"{BOLD}target") and lines[1].startswith(targets[0])
+    assert lines[2].startswith(targets[1])
+    assert f"{RED}{targets[2]}" in shown and f"stratum 2, falseticker{PLAIN}\n" in shown
+    assert f"{RED}{refused}" in shown and f"Connection refused{PLAIN}\n" in shown
+    assert blur(lines[-1]) == "2 of 3 agree: your clock is SPAN OFF, ± SPAN"
+
+
+def test_no_majority(box):
+    with peers.ntp_server() as one, peers.ntp_server(5) as other:
+        shown = on_terminal(box, 120, f"ntp://{one.name}", f"ntp://{other.name}")
+    assert shown.endswith("2 targets, of which no more than half agree\n")
+    assert "falseticker" not in shown
+
+
+@pytest.mark.parametrize("value", ["1", ""])
+def test_no_color(box, value):
+    with three_servers() as targets:
+        shown = on_terminal(box, 200, *targets, NO_COLOR=value)
+    assert ("\x1b" in shown) == (value == "")
+    assert "falseticker" in shown
+
+
+def test_no_colour_through_a_pipe(box):
+    with three_servers() as targets:
+        assert "\x1b" not in box.client(*targets).out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_widths(box, columns):
+    """As many columns as there is room for; names and addresses are never cut short."""
+    with three_servers() as targets:
+        shown = blur(on_terminal(box, columns, *targets, NO_COLOR="1"))
+    lines = shown.splitlines()
+    assert all(any(target in line for line in lines) for target in targets)
+    if columns == 40:
+        assert lines[:3] == [targets[0], "  SPAN OFF, +/- SPAN", "  stratum 2"]
+    else:
+        assert ("way and back" in lines[0]) == (columns == 200) and len(lines) == 5
+        assert lines[1].startswith(f"{targets[0]}  ")
+
+
+def test_a_long_name_is_never_cut_short(box):
+    name = "a" * 60 + "." + "b" * 60 + ".invalid"
+    with peers.ntp_server() as peer:
+        shown = on_terminal(box, 40, "-w", "3", f"ntp://{name}", f"ntp://{peer.name}", NO_COLOR="1")
+    assert f"ntp://{name}\n" in shown
+
+
+def test_json_on_a_terminal_is_json(box):
+    with three_servers() as targets:
+        assert len(json_lines(on_terminal(box, 40, "-j", *targets))) == 3

@@ -1,0 +1,368 @@
+/* From what a server sent to how far the clock is off: Time, NTP, several samples, several
+ * servers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/ask_ntp.h"
+#include "client/ask_time.h"
+#include "client/report.h"
+#include "clock/clock.h"
+
+#define NOW   INT64_C(1795374908) /* 2026-11-22 19:15:08 UTC */
+#define EPOCH UINT32_C(2208988800)
+#define MS    CLOCK_MILLISECOND
+#define NONCE UINT64_C(0x0123456789abcdef)
+
+/* An answer that came half a second past here, 100 ms after it was asked for. */
+static struct ask_answer answer_at(int64_t here)
+{
+	return (struct ask_answer){
+		.time = { .tv_sec = here, .tv_nsec = 500 * MS },
+		.delay = 100 * MS,
+	};
+}
+
+static void put_32(uint8_t bytes[static 4], uint32_t number)
+{
+	for (int i = 0; i < 4; i++)
+		bytes[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+/*
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ * |        seconds since 1900-01-01 00:00:00 UTC, modulo 2^32     |
+ * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ */
+static void time_is_told_to_the_second(void **state)
+{
+	struct ask_answer answer = answer_at(NOW);
+	uint8_t bytes[4];
+
+	(void)state;
+	put_32(bytes, NOW + EPOCH);
+	assert_true(ask_time_check(&answer, bytes, sizeof(bytes)));
+	assert_true(answer.valid && answer.timed);
+	assert_int_equal(answer.told.tv_sec, NOW);
+	/* The second began 450 ms before the middle of the exchange at the most. */
+	assert_int_equal(answer.offset, 50 * MS);
+	assert_int_equal(answer.bound, 550 * MS);
+}
+
+static void time_has_eras(void **state)
+{
+	static const struct {
+		int64_t here, there;
+	} cases[] = {
+		{ 2085978495, 2085978495 }, /* 2036-02-07 06:28:15, the last second of the first */
+		{ 2085978495, 2085978496 },
+		{ 2085978496, 2085978495 },
+		{ 2085978500, 2085978500 },
+		{ 2147483648, 2147483647 },
+		{ 4294967296, 4294967296 },
+		{ 0, 0 },
+		{ 5, -5 },
+		{ NOW, NOW + INT32_MAX },
+		{ NOW, NOW + INT32_MIN },
+		{ INT64_C(253402300800), INT64_C(253402300800) },
+	};
+	uint8_t bytes[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ask_answer answer = answer_at(cases[i].here);
+
+		put_32(bytes, (uint32_t)cases[i].there + EPOCH);
+		assert_true(ask_time_check(&answer, bytes, sizeof(bytes)));
+		assert_int_equal(answer.told.tv_sec, cases[i].there);
+	}
+}
+
+static void time_has_four_bytes(void **state)
+{
+	static const uint8_t bytes[16] = { 0, 0, 0, 0, 0xee, 0xad, 'x', 'y' };
+	struct ask_answer answer = answer_at(NOW);
+
+	(void)state;
+	for (size_t size = 0; size <= sizeof(bytes); size++)
+		assert_int_equal(ask_time_check(&answer, bytes, size), size == 4);
+	ask_time_check(&answer, bytes, 8);
+	assert_string_equal(answer.error, "answer of 8 bytes instead of 4, as of inetutils-inetd: "
+					  "\"\\x00\\x00\\x00\\x00\\xee\\xadxy\"");
+	ask_time_check(&answer, bytes, 0);
+	assert_string_equal(answer.error, "empty answer");
+	ask_time_check(&answer, bytes, 5);
+	assert_string_equal(answer.error,
+			    "answer is not of 4 bytes: \"\\x00\\x00\\x00\\x00\\xee\"");
+}
+
+/* RFC 9109: nothing but the version, the mode, and a transmit time that tells nothing. */
+static void ntp_asks_for_nothing_else(void **state)
+{
+	static const uint8_t expected[48] = {
+		/* leap 0, version 4, mode 3 */
+		[0] = 0x23,
+		/* transmit */
+		[40] = 0x01,
+		0x23,
+		0x45,
+		0x67,
+		0x89,
+		0xab,
+		0xcd,
+		0xef,
+	};
+	uint8_t bytes[DATAGRAM_REQUEST_SIZE];
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+
+	(void)state;
+	ask_ntp_protocol.compose(&writer, NONCE);
+	assert_int_equal(bytes_written(&writer), sizeof(expected));
+	assert_memory_equal(bytes, expected, sizeof(expected));
+}
+
+static struct timespec at(int64_t milliseconds)
+{
+	return (struct timespec){ NOW + milliseconds / 1000, milliseconds % 1000 * MS };
+}
+
+static clock_ntp_time ntp_at(int64_t milliseconds)
+{
+	struct timespec time = at(milliseconds);
+
+	return clock_to_ntp(&time);
+}
+
+/* Asked at 0 ms and answered at 40 ms, by a server that is 1000 ms ahead: 10 ms there, 5 ms at the
+ * server, 25 ms back. */
+static struct ntp_packet honest(void)
+{
+	return (struct ntp_packet){
+		.version = 4,
+		.mode = NTP_MODE_SERVER,
+		.stratum = 2,
+		.root_delay = CLOCK_SHORT_SECOND / 8,	   /* 125 ms */
+		.root_dispersion = CLOCK_SHORT_SECOND / 4, /* 250 ms */
+		.reference = ntp_at(-5000),
+		.origin = NONCE,
+		.receive = ntp_at(1010),
+		.transmit = ntp_at(1015),
+	};
+}
+
+static enum datagram_verdict judge(const struct ntp_packet *packet, size_t size,
+				   struct ask_answer *answer, const char **reason)
+{
+	uint8_t bytes[NTP_PACKET_SIZE];
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
+	struct datagram datagram = {
+		.nonce = NONCE,
+		.sent = at(0),
+		.received = at(40),
+		.bytes = bytes,
+		.size = size,
+	};
+
+	*answer = (struct ask_answer){ .valid = false };
+	*reason = NULL;
+	ntp_packet_write(packet, &writer);
+	return ask_ntp_protocol.judge(&datagram, answer, reason);
+}
+
+static void ntp_tells_the_offset_and_its_bound(void **state)
+{
+	struct ntp_packet packet = honest();
+	struct ask_answer answer;
+	const char *reason;
+
+	(void)state;
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), DATAGRAM_SETTLED);
+	assert_true(answer.valid && answer.timed && answer.is_ntp);
+	/* (1010 + 975) / 2, 40 - 5, 35 / 2 + 125 / 2 + 250 */
+	assert_in_range(answer.offset, 992500 * MS / 1000 - 2, 992500 * MS / 1000 + 2);
+	assert_in_range(answer.delay, 35 * MS - 2, 35 * MS + 2);
+	assert_in_range(answer.bound, 330 * MS, 330 * MS + 4);
+	assert_int_equal(answer.told.tv_sec, NOW + 1);
+	assert_in_range(answer.told.tv_nsec, 32500 * MS / 1000 - 2, 32500 * MS / 1000 + 2);
+	assert_int_equal(answer.packet.stratum, 2);
+}
+
+/* What is not believed, and by which name. */
+static void ntp_refuses_by_name(void **state)
+{
+	struct ntp_packet packet;
+	struct ask_answer answer;
+	const char *reason;
+
+	(void)state;
+#define EXPECT(change, verdict, name)                                                 \
+	packet = honest();                                                            \
+	change;                                                                       \
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), verdict); \
+	assert_string_equal(reason, name);                                            \
+	assert_false(answer.valid)
+	EXPECT(packet.origin ^= 1, DATAGRAM_REFUSED, "wrong origin");
+	EXPECT(packet.origin = 0, DATAGRAM_REFUSED, "wrong origin");
+	EXPECT(packet.mode = 3, DATAGRAM_REFUSED, "wrong mode");
+	EXPECT(packet.mode = 5, DATAGRAM_REFUSED, "wrong mode");
+	EXPECT(packet.version = 2, DATAGRAM_REFUSED, "wrong version");
+	EXPECT(packet.stratum = 0, DATAGRAM_DOUBTED, "kiss of death");
+	assert_string_equal(answer.error, "stratum 0: it is not synchronised");
+	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E'),
+				   DATAGRAM_DOUBTED, "kiss of death");
+	assert_string_equal(answer.error, "stratum 0, kiss code RATE: it has no time to tell");
+	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE(27, 'c', 200, 0),
+				   DATAGRAM_DOUBTED, "kiss of death");
+	assert_string_equal(answer.error,
+			    "stratum 0, kiss code \\x1bc\\xc8: it has no time to tell");
+	EXPECT(packet.leap = 3, DATAGRAM_DOUBTED, "leap 3");
+	assert_string_equal(answer.error, "leap 3: it says that it is not synchronised");
+	EXPECT(packet.stratum = 16, DATAGRAM_DOUBTED, "stratum 16 or more");
+	EXPECT(packet.receive = 0, DATAGRAM_DOUBTED, "no time");
+	EXPECT(packet.transmit = 0, DATAGRAM_DOUBTED, "no time");
+	EXPECT(packet.transmit = packet.receive - 1, DATAGRAM_DOUBTED, "times that run backwards");
+	/* A kiss that anyone can send is not believed. */
+	EXPECT(packet.stratum = 0; packet.origin = 1, DATAGRAM_REFUSED, "wrong origin");
+	packet = honest();
+	for (size_t size = 0; size < NTP_PACKET_SIZE; size++) {
+		assert_int_equal(judge(&packet, size, &answer, &reason), DATAGRAM_REFUSED);
+		assert_string_equal(reason, "too short");
+	}
+}
+
+static void ntp_shows_a_server_that_is_unsure(void **state)
+{
+	struct ntp_packet packet = honest();
+	struct ask_answer answer;
+	const char *reason;
+
+	(void)state;
+	packet.root_dispersion = 3 * CLOCK_SHORT_SECOND;
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), DATAGRAM_SETTLED);
+	assert_in_range(answer.bound, 3080 * MS, 3080 * MS + 4);
+}
+
+static struct ask_answer sample(int64_t offset, int64_t delay)
+{
+	return (struct ask_answer){
+		.valid = true,
+		.timed = true,
+		.offset = offset,
+		.bound = delay / 2,
+		.delay = delay,
+	};
+}
+
+static void the_best_sample_has_the_least_delay(void **state)
+{
+	struct ask_answer samples[] = {
+		sample(7, 30), sample(-5, 20), sample(9, 20), { .valid = false }, sample(1, 40)
+	};
+	struct series series = { .asked = 0 };
+
+	(void)state;
+	ask_refuse(&samples[0], "wrong origin");
+	ask_refuse(&samples[3], "wrong origin");
+	ask_fail(&samples[3], "lost");
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		series_add(&series, &samples[i]);
+	assert_int_equal(series.asked, 5);
+	assert_int_equal(series.answered, 4);
+	assert_int_equal(series.best.offset, -5);
+	assert_int_equal(series_spread(&series), 14);
+	assert_int_equal(series.best.refused[0].count, 2);
+	assert_null(series.best.refused[1].reason);
+}
+
+static void any_answer_is_better_than_none(void **state)
+{
+	struct ask_answer text = { .valid = true, .text = "noon" }, none = { .valid = false };
+	struct series series = { .asked = 0 };
+
+	(void)state;
+	ask_fail(&none, "first");
+	series_add(&series, &none);
+	assert_string_equal(series.best.error, "first");
+	ask_fail(&none, "second");
+	series_add(&series, &none);
+	assert_string_equal(series.best.error, "second");
+	series_add(&series, &text);
+	series_add(&series, &none);
+	assert_string_equal(series.best.text, "noon");
+	assert_int_equal(series_spread(&series), 0);
+}
+
+static void most_clocks_outvote_the_others(void **state)
+{
+	static const struct {
+		struct interval intervals[5];
+		size_t count, agreeing;
+		struct interval common;
+	} cases[] = {
+		{ { { 8, 12 }, { 11, 13 }, { 14, 15 } }, 3, 2, { 11, 12 } },
+		{ { { 8, 12 }, { 11, 13 }, { 10, 12 } }, 3, 3, { 11, 12 } },
+		{ { { 8, 9 }, { 8, 12 }, { 10, 12 } }, 3, 2, { 8, 9 } },
+		{ { { 1, 1 }, { 1, 1 } }, 2, 2, { 1, 1 } },
+		{ { { 0, 1 }, { 1, 2 } }, 2, 2, { 1, 1 } },
+		{ { { 0, 1 }, { 2, 3 } }, 2, 1, { 0, 1 } },
+		{ { { INT64_MIN, INT64_MAX }, { -1, 1 } }, 2, 2, { -1, 1 } },
+		{ { { 3, 4 } }, 1, 1, { 3, 4 } },
+	};
+	struct interval common;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(intersect(cases[i].intervals, cases[i].count, &common),
+				 cases[i].agreeing);
+		assert_int_equal(common.low, cases[i].common.low);
+		assert_int_equal(common.high, cases[i].common.high);
+	}
+	assert_int_equal(intersect(NULL, 0, &common), 0);
+}
+
+static void a_falseticker_is_outside_what_most_agree_on(void **state)
+{
+	struct report reports[4] = { 0 };
+	struct agreement agreement;
+
+	(void)state;
+	reports[0].series.best = sample(10, 8);	 /* 6..14 */
+	reports[1].series.best = sample(90, 20); /* 80..100 */
+	reports[2].series.best = sample(12, 4);	 /* 10..14 */
+	agreement = report_compare(reports, 4);	 /* the last one has not answered */
+	assert_int_equal(agreement.timed, 3);
+	assert_int_equal(agreement.agreeing, 2);
+	assert_int_equal(agreement.offset, 12);
+	assert_int_equal(agreement.bound, 2);
+	assert_true(!reports[0].falseticker && reports[1].falseticker);
+	assert_true(!reports[2].falseticker && !reports[3].falseticker);
+
+	/* One against one: nobody knows which. */
+	agreement = report_compare(reports + 1, 2);
+	assert_int_equal(agreement.agreeing, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(time_is_told_to_the_second),
+		cmocka_unit_test(time_has_eras),
+		cmocka_unit_test(time_has_four_bytes),
+		cmocka_unit_test(ntp_asks_for_nothing_else),
+		cmocka_unit_test(ntp_tells_the_offset_and_its_bound),
+		cmocka_unit_test(ntp_refuses_by_name),
+		cmocka_unit_test(ntp_shows_a_server_that_is_unsure),
+		cmocka_unit_test(the_best_sample_has_the_least_delay),
+		cmocka_unit_test(any_answer_is_better_than_none),
+		cmocka_unit_test(most_clocks_outvote_the_others),
+		cmocka_unit_test(a_falseticker_is_outside_what_most_agree_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

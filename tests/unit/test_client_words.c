@@ -1,0 +1,217 @@
+/* Times in words and figures: as servers write them, and as they are shown. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "client/ask_daytime.h"
+#include "client/daytime_text.h"
+#include "client/phrase.h"
+#include "clock/clock.h"
+
+#define NOW 1795374908 /* 2026-11-22 19:15:08 UTC */
+#define US  INT64_C(1000)
+#define MS  CLOCK_MILLISECOND
+#define S   CLOCK_SECOND
+
+static int choose_zone(const char *zone)
+{
+	setenv("TZ", zone, 1);
+	tzset();
+	return 0;
+}
+
+static int in_utc(void **state)
+{
+	(void)state;
+	return choose_zone("UTC0");
+}
+
+static int in_berlin(void **state)
+{
+	(void)state;
+	return choose_zone("CET-1CEST,M3.5.0,M10.5.0/3");
+}
+
+static void expect(const char *text, int64_t seconds, bool zoned)
+{
+	struct daytime_text told;
+
+	assert_true(daytime_text_read(text, &told));
+	assert_int_equal(told.seconds, seconds);
+	assert_int_equal(told.zoned, zoned);
+}
+
+static void texts_of_servers_are_read(void **state)
+{
+	(void)state;
+	expect("Sun Nov 22 19:15:08 2026", NOW, false);
+	expect("Tue Nov  3 19:15:08 2026", NOW - 19 * 86400, false);
+	expect("Sun Nov 22 19:15:08 2026 UTC", NOW, true);
+	expect("22 NOV 2026 19:15:08 UTC", NOW, true);
+	expect("22 Nov 2026 20:15:08 +0100", NOW, true);
+	expect("61366 26-11-22 19:15:08 00 0 0 895.3 UTC(NIST) * ", NOW, true);
+	expect("2026-11-22T19:15:08Z", NOW, true);
+	expect("2026-11-22T19:15:08.25+00:00", NOW, true);
+	expect("2026-11-22T14:15:08-05:00", NOW, true);
+	expect("2026-11-22 19:15:08", NOW, false);
+	expect("2026-11-22 19:15:08,5 GMT", NOW, true);
+	expect("Sunday, November 22, 2026 19:15:08-UTC", NOW, true);
+	expect("Sun, 22 Nov 2026 19:15:08 GMT", NOW, true);
+	expect("  Sun Nov 22 19:15:08 2026  ", NOW, false);
+	expect("Thu Jan  1 00:00:00 1970", 0, false);
+}
+
+static void texts_without_a_zone_are_of_this_one(void **state)
+{
+	(void)state;
+	expect("Sun Nov 22 20:15:08 2026", NOW, false);
+	expect("22 NOV 2026 20:15:08 CET", NOW, true);
+	expect("22 NOV 2026 19:15:08 UTC", NOW, true);
+	expect("Wed Jul 22 21:15:08 2026", NOW - 123 * 86400, false);
+}
+
+static void other_texts_are_not(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"noon",
+		"Sun Nov 22 19:15:08",
+		"Sun Nov 22 19:15:08 26",
+		"22 NOV 2026 19:15:08 PST",
+		"Sun Nov 22 19:15:08 2026 and so on",
+		"Sun Nov 32 19:15:08 2026",
+		"Sun Nov 22 25:15:08 2026",
+		"Sun Nov 22 19:15:08 1899",
+		"Sun Nov 22 19:15:08 2200",
+		"Sun Nov 22 19:15:08 9999",
+		"61366 26-11-22 19:15:08",
+		"2026-11-22T19:15:08+25:00:00",
+		"61366 26-11-22 24:15:08 00 0 0 895.3 UTC(NIST) *",
+		"1795374908",
+	};
+	struct daytime_text told;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_false(daytime_text_read(texts[i], &told));
+}
+
+/* Half a second of a second that is not known, and half of the delay. */
+static void a_text_is_an_offset(void **state)
+{
+	static const char nist[] = "61366 26-11-22 19:15:08 00 0 0 50.0 UTC(NIST) * ";
+	struct ask_answer answer = { .time = { NOW, 100 * MS }, .delay = 20 * MS };
+
+	(void)state;
+	assert_true(ask_daytime_check(&answer, "22 NOV 2026 19:15:10 UTC\n", 25));
+	assert_true(answer.timed);
+	assert_int_equal(answer.offset, 2410 * MS);
+	assert_int_equal(answer.bound, 510 * MS);
+	assert_true(ask_daytime_check(&answer, nist, sizeof(nist) - 1));
+	assert_int_equal(answer.bound, 1510 * MS);
+}
+
+static void another_zone_is_no_offset(void **state)
+{
+	struct ask_answer answer = { .time = { NOW, 0 } };
+
+	(void)state;
+	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:15:09 2026", 24));
+	assert_false(answer.timed);
+	assert_true(ask_daytime_check(&answer, "Sun Nov 22 13:45:05 2026", 24));
+	assert_false(answer.timed);
+	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:15:09 2026 UTC", 28));
+	assert_true(answer.timed);
+	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:20:09 2026", 24));
+	assert_true(answer.timed);
+	assert_true(ask_daytime_check(&answer, "Sun Nov 22 19:15:04 2026", 24));
+	assert_true(answer.timed);
+	assert_true(ask_daytime_check(&answer, "Wed Nov 25 19:15:08 2026", 24));
+	assert_true(answer.timed);
+	answer.timed = false;
+	assert_true(ask_daytime_check(&answer, "what time is it?", 16));
+	assert_false(answer.timed);
+}
+
+static void spans_have_figures_to_be_read(void **state)
+{
+	static const struct {
+		int64_t offset, bound;
+		const char *offset_text, *bound_text;
+	} cases[] = {
+		{ 1240 * US, 310 * US, "1.24 ms behind", "+/- 0.31 ms" },
+		{ -1240 * US, 90 * US, "1.24 ms ahead", "+/- 90.00 us" },
+		{ 0, 0, "0.00 us behind", "+/- 0.00 us" },
+		{ 1, 4, "0.00 us behind", "+/- 0.00 us" },
+		{ -994, 996, "0.99 us ahead", "+/- 1.00 us" },
+		{ 999994, 999995, "999.99 us behind", "+/- 1000.00 us" },
+		{ 2 * US, 15 * MS, "2.00 us behind", "+/- 15.00 ms" },
+		{ 500 * MS, 1500 * MS, "500.00 ms behind", "+/- 1.50 s" },
+		{ 999 * S, 500 * MS, "999.00 s behind", "+/- 0.50 s" },
+		{ 1000 * S, 500 * MS, "00:16:40 behind", "+/- 0.50 s" },
+		{ -86400 * S, 3600 * S, "1 day 00:00:00 ahead", "+/- 01:00:00" },
+		{ INT64_MAX, 1, "106751 days 23:47:16 behind", "+/- 0.00 us" },
+	};
+	const struct phrase_style style = { .utf8 = false };
+	char text[PHRASE_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_string_equal(phrase_offset(text, cases[i].offset, &style),
+				    cases[i].offset_text);
+		assert_string_equal(phrase_bound(text, cases[i].bound, cases[i].offset, &style),
+				    cases[i].bound_text);
+	}
+}
+
+static void characters_are_the_readers(void **state)
+{
+	const struct phrase_style style = { .utf8 = true };
+	char text[PHRASE_SIZE];
+
+	(void)state;
+	assert_string_equal(phrase_span(text, 15 * US, &style), "15.00 \u00b5s");
+	assert_string_equal(phrase_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15.00 ms");
+}
+
+static void times_are_in_a_zone(void **state)
+{
+	const struct timespec time = { NOW, 123456789 }, wild = { INT64_MAX, 0 };
+	struct phrase_style style = { .utc = false };
+	char text[PHRASE_SIZE];
+
+	(void)state;
+	assert_string_equal(phrase_time(text, &time, false, &style),
+			    "2026-11-22 20:15:08.123456 CET");
+	style.utc = true;
+	assert_string_equal(phrase_time(text, &time, false, &style),
+			    "2026-11-22 19:15:08.123456 UTC");
+	assert_string_equal(phrase_time(text, &time, true, &style), "2026-11-22 19:15:08 UTC");
+	assert_string_equal(phrase_time(text, &wild, true, &style),
+			    "9223372036854775807 s since 1970");
+	style.format = "%s %A";
+	assert_string_equal(phrase_time(text, &time, true, &style), "1795371308 Sunday");
+	style.format = "";
+	assert_string_equal(phrase_time(text, &time, true, &style), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(texts_of_servers_are_read, in_utc),
+		cmocka_unit_test_setup(texts_without_a_zone_are_of_this_one, in_berlin),
+		cmocka_unit_test_setup(other_texts_are_not, in_utc),
+		cmocka_unit_test_setup(a_text_is_an_offset, in_utc),
+		cmocka_unit_test_setup(another_zone_is_no_offset, in_utc),
+		cmocka_unit_test(spans_have_figures_to_be_read),
+		cmocka_unit_test(characters_are_the_readers),
+		cmocka_unit_test_setup(times_are_in_a_zone, in_berlin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
