@@ -181,10 +181,14 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/timeserver
 UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
+BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver.socket \
+	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
 	$(DOCDIR)/timeserver.conf $(DOCDIR)/README.md $(DOCDIR)/NEWS.md $(DOCDIR)/LICENSE
 
 install: all
@@ -192,6 +196,11 @@ install: all
 	install -D -m 755 $(BUILD)/timeclient $(BINDIR)/timeclient
 	for manual in $(MANUALS); do \
 		install -D -m 644 "$$manual" "$(MANDIR)/man$${manual##*.}/$${manual##*/}" || exit; \
+	done
+	for name in timeserver timeclient; do \
+		install -D -m 644 "dist/completion/$$name.bash" "$(BASHDIR)/$$name" && \
+		install -D -m 644 "dist/completion/_$$name" "$(ZSHDIR)/_$$name" && \
+		install -D -m 644 "dist/completion/$$name.fish" "$(FISHDIR)/$$name.fish" || exit; \
 	done
 	install -d $(UNITDIR) $(DOCDIR)
 	sed 's|@PREFIX@|$(PREFIX)|' dist/timeserver.service >$(UNITDIR)/timeserver.service

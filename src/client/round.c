@@ -51,12 +51,15 @@ static void take_sample(struct round_part *part, struct place *place, struct ask
 		place->count = 0;
 }
 
-/* Adds the sample. Returns whether there is to be another one. With the lock held. */
+/* Adds the sample; while an answer is waited for, only the last one counts. Returns whether there is
+ * to be another one. With the lock held. */
 static bool add_sample(struct round_part *part, const struct ask_answer *answer)
 {
 	struct round *round = part->round;
 	const struct round_plan *plan = round->plan;
 
+	if (plan->patience > 0)
+		part->series = (struct series){ .asked = 0 };
 	series_add(&part->series, answer);
 	if (plan->sampled)
 		plan->sampled(plan->context, (size_t)(part - round->parts), answer);

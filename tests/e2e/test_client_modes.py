@@ -11,6 +11,7 @@ import pytest
 import harness
 import peers
 from harness import CLIENT, SANITIZED, json_lines, needs_program, read_back, wait_until
+from tmux import Tmux
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
@@ -209,38 +210,6 @@ def test_watch_ends_when_nobody_reads(box):
                                      f"ntp://{peer.name}"])
         assert popen.wait(harness.longer(5)) == 0
     assert read_back(err) == "timeclient: cannot write standard output: Broken pipe\n"
-
-
-class Tmux:
-    """A terminal with a shell in it, to look at."""
-
-    def __init__(self, box, columns, rows):
-        self.box, self.socket = box, box.root / "tmux"
-        self("new-session", "-d", "-x", columns, "-y", rows, "env PS1='$ ' LC_ALL=C.UTF-8 bash --norc")
-        self.type("clear; echo before")
-        wait_until(lambda: self.lines()[:1] == ["before"], what="a shell")
-
-    def __call__(self, *words):
-        result = self.box.run("tmux", "-S", self.socket, "-f", "/dev/null", *words,
-                              env={"LC_ALL": "C.UTF-8", "TERM": "xterm"})
-        assert result.code == 0, result
-        return result.out
-
-    def type(self, text):
-        self("send-keys", "-l", text)
-        self("send-keys", "Enter")
-
-    def lines(self):
-        return self("capture-pane", "-p").rstrip("\n").split("\n")
-
-    def cursor(self):
-        return self("display-message", "-p", "#{cursor_flag} #{alternate_on}").split()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self("kill-server")
 
 
 @pytest.fixture

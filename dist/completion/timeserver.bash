@@ -1,0 +1,24 @@
+# Completion of timeserver(8) for bash.
+
+_timeserver()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+
+	case $before in
+	-c | --config | -p | --pidfile)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	-s | --signal)
+		mapfile -t COMPREPLY < <(compgen -W 'stop reload status' -- "$word") ;;
+	-u | --user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	-o | --option)
+		COMPREPLY=() ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -W '-c --config -o --option -n --foreground -d --debug
+			-t --test -T --dump-config -s --signal -p --pidfile -u --user -V --version
+			-h --help' -- "$word") ;;
+	esac
+}
+
+complete -F _timeserver timeserver

@@ -1,0 +1,14 @@
+# Completion of timeserver(8) for fish.
+
+complete -c timeserver -f
+complete -c timeserver -s c -l config -r -F -d 'read this file'
+complete -c timeserver -s o -l option -x -d 'one configuration line'
+complete -c timeserver -s n -l foreground -d 'stay in the foreground'
+complete -c timeserver -s d -l debug -d 'stay in the foreground and log more'
+complete -c timeserver -s t -l test -d 'check the configuration'
+complete -c timeserver -s T -l dump-config -d 'print the configuration in effect'
+complete -c timeserver -s s -l signal -x -a 'stop reload status' -d 'to the running daemon'
+complete -c timeserver -s p -l pidfile -r -F -d 'use this pid file'
+complete -c timeserver -s u -l user -x -a '(__fish_complete_users)' -d 'run as this user'
+complete -c timeserver -s V -l version -d 'print the version'
+complete -c timeserver -s h -l help -d 'print a summary'

@@ -1,0 +1,84 @@
+"""Every example of timeclient(1), run as it stands there."""
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import isolate
+from harness import CLIENT, SANITIZED, needs_private, needs_program
+
+pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the addresses of the manual")]
+
+MANUAL = pathlib.Path("man/timeclient.1").absolute()
+SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+
+
+def examples():
+    """The commands of the section, and that of the one with its output."""
+    text = MANUAL.read_text(encoding="utf-8").partition(".Sh EXAMPLES")[2].partition("\n.Sh ")[0]
+    return re.findall(r"^(?:\.Dl )?[$#] (.*)$", text, re.MULTILINE)
+
+
+@pytest.fixture
+def manual_network(box):
+    """The servers that the examples name. One has no IPv4 address, and none is more than this host."""
+    addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.7/32", "2001:db8::1/128"]
+    for address in addresses:
+        assert box.run("ip", "addr", "replace", address, "dev", "lo").code == 0
+    hosts = box.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
+    lines = ["listen ntp 192.0.2.1:123 192.0.2.2:123", "listen daytime/tcp *:5050 192.0.2.7:13",
+             "listen time/tcp 192.0.2.7:37", "clock local"]
+    box.start(*[word for line in lines for word in ("-o", line)])
+    with isolate.mounted(hosts, "/etc/hosts", flags=isolate.MS_BIND):
+        yield
+    for address in addresses:
+        box.run("ip", "addr", "del", address, "dev", "lo")
+
+
+def run(box, command):
+    """In a shell that finds the program, and with a C library that sets no clock but writes it down.
+    Ten minutes are too long for a test: such an example is hastened."""
+    library, noted, folder = box.root / "shim.so", box.root / "set", box.root / "bin"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    folder.mkdir()
+    program = folder / "timeclient"
+    program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')
+    program.chmod(0o755)
+    result = box.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
+                     env={"PATH": f"{folder}:/usr/bin:/bin", "SHIM_SET": str(noted)})
+    return result, noted.exists()
+
+
+SET = r"going to step it by .*\nstepped: it is now .*\n"
+PRINTED = [  # by the examples, in their order
+    r"Server Message: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\n",
+    r"(Server Message: .*\n){2}",
+    r"both\n",
+    r"ntp://192\.0\.2\.1  .*  8 of 8 samples, spread .*\n",
+    r"(ntp://192\.0\.2\.[12]  .*\n){2}time://192\.0\.2\.7  .*\n",
+    r"-?\d.*\n",
+    r"ntp://192\.0\.2\.1  .*\nstart\n",
+    r"",
+    r"TIME OK: ntp://192\.0\.2\.1 offset .*\n",
+    r"(ntp://192\.0\.2\.[12]  .*\n){2}2 of 2 agree: .*\n" + SET,
+    r"time://192\.0\.2\.7  .*\n1 of 1 agree: .*\n" + SET,
+]
+
+
+def test_every_example_is_known():
+    assert len(examples()) == len(PRINTED)
+
+
+@needs_program("jq")
+@pytest.mark.parametrize("command, printed", zip(examples(), PRINTED))
+def test_example(box, manual_network, command, printed):
+    if SANITIZED and "--set" in command:
+        pytest.skip("a shim goes before no instrument")
+    result, was_set = run(box, command)
+    assert (result.code, result.err) == (0, "") and re.fullmatch(printed, result.out), result
+    assert was_set == ("--set" in command)
+    if "--watch" in command:
+        told = [json.loads(line) for line in (box.dir / "samples").read_text().splitlines()]
+        assert len(told) == 1200 and all(one["ok"] for one in told)

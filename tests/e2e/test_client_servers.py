@@ -1,0 +1,111 @@
+"""timeclient reads every time server that Debian offers."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness import json_lines, needs_private, not_instrumented, wait_until
+from test_peers_more import INETDS, OPENNTPD, XINETD, running, user_with_home
+from test_peers_ntp import CHRONYD, FORBID, LIBRARIES, NTPD, needs_peer
+
+pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the ports of the protocols")]
+
+SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+THERE = "10.13.0.3"  # an inetd may not answer on 127.0.0.0/8
+NTP_OFFSET = r"ntp://\S+  .*  your clock is \d+\.\d\d (us|ms) (ahead|behind), \+/- .*  stratum \d+, leap none\n"
+
+
+@pytest.fixture
+def setting_nothing(box):
+    """The environment of a program that believes that it sets a clock."""
+    library = box.root / "shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    (box.root / "set").touch()
+    return {"LD_PRELOAD": str(library), "SHIM_SET": str(box.root / "set")}
+
+
+def ask_until_it_answers(box, target, seconds=10):
+    """A server takes a moment to start."""
+    return box.client("--wait", seconds, "-i", "0.1", "-q", target)
+
+
+@needs_peer(CHRONYD)
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_chronyd(box, port, host):
+    config = box.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
+                        f"pidfile {box.root}/chronyd.pid\n", "chrony.conf")
+    with running(box, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES) as said:
+        result = ask_until_it_answers(box, f"ntp://{host}:{port}")
+        assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, said())
+
+
+@needs_peer(NTPD)
+@not_instrumented("the pace")
+def test_ntpsec(box):
+    """Until it believes its own clock it is refused by name, and waited for."""
+    config = box.config("server 127.127.1.0 minpoll 3 maxpoll 3 prefer\nfudge 127.127.1.0 stratum 5\n"
+                        "tos minsane 1 orphan 5 orphanwait 1\ndisable kernel\nrestrict default\n", "ntp.conf")
+    with running(box, [*FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as said:
+        wait_until(lambda: "kiss" in box.client("-w", "1.5", "ntp://127.0.0.1").err, 10,
+                   what=f"it to listen; it said {said()}")
+        result = box.client("--wait", "25", "-i", "0.2", "-q", "ntp://127.0.0.1", timeout=40)
+        assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, said())
+
+
+@needs_peer(OPENNTPD)
+@not_instrumented("the pace")
+def test_openntpd(box, setting_nothing):
+    """It serves what it has from another server, here ours, after two adjustments of a clock that is
+    not this machine's, which take it minutes (OPENNTPD_SECONDS; 3 unless set): before that it is
+    refused by name."""
+    assert box.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
+    box.start("-o", f"listen ntp {THERE}:123", "-o", "clock local", "-o", "ratelimit off")
+    config = box.config(f"listen on 127.0.0.1\nserver {THERE}\n", "openntpd.conf")
+    seconds = int(os.environ.get("OPENNTPD_SECONDS", "3"))
+    with user_with_home(box, "ntpd", "/var/lib/openntpd", ("db", "run")), \
+         running(box, [*FORBID, OPENNTPD, "-d", "-v", "-f", config], env=setting_nothing) as said:
+        wait_until(lambda: "ntp engine ready" in said(), 10, what="it to listen")
+        result = box.client("--wait", seconds, "-i", "0.5", "ntp://127.0.0.1", timeout=seconds + 20)
+        print(f"{result.out or result.err}after {result.seconds:.0f} s")
+        if result.code == 1:
+            assert "not synchronised" in result.err, (result, said())
+        else:
+            assert re.fullmatch(NTP_OFFSET, result.out), (result, said())
+
+
+SERVICES = [("daytime", "tcp"), ("daytime", "udp"), ("time", "tcp"), ("time", "udp")]
+
+
+def inetd(box, kind):
+    if kind == "xinetd":
+        config = box.config("".join(
+            f"service {name}\n{{\ntype = INTERNAL\nid = {name}-{transport}\n"
+            f"socket_type = {'stream' if transport == 'tcp' else 'dgram'}\nprotocol = {transport}\n"
+            f"user = root\nwait = {'no' if transport == 'tcp' else 'yes'}\nbind = {THERE}\n}}\n"
+            for name, transport in SERVICES), "xinetd.conf")
+        return [XINETD, "-dontfork", "-f", config, "-pidfile", box.root / "xinetd.pid"]
+    config = box.config("".join(
+        f"{THERE}:{name} {'stream tcp nowait' if transport == 'tcp' else 'dgram udp wait'} root internal\n"
+        for name, transport in SERVICES), "inetd.conf")
+    return [INETDS[kind], "-i" if kind == "openbsd" else "-d", config]
+
+
+@needs_peer(XINETD)
+@pytest.mark.parametrize("kind", ["xinetd", *INETDS])
+def test_inetds(box, kind):
+    """All four services of each. inetutils sends 8 bytes where RFC 868 has 4, which is said."""
+    assert box.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
+    with running(box, inetd(box, kind), env=LIBRARIES) as said:
+        assert ask_until_it_answers(box, f"daytime://{THERE}").code == 0, said()
+        for name, transport in SERVICES:
+            scheme = name + ("+udp" if transport == "udp" else "")
+            [told] = json_lines(box.client("-j", f"{scheme}://{THERE}").out)
+            if kind == "inetutils" and name == "time":
+                text = box.client(f"{scheme}://{THERE}")
+                assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as of inetutils" in text.err
+                assert told["error"].startswith("answer of 8 bytes instead of 4, as of inetutils-inetd: ")
+            else:
+                assert told["ok"] and abs(told["offset"]) <= told["bound"] < 2, (scheme, told)
+                print(f"{kind}, {scheme}: {told.get('text', told['server_time'])}")

@@ -1,0 +1,86 @@
+"""Completion: every option in every shell, and each shell really completing."""
+import pathlib
+import re
+
+import pytest
+
+import harness
+from harness import CLIENT, SERVER, needs_program, wait_until
+from tmux import Tmux
+
+DIST = pathlib.Path("dist/completion").absolute()
+PROGRAMS = {"timeclient": CLIENT, "timeserver": SERVER}
+
+pytestmark = pytest.mark.usefixtures("only_the_client")
+
+# What is typed, and what comes of it: one word, or several to choose from.
+CASES = [("timeclient", "--js", "--json"), ("timeclient", "--set s", "step slew"),
+         ("timeclient", "nt", "ntp://"), ("timeclient", "--tr", "--trust-one"),
+         ("timeserver", "--dum", "--dump-config"), ("timeserver", "--signal re", "reload"),
+         ("timeserver", "-s s", "status stop"), ("timeserver", "--user roo", "root")]
+
+
+def options(box, program):
+    """Those that --help knows."""
+    text = box.run(PROGRAMS[program], "--help").out
+    return set(re.findall(r"(?<![\w-])--?[\w-]+", "\n".join(re.findall(r"^  +(-.*?)(?:  |$)", text, re.M))))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_option_is_known_to_every_shell(box, program):
+    known = options(box, program)
+    assert {"-V", "--version", "-h", "--help"} <= known and len(known) > 15
+    bash = (DIST / f"{program}.bash").read_text()
+    zsh = (DIST / f"_{program}").read_text()
+    fish = (DIST / f"{program}.fish").read_text()
+    assert known <= set(re.findall(r"(?<![\w-])--?[\w-]+", bash))
+    assert known <= set(re.findall(r"(?<![\w-])--?[\w-]*\w", zsh))
+    assert known <= ({f"-{letter}" for letter in re.findall(r" -s (\w)", fish)}
+                     | {f"--{name}" for name in re.findall(r" -l ([\w-]+)", fish)})
+
+
+@pytest.mark.parametrize("program, typed, wanted", CASES)
+def test_bash(box, program, typed, wanted):
+    words = [program, *typed.split(" ")]
+    script = (f"source {DIST}/{program}.bash; compopt() {{ :; }}; COMP_WORDS=({' '.join(words)}); "
+              f"COMP_CWORD={len(words) - 1}; _{program}; echo ${{COMPREPLY[@]}}")
+    result = box.run("bash", "-c", script)
+    assert sorted(result.out.split()) == sorted(wanted.split()) and result.err == ""
+
+
+@needs_program("fish")
+@pytest.mark.parametrize("program, typed, wanted", CASES)
+def test_fish(box, program, typed, wanted):
+    result = box.run("fish", "--no-config", "-c",
+                     f"source {DIST}/{program}.fish; complete -C '{program} {typed}'",
+                     env={"HOME": str(box.root)})
+    assert {line.split("\t")[0] for line in result.out.splitlines()} == set(wanted.split()), result
+
+
+@needs_program("zsh")
+@needs_program("tmux")
+@pytest.mark.parametrize("program, typed, wanted", CASES)
+def test_zsh(box, program, typed, wanted):
+    with Tmux(box, 100, 20, shell="zsh -f") as tmux:
+        tmux.type(f"fpath=({DIST} $fpath); autoload -U compinit; compinit -u -D; clear; echo ready")
+        wait_until(lambda: "ready" in tmux.lines()[:1], what="completion")
+        tmux("send-keys", "-l", f"{program} {typed}")
+        tmux("send-keys", "Tab")
+        choices = wanted.split()
+        if len(choices) == 1:
+            whole = " ".join([program, *typed.split(" ")[:-1], choices[0]])
+            wait_until(lambda: any(whole in line for line in tmux.lines()), what=whole)
+        else:
+            tmux("send-keys", "Tab")
+            wait_until(lambda: any(line.split() == sorted(choices) for line in tmux.lines()),
+                       what=f"{choices} in {tmux.lines()}")
+
+
+def test_what_is_installed(box):
+    """Where each shell looks."""
+    result = box.run("make", "install", "PREFIX=/usr", f"DESTDIR={box.dir}", "BUILD=" + str(harness.BUILD.absolute()),
+                     cwd=DIST.parent.parent, timeout=60)
+    assert result.code == 0, result
+    for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
+        for program in PROGRAMS:
+            assert (box.dir / "usr/share" / place.format(program)).is_file()
