@@ -87,11 +87,11 @@ static enum datagram_verdict judge(const struct datagram *datagram, struct ask_a
 	enum ntp_verdict verdict =
 		ntp_answer_read(&answer->packet, &exchange, datagram->bytes, datagram->size);
 
-	*reason = name_verdict(verdict);
-	if (!ntp_answer_is_to_question(verdict))
-		return DATAGRAM_REFUSED;
-	if (verdict != NTP_ANSWER_GOOD && verdict != NTP_ANSWER_DISTANCE)
-		return doubt(answer, verdict);
+	if (verdict != NTP_ANSWER_GOOD && verdict != NTP_ANSWER_DISTANCE) {
+		*reason = name_verdict(verdict);
+		return ntp_answer_is_to_question(verdict) ? doubt(answer, verdict) :
+							    DATAGRAM_REFUSED;
+	}
 	if ((clock_ntp_span)(exchange.received - exchange.sent) < 0) {
 		*reason = "clock set meanwhile";
 		ask_fail(answer, "the clock of this machine was set back meanwhile");

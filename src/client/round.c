@@ -51,8 +51,8 @@ static void take_sample(struct round_part *part, struct place *place, struct ask
 		place->count = 0;
 }
 
-/* Adds the sample; while an answer is waited for, only the last one counts. Returns whether there is
- * to be another one. With the lock held. */
+/* Adds the sample; while an answer is waited for, only the last one counts. Returns whether there
+ * is to be another one. With the lock held. */
 static bool add_sample(struct round_part *part, const struct ask_answer *answer)
 {
 	struct round *round = part->round;

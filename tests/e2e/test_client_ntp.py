@@ -8,7 +8,7 @@ import pytest
 import harness
 import ntp
 import peers
-from harness import free_port, json_lines, needs_private
+from harness import as_nobody, free_port, json_lines, needs_private
 from isolate import MS_BIND, mounted
 from peers import ntp_reply
 from test_peers_more import running
@@ -228,3 +228,20 @@ def test_against_chronyd_on_this_machine(box, port):
           f" the server's {statistics.median(root) * 1e6:.2f}")
     assert len(told) == samples and all(map(float.__le__, offsets, bounds))
     assert statistics.median(offsets) < 0.001
+
+
+@needs_private("another user")
+def test_nothing_needs_rights(box, port):
+    """Every scheme, and what is not setting a clock, as nobody."""
+    other = free_port()
+    lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen time/udp {other}", "clock local"]
+    box.start(*[word for line in lines for word in ("-o", line)])
+    ntp_target = f"ntp://127.0.0.1:{port}"
+    for words in ([ntp_target], [f"127.0.0.1:{port}"], [f"time+udp://127.0.0.1:{other}"],
+                  ["--check", ntp_target], ["--wait", "1", ntp_target],
+                  ["--watch", "-n", "2", "-i", "0.01", ntp_target],
+                  ["--set", "step", "--trust-one", "--dry-run", ntp_target]):
+        result = box.client(*words, **as_nobody())
+        assert (result.code, result.err) == (0, "") and result.out, words
+    result = box.client("--set", "step", "--trust-one", ntp_target, **as_nobody())
+    assert result.code == 1 and result.err.endswith("left alone: Operation not permitted\n")

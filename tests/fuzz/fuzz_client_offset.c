@@ -1,0 +1,77 @@
+/* What Time and NTP servers say, from any bytes: an answer that tells an offset has a bound that is
+ * not negative, one that does not has a reason that is printable text. The first byte chooses the
+ * protocol, and the next eight are the nonce, so that some answers are to the question. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "client/ask_ntp.h"
+#include "client/ask_time.h"
+#include "client/phrase.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_printable(const char *text)
+{
+	check(text && *text != '\0');
+	for (; *text != '\0'; text++)
+		check(*text >= ' ' && *text <= '~');
+}
+
+static void check_answer(const struct ask_answer *answer)
+{
+	const struct phrase_style style = { .utf8 = false };
+	char text[PHRASE_SIZE];
+
+	check(answer->valid && answer->timed && answer->delay >= 0 && answer->bound >= 0);
+	check_printable(phrase_offset(text, answer->offset, &style));
+	check_printable(phrase_bound(text, answer->bound, answer->offset, &style));
+}
+
+static void judge_ntp(struct bytes_reader *reader, struct ask_answer *answer)
+{
+	const char *reason = NULL;
+	struct datagram datagram = {
+		.nonce = bytes_get_64(reader),
+		.sent = { 1795374908, 0 },
+		.received = { 1795374908, 40000000 },
+	};
+
+	datagram.size = bytes_left(reader);
+	datagram.bytes = bytes_skip(reader, datagram.size);
+	switch (ask_ntp_protocol.judge(&datagram, answer, &reason)) {
+	case DATAGRAM_SETTLED:
+		check_answer(answer);
+		break;
+	case DATAGRAM_DOUBTED:
+		check_printable(answer->error);
+		check_printable(reason);
+		break;
+	case DATAGRAM_REFUSED:
+		check_printable(reason);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes_reader reader = bytes_reader_open(data, size);
+	struct ask_answer answer = { .time = { 1795374908, 0 }, .delay = 40000000 };
+
+	if ((bytes_get_8(&reader) & 1) != 0) {
+		judge_ntp(&reader, &answer);
+		return 0;
+	}
+	size = bytes_left(&reader);
+	if (ask_time_check(&answer, bytes_skip(&reader, size), size))
+		check_answer(&answer);
+	else
+		check_printable(answer.error);
+	return 0;
+}
