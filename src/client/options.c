@@ -140,8 +140,13 @@ static bool parse_set(struct options *options, const char *text)
 	return true;
 }
 
-/* Two actions at once are none. */
-static bool choose(struct options *options, enum action action)
+static bool clash(const char *one, const char *other)
+{
+	fprintf(stderr, PROGRAM_NAME ": %s and %s: expected one of them\n", one, other);
+	return hint();
+}
+
+static const char *name_action(enum action action)
 {
 	static const char *const names[] = {
 		[ACTION_WATCH] = "--watch",
@@ -149,14 +154,48 @@ static bool choose(struct options *options, enum action action)
 		[ACTION_SET] = "--set",
 	};
 
-	if (action <= ACTION_SET && options->action != ACTION_ASK &&
-	    options->action <= ACTION_SET && options->action != action) {
-		fprintf(stderr, PROGRAM_NAME ": %s and %s: expected one of them\n",
-			names[options->action], names[action]);
+	return names[action];
+}
+
+/* Two actions at once are none; but help is always given. */
+static bool choose(struct options *options, enum action action)
+{
+	if (options->action > ACTION_SET)
+		return true;
+	if (action <= ACTION_SET && options->action != ACTION_ASK && options->action != action)
+		return clash(name_action(options->action), name_action(action));
+	options->action = action;
+	return true;
+}
+
+/* An option that is nothing without an action. */
+static bool need(struct options *options, enum action action, const char *option)
+{
+	options->needed = action;
+	options->needing = option;
+	return true;
+}
+
+/* Options that say nothing together, or nothing alone. */
+static bool check_sense(const struct options *options)
+{
+	enum action action = options->action;
+
+	if (options->critical < options->warning) {
+		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
 		return hint();
 	}
-	if (options->action <= ACTION_SET)
-		options->action = action;
+	if (options->needed != ACTION_ASK && options->needed != action) {
+		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n", options->needing,
+			name_action(options->needed));
+		return hint();
+	}
+	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))
+		return clash("--json", name_action(action));
+	if (options->plan.patience > 0 && action == ACTION_WATCH)
+		return clash("--wait", name_action(action));
+	if (options->plan.patience > 0 && options->plan.count > 0)
+		return clash("--wait", "--count");
 	return true;
 }
 
@@ -169,6 +208,15 @@ static bool parse_action(struct options *options, int letter)
 		return choose(options, ACTION_CHECK);
 	case OPTION_SET:
 		return choose(options, ACTION_SET) && parse_set(options, optarg);
+	case OPTION_MAX_OFFSET:
+		return need(options, ACTION_SET, "--max-offset") &&
+		       parse_threshold("--max-offset", optarg, &options->set.maximum);
+	case OPTION_TRUST_ONE:
+		options->set.trust_one = true;
+		return need(options, ACTION_SET, "--trust-one");
+	case OPTION_DRY_RUN:
+		options->set.dry_run = true;
+		return need(options, ACTION_SET, "--dry-run");
 	case 'V':
 		return choose(options, ACTION_VERSION);
 	case 'h':
@@ -207,20 +255,14 @@ static bool parse_option(struct options *options, int letter)
 		options->format = optarg;
 		return true;
 	case 'W':
-		return parse_threshold("--warning", optarg, &options->warning);
+		return need(options, ACTION_CHECK, "--warning") &&
+		       parse_threshold("--warning", optarg, &options->warning);
 	case 'C':
-		return parse_threshold("--critical", optarg, &options->critical);
+		return need(options, ACTION_CHECK, "--critical") &&
+		       parse_threshold("--critical", optarg, &options->critical);
 	case OPTION_WAIT:
 		return parse_span("--wait", optarg, SPAN_MINIMUM, DAY,
 				  "expected seconds from 0.001 to 86400", &options->plan.patience);
-	case OPTION_MAX_OFFSET:
-		return parse_threshold("--max-offset", optarg, &options->set.maximum);
-	case OPTION_TRUST_ONE:
-		options->set.trust_one = true;
-		return true;
-	case OPTION_DRY_RUN:
-		options->set.dry_run = true;
-		return true;
 	default:
 		return parse_action(options, letter);
 	}
@@ -246,11 +288,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		if (!parse_option(options, letter))
 			return false;
 	}
-	if (options->critical < options->warning) {
-		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
-		return hint();
-	}
-	return true;
+	return options->action > ACTION_SET || check_sense(options);
 }
 
 bool options_parse(struct options *options, int argc, char **argv)

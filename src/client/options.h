@@ -22,6 +22,8 @@ enum action {
 
 struct options {
 	enum action action;
+	enum action needed; /* by the option called needing; ACTION_ASK: by none */
+	const char *needing;
 	struct round_plan plan;
 	bool json;
 	bool quiet;

@@ -185,6 +185,21 @@ def test_set_usage(box, words):
     assert result.code == 2 and "--help" in result.err and result.err.startswith("timeclient: ")
 
 
+@pytest.mark.parametrize("words, told", [
+    (["-W", "1"], "--warning: expected --check with it"), (["-C", "9"], "--critical: expected --check with it"),
+    (["--watch", "-W", "1"], "--warning: expected --check with it"),
+    (["--dry-run"], "--dry-run: expected --set with it"), (["--trust-one"], "--trust-one: expected --set with it"),
+    (["--max-offset", "1"], "--max-offset: expected --set with it"),
+    (["--set", "step", "-j"], "--json and --set: expected one of them"),
+    (["--wait", "1", "--watch"], "--wait and --watch: expected one of them"),
+    (["--wait", "1", "-n", "2"], "--wait and --count: expected one of them"),
+    (["--set", "slew", "--watch"], "--set and --watch: expected one of them")])
+def test_options_that_make_no_sense(box, words, told):
+    """But help is given whatever else is asked for."""
+    assert tuple(box.client(*words)) == (2, "", f"timeclient: {told}\nTry 'timeclient --help'.\n")
+    assert box.client("--help", *words).code == 0
+
+
 # --watch
 
 def test_watch_through_a_pipe(box):
