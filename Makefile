@@ -47,7 +47,13 @@ endif
 LINK_HARDENING := -Wl,-z,relro,-z,now
 endif
 
-OWN_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
+# DEBUG=1: a system call that the daemon's filter forbids is named, and ends it.
+ifeq ($(DEBUG),1)
+DEBUG_FLAGS := -DDEBUG_CALLS
+DEBUG_LIBS := -lseccomp
+endif
+
+OWN_CPPFLAGS := $(DEBUG_FLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
 	-DPROGRAM_VERSION='"$(VERSION)"'
 OWN_CFLAGS := -std=gnu17 -pthread -fPIE $(WARNINGS) $(HARDENING)
 OWN_LDFLAGS := -pie $(LINK_HARDENING)
@@ -70,6 +76,7 @@ all: $(PROGRAMS)
 
 $(BUILD)/timeserver: $(COMMON_OBJECTS) $(SERVER_OBJECTS)
 $(BUILD)/timeclient: $(COMMON_OBJECTS) $(CLIENT_OBJECTS)
+$(BUILD)/timeserver: LIBRARIES = $(DEBUG_LIBS)
 $(BUILD)/timeclient: LIBRARIES = $(JANSSON_LIBS)
 $(PROGRAMS):
 	$(LINK)
@@ -108,7 +115,7 @@ $(BUILD)/tests/unit/test_client_%: $(BUILD)/obj/tests/unit/test_client_%.o $(BUI
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(LINK)
-$(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS)
+$(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS) $(DEBUG_LIBS)
 
 unit-tests: $(UNIT_TESTS)
 
@@ -187,7 +194,7 @@ FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
-	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver.socket \
+	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver-activated.service $(UNITDIR)/timeserver.socket \
 	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
 	$(DOCDIR)/timeserver.conf $(DOCDIR)/README.md $(DOCDIR)/NEWS.md $(DOCDIR)/LICENSE
 
@@ -203,8 +210,10 @@ install: all
 		install -D -m 644 "dist/completion/$$name.fish" "$(FISHDIR)/$$name.fish" || exit; \
 	done
 	install -d $(UNITDIR) $(DOCDIR)
-	sed 's|@PREFIX@|$(PREFIX)|' dist/timeserver.service >$(UNITDIR)/timeserver.service
-	chmod 644 $(UNITDIR)/timeserver.service
+	for unit in timeserver timeserver-activated; do \
+		sed 's|@PREFIX@|$(PREFIX)|' "dist/$$unit.service" >"$(UNITDIR)/$$unit.service" && \
+		chmod 644 "$(UNITDIR)/$$unit.service" || exit; \
+	done
 	install -m 644 dist/timeserver.socket $(UNITDIR)
 	install -m 644 dist/timeserver.conf README.md NEWS.md LICENSE $(DOCDIR)
 

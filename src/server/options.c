@@ -8,6 +8,7 @@
 
 #include "protocol/protocol.h"
 #include "server/config.h"
+#include "server/confine.h"
 #include "server/program.h"
 
 static const struct option long_options[] = {
@@ -42,10 +43,14 @@ void options_print_help(void)
 
 void options_print_version(void)
 {
+	struct confinement confinement = confine_foresee();
+
 	puts(PROGRAM_NAME " " PROGRAM_VERSION);
 	fputs("protocols:", stdout);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		printf(" %s", protocol_table[i].word);
+	fputs("\nconfinement: ", stdout);
+	confine_describe(&confinement, stdout);
 	printf("\nlibraries: glibc %s\n", gnu_get_libc_version());
 }
 

@@ -1,7 +1,9 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -52,16 +54,18 @@ static bool open_sockets(struct server *server, struct failure *failure)
 }
 
 /* What was opened as root goes to the user who is to reload, exchange and remove it. */
-static bool become_user(struct server *server, struct failure *failure)
+static bool give_up_rights(struct server *server, struct failure *failure)
 {
 	const struct user *user = &server->service.config.user;
+	char path[PATH_MAX];
 
 	if (user->name[0] != '\0' && geteuid() == 0) {
 		pidfile_give_to(&server->pidfile, user->uid, user->gid);
 		control_give_to(&server->control, user->uid, user->gid);
 		listeners_give_to(&server->service.listeners, user->uid, user->gid);
 	}
-	return user_become(user, failure);
+	snprintf(path, sizeof(path), "%s", server->service.config.pidfile);
+	return confine(&server->confinement, user, dirname(path), failure);
 }
 
 bool server_watch_clock(struct server *server, struct failure *failure)
@@ -107,7 +111,7 @@ bool server_start(struct server *server, const struct config_source *source, str
 	if (open_signals(server, failure) &&
 	    pidfile_take(&server->pidfile, server->service.config.pidfile, failure) &&
 	    control_open(&server->control, server->service.config.pidfile, failure) &&
-	    open_sockets(server, failure) && become_user(server, failure) &&
+	    open_sockets(server, failure) && give_up_rights(server, failure) &&
 	    start_threads(server, failure))
 		return true;
 	server_stop(server);

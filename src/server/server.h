@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "server/config.h"
+#include "server/confine.h"
 #include "server/control.h"
 #include "server/failure.h"
 #include "server/notify.h"
@@ -19,6 +20,7 @@
 struct server {
 	const struct config_source *source; /* read again by a reload */
 	struct service service; /* what the workers share; the configuration in effect */
+	struct confinement confinement;
 	struct workers workers;
 	struct watcher watcher;
 	struct notify notify;

@@ -66,7 +66,9 @@ void server_write_status(const struct server *server, FILE *out)
 	fprintf(out, "state: %s\n", server->stopping ? "stopping" : "serving");
 	fprintf(out, "up: %lld s\n", (long long)up);
 	fprintf(out, "user: %u\n", geteuid());
-	fprintf(out, "workers: %u\n", server->workers.count);
+	fputs("confined: ", out);
+	confine_describe(&server->confinement, out);
+	fprintf(out, "\nworkers: %u\n", server->workers.count);
 	write_clock(server, out);
 	write_listeners(&server->service.listeners, out);
 	write_counters(&sum, out);

@@ -47,7 +47,7 @@ class Kernel:
 
 @pytest.fixture
 def kernel(box):
-    return Kernel(box.root)
+    return Kernel(box.dir)  # where the daemon may write: the steps are a pipe that it opens to read and write
 
 
 def start(box, port, kernel, clock="system"):

@@ -1,0 +1,89 @@
+"""What the daemon gives up, as the kernel and systemd see it."""
+import glob
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness import INSTRUMENTED, NOBODY, ask, is_daytime, needs_private, not_instrumented, read_back
+from test_peers_ntp import LIBRARIES, PEERS, needs_peer
+
+ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
+BIND_SERVICE = 1 << 10
+
+
+def threads(pid):
+    """What the kernel says of each thread."""
+    for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
+        yield dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+
+
+@not_instrumented("rights")
+@needs_private("root")
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_every_thread_is_confined(box, port, user):
+    """The right to open ports below 1024 stays with root, for a reload, and goes with the user."""
+    words = ["-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}", "-o", "clock local",
+             "-o", "workers 3"]
+    if user:
+        box.dir.chmod(0o1777)
+    daemon = box.start(*words, *(["--user", user] if user else []))
+    seen = list(threads(daemon.pid))
+    assert len(seen) >= 4
+    for thread in seen:
+        assert thread["NoNewPrivs"] == "1" and thread["Seccomp"] == "2"
+        assert int(thread["CapBnd"], 16) == int(thread["CapInh"], 16) == int(thread["CapAmb"], 16) == 0
+        assert int(thread["CapPrm"], 16) == int(thread["CapEff"], 16) == (0 if user else BIND_SERVICE)
+        if user:
+            assert set(thread["Uid"].split()) == {str(NOBODY)}
+    assert box.status()["confined"] == "capabilities, new privileges, paths, system calls"
+    assert is_daytime(ask(port))
+
+
+@not_instrumented("rights")
+@needs_private("a port below 1024")
+def test_a_reload_opens_a_low_port(box, port):
+    config = box.config(f"listen daytime/tcp {port}\n")
+    box.start("-c", config)
+    config.write_text(f"listen daytime/tcp {port} 13\n")
+    assert box.signal("reload").code == 0 and is_daytime(ask(13))
+
+
+def test_status_tells_the_truth(box, port):
+    box.listen(port)
+    assert ("system calls" in box.status()["confined"]) == (not INSTRUMENTED)
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/include/seccomp.h"), reason="needs libseccomp-dev")
+def test_a_debug_build_names_what_is_forbidden(box):
+    """A program of the daemon's own parts that does what the daemon never does."""
+    source = box.config('#include "base/log.h"\n#include "server/confine.h"\n#include <unistd.h>\n'
+                        'int main(void) { log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);'
+                        " struct confinement confinement; struct failure failure; struct user user = { 0 };"
+                        ' confine(&confinement, &user, "/", &failure); return chroot("/"); }\n', "main.c")
+    program = box.dir / "program"
+    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/confine_debug.c",
+             "src/server/user.c", "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-DDEBUG_CALLS", "-Isrc", "-pthread", "-o", program, source, *parts,
+                    "-lseccomp"], check=True)
+    popen, _, err = box.popen([program])
+    assert popen.wait(10) == -6
+    assert "system call chroot is forbidden" in read_back(err)
+
+
+@needs_peer(ANALYZE)
+@pytest.mark.parametrize("unit, most", [("timeserver", 1.6), ("timeserver-activated", 1.2)])
+def test_what_systemd_thinks_of_the_units(box, unit, most):
+    text = pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").replace("@PREFIX@", "/usr")
+    path = box.config(text, f"{unit}.service")
+    folders = LIBRARIES["LD_LIBRARY_PATH"]
+    libraries = ":".join([folders, *(f"{folder}/systemd" for folder in folders.split(":")),
+                          *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
+    result = box.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
+                     env={"LD_LIBRARY_PATH": libraries})
+    told = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
+    assert told, result
+    print(f"{unit}.service: {told[1]}")
+    assert float(told[1]) <= most

@@ -1,0 +1,164 @@
+/* Confinement, in a process of its own: what it can do no more, and what it still can. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/confine.h"
+
+static char folder[] = "/tmp/confine-XXXXXX";
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	return rmdir(folder);
+}
+
+/* Runs check in a confined child; it returns the number of what went wrong, or 0. */
+static void in_confined_child(int (*check)(const struct confinement *confinement))
+{
+	const struct user nobody = { .name = "" };
+	struct confinement confinement;
+	struct failure failure;
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (!confine(&confinement, &nobody, folder, &failure))
+			_exit(99);
+		_exit(check(&confinement));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int check_rights(const struct confinement *confinement)
+{
+	if (!confinement->capabilities || !confinement->no_privileges)
+		return 1;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 2;
+	for (unsigned long capability = 0; capability <= 40; capability++) {
+		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1 && geteuid() == 0)
+			return 3;
+	}
+	return 0;
+}
+
+static void no_right_is_regained(void **state)
+{
+	(void)state;
+	in_confined_child(check_rights);
+}
+
+static int check_calls(const struct confinement *confinement)
+{
+	static char *const nothing[] = { NULL };
+
+	if (confine_is_instrumented())
+		return 0;
+	if (!confinement->calls)
+		return 1;
+	if (execve("/bin/true", nothing, nothing) != -1 || errno != EPERM)
+		return 2;
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM)
+		return 3;
+	if (mkdir("/tmp/confine-new", 0700) != -1 || errno != EPERM)
+		return 4;
+	if (setuid(0) != -1 || errno != EPERM)
+		return 5;
+	if (syscall(SYS_init_module, NULL, 0, "") != -1 || errno != EPERM)
+		return 6;
+	/* and what it needs is there */
+	return getpid() > 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 7;
+}
+
+static void other_calls_are_refused(void **state)
+{
+	(void)state;
+	in_confined_child(check_calls);
+}
+
+static int check_paths(const struct confinement *confinement)
+{
+	char path[64];
+
+	if (confine_is_instrumented() || !confinement->paths)
+		return 0;
+	if (open("/tmp/confine-new", O_WRONLY | O_CREAT, 0600) != -1 || errno != EACCES)
+		return 1;
+	if (open("/dev/null", O_WRONLY) != -1 || errno != EACCES)
+		return 2;
+	if (open("/etc/passwd", O_RDONLY) < 0)
+		return 3;
+	snprintf(path, sizeof(path), "%s/t.pid", folder);
+	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
+		return 4;
+	return unlink(path) == 0 ? 0 : 5;
+}
+
+static void files_are_made_in_one_folder(void **state)
+{
+	(void)state;
+	in_confined_child(check_paths);
+}
+
+static void it_says_what_is_in_force(void **state)
+{
+	static const struct {
+		struct confinement confinement;
+		const char *text;
+	} cases[] = {
+		{ { false, false, false, false }, "nothing" },
+		{ { true, true, true, true }, "capabilities, new privileges, paths, system calls" },
+		{ { false, true, false, true }, "new privileges, system calls" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = NULL;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		assert_non_null(out);
+		confine_describe(&cases[i].confinement, out);
+		fclose(out);
+		assert_string_equal(text, cases[i].text);
+		free(text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_right_is_regained),
+		cmocka_unit_test(other_calls_are_refused),
+		cmocka_unit_test(files_are_made_in_one_folder),
+		cmocka_unit_test(it_says_what_is_in_force),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
