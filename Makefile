@@ -70,6 +70,7 @@ CLIENT_OBJECTS := $(call objects_of,client)
 PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
 MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 all: $(PROGRAMS)
@@ -117,6 +118,15 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	$(LINK)
 $(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS) $(DEBUG_LIBS)
 
+$(BUILD)/tests/fuzz/fuzz_client_%: $(BUILD)/obj/tests/fuzz/fuzz_client_%.o $(BUILD)/obj/tests/fuzz/replay.o \
+		$(BUILD)/obj/client.a $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(LINK)
+$(BUILD)/tests/fuzz/%: LIBRARIES = $(JANSSON_LIBS) $(DEBUG_LIBS)
+
 unit-tests: $(UNIT_TESTS)
 
 # As root this installs what the tests need; anyone else is told the names of the packages. Servers to
@@ -128,8 +138,10 @@ check:
 	@$(MAKE) check-unit
 	@$(MAKE) check-e2e
 
-check-unit: unit-tests
+# And the fuzzers, once over all the inputs in the tree.
+check-unit: unit-tests $(REPLAYS)
 	@tools/run-unit-tests $(UNIT_TESTS)
+	@tools/replay-corpora $(REPLAYS)
 
 E2E_TESTS ?= tests/e2e
 check-e2e: all
@@ -161,16 +173,16 @@ demo:
 	@$(MAKE) all
 	@tools/demo $(BUILD)
 
-# Each fuzzer, from its corpus, for FUZZ_SECONDS. What it finds is left beside it. As with the unit tests,
+# Each fuzzer, from its corpus, for SECONDS. What it finds is left beside it. As with the unit tests,
 # fuzz_client_* is linked with the client and any other with the server.
-FUZZ_SECONDS ?= 60
+SECONDS ?= 60
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 fuzz_sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,src/base src/clock src/protocol src/$(1))))
 FUZZ_LINK = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBRARIES)
 fuzz:
 	@tools/install-dependencies fuzz
 	@$(MAKE) CC=clang fuzzers
-	@tools/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
+	@tools/run-fuzzers $(SECONDS) $(FUZZERS)
 
 fuzzers: $(FUZZERS)
 $(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,client) $(wildcard src/*/*.h) Makefile

@@ -189,14 +189,12 @@ int watch_run(struct round *round, struct round_plan *plan, const struct target 
 	int signals = screen ? take_signals() : -1;
 	int error;
 
-	watch = (struct watch){
-		.round = round,
-		.targets = targets,
-		.count = count,
-		.style = *style,
-		.json = json,
-		.changed = screen ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1,
-	};
+	watch.round = round;
+	watch.targets = targets;
+	watch.count = count;
+	watch.style = *style;
+	watch.json = json;
+	watch.changed = screen ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (screen && (signals < 0 || watch.changed < 0))
 		return errno;
 	plan->sampled = take_sample;
