@@ -2,6 +2,7 @@
 #
 #   make            build/timeserver and build/timeclient
 #   make check      the tests; also check-sanitizers, check-threads, check-valgrind
+#   make coverage   which branches of the protocols the tests take
 #   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
 #   make demo       start a daemon on port 5050 and ask it
 #   make bench, fuzz, install, uninstall, clean
@@ -154,6 +155,15 @@ check-sanitizers:
 check-threads:
 	@$(MAKE) check SANITIZE=thread BUILD=$(BUILD)-threads
 
+# Branches of the protocols and of what they stand on that the tests take, 95 % of them or more.
+COVERAGE_TESTS := $(addprefix tests/e2e/test_,syslog.py systemd.py overload.py udp.py)
+coverage:
+	@tools/install-dependencies check coverage
+	@rm -rf $(BUILD)-coverage
+	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-coverage E2E_TESTS="$(COVERAGE_TESTS)" \
+		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@tools/coverage $(BUILD)-coverage
+
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(CURDIR)/tests/valgrind.supp
 check-valgrind:
 	@tools/install-dependencies check valgrind
@@ -238,7 +248,7 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind lint format demo fuzz fuzzers bench install \
+.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind coverage lint format demo fuzz fuzzers bench install \
 	uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -36,7 +36,8 @@ class Box:
         plain = {name: value for name, value in os.environ.items()
                  if not name.startswith(("LC_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "XDG_"))}
         plain |= {"LANG": "C", "TZ": "UTC0", "TIMESERVER_TEST": self.token,
-                  "ASAN_OPTIONS": log, "TSAN_OPTIONS": log, "UBSAN_OPTIONS": f"{log}:print_stacktrace=1"}
+                  "ASAN_OPTIONS": log, "TSAN_OPTIONS": log, "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+                  "GCOV_ERROR_FILE": "/dev/null"}
         return {name: value for name, value in (plain | extra).items() if value is not None}
 
     def popen(self, arguments, env=None, **more):

@@ -213,6 +213,66 @@ static void hosts_and_ports_are_split(void **state)
 	}
 }
 
+/* IPv6 addresses are compared in four words: a difference in any of them is one. */
+static void any_word_of_an_address_counts(void **state)
+{
+	static const char *const hosts[] = { "1::", "0:0:1::", "::1:0:0", "::1" };
+	struct address any = address_any(AF_INET6, 13), one, zoned;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		assert_true(address_parse(&one, hosts[i], 13));
+		assert_false(address_is_any(&one));
+		assert_false(address_equal(&any, &one));
+	}
+	zoned = one;
+	zoned.ip6.sin6_scope_id = 1;
+	assert_false(address_equal(&one, &zoned));
+}
+
+/* An interface may be gone by the time that an address is shown. */
+static void a_zone_without_a_name_is_a_number(void **state)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	struct address address;
+
+	(void)state;
+	assert_true(address_parse(&address, "fe80::1", 13));
+	address.ip6.sin6_scope_id = 4000000000;
+	assert_string_equal(address_format(&address, text), "[fe80::1%4000000000]:13");
+}
+
+static void a_host_too_long_is_no_address(void **state)
+{
+	char host[1024];
+	struct address address;
+
+	(void)state;
+	for (size_t length = 1; length < sizeof(host); length++) {
+		memset(host, '1', length);
+		host[length] = '\0';
+		assert_int_equal(address_parse(&address, host, 13), false);
+		memset(host, 'f', length);
+		memcpy(host, "::", length < 2 ? length : 2);
+		assert_int_equal(address_parse(&address, host, 13), length >= 2 && length <= 6);
+	}
+}
+
+static void numbers_end_with_their_bytes(void **state)
+{
+	static const uint8_t bytes[] = { 1, 2, 3 };
+	struct bytes_reader reader = bytes_reader_open(bytes, sizeof(bytes));
+	char text[32];
+	struct bytes_writer writer = bytes_writer_open(text, sizeof(text));
+
+	(void)state;
+	assert_int_equal(bytes_get_16(&reader), 0x0102);
+	assert_int_equal(bytes_get_16(&reader), 0);
+	assert_true(reader.failed);
+	bytes_put_decimal(&writer, 7, 20, ' '); /* wider than any number is filled no further */
+	assert_int_equal(bytes_written(&writer), 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +285,10 @@ int main(void)
 		cmocka_unit_test(addresses_are_read_and_shown),
 		cmocka_unit_test(names_are_no_addresses),
 		cmocka_unit_test(any_addresses_are_known),
+		cmocka_unit_test(any_word_of_an_address_counts),
+		cmocka_unit_test(a_zone_without_a_name_is_a_number),
+		cmocka_unit_test(a_host_too_long_is_no_address),
+		cmocka_unit_test(numbers_end_with_their_bytes),
 		cmocka_unit_test(hosts_and_ports_are_split),
 	};
 

@@ -232,6 +232,12 @@ static void answers_are_known_as_such(void **unused)
 	uint8_t bytes[SIZE_MAX_TRIED];
 
 	(void)unused;
+	for (int mode = 0; mode < 8; mode++) {
+		uint8_t packet[NTP_PACKET_SIZE] = { (uint8_t)(4 << 3 | mode) };
+
+		assert_int_equal(protocol_is_answer(packet, sizeof(packet), 0),
+				 mode == NTP_MODE_SERVER || mode == NTP_MODE_PASSIVE);
+	}
 	assert_true(protocol_is_answer("Sun Nov 22 19:15:08 2026\r\n", 26, 0));
 	assert_true(protocol_is_answer("22 NOV 2026 19:15:08 UTC\r\n", 26, 0));
 	assert_false(protocol_is_answer("what is the time\0", 17, 0));
