@@ -45,11 +45,19 @@ static enum exit_status fail(const char *what, int error)
 	return EXIT_UNANSWERED;
 }
 
+static size_t find_columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+		return COLUMNS;
+	return size.ws_col;
+}
+
 static struct print_style find_style(const struct options *options)
 {
 	const char *no_colour = getenv("NO_COLOR");
 	bool terminal = isatty(STDOUT_FILENO);
-	struct winsize size;
 
 	return (struct print_style){
 		.phrase = {
@@ -62,10 +70,7 @@ static struct print_style find_style(const struct options *options)
 		.terminal = terminal,
 		.table = terminal && options->target_count > 1,
 		.colour = terminal && (!no_colour || *no_colour == '\0'),
-		.columns = terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
-					   size.ws_col > 0 ?
-				   size.ws_col :
-				   COLUMNS,
+		.columns = find_columns(),
 	};
 }
 
@@ -129,8 +134,10 @@ static enum exit_status set(const struct options *options, struct round *round,
 
 	wait_for_all(round, reports);
 	report_compare(reports, round->count);
-	for (size_t i = 0; i < round->count; i++)
-		print_line(&reports[i], &style);
+	for (size_t i = 0; i < round->count; i++) {
+		if (!print_line(&reports[i], &style))
+			return fail("cannot write standard output", errno);
+	}
 	decision = set_decide(reports, round->count, &options->set);
 	return set_clock(&decision, &options->set, &style.phrase) ? EXIT_ANSWERED : EXIT_UNANSWERED;
 }

@@ -80,7 +80,8 @@ static bool fail(const char *reason)
 	return false;
 }
 
-static void announce(const struct agreement *agreement, const struct set_order *order,
+/* Returns whether it could be said: what nobody is told of is not done. */
+static bool announce(const struct agreement *agreement, const struct set_order *order,
 		     const struct phrase_style *style)
 {
 	char offset[PHRASE_SIZE], bound[PHRASE_SIZE], span[PHRASE_SIZE];
@@ -91,6 +92,7 @@ static void announce(const struct agreement *agreement, const struct set_order *
 	printf("%s %s it by %s%s\n", order->dry_run ? "would" : "going to",
 	       order->step ? "step" : "slew", agreement->offset < 0 ? "-" : "+",
 	       phrase_span(span, agreement->offset, style));
+	return fflush(stdout) == 0;
 }
 
 bool set_clock(const struct set_decision *decision, const struct set_order *order,
@@ -103,7 +105,8 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 
 	if (!decision->agreed)
 		return fail(decision->reason);
-	announce(agreement, order, style);
+	if (!announce(agreement, order, style))
+		return fail("standard output cannot be written");
 	if (order->dry_run)
 		return true;
 	error = order->step ? step(agreement->offset) : slew(agreement->offset);
@@ -115,5 +118,6 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 	else
 		printf("slewing: it will take %s\n",
 		       phrase_span(text, magnitude(agreement->offset) / SLEW_PPM * 1000000, style));
+	fflush(stdout); /* it is done, whether or not this can be said */
 	return true;
 }

@@ -110,9 +110,9 @@ def setting(box):
     library, noted = box.root / "shim.so", box.root / "set"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
 
-    def run(*words, **more):
+    def run(*words, output=None, **more):
         noted.write_text("")
-        result = box.client("--set", *words,
+        result = box.client("--set", *words, **({"stdout": output} if output else {}),
                             env={"LD_PRELOAD": str(library), "SHIM_SET": str(noted)} | more)
         return result, noted.read_text().split()
     return run
@@ -162,6 +162,13 @@ def test_when_the_clock_is_left_alone(setting, port, targets, options, reason):
         result, noted = setting("step", "-q", *options, *[f"ntp://{name}" for name in names or [f"127.0.0.1:{port}"]])
     assert (result.code, noted) == (1, [])
     assert result.err == f"timeclient: the clock is left alone: {reason}\n"
+
+
+def test_what_cannot_be_said_is_not_done(box, setting):
+    with peers.ntp_server(2) as peer, open("/dev/full", "w", encoding="ascii") as full:
+        result, noted = setting("step", "--trust-one", f"ntp://{peer.name}", output=full)
+    assert (result.code, noted) == (1, [])
+    assert result.err == "timeclient: cannot write standard output: No space left on device\n"
 
 
 def test_a_dry_run_needs_no_rights(box):
