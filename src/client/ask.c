@@ -49,7 +49,9 @@ bool ask_fail_at(struct ask_answer *answer, int error, const char *timeout, cons
 {
 	char reason[128], shown[SHOWN_SIZE], refused[ASK_ERROR_SIZE];
 
-	if (error == ETIME)
+	if (error == ETIME && !timeout)
+		snprintf(reason, sizeof(reason), "timed out");
+	else if (error == ETIME)
 		snprintf(reason, sizeof(reason), "timed out after %s s", timeout);
 	else
 		snprintf(reason, sizeof(reason), "%s", strerror(error));

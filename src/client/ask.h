@@ -19,7 +19,8 @@ struct ask_question {
 	const struct address *addresses; /* of the server, with the port, the best first */
 	size_t address_count;
 	int64_t deadline;    /* a moment */
-	const char *timeout; /* the seconds until then as the user wrote them, for messages */
+	const char *timeout; /* the seconds until then as the user wrote them, for messages; NULL:
+				fewer than that */
 };
 
 /* What came and was no answer, by a name for what was wrong. */

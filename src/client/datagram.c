@@ -177,6 +177,7 @@ static void look_further(struct asking *asking)
 	if (!asking->doubted && until < asking->race.deadline)
 		asking->race.deadline = until;
 	asking->doubted = true;
+	asking->race.once = true; /* it has answered, if only that it cannot */
 	race_hurry(&asking->race);
 }
 

@@ -26,9 +26,16 @@ static const char *skip_blanks(const char *text)
 	return text + strspn(text, " ");
 }
 
+/* Years that are meant, and no 31st of February. */
 static bool is_plausible(const struct tm *calendar)
 {
-	return calendar->tm_year >= 0 && calendar->tm_year < 300;
+	struct tm day = { .tm_year = calendar->tm_year,
+			  .tm_mon = calendar->tm_mon,
+			  .tm_mday = calendar->tm_mday };
+
+	timegm(&day);
+	return calendar->tm_year >= 0 && calendar->tm_year < 300 &&
+	       day.tm_mday == calendar->tm_mday;
 }
 
 /* The zone's name as the host has it at the time that seconds, local time, stand for. */
@@ -96,8 +103,8 @@ static bool read_form(const char *text, const char *form, struct daytime_text *t
 	return apply_zone(told, &calendar, zone);
 }
 
-/* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM: the day is a modified Julian one, which tells
- * the century. */
+/* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM: the day comes twice, first as a modified
+ * Julian one. */
 static bool read_nist(const char *text, struct daytime_text *told)
 {
 	struct tm calendar = { 0 };
@@ -109,6 +116,8 @@ static bool read_nist(const char *text, struct daytime_text *told)
 		return false;
 	told->seconds = (day - MJD_OF_1970) * DAY + calendar.tm_hour * 3600 + calendar.tm_min * 60 +
 			calendar.tm_sec;
+	if (timegm(&calendar) != told->seconds)
+		return false;
 	told->zoned = true;
 	told->slack = NIST_SLACK;
 	return true;

@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 	/* Which characters can be shown is the reader's choice; words and figures are English. */
 	setlocale(LC_CTYPE, "");
 	if (!options_parse(&options, argc, argv))
-		return options.action == ACTION_CHECK ? CHECK_UNKNOWN : EXIT_USAGE;
+		return options.plugin ? CHECK_UNKNOWN : EXIT_USAGE;
 	if (options.action > ACTION_SET)
 		return tell_about(&options);
 	status = act(&options, &round);

@@ -107,7 +107,6 @@ static bool usage_error(const char *what, const char *word, const char *problem)
 	return hint();
 }
 
-/* Reads an option's seconds, from a millisecond to an hour unless expected says otherwise. */
 static bool parse_span(const char *option, const char *text, int64_t minimum, int64_t maximum,
 		       const char *expected, int64_t *span)
 {
@@ -123,7 +122,8 @@ static bool parse_short_span(const char *option, const char *text, int64_t *span
 
 static bool parse_threshold(const char *option, const char *text, int64_t *span)
 {
-	return parse_span(option, text, 1, 365 * DAY, "expected seconds, more than 0", span);
+	return parse_span(option, text, 1, 365 * DAY,
+			  "expected seconds, more than 0 and at most 31536000", span);
 }
 
 static bool parse_count(struct options *options, const char *text)
@@ -171,8 +171,7 @@ static bool choose(struct options *options, enum action action)
 /* An option that is nothing without an action. */
 static bool need(struct options *options, enum action action, const char *option)
 {
-	options->needed = action;
-	options->needing = option;
+	options->needing[action] = option;
 	return true;
 }
 
@@ -185,14 +184,16 @@ static bool check_sense(const struct options *options)
 		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
 		return hint();
 	}
-	if (options->needed != ACTION_ASK && options->needed != action) {
-		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n", options->needing,
-			name_action(options->needed));
+	for (enum action other = ACTION_WATCH; other <= ACTION_SET; other++) {
+		if (!options->needing[other] || other == action)
+			continue;
+		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n", options->needing[other],
+			name_action(other));
 		return hint();
 	}
 	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))
 		return clash("--json", name_action(action));
-	if (options->plan.patience > 0 && action == ACTION_WATCH)
+	if (options->plan.patience > 0 && (action == ACTION_WATCH || action == ACTION_SET))
 		return clash("--wait", name_action(action));
 	if (options->plan.patience > 0 && options->plan.count > 0)
 		return clash("--wait", "--count");
@@ -309,9 +310,9 @@ bool options_parse(struct options *options, int argc, char **argv)
 	if (argc > 0)
 		argv[0] = program; /* the name that getopt's messages begin with */
 	/* What is wrong before that word is told to a monitoring system, too. */
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--check") == 0)
-			options->action = ACTION_CHECK;
+			options->plugin = true;
 	}
 	if (!parse_options(options, argc, argv))
 		return false;

@@ -22,8 +22,8 @@ enum action {
 
 struct options {
 	enum action action;
-	enum action needed; /* by the option called needing; ACTION_ASK: by none */
-	const char *needing;
+	bool plugin; /* a monitoring system wants its own exit status for mistakes, too */
+	const char *needing[ACTION_SET + 1]; /* an option that is nothing without this action */
 	struct round_plan plan;
 	bool json;
 	bool quiet;

@@ -27,6 +27,9 @@ bool print_is_alone(const struct report *report, const struct print_style *style
  * error. */
 bool print_line(const struct report *report, const struct print_style *style);
 
+/* The part of a line that goes to standard error. */
+void print_trouble(const struct report *report, const struct print_style *style);
+
 /* Prints a table of all, and what they agree on; where columns are few, a paragraph for each. No
  * name or address is ever cut short. */
 bool print_table(const struct report *reports, size_t count, const struct agreement *agreement,

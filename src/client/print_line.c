@@ -16,7 +16,7 @@ bool print_is_alone(const struct report *report, const struct print_style *style
 	return !style->table && (!answer->valid || is_in_own_words(answer, style));
 }
 
-static void tell_trouble(const struct report *report, const struct print_style *style)
+void print_trouble(const struct report *report, const struct print_style *style)
 {
 	const struct ask_answer *answer = &report->series.best;
 	char refused[ASK_ERROR_SIZE];
@@ -68,7 +68,7 @@ bool print_line(const struct report *report, const struct print_style *style)
 {
 	const struct ask_answer *answer = &report->series.best;
 
-	tell_trouble(report, style);
+	print_trouble(report, style);
 	if (!answer->valid)
 		return true;
 	if (is_in_own_words(answer, style))

@@ -135,6 +135,10 @@ bool print_table(const struct report *reports, size_t count, const struct agreem
 	bool wide = measure(widths, reports, count, style);
 	struct row row = head;
 
+	for (size_t i = 0; i < count; i++) {
+		if (reports[i].series.best.valid) /* what is wrong is in the table */
+			print_trouble(&reports[i], style);
+	}
 	for (size_t i = wide ? 0 : 1; i <= count; i++) {
 		bool coloured;
 

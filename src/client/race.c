@@ -97,7 +97,8 @@ static bool has_more(const struct race *race)
 {
 	if (in_first_pass(race))
 		return true;
-	return race->kind->again > 0 && race->running > 0 && race->begun < RACE_LIMIT;
+	return !race->once && race->kind->again > 0 && race->running > 0 &&
+	       race->begun < RACE_LIMIT;
 }
 
 int race_run(struct race *race, size_t *winner)

@@ -35,6 +35,7 @@ struct race {
 	const struct address *addresses; /* 1 to RESOLVE_LIMIT, the best first */
 	size_t address_count;
 	int64_t deadline; /* a moment; may be brought forward by settle */
+	bool once;	  /* no address is tried again; may be set by settle */
 
 	bool failed[RESOLVE_LIMIT];	    /* addresses not to be tried again */
 	size_t begun;			    /* attempts; the next one's number */
@@ -46,7 +47,7 @@ struct race {
 	int error;			    /* the most telling failure so far */
 };
 
-/* Runs a race of which the first four members are set, all others zero: the next attempt begins as
+/* Runs a race of which the members up to once are set, all others zero: the next attempt begins as
  * soon as the one before it fails, or after a quarter of a second while that one goes on. Returns 0
  * and the winner's number, or an errno value: ETIME when the deadline came first, else the most
  * telling failure. What was begun is to be closed by race_end. */

@@ -10,6 +10,9 @@
  * little. */
 #define STACK_SIZE (256 * 1024)
 
+/* Once one answer is enough, others that are about to come are taken, too. */
+#define STOP_GRACE (200 * CLOCK_MILLISECOND)
+
 /* Where the server is; found anew after it has not answered. */
 struct place {
 	struct address addresses[RESOLVE_LIMIT];
@@ -33,7 +36,7 @@ static void take_sample(struct round_part *part, struct place *place, struct ask
 	struct ask_question question = {
 		.addresses = place->addresses,
 		.deadline = part->deadline,
-		.timeout = plan->timeout_text,
+		.timeout = part->hastened ? NULL : plan->timeout_text,
 	};
 	const char *problem = NULL;
 
@@ -84,6 +87,17 @@ static bool await_next(struct round *round, int64_t moment)
 	return !round->stopping;
 }
 
+/* A sample gets its time from now on, but no more than patience leaves. */
+static void set_deadline(struct round_part *part)
+{
+	const struct round *round = part->round;
+
+	part->deadline = clock_monotonic() + round->plan->timeout;
+	part->hastened = round->plan->patience > 0 && round->patience_end < part->deadline;
+	if (part->hastened)
+		part->deadline = round->patience_end;
+}
+
 static void *ask_target(void *argument)
 {
 	struct round_part *part = argument;
@@ -99,7 +113,7 @@ static void *ask_target(void *argument)
 		pthread_mutex_lock(&round->lock);
 		more = add_sample(part, &answer) && await_next(round, next);
 		part->stage = more ? ROUND_LOOKUP : ROUND_DONE;
-		part->deadline = clock_monotonic() + round->plan->timeout;
+		set_deadline(part);
 		pthread_cond_signal(&round->progress);
 		pthread_mutex_unlock(&round->lock);
 	} while (more);
@@ -117,6 +131,9 @@ static void start_part(struct round_part *part, const pthread_attr_t *attributes
 	part->stage = ROUND_DONE;
 	ask_fail(&answer, "cannot start a thread: %s", strerror(error));
 	series_add(&part->series, &answer);
+	if (part->round->plan->sampled)
+		part->round->plan->sampled(part->round->plan->context,
+					   (size_t)(part - part->round->parts), &answer);
 }
 
 /* Deadlines are on the monotonic clock, so the conditions have to be too. */
@@ -157,27 +174,35 @@ int round_start(struct round *round, const struct round_plan *plan, const struct
 		round->parts[i] = (struct round_part){
 			.round = round,
 			.target = &targets[i],
-			.deadline = now + plan->timeout,
 		};
+		set_deadline(&round->parts[i]);
 		start_part(&round->parts[i], &attributes);
 	}
 	pthread_attr_destroy(&attributes);
 	return error;
 }
 
-/* Waits until the part is done or, at its deadline, still at its look-up. Returns whether it is
- * done. With the lock held. */
+/* The moment until when a part is waited for at its stage. A look-up may be stuck for longer than
+ * its sample has time; whoever watches has all the time there is. */
+static int64_t limit_of(const struct round *round, const struct round_part *part)
+{
+	if (round->stopping && round->plan->patience > 0)
+		return round->stop_end;
+	if (part->stage != ROUND_LOOKUP || round->plan->sampled)
+		return INT64_MAX;
+	return round->plan->patience > 0 ? round->patience_end : part->deadline;
+}
+
+/* Waits until the part is done. Returns whether it was in time. With the lock held. */
 static bool await_part(struct round *round, const struct round_part *part)
 {
 	while (part->stage != ROUND_DONE) {
-		struct timespec deadline = moment_to_timespec(part->deadline);
+		int64_t limit = limit_of(round, part);
+		struct timespec until = moment_to_timespec(limit);
 
-		if (part->stage != ROUND_LOOKUP)
-			pthread_cond_wait(&round->progress, &round->lock);
-		else if (clock_monotonic() >= part->deadline)
+		if (clock_monotonic() >= limit)
 			return false;
-		else
-			pthread_cond_timedwait(&round->progress, &round->lock, &deadline);
+		pthread_cond_timedwait(&round->progress, &round->lock, &until);
 	}
 	return true;
 }
@@ -193,7 +218,10 @@ void round_wait(struct round *round, size_t index, struct series *series)
 	*series = part->series;
 	pthread_mutex_unlock(&round->lock);
 	if (!done) {
-		ask_fail_at(&late, ETIME, round->plan->timeout_text, NULL, 0);
+		bool short_of_time = round->plan->patience > 0;
+
+		ask_fail_at(&late, ETIME, short_of_time ? NULL : round->plan->timeout_text, NULL,
+			    0);
 		series_add(series, &late);
 	} else if (part->running && pthread_join(part->thread, NULL) == 0) {
 		part->running = false;
@@ -202,8 +230,11 @@ void round_wait(struct round *round, size_t index, struct series *series)
 
 void round_stop(struct round *round)
 {
+	if (!round->stopping)
+		round->stop_end = clock_monotonic() + STOP_GRACE;
 	round->stopping = true;
 	pthread_cond_broadcast(&round->ending);
+	pthread_cond_broadcast(&round->progress);
 }
 
 bool round_end(struct round *round)

@@ -51,6 +51,7 @@ struct round_part {
 	/* Under the lock: */
 	enum round_stage stage;
 	int64_t deadline; /* a moment: of the sample that is being taken */
+	bool hastened;	  /* the deadline is that of the patience */
 	struct series series;
 };
 
@@ -60,6 +61,7 @@ struct round {
 	pthread_cond_t progress; /* a stage has changed */
 	pthread_cond_t ending;	 /* stopping was set */
 	bool stopping;		 /* under the lock: no more samples */
+	int64_t stop_end;	 /* the moment from when on no part is waited for; with stopping */
 	int64_t patience_end;	 /* a moment */
 	size_t count;		 /* of parts */
 	struct round_part parts[ROUND_LIMIT];
@@ -69,8 +71,9 @@ struct round {
 int round_start(struct round *round, const struct round_plan *plan, const struct target *targets,
 		size_t count);
 
-/* Waits until the target at index has no more samples to come, or is stuck in a look-up at its
- * deadline, and copies what there is, at least one sample. To be called once for each. */
+/* Waits until the target at index has no more samples to come, or is stuck in a look-up when its
+ * time is up, or has not answered shortly after another one for which all wait; and copies what
+ * there is, at least one sample. To be called once for each. */
 void round_wait(struct round *round, size_t index, struct series *series);
 
 /* Lets every thread finish its sample, and take no other. To be called with the lock held, as

@@ -69,7 +69,7 @@ static void draw_padded(FILE *out, const char *text, size_t width)
 {
 	size_t used = phrase_width(text);
 
-	fprintf(out, "%s%*s", text, used < width ? (int)(width - used) : 0, "");
+	fprintf(out, "%s%*s", text, used < width ? (int)(width - used) : width > 0, "");
 }
 
 static void draw_loss(FILE *out, const struct screen_line *line, size_t width)

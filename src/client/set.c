@@ -10,7 +10,8 @@
 #include "clock/clock.h"
 
 #define MICROSECOND 1000
-#define SLEW_PPM    500 /* how fast the kernel slews */
+#define SLEW_PPM    500			  /* how fast the kernel slews */
+#define SLEW_MAX    (2000 * CLOCK_SECOND) /* adjtime(3) takes little more */
 
 static int64_t magnitude(int64_t span)
 {
@@ -42,6 +43,8 @@ struct set_decision set_decide(struct report *reports, size_t count, const struc
 		decision.reason = "the targets do not agree";
 	else if (magnitude(decision.agreement.offset) > order->maximum)
 		decision.reason = "it is off by more than --max-offset";
+	else if (!order->step && magnitude(decision.agreement.offset) > SLEW_MAX)
+		decision.reason = "it is off by too much to slew: expected --set step";
 	else
 		decision.agreed = true;
 	return decision;

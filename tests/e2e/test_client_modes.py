@@ -23,9 +23,9 @@ SHIM = pathlib.Path(__file__).with_name("shim_set.c")
 @pytest.mark.parametrize("ahead, options, state, code", [
     (0, [], "OK", 0), (0.5, [], "WARNING", 1), (-0.5, [], "WARNING", 1), (1.5, [], "CRITICAL", 2),
     (-90, [], "CRITICAL", 2), (0.5, ["-W", "0.6"], "OK", 0), (0.5, ["-W", "0.2", "-C", "0.4"], "CRITICAL", 2),
-    (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.001", "-C", "0.002"], "UNKNOWN", 3)])
+    (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.007", "-C", "0.008"], "UNKNOWN", 3)])
 def test_check(box, ahead, options, state, code):
-    """The last one: the server is within 10 ms, so nobody knows whether it is within 2."""
+    """The last one: the server is within 10 ms, so nobody knows whether it is within 8."""
     with peers.ntp_server(ahead) as peer:
         result = box.client("--check", *options, f"ntp://{peer.name}")
     assert (result.code, result.err) == (code, "")
@@ -100,6 +100,21 @@ def test_one_that_answers_is_enough(box, port):
     assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
 
 
+def test_wait_takes_no_longer_than_it_may(box):
+    with peers.UdpPeer(lambda request: []) as mute, peers.ntp_server() as good:
+        result = box.client("--wait", "0.6", f"ntp://{mute.name}")
+        assert tuple(result) == (1, "", f"timeclient: {mute.name}: timed out\n")
+        assert 0.6 <= result.seconds < harness.longer(1.2)
+        result = box.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{mute.name}")
+        assert result.code == 0 and result.seconds < harness.longer(1)
+
+
+def test_check_is_an_option_only_where_options_are(box, port):
+    result = box.client("--format", "--check", f"127.0.0.1:{port}")
+    assert result.code == 1 and result.out == ""
+    assert box.client("-w", "x", "--", "--check").code == 2
+
+
 # --set
 
 @pytest.fixture
@@ -153,6 +168,14 @@ def test_one_is_enough_only_if_it_is_trusted(setting):
         assert result.code == 0 and abs(float(span) + time.time() - 1795374908.5) < 5
 
 
+def test_what_is_too_far_to_slew(setting):
+    with peers.ntp_server(86400) as one, peers.ntp_server(86400) as other:
+        for more in ([], ["--dry-run"]):
+            result, noted = setting("slew", "-q", *more, f"ntp://{one.name}", f"ntp://{other.name}")
+            assert (result.code, noted) == (1, [])
+            assert result.err.endswith("left alone: it is off by too much to slew: expected --set step\n")
+
+
 @pytest.mark.parametrize("targets, options, reason", [
     ([2, 5], [], "the targets do not agree"), ([2, 2], ["--max-offset", "1"], "it is off by more than --max-offset"),
     ([], [], "no target has told how far it is off")])
@@ -199,11 +222,15 @@ def test_set_usage(box, words):
     (["--max-offset", "1"], "--max-offset: expected --set with it"),
     (["--set", "step", "-j"], "--json and --set: expected one of them"),
     (["--wait", "1", "--watch"], "--wait and --watch: expected one of them"),
+    (["--wait", "1", "--set", "step"], "--wait and --set: expected one of them"),
+    (["--check", "--dry-run", "-W", "1"], "--dry-run: expected --set with it"),
+    (["--set", "step", "-W", "1", "--dry-run"], "--warning: expected --check with it"),
     (["--wait", "1", "-n", "2"], "--wait and --count: expected one of them"),
     (["--set", "slew", "--watch"], "--set and --watch: expected one of them")])
 def test_options_that_make_no_sense(box, words, told):
     """But help is given whatever else is asked for."""
-    assert tuple(box.client(*words)) == (2, "", f"timeclient: {told}\nTry 'timeclient --help'.\n")
+    code = 3 if "--check" in words else 2
+    assert tuple(box.client(*words)) == (code, "", f"timeclient: {told}\nTry 'timeclient --help'.\n")
     assert box.client("--help", *words).code == 0
 
 

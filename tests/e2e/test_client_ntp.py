@@ -150,6 +150,12 @@ def test_a_server_without_time(box, fields, error):
     assert 1 <= result.seconds < harness.longer(2)
 
 
+def test_who_has_no_time_is_not_asked_again(box):
+    with peers.UdpPeer(lambda request: [0.05, ntp_reply(request, stratum=0, reference_id=0x52415445)]) as peer:
+        assert "kiss code RATE" in box.client(f"ntp://{peer.name}").err
+    assert len(peer.requests) == 1
+
+
 def test_a_lost_datagram_is_asked_again(box):
     """After a second, from another port, and with another transmit time."""
     with peers.UdpPeer(lambda request: [ntp_reply(request)] * (len(peer.requests) - 1)) as peer:

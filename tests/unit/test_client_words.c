@@ -93,6 +93,8 @@ static void other_texts_are_not(void **state)
 		"2026-11-22T19:15:08+25:00:00",
 		"61366 26-11-22 24:15:08 00 0 0 895.3 UTC(NIST) *",
 		"1795374908",
+		"31 FEB 2026 19:15:08 UTC",
+		"61366 26-01-01 19:15:08 00 0 0 50.0 UTC(NIST) *",
 	};
 	struct daytime_text told;
 
