@@ -4,14 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock/clock.h"
+#include "client/moment.h"
 
 #define FIGURE_SIZE 32
-
-static int64_t magnitude(int64_t span)
-{
-	return span < 0 ? -span : span;
-}
 
 enum check_state check_judge(const struct report *report, int64_t warning, int64_t critical)
 {
@@ -21,9 +16,9 @@ enum check_state check_judge(const struct report *report, int64_t warning, int64
 		return CHECK_CRITICAL;
 	if (!best->timed)
 		return CHECK_UNKNOWN;
-	if (magnitude(best->offset) > critical)
+	if (moment_magnitude(best->offset) > critical)
 		return CHECK_CRITICAL;
-	if (magnitude(best->offset) > warning)
+	if (moment_magnitude(best->offset) > warning)
 		return CHECK_WARNING;
 	return best->bound > critical ? CHECK_UNKNOWN : CHECK_OK;
 }
@@ -43,7 +38,7 @@ static bool is_worse(enum check_state one, enum check_state other)
 /* Seconds in figures that end where nothing more follows. */
 static const char *write_seconds(char text[static FIGURE_SIZE], int64_t span)
 {
-	int64_t value = magnitude(span);
+	int64_t value = moment_magnitude(span);
 	size_t length =
 		(size_t)snprintf(text, FIGURE_SIZE, "%s%" PRId64 ".%09" PRId64, span < 0 ? "-" : "",
 				 value / CLOCK_SECOND, value % CLOCK_SECOND);

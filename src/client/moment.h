@@ -16,6 +16,12 @@ struct timespec moment_to_timespec(int64_t moment);
  * Returns how many descriptors are ready, 0 when the moment has come, -1 with errno set. */
 int moment_poll(struct pollfd *descriptors, nfds_t count, int64_t until);
 
+/* A span without its sign. */
+static inline int64_t moment_magnitude(int64_t span)
+{
+	return span < 0 ? -span : span;
+}
+
 /* Reads text, decimal seconds such as 5, 0.25 or .5, as a span from minimum to maximum (at most a
  * year). What is finer than a nanosecond is dropped. Returns false, and leaves span alone, for
  * anything else. */

@@ -6,17 +6,12 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 
+#include "client/moment.h"
 #include "client/program.h"
-#include "clock/clock.h"
 
 #define MICROSECOND 1000
 #define SLEW_PPM    500			  /* how fast the kernel slews */
 #define SLEW_MAX    (2000 * CLOCK_SECOND) /* adjtime(3) takes little more */
-
-static int64_t magnitude(int64_t span)
-{
-	return span < 0 ? -span : span;
-}
 
 /* Daytime and Time servers say nothing of whether they are right, so their word counts only where
  * one is trusted anyway. */
@@ -41,9 +36,9 @@ struct set_decision set_decide(struct report *reports, size_t count, const struc
 		decision.reason = "only one NTP server has answered: expected two, or --trust-one";
 	else if (decision.agreement.agreeing == 0)
 		decision.reason = "the targets do not agree";
-	else if (magnitude(decision.agreement.offset) > order->maximum)
+	else if (moment_magnitude(decision.agreement.offset) > order->maximum)
 		decision.reason = "it is off by more than --max-offset";
-	else if (!order->step && magnitude(decision.agreement.offset) > SLEW_MAX)
+	else if (!order->step && moment_magnitude(decision.agreement.offset) > SLEW_MAX)
 		decision.reason = "it is off by too much to slew: expected --set step";
 	else
 		decision.agreed = true;
@@ -120,7 +115,8 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 		printf("stepped: it is now %s\n", phrase_time(text, &now, false, style));
 	else
 		printf("slewing: it will take %s\n",
-		       phrase_span(text, magnitude(agreement->offset) / SLEW_PPM * 1000000, style));
+		       phrase_span(text, moment_magnitude(agreement->offset) / SLEW_PPM * 1000000,
+				   style));
 	fflush(stdout); /* it is done, whether or not this can be said */
 	return true;
 }

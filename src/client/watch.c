@@ -203,7 +203,9 @@ int watch_run(struct round *round, struct round_plan *plan, const struct target 
 	if (error == 0)
 		error = screen ? run_on_screen(&watch, signals) : run_by_lines(&watch);
 	*answered = true;
+	pthread_mutex_lock(&round->lock);
 	for (size_t i = 0; i < count; i++)
 		*answered = *answered && watch.lines[i].answered > 0;
+	pthread_mutex_unlock(&round->lock);
 	return error;
 }
