@@ -16,8 +16,8 @@ _timeserver()
 		COMPREPLY=() ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W '-c --config -o --option -n --foreground -d --debug
-			-t --test -T --dump-config -s --signal -p --pidfile -u --user -V --version
-			-h --help' -- "$word") ;;
+			-t --test -T --dump-config -s --signal -p --pidfile -u --user --upgrade
+			-V --version -h --help' -- "$word") ;;
 	esac
 }
 

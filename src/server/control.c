@@ -77,10 +77,21 @@ void control_clear(struct control *control)
 		control->peers[peer] = -1;
 }
 
-bool control_open(struct control *control, const char *pidfile, struct failure *failure)
+/* Remembers which file the socket has. */
+static bool control_note_file(struct control *control)
 {
 	struct stat status;
 
+	if (lstat(control->path, &status) < 0)
+		return false;
+	control->device = status.st_dev;
+	control->inode = status.st_ino;
+	return true;
+}
+
+bool control_open(struct control *control, const char *pidfile, struct failure *failure)
+{
+	control->lent = false;
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (control->fd < 0)
 		return failure_set_errno(failure, "cannot open the control socket");
@@ -90,15 +101,26 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 	/* The mode is set on the socket first: then the file is never anybody's, even for a
 	 * moment. */
 	if (fchmod(control->fd, 0600) == 0 && control_call(bind, control->fd, control->path) &&
-	    listen(control->fd, CONTROL_PEERS) == 0 && lstat(control->path, &status) == 0) {
-		control->device = status.st_dev;
-		control->inode = status.st_ino;
+	    listen(control->fd, CONTROL_PEERS) == 0 && control_note_file(control))
 		return true;
-	}
 	failure_set_errno(failure, "cannot create control socket %s", control->path);
 	close(control->fd);
 	control->fd = -1;
 	return false;
+}
+
+bool control_borrow(struct control *control, int fd, const char *pidfile, struct failure *failure)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	control->fd = fd;
+	control->lent = true;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
+	    control_path(pidfile, control->path) && control_note_file(control))
+		return true;
+	return failure_set(failure, EXIT_NOT_STARTED,
+			   "control socket of pid file %s: is not the daemon's", pidfile);
 }
 
 void control_give_to(const struct control *control, uid_t uid, gid_t gid)
@@ -131,6 +153,15 @@ int control_accept(struct control *control)
 	close_peer(control, control->newest);
 	control->peers[control->newest] = fd;
 	return (int)control->newest;
+}
+
+pid_t control_peer_process(const struct control *control, unsigned peer)
+{
+	struct ucred credentials = { 0 };
+	socklen_t size = sizeof(credentials);
+
+	getsockopt(control->peers[peer], SOL_SOCKET, SO_PEERCRED, &credentials, &size);
+	return credentials.pid;
 }
 
 bool control_receive(struct control *control, unsigned peer, char *request, size_t size)
@@ -171,6 +202,8 @@ void control_close(struct control *control)
 		close_peer(control, peer);
 	close(control->fd);
 	control->fd = -1;
+	if (control->lent)
+		return;
 	/* What stands there may be a later daemon's, if our pid file was taken away from us. */
 	if (lstat(control->path, &status) == 0 && status.st_dev == control->device &&
 	    status.st_ino == control->inode)
@@ -183,16 +216,37 @@ static bool was_refused(ssize_t length)
 	return length == 0 || (length < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
 
-static bool exchange(int fd, const char *path, const char *request, int seconds,
-		     struct reply *reply)
+/* Connects; where that fails path is still what was tried. */
+static int connect_to(const char *pidfile, int seconds, char path[static PATH_MAX])
 {
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error;
 	struct timeval patience = { .tv_sec = seconds };
-	ssize_t length;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    !control_call(connect, fd, path))
-		return false;
-	length = send(fd, request, strlen(request), MSG_NOSIGNAL);
+	if (fd >= 0 && control_path(pidfile, path) &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    control_call(connect, fd, path))
+		return fd;
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return -1;
+}
+
+int control_connect(const char *pidfile, int seconds, struct failure *failure)
+{
+	char path[PATH_MAX] = "";
+	int fd = connect_to(pidfile, seconds, path);
+
+	if (fd < 0)
+		failure_set_errno(failure, "cannot ask at %s", path);
+	return fd;
+}
+
+static bool exchange(int fd, const char *request, struct reply *reply)
+{
+	ssize_t length = send(fd, request, strlen(request), MSG_NOSIGNAL);
+
 	if (length > 0)
 		length = recv(fd, reply, sizeof(*reply) - 1, 0);
 	if (was_refused(length))
@@ -206,12 +260,12 @@ static bool exchange(int fd, const char *path, const char *request, int seconds,
 enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
 			     char text[static CONTROL_TEXT_MAX])
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	char path[PATH_MAX] = "";
+	int fd = connect_to(pidfile, seconds, path);
 	struct reply reply;
 	enum exit_status status;
 
-	if (control_path(pidfile, path) && exchange(fd, path, request, seconds, &reply)) {
+	if (fd >= 0 && exchange(fd, request, &reply)) {
 		status = reply.status;
 		snprintf(text, CONTROL_TEXT_MAX, "%s", reply.text);
 	} else {

@@ -20,6 +20,7 @@ struct control {
 	int fd;			  /* where to connect to; -1: not open */
 	int peers[CONTROL_PEERS]; /* -1: none */
 	unsigned newest;	  /* of the peers */
+	bool lent;		  /* by or to another process, which keeps the file */
 	char path[PATH_MAX];
 	dev_t device; /* and inode: of the file, once it is there */
 	ino_t inode;
@@ -28,6 +29,10 @@ struct control {
 /* Opens the socket that belongs to pidfile, which must be held: what is left of an earlier run, and
  * only a socket, is replaced. */
 bool control_open(struct control *control, const char *pidfile, struct failure *failure);
+
+/* Takes for this process' the socket of pidfile that another process has lent as fd. Until lent is
+ * false again its file is that one's. fd is the control's in any case. */
+bool control_borrow(struct control *control, int fd, const char *pidfile, struct failure *failure);
 
 /* Makes the socket's file another user's, who may then connect to it and remove it. */
 void control_give_to(const struct control *control, uid_t uid, gid_t gid);
@@ -42,6 +47,9 @@ int control_accept(struct control *control);
 /* Receives a peer's request as a string; false, after closing it, if there is none. */
 bool control_receive(struct control *control, unsigned peer, char *request, size_t size);
 
+/* The process that a peer was when it connected. */
+pid_t control_peer_process(const struct control *control, unsigned peer);
+
 /* Replies to a peer and closes it. */
 void control_reply(struct control *control, unsigned peer, enum exit_status status,
 		   const char *text);
@@ -49,7 +57,11 @@ void control_reply(struct control *control, unsigned peer, enum exit_status stat
 /* Closes the socket and removes its file. */
 void control_close(struct control *control);
 
-/* The other side: sends request to the daemon of pidfile, waits seconds for the reply, and stores
+/* The other side: connects to the daemon of pidfile, whose messages are waited for for so many
+ * seconds. Returns the connection, or -1 with the reason. */
+int control_connect(const char *pidfile, int seconds, struct failure *failure);
+
+/* Sends request to the daemon of pidfile, waits seconds for the reply, and stores
  * its text in text. Returns its status, or EXIT_NOT_STARTED with a reason in text if there was
  * none. */
 enum exit_status control_ask(const char *pidfile, const char *request, int seconds,

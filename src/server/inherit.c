@@ -1,6 +1,6 @@
 /* Sockets that a service manager opened for us: see sd_listen_fds(3). */
 #include <fcntl.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "server/listen.h"
 #include "server/socket.h"
@@ -38,49 +38,48 @@ static const struct protocol *choose_protocol(const char *name, const char *othe
 	return named && named->transport == usual->transport ? named : usual;
 }
 
-static bool inherit_one(struct listener *listener, const struct notify *notify, int index,
-			struct failure *failure)
+struct listener *listeners_adopt(struct listeners *listeners, int fd, const char *name,
+				 struct failure *failure)
 {
-	int fd = NOTIFY_FIRST_SOCKET + index;
-	socklen_t size = sizeof(listener->address);
+	struct listener listener = { .fd = fd, .inherited = true };
+	struct address *address = &listener.address;
+	socklen_t size = sizeof(*address);
 	const char *otherwise = default_protocol(fd);
-	char name[PROTOCOL_WORD_SIZE];
 
-	if (!otherwise || getsockname(fd, &listener->address.any, &size) < 0)
-		return failure_set(failure, EXIT_NOT_STARTED,
-				   "inherited descriptor %d: is neither a listening TCP socket nor"
-				   " a UDP socket",
-				   fd);
-	notify_socket_name(notify, index, name, sizeof(name));
-	listener->protocol = choose_protocol(name, otherwise);
-	listener->fd = fd;
-	listener->inherited = true;
-	listener->both_families = listener->address.any.sa_family == AF_INET6 &&
-				  address_is_any(&listener->address) &&
-				  get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+	if (!otherwise || getsockname(fd, &address->any, &size) < 0) {
+		failure_set(failure, EXIT_NOT_STARTED,
+			    "inherited descriptor %d: is neither a listening TCP socket nor"
+			    " a UDP socket",
+			    fd);
+		goto failed;
+	}
+	listener.protocol = choose_protocol(name, otherwise);
+	listener.both_families = address->any.sa_family == AF_INET6 && address_is_any(address) &&
+				 get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
-	    !socket_prepare(fd, listener->protocol, &listener->address))
-		return failure_set_errno(failure, "inherited descriptor %d", fd);
-	return true;
+	    !socket_prepare(fd, listener.protocol, address)) {
+		failure_set_errno(failure, "inherited descriptor %d", fd);
+		goto failed;
+	}
+	if (listeners_append(listeners, &listener, failure))
+		return &listeners->items[listeners->count - 1];
+failed:
+	close(fd);
+	return NULL;
 }
 
 bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
 		       struct failure *failure)
 {
+	char name[PROTOCOL_WORD_SIZE];
+
 	*listeners = (struct listeners){ 0 };
-	if (notify->inherited == 0)
-		return true;
-	listeners->items = calloc((size_t)notify->inherited, sizeof(*listeners->items));
-	if (!listeners->items)
-		return failure_set_errno(failure, "cannot use inherited sockets");
 	for (int i = 0; i < notify->inherited; i++) {
-		if (!inherit_one(&listeners->items[i], notify, i, failure))
-			goto failed;
-		listeners->count++;
+		notify_socket_name(notify, i, name, sizeof(name));
+		if (!listeners_adopt(listeners, NOTIFY_FIRST_SOCKET + i, name, failure)) {
+			listeners_close_unless(listeners, NULL);
+			return false;
+		}
 	}
 	return true;
-
-failed:
-	listeners_close_unless(listeners, NULL);
-	return false;
 }

@@ -44,8 +44,8 @@ const char *listeners_describe(const struct listeners *listeners, char *text, si
 	return text;
 }
 
-static bool append(struct listeners *listeners, const struct listener *listener,
-		   struct failure *failure)
+bool listeners_append(struct listeners *listeners, const struct listener *listener,
+		      struct failure *failure)
 {
 	struct listener *grown =
 		reallocarray(listeners->items, listeners->count + 1, sizeof(*grown));
@@ -154,7 +154,7 @@ static bool take_over(const struct opening *opening, const struct listener *foun
 
 	listener.protocol = protocol;
 	return listeners_have(opening->listeners, found->fd) ||
-	       append(opening->listeners, &listener, opening->failure);
+	       listeners_append(opening->listeners, &listener, opening->failure);
 }
 
 /* The socket of a set at an address, which the first set has already. */
@@ -175,7 +175,7 @@ static bool open_sibling(const struct opening *opening, const struct protocol *p
 		return failure_set_errno(opening->failure, "cannot listen on %s a second time",
 					 describe_place(protocol->transport, address, place,
 							sizeof(place)));
-	if (append(opening->listeners, &opened, opening->failure))
+	if (listeners_append(opening->listeners, &opened, opening->failure))
 		return true;
 	close(opened.fd);
 	return false;
@@ -226,7 +226,7 @@ static bool open_one(const struct opening *opening, const struct config_listen *
 							sizeof(place)));
 	log_write(LOG_DEBUG, "opened %s %s", transport_name(protocol->transport),
 		  address_format(address, place));
-	if (append(opening->listeners, &opened, opening->failure))
+	if (listeners_append(opening->listeners, &opened, opening->failure))
 		return open_siblings(opening, protocol, address, opened.fd);
 	close(opened.fd);
 	return false;
@@ -250,7 +250,7 @@ static bool keep_inherited(struct listeners *listeners, const struct listeners *
 		const struct listener *item = &present->items[i];
 
 		if (item->inherited && !listeners_have(listeners, item->fd) &&
-		    !append(listeners, item, failure))
+		    !listeners_append(listeners, item, failure))
 			return false;
 	}
 	return true;

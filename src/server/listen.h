@@ -30,6 +30,14 @@ struct listeners {
 bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
 		       struct failure *failure);
 
+/* Adds one socket that was opened elsewhere, as above. Returns it, until the next one is added; or
+ * NULL, after closing fd. */
+struct listener *listeners_adopt(struct listeners *listeners, int fd, const char *name,
+				 struct failure *failure);
+
+bool listeners_append(struct listeners *listeners, const struct listener *listener,
+		      struct failure *failure);
+
 /* Opens what config asks for into listeners, in sets sets. A socket that present has is taken over
  * and not opened again; inherited ones always are. Afterwards present and listeners may share
  * descriptors: close the one or the other with listeners_close_unless. On failure nothing new stays

@@ -30,11 +30,19 @@ static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 	return true;
 }
 
-static enum log_target log_target(const struct options *options, bool supervised)
+/* A manager that supervises wants no daemon to walk away. One that asks for an upgrade, though,
+ * waits until this process ends, and keeps the daemon in sight by itself. */
+static bool is_to_stay(const struct options *options)
 {
-	if (supervised && !options->foreground && getenv("NOTIFY_SOCKET"))
-		return LOG_TO_JOURNAL;
-	return supervised || options->foreground ? LOG_TO_TERMINAL : LOG_TO_SYSLOG;
+	return options->foreground || getpid() == 1 ||
+	       (notify_is_supervised() && !options->upgrade);
+}
+
+static enum log_target log_target(const struct options *options)
+{
+	if (!is_to_stay(options))
+		return LOG_TO_SYSLOG;
+	return !options->foreground && getenv("NOTIFY_SOCKET") ? LOG_TO_JOURNAL : LOG_TO_TERMINAL;
 }
 
 #define UNSYNCHRONISED_HINT                                                                    \
@@ -58,7 +66,7 @@ static bool is_clock_useless(const struct config *config)
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
-	bool supervised = notify_is_supervised(), useless = is_clock_useless(config);
+	bool useless = is_clock_useless(config);
 	struct config_source absolute = *source;
 	char file[PATH_MAX];
 	struct failure failure;
@@ -70,17 +78,19 @@ static enum exit_status serve(const struct options *options, const struct config
 	if (!make_absolute(&absolute.file, file))
 		return EXIT_NOT_STARTED;
 	notify_read_environment(&notify);
-	if (supervised || options->foreground) {
+	if (options->upgrade)
+		notify.inherited = 0; /* they come from the daemon that runs */
+	if (is_to_stay(options)) {
 		daemon_stay(notify.inherited);
 	} else {
 		if (useless)
 			fprintf(stderr, PROGRAM_NAME ": " UNSYNCHRONISED_HINT "\n");
 		report = daemon_detach();
 	}
-	log_open(PROGRAM_NAME, log_target(options, supervised), config->facility, options->debug);
+	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
 	if (useless)
 		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
-	if (!server_start(&server, &absolute, config, &notify, &failure)) {
+	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure)) {
 		if (report >= 0)
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
@@ -91,6 +101,7 @@ static enum exit_status serve(const struct options *options, const struct config
 	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
 		    serving);
+	server_take_place(&server);
 	daemon_report_serving(report, serving);
 	server_run(&server);
 	server_stop(&server);

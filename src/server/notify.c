@@ -66,7 +66,8 @@ void notify_open(struct notify *notify)
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t length = path ? strlen(path) : 0;
 
-	if (length < 2 || length >= sizeof(manager.sun_path) || (path[0] != '/' && path[0] != '@'))
+	if (notify->socket >= 0 || length < 2 || length >= sizeof(manager.sun_path) ||
+	    (path[0] != '/' && path[0] != '@'))
 		return;
 	memcpy(manager.sun_path, path, length);
 	if (path[0] == '@') /* an abstract name, which starts with a zero byte */

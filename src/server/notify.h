@@ -22,7 +22,7 @@ void notify_read_environment(struct notify *notify);
 bool notify_is_supervised(void);
 
 /* Connects to the manager, and gives it a second to have room for what it is to be told: there is
- * still nobody else to wait. Without a manager does nothing. */
+ * still nobody else to wait. Without a manager, or if that was done already, does nothing. */
 void notify_open(struct notify *notify);
 
 /* Sends a state: lines such as "READY=1". Never blocks; what a manager has no room for is lost. */

@@ -11,13 +11,22 @@
 #include "server/confine.h"
 #include "server/program.h"
 
+#define UPGRADE 256 /* an option without a letter */
+
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' }, { "option", required_argument, NULL, 'o' },
-	{ "foreground", no_argument, NULL, 'n' },   { "debug", no_argument, NULL, 'd' },
-	{ "test", no_argument, NULL, 't' },	    { "dump-config", no_argument, NULL, 'T' },
-	{ "signal", required_argument, NULL, 's' }, { "pidfile", required_argument, NULL, 'p' },
-	{ "user", required_argument, NULL, 'u' },   { "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },	    { 0 },
+	{ "config", required_argument, NULL, 'c' },
+	{ "option", required_argument, NULL, 'o' },
+	{ "foreground", no_argument, NULL, 'n' },
+	{ "debug", no_argument, NULL, 'd' },
+	{ "test", no_argument, NULL, 't' },
+	{ "dump-config", no_argument, NULL, 'T' },
+	{ "signal", required_argument, NULL, 's' },
+	{ "pidfile", required_argument, NULL, 'p' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "upgrade", no_argument, NULL, UPGRADE },
+	{ 0 },
 };
 
 void options_print_help(void)
@@ -32,6 +41,8 @@ void options_print_help(void)
 	      "  -t, --test             check the configuration and exit\n"
 	      "  -T, --dump-config      print the configuration in effect and exit\n"
 	      "  -s, --signal WHAT      stop | reload | status: to the daemon of this pid file\n"
+	      "      --upgrade          take the place of the daemon of this pid file, if one runs,\n"
+	      "                         without a moment in which nobody serves\n"
 	      "  -p, --pidfile FILE     use FILE as the pid file\n"
 	      "  -u, --user NAME        run as NAME once the sockets are open\n"
 	      "  -V, --version          print the version and exit\n"
@@ -102,6 +113,9 @@ static bool parse_option(struct options *options, int letter)
 		return true;
 	case 'u':
 		options->user = optarg;
+		return true;
+	case UPGRADE:
+		options->upgrade = true;
 		return true;
 	case 'V':
 		options->action = ACTION_VERSION;

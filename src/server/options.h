@@ -25,6 +25,7 @@ struct options {
 	size_t line_count;
 	bool foreground;
 	bool debug;
+	bool upgrade; /* take the place of the daemon that runs */
 };
 
 /* Reads the command line. What is wrong with it is told on standard error; then it returns false.

@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
 #define ROOT_DIRECTORY "/run/timeserver"
+
+/* For how long it is waited until the lock's holder has a name, or has none any more. */
+#define MOMENTS 200
+static const struct timespec moment = { .tv_nsec = 10000000 };
 
 /* The directory that is ours to make, and ours to hand over. */
 static void default_directory(char *directory, size_t size)
@@ -101,21 +106,52 @@ static int open_file(const char *path, struct failure *failure)
 	return -1;
 }
 
+/* Two bytes of the file are locked. The place is its open file's: it goes with the descriptor when
+ * that is lent to another process, so that it is never free in between. The name is a process', and
+ * tells others which one. */
+enum lock { LOCK_NAME, LOCK_PLACE };
+
+static bool lock(int fd, enum lock which, short type)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = which,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, which == LOCK_PLACE ? F_OFD_SETLK : F_SETLK, &lock) == 0;
+}
+
+/* Who has a lock: a process, -1 for an open file, 0 for nobody. */
+static pid_t lock_holder(int fd, enum lock which)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = which,
+		.l_len = 1,
+	};
+
+	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid;
+}
+
 static bool lock_file(int fd, const char *path, struct failure *failure)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	struct flock holder = lock;
+	pid_t holder;
 
-	if (fcntl(fd, F_SETLK, &lock) == 0)
+	if (lock(fd, LOCK_PLACE, F_WRLCK) && lock(fd, LOCK_NAME, F_WRLCK))
 		return true;
 	if (errno != EAGAIN && errno != EACCES)
 		return failure_set_errno(failure, "cannot lock pid file %s", path);
-	if (fcntl(fd, F_GETLK, &holder) < 0 || holder.l_type == F_UNLCK)
+	holder = lock_holder(fd, LOCK_NAME);
+	if (holder == 0)
 		return failure_set(failure, EXIT_NOT_STARTED, "already starting (pid file %s)",
 				   path);
 	return failure_set(failure, EXIT_NOT_STARTED,
-			   "already running as process %ld (pid file %s)", (long)holder.l_pid,
-			   path);
+			   "already running as process %ld (pid file %s)", (long)holder, path);
 }
 
 /* Whether path still names the locked file: its last holder may have removed it in between. */
@@ -143,7 +179,7 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 	char directory[PATH_MAX];
 	int fd;
 
-	pidfile->fd = -1;
+	*pidfile = (struct pidfile){ .fd = -1 };
 	if (is_in_default_directory(path, directory, sizeof(directory)) &&
 	    !make_directory(directory, failure))
 		return false;
@@ -169,6 +205,33 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 	return false;
 }
 
+void pidfile_lend(struct pidfile *pidfile)
+{
+	pidfile->lent = true;
+	lock(pidfile->fd, LOCK_NAME, F_UNLCK);
+}
+
+bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure)
+{
+	/* A process that ends lets go of one thing after the other. */
+	for (int i = 0; i < MOMENTS && !lock(pidfile->fd, LOCK_NAME, F_WRLCK); i++)
+		nanosleep(&moment, NULL);
+	if (!lock_file(pidfile->fd, pidfile->path, failure) || !write_process(pidfile, failure))
+		return false;
+	pidfile->lent = false;
+	return true;
+}
+
+bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
+{
+	*pidfile = (struct pidfile){ .fd = fd, .lent = true };
+	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
+	if (fd < 0 || !is_current(fd, path))
+		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is not the daemon's",
+				   path);
+	return lock_file(fd, path, failure) && write_process(pidfile, failure);
+}
+
 void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid)
 {
 	char directory[PATH_MAX];
@@ -184,7 +247,8 @@ void pidfile_release(struct pidfile *pidfile)
 	if (pidfile->fd < 0)
 		return;
 	/* If the file was taken away, what now stands there is somebody else's. */
-	if ((!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
+	if (!pidfile->lent &&
+	    (!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
 	    ftruncate(pidfile->fd, 0) < 0)
 		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
 	close(pidfile->fd);
@@ -193,14 +257,18 @@ void pidfile_release(struct pidfile *pidfile)
 
 pid_t pidfile_holder(const char *path)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	pid_t holder = 0;
 
 	if (fd < 0)
 		return 0;
-	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-		holder = lock.l_pid;
+	/* The place is taken, but by whom is not told yet: one starts, or takes over. */
+	for (int i = 0; i < MOMENTS; i++) {
+		holder = lock_holder(fd, LOCK_NAME);
+		if (holder != 0 || lock_holder(fd, LOCK_PLACE) == 0)
+			break;
+		nanosleep(&moment, NULL);
+	}
 	close(fd);
 	return holder;
 }

@@ -10,7 +10,8 @@
 #include "server/failure.h"
 
 struct pidfile {
-	int fd; /* holds the lock; -1: not taken */
+	int fd;	   /* holds the lock; -1: not taken */
+	bool lent; /* by or to another process: releasing it leaves the file alone */
 	char path[PATH_MAX];
 };
 
@@ -22,6 +23,15 @@ void pidfile_default_path(char path[static PATH_MAX]);
  * name, made by the user or root, is ever written to. */
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure);
 
+/* Gives up the name for a process that is to borrow the file, but not the place, which goes with
+ * the descriptor; and has the name again if that comes to nothing. */
+void pidfile_lend(struct pidfile *pidfile);
+bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure);
+
+/* Puts this process' name to the file at path that another process has lent as fd. Until lent is
+ * false again the file is that one's. fd is the pidfile's in any case. */
+bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct failure *failure);
+
 /* Lets a user without rights remove the file later: hands over the default directory. Does nothing
  * for a directory of the operator's. */
 void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid);
@@ -30,7 +40,8 @@ void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid);
  * lock. */
 void pidfile_release(struct pidfile *pidfile);
 
-/* The process that holds path; 0 if none does. */
+/* The process that holds path; 0 if none does. While one starts or takes over, waits for its name,
+ * up to two seconds. */
 pid_t pidfile_holder(const char *path);
 
 #endif

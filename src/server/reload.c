@@ -156,7 +156,11 @@ static void answer_request(struct server *server, unsigned peer, const char *req
 	size_t size;
 	FILE *out;
 
-	if (strcmp(request, "reload") == 0 && !server->stopping) {
+	if (strcmp(request, HANDOVER_REQUEST) == 0) {
+		server_lend(server, peer);
+		return;
+	}
+	if (strcmp(request, "reload") == 0 && !server->stopping && server->successor < 0) {
 		status = reload_and_tell(server, &text);
 	} else if (strcmp(request, "status") == 0 && (out = open_memstream(&text, &size)) != NULL) {
 		status = EXIT_SERVING;
@@ -178,6 +182,8 @@ void server_answer_control(struct server *server, uint32_t index)
 		if (peer >= 0)
 			event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
 				    event_tag(EVENT_CONTROL, (uint32_t)peer));
+	} else if ((int)index == server->successor) {
+		server_hear_successor(server);
 	} else if (control->peers[index] >= 0 &&
 		   control_receive(control, index, request, sizeof(request))) {
 		answer_request(server, index, request);

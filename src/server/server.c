@@ -34,18 +34,52 @@ static bool open_signals(struct server *server, struct failure *failure)
 	return true;
 }
 
+static int move(int *fd)
+{
+	int moved = *fd;
+
+	*fd = -1;
+	return moved;
+}
+
+/* What the daemon that runs lends us. Its listeners are for open_sockets. */
+static bool borrow(struct server *server, const char *path, struct failure *failure)
+{
+	struct handover *handover = &server->handover;
+
+	if (!handover_ask(handover, path, failure) ||
+	    !pidfile_borrow(&server->pidfile, move(&handover->pidfile), path, failure) ||
+	    !control_borrow(&server->control, move(&handover->control), path, failure))
+		return false;
+	server->notify.socket = move(&handover->notify);
+	if (server->notify.watchdog == 0)
+		server->notify.watchdog = handover->watchdog;
+	return true;
+}
+
+static bool take_pidfile(struct server *server, bool upgrade, struct failure *failure)
+{
+	const char *path = server->service.config.pidfile;
+
+	if (upgrade && pidfile_holder(path) != 0)
+		return borrow(server, path, failure);
+	return pidfile_take(&server->pidfile, path, failure) &&
+	       control_open(&server->control, path, failure);
+}
+
+/* Those that there are already, from the daemon before or the service manager, and those that are
+ * not there yet. */
 static bool open_sockets(struct server *server, struct failure *failure)
 {
 	struct service *service = &server->service;
-	struct listeners inherited;
-	bool opened;
+	struct listeners *present = &server->handover.listeners;
 
-	opened = listeners_inherit(&inherited, &server->notify, failure) &&
-		 listeners_open(&service->listeners, &service->config,
-				workers_wanted(&service->config), &inherited, failure);
-	if (!opened)
+	if (server->handover.fd < 0 && !listeners_inherit(present, &server->notify, failure))
 		return false;
-	listeners_close_unless(&inherited, &service->listeners);
+	if (!listeners_open(&service->listeners, &service->config, workers_wanted(&service->config),
+			    present, failure))
+		return false;
+	listeners_close_unless(present, &service->listeners);
 	service_note_ports(service);
 	if (!event_watch(server->epoll, EPOLL_CTL_ADD, server->control.fd,
 			 event_tag(EVENT_CONTROL, CONTROL_PEERS)))
@@ -91,7 +125,7 @@ static bool start_threads(struct server *server, struct failure *failure)
 }
 
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
-		  const struct notify *notify, struct failure *failure)
+		  const struct notify *notify, bool upgrade, struct failure *failure)
 {
 	*server = (struct server){
 		.source = source,
@@ -101,21 +135,28 @@ bool server_start(struct server *server, const struct config_source *source, str
 		.pidfile.fd = -1,
 		.epoll = -1,
 		.signals = -1,
+		.successor = -1,
 		.started = clock_monotonic(),
 	};
 	server->workers.service = &server->service;
 	*config = (struct config){ 0 };
 	control_clear(&server->control);
+	handover_clear(&server->handover);
 	if (source->file)
 		log_write(LOG_DEBUG, "configured by %s", source->file);
-	if (open_signals(server, failure) &&
-	    pidfile_take(&server->pidfile, server->service.config.pidfile, failure) &&
-	    control_open(&server->control, server->service.config.pidfile, failure) &&
+	if (open_signals(server, failure) && take_pidfile(server, upgrade, failure) &&
 	    open_sockets(server, failure) && give_up_rights(server, failure) &&
 	    start_threads(server, failure))
 		return true;
 	server_stop(server);
 	return false;
+}
+
+void server_take_place(struct server *server)
+{
+	handover_complete(&server->handover);
+	server->pidfile.lent = false;
+	server->control.lent = false;
 }
 
 void server_stop(struct server *server)
@@ -125,6 +166,7 @@ void server_stop(struct server *server)
 	workers_close(&server->workers);
 	listeners_close_unless(&server->service.listeners, NULL);
 	control_close(&server->control);
+	handover_close(&server->handover);
 	if (server->signals >= 0)
 		close(server->signals);
 	if (server->epoll >= 0)
@@ -143,7 +185,8 @@ static void say_farewell(struct server *server)
 	struct tally sum = { 0 };
 	uint64_t answers = 0;
 
-	notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
+	if (server->successor < 0)
+		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
 	workers_stop(&server->workers);
 	for (size_t i = 0; i < listeners->count; i++)
 		worker_serve_last(workers_find(&server->workers, &listeners->items[i]),
@@ -210,7 +253,7 @@ void server_run(struct server *server)
 		count = epoll_wait(server->epoll, events, EVENTS_MAX, tend_watchdog(server));
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64);
-		if (server->reload_wanted && !server->stopping)
+		if (server->reload_wanted && !server->stopping && server->successor < 0)
 			server_reload_on_signal(server);
 	}
 	say_farewell(server);

@@ -12,6 +12,7 @@
 #include "server/confine.h"
 #include "server/control.h"
 #include "server/failure.h"
+#include "server/handover.h"
 #include "server/notify.h"
 #include "server/pidfile.h"
 #include "server/watcher.h"
@@ -26,6 +27,8 @@ struct server {
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;
+	struct handover handover; /* from the process whose place this one takes */
+	int successor;		  /* the peer of control that takes this one's place; -1: none */
 	int epoll;
 	int signals;	    /* signalfd(2) */
 	bool reload_wanted; /* by SIGHUP */
@@ -35,9 +38,15 @@ struct server {
 };
 
 /* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the
- * server's. On failure nothing is left behind. notify was read from the environment. */
+ * server's. On failure nothing is left behind. notify was read from the environment.
+ *
+ * With upgrade these are taken from the daemon that runs, if one does; it serves on beside this one
+ * until server_take_place, or for good if this one fails. */
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
-		  const struct notify *notify, struct failure *failure);
+		  const struct notify *notify, bool upgrade, struct failure *failure);
+
+/* Ends the daemon that this one was to take the place of, if there is one. */
+void server_take_place(struct server *server);
 
 /* Serves until SIGTERM or SIGINT. SIGHUP, or a request at the control socket, means: reload. */
 void server_run(struct server *server);

@@ -16,9 +16,9 @@ from isolate import mounted
 
 
 def lock_holder(path):
-    """The process that holds a lock on path."""
+    """The process that holds the lock on the first byte of path, which has its name."""
     with open(path) as file:
-        question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
         kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, question))
         return pid if kind != fcntl.F_UNLCK else None
 

@@ -182,7 +182,8 @@ def test_two_servers_never_talk_for_long(box, one, other):
 @not_instrumented("the rate")
 def test_a_forged_flood_gets_little_and_hurts_nobody(box, port):
     """10,000 a second in one network's name: at most 150 bytes a second go there, after the first
-    burst, and a client in another network goes on being answered."""
+    burst, and a client in another network goes on being answered, at the third try if not at once:
+    where the machine stalls, the kernel's queue is full for a moment."""
     daemon = start(box, f"listen daytime/udp {port}")
     seconds, stop = 3, threading.Event()
 
@@ -205,7 +206,7 @@ def test_a_forged_flood_gets_little_and_hurts_nobody(box, port):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         asked += 1
-        answered += exchange(port) is not None
+        answered += any(exchange(port) for _ in range(3))
         time.sleep(0.25)
     stop.set()
     thread.join()
@@ -216,4 +217,4 @@ def test_a_forged_flood_gets_little_and_hurts_nobody(box, port):
           f" another client: {answered} of {asked}")
     assert requests > 1000 * seconds and daemon.alive()
     assert sum(sizes) <= 10 * 26 + 150 * seconds
-    assert answered >= 0.99 * asked
+    assert answered == asked

@@ -1,0 +1,144 @@
+"""A real systemd, as process 1 of a machine of its own that consists of a few namespaces.
+
+It comes from Debian's package, unpacked among the peers, and manages nothing but the units that it
+is given. Its clients' ports are those of the test.
+"""
+import contextlib
+import glob
+import os
+import pathlib
+import subprocess
+import uuid
+
+from harness import home, longer, wait_until
+from test_peers_ntp import LIBRARIES, PEERS
+
+SYSTEMD = f"{PEERS}/lib/systemd/systemd"
+
+# What a unit expects by default: nothing is behind these names.
+TARGETS = ["default", "sysinit", "basic", "sockets", "network", "multi-user", "shutdown", "umount"]
+
+BOOT = """
+set -e
+for group in $groups; do echo $$ >"$group/cgroup.procs"; done
+exec unshare --mount --pid --cgroup --fork --kill-child sh -ec '
+	mount --make-rprivate /
+	mount -t proc proc /proc
+	mount -t tmpfs tmpfs /mnt
+	mkdir -p /mnt/lock "/mnt/${home#/run/}" /mnt/etc /mnt/work
+	mount --bind "$home" "/mnt/${home#/run/}"
+	mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work overlay /etc
+	mount --no-mtab --move /mnt /run
+	mkdir -p /etc/timeserver
+	if [ -d /sys/fs/cgroup/systemd ]; then
+		mount -t tmpfs tmpfs /sys/fs/cgroup
+		mkdir /sys/fs/cgroup/systemd /sys/fs/cgroup/unified
+		mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+	else
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	fi
+	export LD_LIBRARY_PATH="$libraries" SYSTEMD_UNIT_PATH="$units" container=test
+	exec "$systemd" --system --log-target=null --show-status=no'
+"""
+
+
+def libraries():
+    folders = LIBRARIES["LD_LIBRARY_PATH"]
+    return ":".join([folders, *(f"{folder}/systemd" for folder in folders.split(":")),
+                     *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
+
+
+def hierarchies():
+    """All that can be entered: in a new group of cpuset there would be nothing to run on."""
+    root = pathlib.Path("/sys/fs/cgroup")
+    found = [path for path in [root, *root.iterdir()] if (path / "cgroup.procs").exists()]
+    return [path for path in found if path.name != "cpuset" and not path.is_symlink()]
+
+
+class Systemd:
+    def __init__(self, box):
+        self.box, self.units, self.token = box, box.root / "units", f"timeserver-{uuid.uuid4().hex}"
+        self.units.mkdir()
+        for name in TARGETS:
+            self.unit(f"{name}.target", "[Unit]\nDescription=nothing but what the test starts\n")
+
+    def unit(self, name, text):
+        (self.units / name).write_text(text)
+
+    def service(self, name, log):
+        """One of ours, as make install would install it, but with a log that can be read."""
+        text = pathlib.Path(f"dist/{name}").read_text(encoding="ascii")
+        self.unit(name, text.replace("@PREFIX@", str(self.box.root / "usr")))
+        if name.endswith(".service"):
+            folder = self.units / f"{name}.d"
+            folder.mkdir()
+            (folder / "log.conf").write_text(f"[Service]\nStandardError=append:{log}\n")
+
+    def enter(self, *words):
+        """The words of a command that is run on that machine."""
+        return ["nsenter", "--target", str(self.process()), "--mount", "--pid", "--cgroup", *words]
+
+    def process(self):
+        """systemd's, as seen from here: the first child of the one that made the namespaces."""
+        children = pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
+        return int(children.read_text().split()[0])
+
+    def run(self, *words, **more):
+        return self.box.run(*self.enter(*words), **more)
+
+    def control(self, *words):
+        return self.run(f"{PEERS}/bin/systemctl", *words, env={"LD_LIBRARY_PATH": libraries()},
+                        timeout=30)
+
+    def show(self, unit):
+        lines = self.control("show", unit).out.splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def write_config(self, text):
+        written = self.run("sh", "-c", f"cat >/etc/timeserver/timeserver.conf <<'END'\n{text}END")
+        assert written.code == 0, written
+
+    def __enter__(self):
+        self.groups = [path / self.token for path in hierarchies()]
+        for group in self.groups:
+            group.mkdir()
+        settings = {"groups": " ".join(map(str, self.groups)), "home": str(home), "systemd": SYSTEMD,
+                    "units": str(self.units), "libraries": libraries()}
+        self.popen, _, self.err = self.box.popen(["sh", "-c", BOOT], env=settings)
+        wait_until(self.is_up, 20, "systemd")
+        return self
+
+    def is_up(self):
+        assert self.popen.poll() is None, self.err.seek(0) or self.err.read()
+        with contextlib.suppress(OSError, IndexError):
+            return self.control("is-system-running").out.strip() in ("running", "degraded")
+
+    def __exit__(self, *_):
+        self.popen.kill()
+        self.popen.wait(longer(10))
+        for group in self.groups:
+            wait_until(lambda group=group: is_removed(group), what="the end of all services")
+
+
+def is_removed(group):
+    """Removes a control group with all below; not yet, while processes in it are still ending."""
+    with contextlib.suppress(OSError):
+        for folder, _, _ in os.walk(group, topdown=False):
+            os.rmdir(folder)
+    return not group.exists()
+
+
+def why_not():
+    """Why there can be no systemd here; None if there can."""
+    if not os.path.exists(SYSTEMD):
+        return f"needs {SYSTEMD} (bench/fetch-peers)"
+    try:
+        for path in hierarchies():
+            probe = path / f"probe-{uuid.uuid4().hex}"
+            probe.mkdir()
+            probe.rmdir()
+        subprocess.run(["unshare", "--mount", "--pid", "--cgroup", "--fork", "true"], check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"needs control groups of its own ({error})"
+    return None

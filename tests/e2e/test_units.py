@@ -1,0 +1,119 @@
+"""The units of dist/ under a real systemd."""
+import os
+import shutil
+import signal
+import socket
+
+import pytest
+
+import manager
+import ntp
+from harness import (CLIENT, INSTRUMENTED, SERVER, ask, is_daytime, needs_private, not_instrumented,
+                     receive_all, serves, wait_until)
+
+pytestmark = [needs_private("a machine of its own"), not_instrumented("confinement")]
+UNIT = "timeserver.service"
+
+
+@pytest.fixture
+def systemd(box):
+    reason = manager.why_not()
+    if reason:
+        pytest.skip(reason)
+    program = box.root / "usr/sbin/timeserver"
+    program.parent.mkdir(parents=True)
+    shutil.copy(SERVER, program)
+    with manager.Systemd(box) as systemd:
+        systemd.log, systemd.program = box.logs / "log", program
+        yield systemd
+
+
+def start(systemd, text, *units):
+    for unit in units or [UNIT]:
+        systemd.service(unit, systemd.log)
+    systemd.write_config(text)
+    assert systemd.control("daemon-reload").code == 0
+    started = systemd.control("start", (units or [UNIT])[-1])
+    assert started.code == 0, (started, systemd.log.read_text())
+
+
+def main_process(systemd, unit=UNIT):
+    shown = systemd.show(unit)
+    assert (shown["ActiveState"], shown["SubState"]) == ("active", "running"), shown
+    return int(shown["MainPID"])
+
+
+def links(systemd, process):
+    """The sockets of a process, by inode."""
+    found = systemd.run("sh", "-c", f"readlink /proc/{process}/fd/*").out.split()
+    return {link for link in found if link.startswith("socket:")}
+
+
+def test_its_life(systemd):
+    """Start, a reload that takes the new program and the new configuration, one that fails, stop."""
+    start(systemd, "listen daytime/tcp 13\nlisten ntp 123\nclock local\n")
+    assert serves(13) and ntp.ask(123)[0].stratum == 10
+    first = main_process(systemd)
+    held = links(systemd, first)
+
+    systemd.write_config("listen daytime/tcp 13 37\nlisten ntp 123\nclock local stratum 7\n")
+    reloaded = systemd.control("reload", UNIT)
+    assert reloaded.code == 0, (reloaded, systemd.log.read_text())
+    second = main_process(systemd)
+    assert second != first and ntp.ask(123)[0].stratum == 7 and serves(37)
+    wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the end of the first")
+    assert main_process(systemd) == second and len(links(systemd, second) & held) >= 4
+
+    systemd.write_config("listen daytime/tcp 13\nnonsense\n")
+    assert systemd.control("reload", UNIT).code != 0
+    assert "timeserver.conf:2: nonsense: unknown directive" in systemd.log.read_text()
+    assert main_process(systemd) == second and serves(37)
+
+    assert systemd.control("stop", UNIT).code == 0
+    assert systemd.show(UNIT)["Result"] == "success" and not serves(13)
+    assert systemd.run("ls", "/run/timeserver").out == ""
+
+
+def test_a_new_program_and_its_watchdog(box, systemd):
+    """After an upgrade systemd watches the new process: it lives on, and is started again if not."""
+    systemd.service(UNIT, systemd.log)
+    drop_in = systemd.units / f"{UNIT}.d" / "watchdog.conf"
+    drop_in.write_text("[Service]\nWatchdogSec=1\nRestartSec=0\n")
+    systemd.write_config("")
+    assert systemd.control("daemon-reload").code == 0 and systemd.control("start", UNIT).code == 0
+    systemd.program.rename(systemd.program.with_name("old"))
+    shutil.copy(SERVER, systemd.program)
+    assert systemd.control("reload", UNIT).code == 0
+    process = main_process(systemd)
+    program = systemd.run("readlink", f"/proc/{process}/exe").out.strip()
+    assert program == str(systemd.program) and is_daytime(ask(5050))
+    box.run("sleep", "3")
+    assert main_process(systemd) == process and systemd.show(UNIT)["NRestarts"] == "0"
+    systemd.run("kill", "-STOP", str(process))
+    wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves(5050), 10, "another one")
+
+
+def test_outside_of_the_service_it_is_refused(systemd):
+    """systemd would lose sight of it."""
+    start(systemd, "")
+    process = main_process(systemd)
+    refused = systemd.run(systemd.program, "--upgrade")
+    assert refused.code == 1 and refused.err == (
+        "timeserver: the daemon of pid file /run/timeserver/timeserver.pid has a service manager:"
+        " have that one reload it\n")
+    assert main_process(systemd) == process and serves(5050)
+    wait_until(lambda: systemd.run(systemd.program, "-s", "status").code == 0)
+
+
+def test_sockets_of_systemd(systemd):
+    """They are opened by the first client, and none is lost: not by a reload, not by a restart."""
+    unit = "timeserver-activated.service"
+    start(systemd, "clock local\n", unit, "timeserver.socket")
+    assert systemd.show(unit)["ActiveState"] == "inactive"
+    assert is_daytime(ask(5050))
+    first = main_process(systemd, unit)
+    assert systemd.control("reload", unit).code == 0
+    assert main_process(systemd, unit) != first and is_daytime(ask(5050))
+    with socket.create_connection(("127.0.0.1", 5050)) as client:
+        assert is_daytime(receive_all(client))
+    assert systemd.control("restart", unit).code == 0 and is_daytime(ask(5050))

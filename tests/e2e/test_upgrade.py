@@ -1,0 +1,235 @@
+"""One process takes the place of another: the same sockets, and nobody who asks notices."""
+import array
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import ntp
+import pytest
+from harness import (INSTRUMENTED, SERVER, as_nobody, ask, fewer, free_port, is_daytime, longer,
+                     needs_private, needs_program, read_back, receive_all, serves, wait_until)
+
+LOAD = pathlib.Path(__file__).with_name("load.c")
+# As many times the usual pace: with 10 it is 20,000 requests and 2,000 connections a second, which
+# takes a machine that is not busy with other tests.
+PACE = int(os.environ.get("TIMESERVER_PACE", "1"))
+
+
+def lines(port, *more):
+    """For NTP and Daytime at one port."""
+    words = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local", *more]
+    return [part for line in words for part in ("-o", line)]
+
+
+def sockets_of(process):
+    """Those of the network, by inode."""
+    found = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in process.proc(f"net/{table}").read_text().splitlines()[1:]:
+            found.add(f"socket:[{line.split()[9]}]")
+    return {link for link in process.descriptors().values() if link in found}
+
+
+def test_the_new_process_has_the_same_sockets(box, port):
+    """And the pid file, the control socket and the name of the one that runs."""
+    old = box.start(*lines(port))
+    held, files = sockets_of(old), box.files()
+    new = box.start("--upgrade", *lines(port))
+    old.wait_gone()
+    assert new.pid != old.pid and sockets_of(new) == held and len(held) >= 4
+    assert box.files() == files and box.pidfile.read_text() == f"{new.pid}\n"
+    assert box.status()["process"] == str(new.pid)
+    assert serves(port) and ntp.ask(port)[0].stratum == 10
+    assert box.signal("reload").out == f"timeserver: process {new.pid} reloaded\n"
+    assert tuple(box.signal("stop")) == (0, f"timeserver: process {new.pid} stopped\n", "")
+    assert box.files() == []
+
+
+def test_where_none_runs_it_is_a_start(box, port):
+    daemon = box.start("--upgrade", *lines(port))
+    assert serves(port) and box.status()["process"] == str(daemon.pid)
+
+
+def test_without_the_word_it_is_refused(box, port):
+    old = box.start(*lines(port))
+    assert tuple(box.server(*lines(port))) == (
+        1, "", f"timeserver: already running as process {old.pid} (pid file {box.pidfile})\n")
+
+
+def test_its_configuration_is_the_new_ones(box, port):
+    """More listeners, fewer, more workers: as with a reload."""
+    added = free_port()
+    box.start(*lines(port, "workers 2"))
+    box.start("--upgrade", *lines(port, f"listen time/tcp {added}", "workers 3"))
+    assert serves(port) and len(ask(added)) == 4 and box.status()["workers"] == "3"
+    box.start("--upgrade", "-o", f"listen time/tcp {added}")
+    wait_until(lambda: not serves(port), what="the end of the old process")
+    assert len(ask(added)) == 4 and len(box.status()["listen"]) == 2
+
+
+def test_connections_of_the_old_process_end_well(box, port):
+    old = box.start(*lines(port))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        box.start("--upgrade", *lines(port))
+        assert is_daytime(receive_all(connection))
+    old.wait_gone()
+
+
+@pytest.mark.parametrize("change, status, reason", [
+    (["-o", "nonsense"], 78, "nonsense: unknown directive"),
+    (["-o", "user no-such-user"], 78, "unknown user"),
+    (["-o", "listen daytime/tcp {taken}"], 1, "cannot listen on tcp {taken}: Address already in use"),
+])
+def test_one_that_cannot_start_changes_nothing(box, port, change, status, reason):
+    """The old process is asked for nothing, or has everything back, and says so in its log."""
+    old = box.foreground("-n", *lines(port))
+    wait_until(lambda: serves(port))
+    before = box.files()
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = busy.getsockname()[1]
+        words = [word.format(taken=taken) for word in change]
+        failed = box.server("--upgrade", *lines(port), *words)
+    assert failed.code == status and reason.format(taken=taken) in failed.err and failed.out == ""
+    assert serves(port) and old.alive()
+    wait_until(lambda: box.signal("status").code == 0, what="the control socket")
+    assert box.status()["process"] == str(old.pid) and box.files() == before
+    assert box.pidfile.read_text() == f"{old.pid}\n"
+    assert ("has not: serving on" in old.log()) == (status == 1)
+    box.start("--upgrade", *lines(port))
+    assert old.wait() == 0
+
+
+def ask_for_all(box):
+    """What a new process asks, and what it is lent: lines, and descriptors."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.settimeout(longer(5))
+    connection.connect(str(box.pidfile.with_suffix(".sock")))
+    connection.send(b"upgrade")
+    words, descriptors = [], array.array("i")
+    while not words or not words[-1].startswith("end "):
+        data, attached, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(4))
+        words.append(data.decode())
+        for _, _, content in attached:
+            descriptors.frombytes(content)
+    return connection, words, descriptors
+
+
+def test_one_that_dies_on_the_way_changes_nothing(box, port):
+    old = box.start(*lines(port, "workers 1"))
+    for _ in range(5):
+        connection, words, descriptors = ask_for_all(box)
+        assert words[:2] == ["pidfile", "control"] and len(descriptors) == len(words) - 1
+        assert sorted(words[2:-1]) == ["listen daytime/tcp 0"] * 2 + ["listen ntp 0"] * 2
+        assert serves(port) and ntp.ask(port)[0].stratum == 10, "while it is lent"
+        old.signal(signal.SIGHUP)  # it is done once the sockets are surely ours again
+        connection.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        wait_until(lambda: box.signal("status").code == 0, what="the control socket")
+        assert box.status()["process"] == str(old.pid)
+    assert tuple(box.server(*lines(port)))[0] == 1, "the pid file is locked again"
+    assert box.signal("reload").code == 0 and serves(port)
+
+
+def test_one_that_keeps_the_name_for_a_moment(box, port):
+    """A process that ends may be gone from the connection before it is from the file."""
+    old = box.start(*lines(port))
+    connection, _, descriptors = ask_for_all(box)
+    fcntl.lockf(descriptors[0], fcntl.LOCK_EX, 1, 0)
+    connection.close()
+    time.sleep(0.1)
+    fcntl.lockf(descriptors[0], fcntl.LOCK_UN, 1, 0)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert box.status()["process"] == str(old.pid)
+
+
+def test_it_can_be_stopped_while_it_is_lent(box, port):
+    old = box.start(*lines(port))
+    connection, _, descriptors = ask_for_all(box)
+    old.stop()
+    connection.close()
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_two_at_once(box, port):
+    """One of them does it, or both after one another; in the end there is one."""
+    old = box.start(*lines(port))
+    both = [box.popen(box.command("--upgrade", *lines(port))) for _ in range(2)]
+    codes = [popen.wait(longer(10)) for popen, _, _ in both]
+    assert 0 in codes
+    for code, (_, _, err) in zip(codes, both):
+        assert code == 0 or read_back(err).endswith("is being replaced already\n")
+    old.wait_gone()
+    wait_until(lambda: len(box.processes()) == 1, what="one process")
+    assert serves(port) and box.signal("stop").code == 0
+
+
+@needs_private("an ordinary user")
+def test_an_ordinary_user_keeps_a_low_port(box):
+    """Which it could not open, and need not: what root has opened goes from hand to hand."""
+    shutil.chown(box.dir, "nobody")
+    box.start(*lines(13), "-u", "nobody")
+    mine = box.server("--upgrade", *lines(13), **as_nobody())
+    assert mine.code == 0, mine
+    assert serves(13) and box.status()["user"] == "65534"
+
+
+@needs_private("an ordinary user")
+def test_only_root_and_its_own_user_may(box, port):
+    box.start(*lines(port))
+    box.pidfile.with_suffix(".sock").chmod(0o666)
+    box.dir.chmod(0o755)
+    refused = box.server("--upgrade", *lines(port), **as_nobody())
+    assert tuple(refused) == (77, "", "timeserver: cannot ask the daemon of pid file"
+                              f" {box.pidfile}: Permission denied\n")
+    assert serves(port)
+
+
+def test_a_program_that_was_replaced(box, port):
+    """The one that runs is gone from the disk; the new one has its path."""
+    program = shutil.copy(SERVER, box.dir / "timeserver")
+    command = [program, "--pidfile", box.pidfile, *lines(port)]
+    assert box.run(*command).code == 0
+    held = box.status()["process"]
+    os.unlink(program)
+    shutil.copy(SERVER, program)
+    assert box.run(*command, "--upgrade").code == 0
+    now = box.status()["process"]
+    assert now != held and os.readlink(f"/proc/{now}/exe") == str(program)
+    assert box.signal("stop").code == 0
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    program = tmp_path_factory.mktemp("load") / "load"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, LOAD], check=True)
+    return program
+
+
+@needs_program("cc")
+@pytest.mark.parametrize("change, times", [("reload", 100), ("upgrade", 20)])
+def test_not_one_answer_is_lost(box, port, load, change, times):
+    """At 2,000 requests and 200 connections a second."""
+    pace = 200 if INSTRUMENTED else 2000 * PACE
+    box.start(*lines(port, "ratelimit off"))
+    asking = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
+                               "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for _ in range(fewer(times)):
+        if change == "reload":
+            assert box.signal("reload").code == 0
+        else:
+            box.start("--upgrade", *lines(port, "ratelimit off"))
+    count = json.loads(asking.communicate()[0])
+    print(f"{fewer(times)} times {change} at {pace} requests a second: {count['replies']} of"
+          f" {count['requests']} answered, the last after {count['longest']} us; {count['answers']}"
+          f" of {count['connections']} connections, the last after {count['longest_connection']} us")
+    assert count["replies"] == count["requests"] > 0
+    assert count["answers"] == count["connections"] > 0
