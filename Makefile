@@ -2,6 +2,7 @@
 #
 #   make            build/timeserver and build/timeclient
 #   make check      the tests; also check-sanitizers, check-threads, check-valgrind
+#   make torture    everything that can fail does, once
 #   make coverage   which branches of the protocols the tests take
 #   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
 #   make demo       start a daemon on port 5050 and ask it
@@ -146,7 +147,12 @@ check-unit: unit-tests $(REPLAYS)
 
 E2E_TESTS ?= tests/e2e
 check-e2e: all
-	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 -p no:cacheprovider $(E2E_TESTS)
+	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
+
+# Every system call and every allocation of a start, and of a daemon at work, fails once.
+torture:
+	@tools/install-dependencies check
+	@TIMESERVER_FAULTS=all $(MAKE) check-e2e E2E_TESTS=tests/e2e/test_faults.py PYTEST_FLAGS=-rP
 
 # The same tests with programs that watch themselves; the end-to-end tests look at what those report.
 check-sanitizers:
@@ -248,7 +254,7 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind coverage lint format demo fuzz fuzzers bench install \
-	uninstall clean
+.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
+	coverage torture lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

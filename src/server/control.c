@@ -104,6 +104,7 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 	    listen(control->fd, CONTROL_PEERS) == 0 && control_note_file(control))
 		return true;
 	failure_set_errno(failure, "cannot create control socket %s", control->path);
+	remove_left_over(control->path);
 	close(control->fd);
 	control->fd = -1;
 	return false;
@@ -129,7 +130,7 @@ void control_give_to(const struct control *control, uid_t uid, gid_t gid)
 		return; /* then root alone can ask */
 }
 
-static void close_peer(struct control *control, unsigned peer)
+void control_drop(struct control *control, unsigned peer)
 {
 	if (control->peers[peer] >= 0)
 		close(control->peers[peer]);
@@ -150,7 +151,7 @@ int control_accept(struct control *control)
 		return -1;
 	}
 	control->newest = (control->newest + 1) % CONTROL_PEERS;
-	close_peer(control, control->newest);
+	control_drop(control, control->newest);
 	control->peers[control->newest] = fd;
 	return (int)control->newest;
 }
@@ -171,7 +172,7 @@ bool control_receive(struct control *control, unsigned peer, char *request, size
 	if (length < 0 && errno == EAGAIN)
 		return false;
 	if (length <= 0) {
-		close_peer(control, peer);
+		control_drop(control, peer);
 		return false;
 	}
 	request[length] = '\0';
@@ -189,7 +190,7 @@ void control_reply(struct control *control, unsigned peer, enum exit_status stat
 	/* If the peer does not wait for it, it does not want to know. */
 	(void)!send(control->peers[peer], &reply, offsetof(struct reply, text) + (size_t)length,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	close_peer(control, peer);
+	control_drop(control, peer);
 }
 
 void control_close(struct control *control)
@@ -199,7 +200,7 @@ void control_close(struct control *control)
 	if (control->fd < 0)
 		return;
 	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
-		close_peer(control, peer);
+		control_drop(control, peer);
 	close(control->fd);
 	control->fd = -1;
 	if (control->lent)

@@ -44,6 +44,9 @@ void control_clear(struct control *control);
  * no room the oldest makes way. Returns its index in peers, or -1. */
 int control_accept(struct control *control);
 
+/* Closes a peer that cannot be heard. */
+void control_drop(struct control *control, unsigned peer);
+
 /* Receives a peer's request as a string; false, after closing it, if there is none. */
 bool control_receive(struct control *control, unsigned peer, char *request, size_t size);
 

@@ -54,10 +54,10 @@ static void report_write(int report, enum exit_status status, const char *text)
 	struct report message = { .status = (unsigned char)status };
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
-	/* A caller that was killed while it waited is no reason not to serve. */
+	/* A caller that was killed while it waited is no reason not to serve. One that hears
+	 * nothing ends us. */
 	signal(SIGPIPE, SIG_IGN);
-	if (write(report, &message, sizeof(message)) < 0)
-		return;
+	(void)!write(report, &message, sizeof(message));
 	close(report);
 }
 
@@ -99,12 +99,15 @@ static _Noreturn void wait_for_report(int report, pid_t session)
 	struct report message;
 	bool late, told = report_read(report, &message, &late);
 
-	if (late)
-		kill(-session, SIGKILL);
+	/* What this process says of the daemon is to be true, also if it has not heard from it. */
+	if (!told)
+		kill(-session, late ? SIGKILL : SIGTERM);
 	waitpid(session, NULL, 0); /* the leader, which has long ended, is ours to bury */
 	if (told) {
 		fprintf(message.status == EXIT_SERVING ? stdout : stderr, PROGRAM_NAME ": %s\n",
 			message.text);
+		if (fflush(stdout) != 0)
+			perror(PROGRAM_NAME ": serving, but cannot write standard output");
 		exit(message.status);
 	}
 	if (late)

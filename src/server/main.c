@@ -126,8 +126,10 @@ static enum exit_status act(const struct options *options, const struct config_s
 	bool valid = report && config_load(&config, source, report);
 	enum exit_status status = EXIT_SERVING;
 
-	if (!report || fclose(report) != 0)
+	if (!report || fclose(report) != 0) {
+		perror(PROGRAM_NAME);
 		return EXIT_NOT_STARTED;
+	}
 	if (options->action >= ACTION_STOP) {
 		/* A daemon can be stopped whatever has become of its configuration. */
 		status = command_run(options->action, config.pidfile);
@@ -149,11 +151,13 @@ int main(int argc, char **argv)
 	struct options options;
 	struct config_source source;
 	char pidfile[PATH_MAX];
-	enum exit_status status = EXIT_USAGE;
+	enum exit_status status;
 
 	daemon_fill_standard_descriptors();
-	if (!options_parse(&options, argc, argv))
+	if (!options_parse(&options, argc, argv)) {
+		status = options.lines ? EXIT_USAGE : EXIT_NOT_STARTED;
 		goto out;
+	}
 	if (options.action == ACTION_HELP || options.action == ACTION_VERSION) {
 		options.action == ACTION_HELP ? options_print_help() : options_print_version();
 		status = finish(EXIT_SERVING);
@@ -169,8 +173,8 @@ int main(int argc, char **argv)
 		.user = options.user,
 		.pidfile = options.pidfile,
 	};
-	if (make_absolute(&source.pidfile, pidfile))
-		status = act(&options, &source);
+	status =
+		make_absolute(&source.pidfile, pidfile) ? act(&options, &source) : EXIT_NOT_STARTED;
 out:
 	free((void *)options.lines);
 	return status;

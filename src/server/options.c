@@ -135,9 +135,12 @@ bool options_parse(struct options *options, int argc, char **argv)
 	int letter;
 
 	*options = (struct options){ .lines = calloc((size_t)argc + 1, sizeof(char *)) };
-	if (!options->lines || argc == 0)
-		return usage_error("cannot read the command line of", PROGRAM_NAME);
-	argv[0] = program; /* the name that getopt's messages begin with */
+	if (!options->lines) {
+		perror(PROGRAM_NAME);
+		return false;
+	}
+	if (argc > 0)
+		argv[0] = program; /* the name that getopt's messages begin with */
 	while ((letter = getopt_long(argc, argv, "c:o:ndtTs:p:u:Vh", long_options, NULL)) != -1) {
 		if (!parse_option(options, letter))
 			return false;

@@ -28,8 +28,8 @@ struct options {
 	bool upgrade; /* take the place of the daemon that runs */
 };
 
-/* Reads the command line. What is wrong with it is told on standard error; then it returns false.
- * The strings stay those of argv. */
+/* Reads the command line. What is wrong with it, or that there is no memory for it (then lines is
+ * NULL), is told on standard error; then it returns false. The strings stay those of argv. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);

@@ -99,9 +99,12 @@ static int open_file(const char *path, struct failure *failure)
 		failure_set_errno(failure, "cannot create pid file %s", path);
 		return -1;
 	}
-	if (fstat(fd, &status) == 0 && (reason = stranger(&status)) == NULL)
+	if (fstat(fd, &status) < 0)
+		failure_set_errno(failure, "cannot use pid file %s", path);
+	else if ((reason = stranger(&status)) != NULL)
+		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
+	else
 		return fd;
-	failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
 	close(fd);
 	return -1;
 }

@@ -179,9 +179,9 @@ void server_answer_control(struct server *server, uint32_t index)
 
 	if (index == CONTROL_PEERS) {
 		peer = control_accept(control);
-		if (peer >= 0)
-			event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
-				    event_tag(EVENT_CONTROL, (uint32_t)peer));
+		if (peer >= 0 && !event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
+					      event_tag(EVENT_CONTROL, (uint32_t)peer)))
+			control_drop(control, (unsigned)peer);
 	} else if ((int)index == server->successor) {
 		server_hear_successor(server);
 	} else if (control->peers[index] >= 0 &&

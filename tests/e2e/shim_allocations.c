@@ -1,6 +1,10 @@
-/* For LD_PRELOAD: counts allocations in the file that ALLOCATIONS names, eight bytes. */
+/* For LD_PRELOAD: counts allocations in the file that ALLOCATIONS names, and has one of them fail.
+ * The file has three numbers of 64 bits: how many there were, which is to fail (0: none), and how
+ * many are not freed. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,36 +15,65 @@
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
+extern void __libc_free(void *memory);
+extern void *__libc_memalign(size_t alignment, size_t size);
 
-static _Atomic uint64_t none;
-static _Atomic uint64_t *counter = &none;
+struct counters {
+	_Atomic uint64_t count, chosen, live;
+};
+
+static struct counters none;
+static struct counters *counters = &none;
 
 __attribute__((constructor)) static void open_counter(void)
 {
 	const char *path = getenv("ALLOCATIONS");
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	void *page = mmap(NULL, sizeof(*counter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *page = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (page != MAP_FAILED)
-		counter = page;
+		counters = page;
 	close(fd);
+}
+
+static bool fails(void)
+{
+	if (atomic_fetch_add(&counters->count, 1) + 1 != atomic_load(&counters->chosen)) {
+		atomic_fetch_add(&counters->live, 1);
+		return false;
+	}
+	errno = ENOMEM;
+	return true;
 }
 
 void *malloc(size_t size)
 {
-	atomic_fetch_add(counter, 1);
-	return __libc_malloc(size);
+	return fails() ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-	atomic_fetch_add(counter, 1);
-	return __libc_calloc(count, size);
+	return fails() ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-	atomic_fetch_add(counter, 1);
+	if (fails())
+		return NULL;
+	if (memory)
+		atomic_fetch_sub(&counters->live, 1);
 	return __libc_realloc(memory, size);
+}
+
+void free(void *memory)
+{
+	if (memory)
+		atomic_fetch_sub(&counters->live, 1);
+	__libc_free(memory);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	return fails() ? NULL : __libc_memalign(alignment, size);
 }
 /* NOLINTEND(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */

@@ -1,0 +1,220 @@
+"""What can fail has been made to fail: every system call and every allocation, one at a time.
+
+In between the daemon has to do what it says, or to say what it does not do. TIMESERVER_FAULTS tells
+how many of each kind are tried, at random; "all" is what `make torture` does.
+"""
+import contextlib
+import os
+import pathlib
+import platform
+import random
+import struct
+import subprocess
+import time
+
+import ntp
+import pytest
+from harness import (Process, ask, free_port, is_daytime, listening_ports, needs_program,
+                     not_instrumented, read_back, wait_until)
+
+HERE = pathlib.Path(__file__).parent
+FAULTS = os.environ.get("TIMESERVER_FAULTS", "12")
+SEED = int(os.environ.get("TIMESERVER_SEED", random.randrange(1 << 32)))
+REASONS = (1, 77, 78)
+
+pytestmark = [not_instrumented("every call"), needs_program("cc")]
+is_portable = pytest.mark.skipif(platform.machine() != "x86_64", reason="needs the registers of x86-64")
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faults")
+    for source, flags in [("fault.c", []), ("shim_allocations.c", ["-shared", "-fPIC"])]:
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", *flags, "-o", folder / source[:-2],
+                        HERE / source], check=True)
+    return folder
+
+
+class Faults:
+    """Counts what could fail, and has one of them fail."""
+
+    def __init__(self, box, tools):
+        self.box, self.path, self.log = box, box.root / "counters", box.root / "faults"
+        self.tools = tools
+
+    def counters(self):
+        return struct.unpack("QQQ", self.path.read_bytes())
+
+    def counted(self):
+        return self.counters()[0]
+
+    def choose(self, number):
+        """The one that is to fail, counted from now on; 0: none."""
+        with open(self.path, "r+b") as file:
+            file.seek(8)
+            file.write(struct.pack("Q", self.counted() + number if number else 0))
+
+    def begin(self):
+        self.path.write_bytes(bytes(24))
+        self.log.write_text("")
+
+
+    def held(self):
+        """What is allocated and not freed, where that is counted."""
+        return self.counters()[2]
+
+
+class Calls(Faults):
+    """System calls."""
+
+    def start(self, *arguments):
+        """Runs timeserver to the end of the process that was started; its status and output."""
+        command = [self.tools / "fault", self.path, self.log, *self.box.command(*arguments)]
+        self.popen, out, err = self.box.popen(command)
+        code = wait_until(self.first_ended, 15, "the end of the first process")
+        return int(code), read_back(out), read_back(err)
+
+    def first_ended(self):
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        firsts = [line[1] for line in lines if line[0] == "start"]
+        ends = [line[2] for line in lines if line[0] in ("exit", "killed") and line[1] in firsts]
+        return ends and ends[0]
+
+    def hit(self):
+        """What failed, in words; raises if anything crashed."""
+        lines = self.log.read_text().splitlines()
+        assert not [line for line in lines if line.startswith("killed")], lines
+        return next((line for line in reversed(lines) if line.startswith("fault")), "nothing")
+
+    def end(self):
+        self.popen.wait(20)
+
+
+class Allocations(Faults):
+    """The C library's malloc and its kin."""
+
+    def start(self, *arguments):
+        environment = {"LD_PRELOAD": str(self.tools / "shim_allocations"), "ALLOCATIONS": str(self.path)}
+        popen, out, err = self.box.popen(self.box.command(*arguments), env=environment)
+        return popen.wait(15), read_back(out), read_back(err)
+
+    def hit(self):
+        counted, chosen, _ = self.counters()
+        return f"allocation {chosen}" if 0 < chosen <= counted else "nothing"
+
+    def end(self):
+        pass
+
+
+@pytest.fixture(params=[pytest.param(Calls, marks=is_portable), Allocations],
+                ids=["calls", "allocations"])
+def faults(request, box, tools):
+    return request.param(box, tools)
+
+
+def some_of(count):
+    """Which of so many to try."""
+    print(f"seed {SEED}, {FAULTS} of {count}: TIMESERVER_SEED={SEED} TIMESERVER_FAULTS={FAULTS}")
+    numbers = range(1, count + 1)
+    if FAULTS == "all":
+        return numbers
+    return sorted(random.Random(SEED).sample(numbers, min(int(FAULTS), count)))
+
+
+def lines(port, *more):
+    words = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local", "workers 2", *more]
+    return "".join(f"{line}\n" for line in words)
+
+
+def assert_serves_all(port, what):
+    """That it does all that the configuration says, by both families."""
+    for host in ("127.0.0.1", "::1"):
+        assert is_daytime(ask(port, host)) and ntp.ask(port, host)[0].stratum == 10, what
+
+
+def begin_and_end(box, faults, port, config, number):
+    """A start in which one thing fails: it serves all and can be stopped, or it says why not."""
+    faults.begin()
+    faults.choose(number)
+    code, out, err = faults.start("-c", config)
+    what = f"{number}: {faults.hit()}: {code} {out} {err}"
+    if code == 0:
+        assert out.startswith("timeserver: serving as ") or err.startswith("timeserver: serving, "), what
+        faults.choose(0)
+        assert_serves_all(port, what)
+        stopped = box.signal("stop")
+        assert stopped.code == 0, (what, stopped)
+    else:
+        assert code in (1, 77, 78) and err != "" and out == "", what
+    faults.end()
+    wait_until(lambda: not box.processes(), 10, f"the end of all processes; {what}")
+    left = [name for name in ("t.pid", "t.sock") if name in box.files()]
+    # A pid file that could not be removed, or looked at or locked, stays: it is in nobody's way.
+    assert not left or "EROFS" in what or left == ["t.pid"] and "pid file" in err, (left, what)
+    for name in left:
+        (box.dir / name).unlink()
+    faults.hit()
+    return code
+
+
+def test_a_start_in_which_something_fails(box, port, faults):
+    config = box.config(lines(port))
+    begin_and_end(box, faults, port, config, 0)
+    codes = [begin_and_end(box, faults, port, config, number) for number in some_of(faults.counted())]
+    print(f"{len(codes)} starts: {codes.count(0)} served all the same, the others said why not")
+
+
+def session(box, port, added):
+    """All that the daemon does while it runs. Anything in it may fail."""
+    for host in ("127.0.0.1", "::1"):
+        with contextlib.suppress(OSError), ntp.client(host, timeout=0.1) as asking:
+            asking.sendto(ntp.request(), (host, port))
+            asking.recv(100)
+        with contextlib.suppress(OSError):
+            ask(port, host, 0.2)
+    box.config(lines(port, f"listen time/tcp {added}", "workers 3"))
+    box.signal("reload")
+    box.signal("status")
+
+
+def test_a_daemon_in_which_something_fails(box, port, faults):
+    """It goes on, and once nothing fails any more it is as if nothing had: no descriptor is lost, and
+    no memory."""
+    config, added = box.config(lines(port)), free_port()
+    faults.begin()
+    code, out, err = faults.start("-c", config)
+    assert code == 0, (out, err)
+    process = Process(int(box.status()["process"]))
+
+    def holds():
+        return len(process.descriptors()), faults.held()
+
+    def restored(what, most=(1000, 1e6)):
+        faults.choose(0)
+        box.config(lines(port))
+        reloaded = box.signal("reload")
+        assert reloaded.code == 0 and process.alive(), (what, reloaded)
+        assert_serves_all(port, what)
+        wait_until(lambda: box.status()["connections"].startswith("0 "), what=f"quiet; {what}")
+        wait_until(lambda: holds()[0] <= most[0] and holds()[1] <= most[1],
+                   what=f"{most} held; {what}; {holds()}: {process.descriptors()}")
+
+    session(box, port, added)
+    restored("nothing")
+    usual = min(holds() for _ in range(100))
+    before = faults.counted()
+    session(box, port, added)
+    numbers = some_of(faults.counted() - before)
+    restored("nothing")
+    hits = 0
+    for number in numbers:
+        faults.choose(number)
+        session(box, port, added)
+        what = f"{number}: {faults.hit()}"
+        hits += "nothing" not in what
+        restored(what, usual)
+    print(f"{hits} faults while it served, and it is as it was: {usual[0]} descriptors"
+          + (f", {usual[1]} allocations" if usual[1] else ""))
+    assert box.signal("stop").code == 0
+    faults.end()
+    faults.hit()
