@@ -27,7 +27,8 @@ static void swap(struct service *service, struct exchange *exchange)
 	service_note_ports(service);
 }
 
-/* Whoever the kernel has let in before the door closes is answered. */
+/* Whoever the kernel has let in before the door closes is answered: at sockets of before, or at
+ * those that a reload had to open before it failed. */
 static void serve_last(struct server *server, const struct listeners *old)
 {
 	for (size_t i = 0; i < old->count; i++) {
@@ -66,8 +67,11 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	clock_reload_zone();
 	serve_last(server, &next->listeners);
 	exchanged = resume(server, failure);
+	workers_bury(&server->workers);
 	if (!exchanged) {
 		swap(service, next);
+		serve_last(server, &next->listeners);
+		listeners_close_unless(&next->listeners, &service->listeners);
 		resume(server, &ignored);
 	}
 	return exchanged;

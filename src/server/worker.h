@@ -37,6 +37,7 @@ struct worker {
 	bool running;
 	atomic_bool stop;
 	pthread_t thread;
+	struct worker *next; /* among those that have retired: see workers_bury */
 };
 
 /* Opens what a worker works with. connections: how many at a time. On failure worker_close still

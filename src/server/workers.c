@@ -103,15 +103,36 @@ static bool add_worker(struct workers *workers, uint32_t connections, struct fai
 	return true;
 }
 
+static void retire(struct workers *workers, struct worker *worker)
+{
+	if (worker->streams.open == 0) {
+		close_worker(workers, worker);
+		return;
+	}
+	worker->stop_by = clock_monotonic() + FAREWELL;
+	worker->next = workers->retired;
+	workers->retired = worker;
+	worker_start(worker);
+}
+
+void workers_bury(struct workers *workers)
+{
+	struct worker *worker;
+
+	while ((worker = workers->retired) != NULL) {
+		workers->retired = worker->next;
+		worker_join(worker);
+		close_worker(workers, worker);
+	}
+}
+
 bool workers_resize(struct workers *workers, unsigned count, struct failure *failure)
 {
 	uint32_t connections = share_of_capacity(workers->service, count);
 	struct worker **grown;
 
-	if (workers->count > count)
-		workers_see_off(workers, count);
 	while (workers->count > count)
-		close_worker(workers, workers->items[--workers->count]);
+		retire(workers, workers->items[--workers->count]);
 	grown = reallocarray(workers->items, count, sizeof(struct worker *));
 	if (!grown)
 		return failure_set_errno(failure, "cannot make %u workers", count);
@@ -126,6 +147,7 @@ bool workers_resize(struct workers *workers, unsigned count, struct failure *fai
 
 void workers_close(struct workers *workers)
 {
+	workers_bury(workers);
 	while (workers->count > 0)
 		close_worker(workers, workers->items[--workers->count]);
 	free(workers->items);

@@ -12,15 +12,20 @@ struct workers {
 	struct service *service;
 	struct worker **items;
 	unsigned count;
-	struct tally past; /* of workers that are no more */
+	struct worker *retired; /* the first of those that only see off the clients they have */
+	struct tally past;	/* of workers that are no more */
 };
 
 /* How many workers a configuration asks for, on this machine: 1 to WORKERS_MAX. */
 unsigned workers_wanted(const struct config *config);
 
 /* Makes as many workers as there shall be, for a service that outlives them. None may run. Those
- * that are too many see off their clients first. If some cannot be made, the others stay. */
+ * that are too many retire: they see off their clients, beside the others. If some cannot be made,
+ * the others stay. */
 bool workers_resize(struct workers *workers, unsigned count, struct failure *failure);
+
+/* Waits, for a moment at most, for those that have retired, and closes them. */
+void workers_bury(struct workers *workers);
 
 void workers_close(struct workers *workers);
 

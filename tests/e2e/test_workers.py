@@ -1,11 +1,13 @@
 """Workers: as many as are wanted, and none of them loses anything while they change."""
 import os
+import statistics
 import threading
 import time
 
 import ntp
 import pytest
-from harness import ask, free_port, is_daytime
+from harness import ask, free_port, is_daytime, longer
+from test_overload import held
 
 ROUNDS = 10
 
@@ -94,6 +96,26 @@ def test_nothing_is_lost_while_everything_changes(box, port):
     assert datagrams.asked > 1000 and connections.asked > 100
     assert datagrams.answered == datagrams.asked and connections.answered == connections.asked
     assert daemon.alive()
+
+
+def test_nobody_waits_for_clients_of_a_worker_that_goes(box, port):
+    """They have a quarter of a second to go, and meanwhile the others are served."""
+    lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local"]
+    box.start("-c", box.config(lines_of(*lines, "workers 3")))
+    waits = []
+
+    def once():
+        began = time.monotonic()
+        answered = ntp.ask(port)[0].stratum == 10
+        waits.append(time.monotonic() - began)
+        return 1, answered
+    with held(port, 30), Asking(once) as asking:
+        box.config(lines_of(*lines, "workers 1"))
+        assert box.signal("reload").code == 0
+        time.sleep(0.1)
+    print(f"{asking.answered} of {asking.asked} answered, the longest wait {max(waits) * 1000:.1f} ms")
+    assert asking.answered == asking.asked and statistics.median(waits) < 0.1
+    assert max(waits) < longer(0.2)
 
 
 def test_the_count_goes_on_when_workers_go(box, port):
