@@ -1,7 +1,8 @@
 # timeserver and timeclient.
 #
 #   make            build/timeserver and build/timeclient
-#   make check      the tests; also check-sanitizers, check-threads, check-valgrind
+#   make check      the tests; also check-sanitizers, check-threads, check-valgrind,
+#                   check-32
 #   make torture    everything that can fail does, once
 #   make coverage   which branches of the protocols the tests take
 #   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
@@ -149,6 +150,16 @@ E2E_TESTS ?= tests/e2e
 check-e2e: all
 	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
 
+# The same on a machine of 32 bits, where times have 64 all the same.
+LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386
+check-32:
+	@tools/install-dependencies check 32
+	@test -d $(LIBRARIES_32)/usr || tools/fetch-32 $(LIBRARIES_32)
+	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-32 CC="gcc -m32" CPPFLAGS=-Wno-psabi \
+		LDFLAGS=-Wl,-rpath,$(LIBRARIES_32)/usr/lib/i386-linux-gnu \
+		PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_32)/usr/lib/i386-linux-gnu/pkgconfig \
+			PKG_CONFIG_SYSROOT_DIR=$(LIBRARIES_32) pkg-config"
+
 # Every system call and every allocation of a start, and of a daemon at work, fails once.
 torture:
 	@tools/install-dependencies check
@@ -255,6 +266,6 @@ clean:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
-	coverage torture lint format demo fuzz fuzzers bench install uninstall clean
+	check-32 coverage torture lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#define DAY 86400000 /* milliseconds */
+
 struct timespec moment_to_timespec(int64_t moment)
 {
 	return (struct timespec){
@@ -14,14 +16,13 @@ struct timespec moment_to_timespec(int64_t moment)
 int moment_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
 {
 	int64_t left;
-	struct timespec span;
 	int ready;
 
+	/* Rounded up to milliseconds, and at most a day of them at a time. */
 	do {
-		left = until - clock_monotonic();
-		span = moment_to_timespec(left > 0 ? left : 0);
-		ready = ppoll(descriptors, count, &span, NULL);
-	} while (ready < 0 && errno == EINTR);
+		left = (until - clock_monotonic() + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND;
+		ready = poll(descriptors, count, left < 0 ? 0 : left > DAY ? DAY : (int)left);
+	} while ((ready < 0 && errno == EINTR) || (ready == 0 && left > DAY));
 	return ready;
 }
 

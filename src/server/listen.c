@@ -66,6 +66,28 @@ bool listeners_have(const struct listeners *listeners, int fd)
 	return false;
 }
 
+static bool has_address(const struct listeners *listeners, const struct listener *wanted)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listeners->items[i].protocol == wanted->protocol &&
+		    address_equal(&listeners->items[i].address, &wanted->address))
+			return true;
+	}
+	return false;
+}
+
+void listeners_keep_siblings(struct listeners *listeners, const struct listeners *others)
+{
+	struct failure ignored;
+
+	for (size_t i = 0; i < others->count; i++) {
+		const struct listener *other = &others->items[i];
+
+		if (!listeners_have(listeners, other->fd) && has_address(listeners, other))
+			listeners_append(listeners, other, &ignored);
+	}
+}
+
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept)
 {
 	for (size_t i = 0; i < listeners->count; i++) {

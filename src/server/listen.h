@@ -49,6 +49,9 @@ bool listeners_append(struct listeners *listeners, const struct listener *listen
 bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
 		    const struct listeners *present, struct failure *failure);
 
+/* Adds those of others that share an address with one of listeners; not all, if memory is short. */
+void listeners_keep_siblings(struct listeners *listeners, const struct listeners *others);
+
 /* Closes those of listeners that are not also in kept (NULL: all), and forgets them. */
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);
 

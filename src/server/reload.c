@@ -27,8 +27,7 @@ static void swap(struct service *service, struct exchange *exchange)
 	service_note_ports(service);
 }
 
-/* Whoever the kernel has let in before the door closes is answered: at sockets of before, or at
- * those that a reload had to open before it failed. */
+/* Whoever the kernel has let in before the door closes is answered. */
 static void serve_last(struct server *server, const struct listeners *old)
 {
 	for (size_t i = 0; i < old->count; i++) {
@@ -55,7 +54,8 @@ static bool resume(struct server *server, struct failure *failure)
 }
 
 /* Puts the new configuration in place of the old while no worker runs; what comes in that moment
- * waits in the kernel. If the workers cannot go on with the new, they go on with the old. */
+ * waits in the kernel. If the workers cannot go on with the new, they go on with the old, and with
+ * sockets that share its addresses by now: something may wait in them. */
 static bool exchange(struct server *server, struct exchange *next, struct failure *failure)
 {
 	struct service *service = &server->service;
@@ -70,8 +70,7 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	workers_bury(&server->workers);
 	if (!exchanged) {
 		swap(service, next);
-		serve_last(server, &next->listeners);
-		listeners_close_unless(&next->listeners, &service->listeners);
+		listeners_keep_siblings(&service->listeners, &next->listeners);
 		resume(server, &ignored);
 	}
 	return exchanged;

@@ -25,6 +25,7 @@ CLIENT = shutil.copy(BUILD / "timeclient", home)
 # Under valgrind or with sanitizers everything is slower, and some things are the instrument's.
 SANITIZED = b"__asan_init" in pathlib.Path(SERVER).read_bytes()
 INSTRUMENTED = SANITIZED or bool(WRAPPER)
+BITS = 32 * pathlib.Path(SERVER).read_bytes()[4]  # the class of an ELF file
 
 
 def fewer(count):
@@ -34,6 +35,17 @@ def fewer(count):
 
 def longer(seconds):
     return seconds * 10 if INSTRUMENTED else seconds
+
+
+def compile_c(program, source, *flags):
+    """A program of the tests' own."""
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", *flags, "-o", program, source], check=True)
+
+
+def compile_shim(library, source):
+    """What goes before the C library in a program that is tested, and has as many bits."""
+    flags = ["-shared", "-fPIC", f"-m{BITS}", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"]
+    compile_c(library, source, *(flags if BITS == 32 else flags[:2]))
 
 
 def needs_private(what):

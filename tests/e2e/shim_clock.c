@@ -39,10 +39,13 @@ int ntp_adjtime(struct timex *kernel)
 	return state;
 }
 
+/* Where a time of 32 bits would be the usual one, the two have one name. */
+#if __TIMESIZE == 64
 int adjtimex(struct timex *kernel)
 {
 	return ntp_adjtime(kernel);
 }
+#endif
 
 int timerfd_create(clockid_t clock, int flags)
 {

@@ -2,10 +2,9 @@
 import os
 import pathlib
 import socket
-import subprocess
 
 import pytest
-from harness import INSTRUMENTED, ask, free_port, is_daytime, wait_until
+from harness import INSTRUMENTED, ask, compile_shim, free_port, is_daytime, wait_until
 
 SHIM = pathlib.Path(__file__).with_name("shim_allocations.c")
 REQUEST = b"\x23" + bytes(39) + b"12345678"
@@ -26,7 +25,7 @@ def exchange(ports, rounds):
 @pytest.mark.skipif(not os.access("/usr/bin/cc", os.X_OK), reason="needs cc")
 def test_no_request_makes_the_daemon_allocate(box):
     library, counter = box.root / "shim.so", box.root / "count"
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    compile_shim(library, SHIM)
     counter.write_bytes(bytes(24))
     ports = {name: free_port() for name in
              ["ntp", "daytime/udp", "time/udp", "daytime/tcp", "time/tcp"]}

@@ -2,12 +2,11 @@
 import json
 import pathlib
 import re
-import subprocess
 
 import pytest
 
 import isolate
-from harness import CLIENT, SANITIZED, needs_private, needs_program
+from harness import CLIENT, SANITIZED, compile_shim, needs_private, needs_program
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the addresses of the manual")]
 
@@ -41,7 +40,7 @@ def run(box, command):
     """In a shell that finds the program, and with a C library that sets no clock but writes it down.
     Ten minutes are too long for a test: such an example is hastened."""
     library, noted, folder = box.root / "shim.so", box.root / "set", box.root / "bin"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    compile_shim(library, SHIM)
     folder.mkdir()
     program = folder / "timeclient"
     program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')

@@ -3,14 +3,14 @@ one of our programs that would set a clock."""
 import pathlib
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 
 import harness
 import peers
-from harness import CLIENT, SANITIZED, json_lines, needs_program, read_back, wait_until
+from harness import (CLIENT, SANITIZED, compile_shim, json_lines, needs_program, read_back,
+                     wait_until)
 from tmux import Tmux
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
@@ -123,7 +123,7 @@ def setting(box):
     if SANITIZED:
         pytest.skip("a shim goes before no instrument")
     library, noted = box.root / "shim.so", box.root / "set"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    compile_shim(library, SHIM)
 
     def run(*words, output=None, **more):
         noted.write_text("")

@@ -2,11 +2,10 @@
 import os
 import pathlib
 import re
-import subprocess
 
 import pytest
 
-from harness import json_lines, needs_private, not_instrumented, wait_until
+from harness import compile_shim, json_lines, needs_private, not_instrumented, wait_until
 from test_peers_more import INETDS, OPENNTPD, XINETD, running, user_with_home
 from test_peers_ntp import CHRONYD, FORBID, LIBRARIES, NTPD, needs_peer
 
@@ -21,7 +20,7 @@ NTP_OFFSET = r"ntp://\S+  .*  your clock is \d+\.\d\d (us|ms) (ahead|behind), \+
 def setting_nothing(box):
     """The environment of a program that believes that it sets a clock."""
     library = box.root / "shim.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM], check=True)
+    compile_shim(library, SHIM)
     (box.root / "set").touch()
     return {"LD_PRELOAD": str(library), "SHIM_SET": str(box.root / "set")}
 

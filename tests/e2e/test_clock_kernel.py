@@ -4,12 +4,11 @@ The clock of this machine is nobody's to play with, so the daemon sees another k
 """
 import os
 import pathlib
-import subprocess
 import time
 
 import ntp
 import pytest
-from harness import INSTRUMENTED, wait_until
+from harness import INSTRUMENTED, compile_shim, wait_until
 from test_clock import await_state
 
 SHIM = pathlib.Path(__file__).with_name("shim_clock.c")
@@ -28,7 +27,7 @@ class Kernel:
     def __init__(self, folder):
         self.library, self.state = folder / "shim.so", folder / "kernel"
         self.steps = folder / "steps"
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, SHIM], check=True)
+        compile_shim(self.library, SHIM)
         os.mkfifo(self.steps)
         self.says(0, TIME_OK)
 

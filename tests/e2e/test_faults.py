@@ -9,13 +9,12 @@ import pathlib
 import platform
 import random
 import struct
-import subprocess
 import time
 
 import ntp
 import pytest
-from harness import (Process, ask, free_port, is_daytime, listening_ports, needs_program,
-                     not_instrumented, read_back, wait_until)
+from harness import (BITS, Process, ask, compile_c, compile_shim, free_port, is_daytime,
+                     needs_program, not_instrumented, read_back, wait_until)
 
 HERE = pathlib.Path(__file__).parent
 FAULTS = os.environ.get("TIMESERVER_FAULTS", "12")
@@ -23,15 +22,15 @@ SEED = int(os.environ.get("TIMESERVER_SEED", random.randrange(1 << 32)))
 REASONS = (1, 77, 78)
 
 pytestmark = [not_instrumented("every call"), needs_program("cc")]
-is_portable = pytest.mark.skipif(platform.machine() != "x86_64", reason="needs the registers of x86-64")
+is_portable = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
+                                 reason="needs the registers of x86-64")
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults")
-    for source, flags in [("fault.c", []), ("shim_allocations.c", ["-shared", "-fPIC"])]:
-        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", *flags, "-o", folder / source[:-2],
-                        HERE / source], check=True)
+    compile_c(folder / "fault", HERE / "fault.c")
+    compile_shim(folder / "shim_allocations", HERE / "shim_allocations.c")
     return folder
 
 

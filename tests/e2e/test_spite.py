@@ -14,8 +14,8 @@ import time
 
 import ntp
 import pytest
-from harness import (ask, fewer, free_port, is_daytime, longer, needs_private, needs_program,
-                     not_instrumented, not_wrapped, serves, wait_until)
+from harness import (ask, compile_c, fewer, needs_private, needs_program, not_instrumented,
+                     not_wrapped, serves, wait_until)
 from isolate import mounted
 from onlooker import Onlooker, recovery
 from test_overload import connect, held
@@ -39,7 +39,7 @@ def memory(daemon):
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory):
     program = tmp_path_factory.mktemp("forge") / "forge"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, FORGE], check=True)
+    compile_c(program, FORGE)
     return program
 
 

@@ -12,8 +12,9 @@ import time
 
 import ntp
 import pytest
-from harness import (INSTRUMENTED, SERVER, as_nobody, ask, fewer, free_port, is_daytime, longer,
-                     needs_private, needs_program, read_back, receive_all, serves, wait_until)
+from harness import (INSTRUMENTED, SERVER, as_nobody, ask, compile_c, fewer, free_port, is_daytime,
+                     longer, needs_private, needs_program, read_back, receive_all, serves,
+                     wait_until)
 
 LOAD = pathlib.Path(__file__).with_name("load.c")
 # As many times the usual pace: with 10 it is 20,000 requests and 2,000 connections a second, which
@@ -210,7 +211,7 @@ def test_a_program_that_was_replaced(box, port):
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
     program = tmp_path_factory.mktemp("load") / "load"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, LOAD], check=True)
+    compile_c(program, LOAD)
     return program
 
 

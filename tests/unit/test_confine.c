@@ -81,7 +81,7 @@ static int check_calls(const struct confinement *confinement)
 	if (confine_is_instrumented())
 		return 0;
 	if (!confinement->calls)
-		return 1;
+		return confine_knows_calls() ? 1 : 0;
 	if (execve("/bin/true", nothing, nothing) != -1 || errno != EPERM)
 		return 2;
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM)

@@ -82,7 +82,7 @@ static void agrees_with_the_library(void **state)
 	(void)state;
 	srandom(867);
 	for (int i = 0; i < 100000; i++) {
-		seconds = -30610224000 + ((random() << 31) | random()) % 284012524800;
+		seconds = -30610224000 + (((int64_t)random() << 31) | random()) % 284012524800;
 		assert_non_null(gmtime_r(&(time_t){ seconds }, &calendar));
 		assert_non_null(asctime_r(&calendar, expected));
 		strcpy(expected + 24, "\r\n");
