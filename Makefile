@@ -3,6 +3,7 @@
 #   make            build/timeserver and build/timeclient
 #   make check      the tests; also check-sanitizers, check-threads, check-valgrind,
 #                   check-32
+#   make analyze    what the compilers' static analyses say
 #   make torture    everything that can fail does, once
 #   make coverage   which branches of the protocols the tests take
 #   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
@@ -188,6 +189,15 @@ check-valgrind:
 	@tools/check-descriptors $(BUILD)
 	@UNIT_TEST_WRAPPER="$(VALGRIND)" TIMESERVER_WRAPPER="$(VALGRIND)" $(MAKE) check-unit check-e2e
 
+# The static analyses of both compilers. gcc 12 takes memory for lost once it is in a structure that it
+# knows by a pointer alone; of leaks clang's analysis says more, and the sanitizers know.
+analyze:
+	@tools/install-dependencies build clang
+	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
+	@echo src/*/*.c | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
+		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS)
+	@echo "analyze: nothing found"
+
 lint:
 	@tools/install-dependencies lint
 	@tools/lint
@@ -266,6 +276,6 @@ clean:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
-	check-32 coverage torture lint format demo fuzz fuzzers bench install uninstall clean
+	check-32 coverage torture analyze lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
