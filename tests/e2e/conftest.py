@@ -9,6 +9,7 @@ import isolate
 isolate.enter()
 
 import harness  # noqa: E402  after enter, since it asks where it is
+import security  # noqa: E402
 
 
 def pytest_unconfigure():
@@ -33,7 +34,37 @@ def only_the_client():
         pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
 
 
+def outcomes_by_test(terminalreporter):
+    """By "file::test": how each of its cases ended, and what it printed."""
+    found = collections.defaultdict(list)
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            name = report.nodeid.rpartition("/")[2].partition("[")[0]
+            found[name].append((outcome, report.capstdout if report.when == "call" else ""))
+    return found
+
+
+def summarise_threats(terminalreporter):
+    """The table of SECURITY.md, as far as its tests ran, with what they saw."""
+    found = outcomes_by_test(terminalreporter)
+    rows = [row for row in security.rows() if any(name in found for name in row.tests)]
+    if rows:
+        terminalreporter.section("threats, promises, and what was seen")
+    for row in rows:
+        cases = [case for name in row.tests for case in found.get(name, [])]
+        counts = collections.Counter(outcome for outcome, _ in cases)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        terminalreporter.write_line(f"{row.threat}: {row.promise} ({told})")
+        for line in "".join(text for _, text in cases).splitlines():
+            terminalreporter.write_line(f"    {line}")
+
+
 def pytest_terminal_summary(terminalreporter):
+    summarise_threats(terminalreporter)
+    summarise_skips(terminalreporter)
+
+
+def summarise_skips(terminalreporter):
     """Never skip silently: every reason, with the tests that it stopped."""
     reasons = collections.defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):
