@@ -34,8 +34,10 @@ ifeq ($(WERROR),1)
 WARNINGS += -Werror
 endif
 
+comma := ,
+
 # Options that not every compiler and machine knows.
-accepted = $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>&1 || echo no)
+accepted = $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c $(if $(filter -Wl$(comma)%,$(1)),,-c) -o /dev/null - 2>&1 || echo no)
 if_accepted = $(if $(call accepted,$(1)),,$(1))
 
 ifdef SANITIZE
@@ -49,6 +51,8 @@ ifneq ($(MAKECMDGOALS),clean)
 HARDENING += $(call if_accepted,-fstack-clash-protection) $(call if_accepted,-fcf-protection)
 endif
 LINK_HARDENING := -Wl,-z,relro,-z,now
+# Addresses to be adjusted at every start take less room.
+LINK_HARDENING += $(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs)
 endif
 
 # DEBUG=1: a system call that the daemon's filter forbids is named, and ends it.
@@ -66,10 +70,17 @@ JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
-# Knowledge points one way: base <- clock <- protocol <- {server, client}.
+# Linked into the program where they are there to be: a library that is loaded needs memory in the
+# daemon, which never calls it, too. LIBEVENT_LIBS=... and the like choose otherwise.
+STATIC = $(wildcard $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a)
+LIBEVENT_LIBS ?= $(if $(call STATIC,libevent_core,event_core),-l:libevent_extra.a -l:libevent_core.a,\
+	$(shell $(PKG_CONFIG) --libs libevent_extra libevent_core))
+SERVER_JANSSON_LIBS ?= $(if $(call STATIC,jansson,jansson),-l:libjansson.a,$(JANSSON_LIBS))
+
+# Knowledge points one way: base <- clock <- protocol <- ledger <- {server, web}, protocol <- client.
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(1))))))
 COMMON_OBJECTS := $(call objects_of,base clock protocol)
-SERVER_OBJECTS := $(call objects_of,server)
+SERVER_OBJECTS := $(call objects_of,ledger server web) $(BUILD)/obj/src/web/documents_text.o
 CLIENT_OBJECTS := $(call objects_of,client)
 PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
 MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8
@@ -81,7 +92,7 @@ all: $(PROGRAMS)
 
 $(BUILD)/timeserver: $(COMMON_OBJECTS) $(SERVER_OBJECTS)
 $(BUILD)/timeclient: $(COMMON_OBJECTS) $(CLIENT_OBJECTS)
-$(BUILD)/timeserver: LIBRARIES = $(DEBUG_LIBS)
+$(BUILD)/timeserver: LIBRARIES = $(LIBEVENT_LIBS) $(SERVER_JANSSON_LIBS) $(DEBUG_LIBS)
 $(BUILD)/timeclient: LIBRARIES = $(JANSSON_LIBS)
 $(PROGRAMS):
 	$(LINK)
@@ -103,7 +114,17 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE)
 
-$(BUILD)/obj/src/client/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
+$(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/ledger/%.o $(BUILD)/obj/src/server/%.o \
+	$(BUILD)/obj/src/web/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
+
+# The pages are part of the program, each in one piece.
+DOCUMENTS := clock status
+DOCUMENT_FILES := $(foreach name,$(DOCUMENTS),$(BUILD)/obj/web/$(name).html $(BUILD)/obj/web/$(name).policy)
+$(BUILD)/obj/web/%.html $(BUILD)/obj/web/%.policy &: $(wildcard src/web/page/*) tools/embed-page
+	@tools/embed-page src/web/page $* $(BUILD)/obj/web
+$(BUILD)/obj/src/web/documents_text.o: src/web/documents.S $(DOCUMENT_FILES) Makefile
+	@mkdir -p $(@D)
+	$(call say,compile,$(CC) $(CFLAGS) -Wa$(comma)-I$(BUILD)/obj/web -c -o $@ $<,$<)
 
 # What the unit tests are linked with: everything but main.c. The two programs have functions of the same
 # name, so each is an archive, and a test called test_client_* finds the client's first.
@@ -120,7 +141,7 @@ $(BUILD)/tests/unit/test_client_%: $(BUILD)/obj/tests/unit/test_client_%.o $(BUI
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(LINK)
-$(BUILD)/tests/unit/%: LIBRARIES = $(JANSSON_LIBS) $(CMOCKA_LIBS) $(DEBUG_LIBS)
+$(BUILD)/tests/unit/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(DEBUG_LIBS)
 
 $(BUILD)/tests/fuzz/fuzz_client_%: $(BUILD)/obj/tests/fuzz/fuzz_client_%.o $(BUILD)/obj/tests/fuzz/replay.o \
 		$(BUILD)/obj/client.a $(ARCHIVES)
@@ -129,7 +150,7 @@ $(BUILD)/tests/fuzz/fuzz_client_%: $(BUILD)/obj/tests/fuzz/fuzz_client_%.o $(BUI
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(LINK)
-$(BUILD)/tests/fuzz/%: LIBRARIES = $(JANSSON_LIBS) $(DEBUG_LIBS)
+$(BUILD)/tests/fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS) $(DEBUG_LIBS)
 
 unit-tests: $(UNIT_TESTS)
 
@@ -182,7 +203,8 @@ coverage:
 		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
 	@tools/coverage $(BUILD)-coverage
 
-VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(CURDIR)/tests/valgrind.supp
+VALGRIND := valgrind -q --error-exitcode=99 --vgdb=no --leak-check=full \
+	--suppressions=$(CURDIR)/tests/valgrind.supp
 check-valgrind:
 	@tools/install-dependencies check valgrind
 	@$(MAKE) all
@@ -214,7 +236,7 @@ demo:
 # fuzz_client_* is linked with the client and any other with the server.
 SECONDS ?= 60
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,src/base src/clock src/protocol src/$(1))))
+fuzz_sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,src/base src/clock src/protocol $(1))))
 FUZZ_LINK = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBRARIES)
 fuzz:
 	@tools/install-dependencies fuzz
@@ -222,13 +244,14 @@ fuzz:
 	@tools/run-fuzzers $(SECONDS) $(FUZZERS)
 
 fuzzers: $(FUZZERS)
-$(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,client) $(wildcard src/*/*.h) Makefile
+$(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,src/client) $(wildcard src/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
-$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,server) $(wildcard src/*/*.h) Makefile
+$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,src/ledger src/server) src/web/query.c src/web/leap.c $(wildcard src/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
 $(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)
+$(BUILD)-fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 -include bench/bench.mk
 

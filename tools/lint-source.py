@@ -21,7 +21,9 @@ LAYERS = {
     "base": set(),
     "clock": {"base"},
     "protocol": {"base", "clock"},
-    "server": {"base", "clock", "protocol"},
+    "ledger": {"base", "clock", "protocol"},
+    "server": {"base", "clock", "protocol", "ledger"},
+    "web": {"base", "clock", "protocol", "ledger"},
     "client": {"base", "clock", "protocol"},
 }
 

@@ -16,7 +16,7 @@ _timeserver()
 		COMPREPLY=() ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W '-c --config -o --option -n --foreground -d --debug
-			-t --test -T --dump-config -s --signal -p --pidfile -u --user --upgrade
+			-t --test -T --dump-config -s --signal -p --pidfile -u --user --json --upgrade
 			-V --version -h --help' -- "$word") ;;
 	esac
 }

@@ -10,6 +10,7 @@ complete -c timeserver -s T -l dump-config -d 'print the configuration in effect
 complete -c timeserver -s s -l signal -x -a 'stop reload status' -d 'to the running daemon'
 complete -c timeserver -s p -l pidfile -r -F -d 'use this pid file'
 complete -c timeserver -s u -l user -x -a '(__fish_complete_users)' -d 'run as this user'
+complete -c timeserver -l json -d 'tell the status as JSON'
 complete -c timeserver -l upgrade -d 'take the place of the daemon that runs'
 complete -c timeserver -s V -l version -d 'print the version'
 complete -c timeserver -s h -l help -d 'print a summary'

@@ -38,65 +38,23 @@ static clock_ntp_short growth(int64_t age, uint32_t ppm)
 	return short_from_nanoseconds((microseconds * ppm + 999) / 1000);
 }
 
-/* Both ends order their words by release and acquire, not by fences, which ThreadSanitizer does not
- * understand: whoever reads a word of the state after the next finds the sequence moved on. */
 void clock_publish(struct clock_board *board, const struct clock_state *state)
 {
-	const uint64_t words[CLOCK_STATE_WORDS] = {
-		(uint64_t)state->reference_id << 32 | (uint64_t)state->stratum << 8 | state->leap,
-		state->reference_time,
-		(uint64_t)state->root_delay << 32 | state->root_dispersion,
-		state->drift_ppm,
-		(uint64_t)state->measured,
-	};
-	unsigned next = atomic_load_explicit(&board->sequence, memory_order_relaxed) + 1;
-
-	for (int i = 0; i < CLOCK_STATE_WORDS; i++)
-		atomic_store_explicit(&board->words[next % 2][i], words[i], memory_order_release);
-	atomic_store_explicit(&board->sequence, next, memory_order_release);
+	bulletin_publish(&board->sequence, board->places, state, sizeof(*state));
 }
 
-/* Goes round again if a state was published meanwhile: the one after it may be going where we are
- * reading. */
-static void read_words(const struct clock_board *board, uint64_t words[static CLOCK_STATE_WORDS])
-{
-	unsigned before, after;
-
-	after = atomic_load_explicit(&board->sequence, memory_order_acquire);
-	do {
-		before = after;
-		for (int i = 0; i < CLOCK_STATE_WORDS; i++)
-			words[i] = atomic_load_explicit(&board->words[before % 2][i],
-							memory_order_acquire);
-		after = atomic_load_explicit(&board->sequence, memory_order_acquire);
-	} while (after != before);
-}
-
-/* No published state begins with a word of zeros: leap is not 0 where stratum is. */
+/* No published state is all zeros: leap is not 0 where stratum is. */
 void clock_read_state(const struct clock_board *board, int64_t now, struct clock_state *state)
 {
-	uint64_t words[CLOCK_STATE_WORDS];
-	int64_t measured;
-
-	read_words(board, words);
-	if (words[0] == 0) {
+	bulletin_read(&board->sequence, board->places, state, sizeof(*state));
+	if (state->leap == 0 && state->stratum == 0) {
 		clock_state_unsynchronised(state, CLOCK_REFERENCE_INIT);
 		return;
 	}
-	measured = (int64_t)words[4];
-	*state = (struct clock_state){
-		.leap = (uint8_t)words[0],
-		.stratum = (uint8_t)(words[0] >> 8),
-		.reference_id = (uint32_t)(words[0] >> 32),
-		.reference_time = words[1],
-		.root_delay = (clock_ntp_short)(words[2] >> 32),
-		.root_dispersion = (clock_ntp_short)words[2],
-		.drift_ppm = (uint32_t)words[3],
-		.measured = measured,
-	};
-	if (now > measured)
-		state->root_dispersion = clock_short_add(state->root_dispersion,
-							 growth(now - measured, state->drift_ppm));
+	if (now > state->measured)
+		state->root_dispersion =
+			clock_short_add(state->root_dispersion,
+					growth(now - state->measured, state->drift_ppm));
 }
 
 void clock_state_unsynchronised(struct clock_state *state, uint32_t reason)

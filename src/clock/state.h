@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/timex.h>
 
+#include "base/bulletin.h"
 #include "clock/clock.h"
 
 /* A span in NTP's 32-bit short format: seconds with a 16-bit fraction (RFC 5905 section 6). */
@@ -55,16 +56,11 @@ struct clock_state {
 	int64_t measured;		 /* on the monotonic clock, nanoseconds */
 };
 
-/* How many words a state is written in. */
-#define CLOCK_STATE_WORDS 5
-
-/* Where the state is published; zero-initialised it holds none: read as not synchronised. It may
- * lie in memory that other processes have for reading only. There is always a whole state on it: a
- * new one is written beside the last, so that nobody ever waits for the writer, not even for one
- * that was killed halfway. */
+/* Where the state is published, as a bulletin; zero-initialised it holds none: read as not
+ * synchronised. */
 struct clock_board {
-	atomic_uint sequence; /* of the state that counts; its last bit says where it is */
-	_Atomic uint64_t words[2][CLOCK_STATE_WORDS];
+	atomic_uint sequence;
+	_Atomic uint64_t places[BULLETIN_PLACES(sizeof(struct clock_state))];
 };
 
 /* Publishes state; for one thread only. */

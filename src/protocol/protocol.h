@@ -52,7 +52,8 @@ struct protocol {
 	 * otherwise. Nor does it tell how far its time can be trusted: see "require-sync". */
 	bool answers_anything;
 
-	/* Writes the reply; nothing written, or a writer that failed, means silence. */
+	/* Writes the reply; nothing written, or a writer that failed, means silence. NULL: it takes
+	 * a process of its own to answer, and no worker does. */
 	void (*reply)(const struct protocol_request *request, struct bytes_writer *reply);
 };
 
@@ -78,7 +79,7 @@ void ntp_reply(const struct protocol_request *request, struct bytes_writer *repl
 bool protocol_is_answer(const void *bytes, size_t size, time_t now);
 
 /* The table. */
-#define PROTOCOL_COUNT 5
+#define PROTOCOL_COUNT 6
 extern const struct protocol protocol_table[PROTOCOL_COUNT];
 
 /* Where in the table a row stands: 0 to PROTOCOL_COUNT - 1. */

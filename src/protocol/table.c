@@ -8,6 +8,7 @@ const struct protocol protocol_table[PROTOCOL_COUNT] = {
 	{ "time/tcp", "time", TRANSPORT_TCP, 37, true, time_reply },
 	{ "time/udp", "time", TRANSPORT_UDP, 37, true, time_reply },
 	{ "ntp", "ntp", TRANSPORT_UDP, 123, false, ntp_reply },
+	{ "http", "http", TRANSPORT_TCP, 80, false, NULL },
 };
 
 const struct protocol *protocol_find(const char *word)

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ledger/tally.h"
 #include "server/limiter.h"
 #include "server/listen.h"
 #include "server/service.h"
-#include "server/tally.h"
 
 /* A worker's memory of who has asked how often. */
 struct admission {

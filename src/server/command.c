@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "server/control.h"
 #include "server/pidfile.h"
 #include "server/program.h"
+#include "server/request.h"
+#include "server/status.h"
 
 #define PATIENCE_SECONDS 10
 
@@ -59,28 +62,44 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 	return EXIT_SERVING;
 }
 
+/* The longest text of a reply: every error of a configuration. */
+#define TEXT_MAX CONTROL_REPLY_MAX
+
 static enum exit_status reload(pid_t process, const char *pidfile)
 {
-	char text[CONTROL_TEXT_MAX];
-	enum exit_status status = control_ask(pidfile, "reload", PATIENCE_SECONDS, text);
+	struct failure failure;
+	char *reply =
+		control_ask(pidfile, request_line(REQUEST_RELOAD), PATIENCE_SECONDS, &failure);
+	char *text = reply ? malloc(TEXT_MAX) : NULL;
+	enum exit_status status = EXIT_NOT_STARTED;
 
-	if (status == EXIT_SERVING)
+	if (text)
+		status = request_read_reply(reply, text, TEXT_MAX);
+	if (!reply)
+		status = failed(&failure);
+	else if (status == EXIT_SERVING)
 		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
 	else
-		fputs(text, stderr);
+		fputs(text ? text : PROGRAM_NAME ": out of memory\n", stderr);
+	free(text);
+	free(reply);
 	return status;
 }
 
-static enum exit_status show_status(const char *pidfile)
+static enum exit_status show_status(const char *pidfile, bool json)
 {
-	char text[CONTROL_TEXT_MAX];
-	enum exit_status status = control_ask(pidfile, "status", PATIENCE_SECONDS, text);
+	struct failure failure;
+	char *reply =
+		control_ask(pidfile, request_line(REQUEST_STATUS), PATIENCE_SECONDS, &failure);
+	bool shown = reply && (json ? puts(reply) >= 0 : status_print(reply, stdout));
 
-	fputs(text, status == EXIT_SERVING ? stdout : stderr);
-	return status;
+	if (reply && !shown)
+		failure_set(&failure, EXIT_NOT_STARTED, "an answer that is not to be understood");
+	free(reply);
+	return shown ? EXIT_SERVING : failed(&failure);
 }
 
-enum exit_status command_run(enum action action, const char *pidfile)
+enum exit_status command_run(const struct options *options, const char *pidfile)
 {
 	pid_t process = pidfile_holder(pidfile);
 	struct failure failure;
@@ -89,12 +108,12 @@ enum exit_status command_run(enum action action, const char *pidfile)
 		failure_set(&failure, EXIT_NOT_STARTED, "not running (pid file %s)", pidfile);
 		return failed(&failure);
 	}
-	switch (action) {
+	switch (options->action) {
 	case ACTION_STOP:
 		return stop(process, pidfile);
 	case ACTION_RELOAD:
 		return reload(process, pidfile);
 	default:
-		return show_status(pidfile);
+		return show_status(pidfile, options->json);
 	}
 }

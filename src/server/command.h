@@ -5,8 +5,8 @@
 #include "server/failure.h"
 #include "server/options.h"
 
-/* Does action (ACTION_STOP, ACTION_RELOAD or ACTION_STATUS) to the daemon that holds pidfile, and
- * says how it went: on standard output, or on standard error if it did not work. */
-enum exit_status command_run(enum action action, const char *pidfile);
+/* Does the action of options (ACTION_STOP, ACTION_RELOAD or ACTION_STATUS) to the daemon that holds
+ * pidfile, and says how it went: on standard output, or on standard error if it did not work. */
+enum exit_status command_run(const struct options *options, const char *pidfile);
 
 #endif

@@ -51,9 +51,10 @@ struct config {
 	struct config_clock clock;
 	struct access access;
 	struct config_ratelimit ratelimit;
-	unsigned workers;   /* 0: one a core */
-	unsigned busy_poll; /* microseconds */
-	bool require_sync;  /* Daytime and Time are silent while the clock is not synchronised */
+	unsigned workers;	/* 0: one a core */
+	unsigned busy_poll;	/* microseconds */
+	bool http_show_clients; /* on the status page */
+	bool require_sync; /* Daytime and Time are silent while the clock is not synchronised */
 	struct user user;
 	char pidfile[PATH_MAX];
 	const char *facility_name; /* "daemon" */

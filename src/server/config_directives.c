@@ -172,6 +172,7 @@ const struct config_directive config_directives[] = {
 	  apply_listen },
 	{ "clock", 1, 3, true, CONFIG_EXPECTED_CLOCK, config_apply_clock },
 	{ "require-sync", 0, 0, true, "nothing more", config_apply_require_sync },
+	{ "http-show-clients", 0, 0, true, "nothing more", config_apply_http_show_clients },
 	{ "allow", 1, CONFIG_WORDS_MAX, false, "all, or prefixes", config_apply_allow },
 	{ "deny", 1, CONFIG_WORDS_MAX, false, "all, or prefixes", config_apply_deny },
 	{ "ratelimit", 0, 6, true, CONFIG_EXPECTED_RATELIMIT, config_apply_ratelimit },

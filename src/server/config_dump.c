@@ -60,6 +60,8 @@ void config_dump(const struct config *config, FILE *out)
 	dump_clock(&config->clock, out);
 	if (config->require_sync)
 		fputs("require-sync\n", out);
+	if (config->http_show_clients)
+		fputs("http-show-clients\n", out);
 	dump_access(&config->access, out);
 	dump_ratelimit(&config->ratelimit, out);
 	if (config->workers > 0)

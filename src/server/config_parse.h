@@ -40,6 +40,7 @@ void config_error(struct config_parser *parser, const char *format, ...)
 #define CONFIG_EXPECTED_CLOCK	  "system, local [stratum N] or follow HOST[:PORT]"
 #define CONFIG_EXPECTED_RATELIMIT "off, or any of: interval SECONDS, burst N, leak N"
 void config_apply_clock(struct config_parser *parser, char **words, size_t count);
+void config_apply_http_show_clients(struct config_parser *parser, char **words, size_t count);
 void config_apply_require_sync(struct config_parser *parser, char **words, size_t count);
 void config_apply_allow(struct config_parser *parser, char **words, size_t count);
 void config_apply_deny(struct config_parser *parser, char **words, size_t count);

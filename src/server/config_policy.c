@@ -173,3 +173,10 @@ void config_apply_require_sync(struct config_parser *parser, char **words, size_
 	(void)count;
 	parser->config->require_sync = true;
 }
+
+void config_apply_http_show_clients(struct config_parser *parser, char **words, size_t count)
+{
+	(void)words;
+	(void)count;
+	parser->config->http_show_clients = true;
+}

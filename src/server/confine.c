@@ -1,19 +1,22 @@
 #include "server/confine.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <link.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/sandbox.h"
+#include "ledger/role.h"
 
 #define CAPABILITY_LAST 63
 
-/* The kernel's calls that the C library has no functions for. libcap would do for the first two, at
+/* The kernel's calls that the C library has no functions for. libcap would do for them, at
  * the price of more memory than all of this program's own. */
 
 static bool get_capabilities(struct __user_cap_data_struct data[static _LINUX_CAPABILITY_U32S_3])
@@ -29,12 +32,6 @@ static bool set_capabilities(
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 
 	return syscall(SYS_capset, &header, data) == 0;
-}
-
-static int create_ruleset(const struct landlock_ruleset_attr *attributes, size_t size,
-			  uint32_t flags)
-{
-	return (int)syscall(SYS_landlock_create_ruleset, attributes, size, flags);
 }
 
 /* What no exec could give back. Only who has CAP_SETPCAP can, and only who has it needs to. */
@@ -61,56 +58,52 @@ static bool drop_capabilities(void)
 	return set_capabilities(data);
 }
 
-/* The rights that the running kernel knows, of those that the headers do. */
-static uint64_t known_rights(int version)
+static bool allow_folder(int rules, const char *folder)
 {
-	uint64_t rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-			  LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-			  LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
-			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-			  LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-			  LANDLOCK_ACCESS_FS_MAKE_SYM;
-
-	return version >= 2 ? rights | LANDLOCK_ACCESS_FS_REFER : rights;
+	return sandbox_allow_path(rules, folder,
+				  LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+					  LANDLOCK_ACCESS_FS_MAKE_REG |
+					  LANDLOCK_ACCESS_FS_MAKE_SOCK);
 }
 
-static bool allow_folder(int ruleset, const char *folder)
+/* The program that makes this one from its file and libraries: the file says which. NULL: it says
+ * nothing. */
+static const char *find_loader(void)
 {
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-				  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK,
-		.parent_fd = open(folder, O_PATH | O_CLOEXEC),
-	};
-	bool allowed = rule.parent_fd >= 0 && syscall(SYS_landlock_add_rule, ruleset,
-						      LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+	size_t count = getauxval(AT_PHNUM);
+	const char *loader = NULL, *base = NULL;
 
-	if (rule.parent_fd >= 0)
-		close(rule.parent_fd);
-	return allowed;
+	for (size_t i = 0; headers && i < count; i++) {
+		if (headers[i].p_type == PT_PHDR)
+			base = (const char *)headers - headers[i].p_vaddr;
+	}
+	for (size_t i = 0; base && i < count; i++) {
+		if (headers[i].p_type == PT_INTERP)
+			loader = base + headers[i].p_vaddr;
+	}
+	return loader;
 }
 
-static int landlock_version(void)
+/* This program may be executed again, in another role: see ledger/role.h. */
+static bool allow_program(int rules)
 {
-	return create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	const char *loader = find_loader();
+
+	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&
+	       (!loader || sandbox_allow_path(rules, loader, LANDLOCK_ACCESS_FS_EXECUTE));
 }
 
 /* Reading stays as it is: a reload may include any file, and a name may be looked up anyhow. */
 static bool restrict_paths(const char *folder)
 {
-	int version = landlock_version();
-	struct landlock_ruleset_attr attributes = { .handled_access_fs = known_rights(version) };
-	int ruleset = version < 1 ? -1 : create_ruleset(&attributes, sizeof(attributes), 0);
-	bool restricted;
+	int rules = sandbox_begin_paths(sandbox_write_rights());
 
-	if (ruleset < 0)
-		return false;
-	restricted = allow_folder(ruleset, folder) &&
-		     syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
-	close(ruleset);
-	return restricted;
+	return rules >= 0 &&
+	       sandbox_end_paths(rules, allow_folder(rules, folder) && allow_program(rules));
 }
 
-bool confine(struct confinement *confinement, const struct user *user, const char *folder,
+bool confine(struct confinement *confinement, const struct user *user, const char *folder, bool web,
 	     struct failure *failure)
 {
 	empty_bounding_set();
@@ -120,10 +113,10 @@ bool confine(struct confinement *confinement, const struct user *user, const cha
 		.capabilities = drop_capabilities(),
 		.no_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
 	};
-	if (!confinement->no_privileges || confine_is_instrumented())
+	if (!confinement->no_privileges || sandbox_is_instrumented())
 		return true;
 	confinement->paths = restrict_paths(folder);
-	confinement->calls = confine_calls();
+	confinement->calls = confine_calls(web || confinement->paths);
 	return true;
 }
 
@@ -132,12 +125,12 @@ struct confinement confine_foresee(void)
 	return (struct confinement){
 		.capabilities = true,
 		.no_privileges = true,
-		.paths = landlock_version() >= 1 && !confine_is_instrumented(),
-		.calls = confine_knows_calls() && !confine_is_instrumented(),
+		.paths = sandbox_write_rights() != 0 && !sandbox_is_instrumented(),
+		.calls = sandbox_knows_calls() && !sandbox_is_instrumented(),
 	};
 }
 
-void confine_describe(const struct confinement *confinement, FILE *out)
+const char *confine_describe(const struct confinement *confinement, char *text, size_t size)
 {
 	const char *const words[] = {
 		confinement->capabilities ? "capabilities" : NULL,
@@ -145,13 +138,13 @@ void confine_describe(const struct confinement *confinement, FILE *out)
 		confinement->paths ? "paths" : NULL,
 		confinement->calls ? "system calls" : NULL,
 	};
-	const char *separator = "";
+	size_t used = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (words[i]) {
-			fprintf(out, "%s%s", separator, words[i]);
-			separator = ", ";
-		}
+	snprintf(text, size, "nothing");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && used < size; i++) {
+		if (words[i])
+			used += (size_t)snprintf(text + used, size - used, "%s%s",
+						 used > 0 ? ", " : "", words[i]);
 	}
-	fputs(*separator == '\0' ? "nothing" : "", out);
+	return text;
 }

@@ -5,8 +5,8 @@
 #define SERVER_CONFINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "server/failure.h"
 #include "server/user.h"
@@ -15,33 +15,26 @@
 struct confinement {
 	bool capabilities;  /* none but that for ports below 1024, and none to be regained */
 	bool no_privileges; /* no program that is executed could have more rights */
-	bool paths;	    /* nothing is written, made, removed or executed outside of a folder */
+	bool paths;	    /* nothing is written, made or removed outside of a folder, and nothing
+			     * is executed but this program */
 	bool calls;	    /* only system calls of a list */
 };
 
 /* Becomes user and confines this thread and those that it will start. folder is where the pid file
- * is: files may be made there still. Fails only where user_become does. */
-bool confine(struct confinement *confinement, const struct user *user, const char *folder,
+ * is: files may be made there still. With web, the web process can be started later in any case;
+ * else only where the kernel can see to it that nothing else is. Fails only where user_become
+ * does. */
+bool confine(struct confinement *confinement, const struct user *user, const char *folder, bool web,
 	     struct failure *failure);
 
 /* What confine could put in force here: by this build, on the running kernel. */
 struct confinement confine_foresee(void);
 
-/* Writes what is in force as words, "nothing" if nothing is. */
-void confine_describe(const struct confinement *confinement, FILE *out);
+/* Writes what is in force as words, "nothing" if nothing is, into text and returns it. */
+const char *confine_describe(const struct confinement *confinement, char *text, size_t size);
 
-/* Allows the system calls of a list from now on; any other is refused. Returns whether that could
- * be done. */
-bool confine_calls(void);
-
-/* Whether this build has a filter for this architecture. */
-bool confine_knows_calls(void);
-
-/* What the filter does with any other call, in its terms. */
-uint32_t confine_refusal(void);
-
-/* Whether this program runs under something that needs more rights than it: valgrind or a
- * sanitizer. */
-bool confine_is_instrumented(void);
+/* Allows the system calls that serving needs from now on, and, with executes, that which executes
+ * a program; any other is refused. Returns whether that could be done. */
+bool confine_calls(bool executes);
 
 #endif

@@ -1,48 +1,9 @@
-/* The list of system calls that serving needs, and the kernel's filter made of it. libseccomp would
- * make it, too, but for a third of a megabyte more of memory, and the daemon promises to need two
- * in all. */
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/prctl.h>
+/* The list of system calls that serving needs. */
+#include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
+#include "base/sandbox.h"
 #include "server/confine.h"
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define ARCHITECTURE AUDIT_ARCH_RISCV64
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(INSTRUMENTED)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
-
-bool confine_is_instrumented(void)
-{
-	return SANITIZED || RUNNING_ON_VALGRIND;
-}
-
-#ifdef ARCHITECTURE
 
 static const int allowed[] = {
 	/* answering */
@@ -146,6 +107,16 @@ static const int allowed[] = {
 	SYS_geteuid,
 	SYS_getgid,
 	SYS_getegid,
+	/* the web process: started, and its start */
+	SYS_wait4,
+	SYS_waitid,
+	SYS_kill,
+	SYS_set_tid_address,
+#ifdef SYS_arch_prctl
+	SYS_arch_prctl,
+#endif
+	SYS_readv,
+	SYS_pipe2,
 #ifdef SYS_open /* calls that only older architectures have */
 	SYS_open,
 	SYS_stat,
@@ -167,47 +138,13 @@ static const int allowed[] = {
 };
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
-#define BEFORE	4 /* instructions before those of the list */
-#define X32_BIT 0x40000000
 
-/* A jump of the filter reaches no further. */
-_Static_assert(ALLOWED < UINT8_MAX, "the list is too long");
-
-bool confine_knows_calls(void)
+/* Without a filter for this architecture the list is not looked at. */
+bool confine_calls(bool executes)
 {
-	return true;
+	int list[ALLOWED + 1];
+
+	memcpy(list, allowed, sizeof(allowed));
+	list[ALLOWED] = SYS_execve;
+	return sandbox_calls(list, executes ? ALLOWED + 1 : ALLOWED);
 }
-
-bool confine_calls(void)
-{
-	struct sock_filter filter[BEFORE + ALLOWED + 2] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, ALLOWED + 2),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, ALLOWED, 0),
-	};
-	struct sock_fprog program = { .len = BEFORE + ALLOWED + 2, .filter = filter };
-
-	for (size_t i = 0; i < ALLOWED; i++)
-		filter[BEFORE + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-								  (uint32_t)allowed[i],
-								  (uint8_t)(ALLOWED - i), 0);
-	filter[BEFORE + ALLOWED] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, confine_refusal());
-	filter[BEFORE + ALLOWED + 1] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-#else /* calls are numbered in ways not tried: there is no filter */
-
-bool confine_knows_calls(void)
-{
-	return false;
-}
-
-bool confine_calls(void)
-{
-	return false;
-}
-
-#endif

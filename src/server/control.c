@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,11 +11,6 @@
 #include <unistd.h>
 
 #include "server/program.h"
-
-struct reply {
-	unsigned char status;
-	char text[CONTROL_TEXT_MAX];
-};
 
 /* "/run/timeserver/timeserver.pid" has "/run/timeserver/timeserver.sock". */
 static bool control_path(const char *pidfile, char path[static PATH_MAX])
@@ -179,17 +174,10 @@ bool control_receive(struct control *control, unsigned peer, char *request, size
 	return true;
 }
 
-void control_reply(struct control *control, unsigned peer, enum exit_status status,
-		   const char *text)
+void control_reply(struct control *control, unsigned peer, const char *reply)
 {
-	struct reply reply = { .status = (unsigned char)status };
-	int length = snprintf(reply.text, sizeof(reply.text), "%s", text);
-
-	if ((size_t)length >= sizeof(reply.text))
-		length = sizeof(reply.text) - 1;
 	/* If the peer does not wait for it, it does not want to know. */
-	(void)!send(control->peers[peer], &reply, offsetof(struct reply, text) + (size_t)length,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!send(control->peers[peer], reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	control_drop(control, peer);
 }
 
@@ -244,37 +232,35 @@ int control_connect(const char *pidfile, int seconds, struct failure *failure)
 	return fd;
 }
 
-static bool exchange(int fd, const char *request, struct reply *reply)
+/* Returns the reply in memory of CONTROL_REPLY_MAX bytes; NULL, with errno, if there was none. */
+static char *exchange(int fd, const char *request)
 {
-	ssize_t length = send(fd, request, strlen(request), MSG_NOSIGNAL);
+	char *reply = malloc(CONTROL_REPLY_MAX);
+	ssize_t length = reply ? send(fd, request, strlen(request), MSG_NOSIGNAL) : -1;
 
 	if (length > 0)
-		length = recv(fd, reply, sizeof(*reply) - 1, 0);
-	if (was_refused(length))
+		length = recv(fd, reply, CONTROL_REPLY_MAX - 1, 0);
+	if (reply && was_refused(length))
 		errno = EACCES;
-	if (length <= 0)
-		return false;
-	((char *)reply)[length] = '\0';
-	return true;
+	if (length <= 0) {
+		free(reply);
+		return NULL;
+	}
+	reply[length] = '\0';
+	return reply;
 }
 
-enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
-			     char text[static CONTROL_TEXT_MAX])
+char *control_ask(const char *pidfile, const char *request, int seconds, struct failure *failure)
 {
 	char path[PATH_MAX] = "";
 	int fd = connect_to(pidfile, seconds, path);
-	struct reply reply;
-	enum exit_status status;
+	char *reply = fd >= 0 ? exchange(fd, request) : NULL;
 
-	if (fd >= 0 && exchange(fd, request, &reply)) {
-		status = reply.status;
-		snprintf(text, CONTROL_TEXT_MAX, "%s", reply.text);
-	} else {
-		status = errno == EACCES ? EXIT_PERMISSION : EXIT_NOT_STARTED;
-		snprintf(text, CONTROL_TEXT_MAX, PROGRAM_NAME ": cannot ask at %s: %s\n", path,
-			 errno == EAGAIN ? "no answer" : strerror(errno));
-	}
+	if (!reply && errno == EAGAIN)
+		failure_set(failure, EXIT_NOT_STARTED, "cannot ask at %s: no answer", path);
+	else if (!reply)
+		failure_set_errno(failure, "cannot ask at %s", path);
 	if (fd >= 0)
 		close(fd);
-	return status;
+	return reply;
 }

@@ -1,6 +1,6 @@
 /* The control socket: how "timeserver --signal" asks the daemon something and hears the answer,
  * which a signal could not carry. It lies beside the pid file; root and the daemon's own user are
- * answered. A request is one message, a word; so is the reply, an exit status and text. */
+ * answered. A request is one message, a line; so is the reply: see server/request.h. */
 #ifndef SERVER_CONTROL_H
 #define SERVER_CONTROL_H
 
@@ -11,7 +11,9 @@
 
 #include "server/failure.h"
 
-#define CONTROL_TEXT_MAX 16384
+/* No request is longer, and no reply. */
+#define CONTROL_REQUEST_MAX 4096
+#define CONTROL_REPLY_MAX   131072
 
 /* Peers that are listened to at a time. */
 #define CONTROL_PEERS 8
@@ -53,9 +55,8 @@ bool control_receive(struct control *control, unsigned peer, char *request, size
 /* The process that a peer was when it connected. */
 pid_t control_peer_process(const struct control *control, unsigned peer);
 
-/* Replies to a peer and closes it. */
-void control_reply(struct control *control, unsigned peer, enum exit_status status,
-		   const char *text);
+/* Sends a reply to a peer and closes it. */
+void control_reply(struct control *control, unsigned peer, const char *reply);
 
 /* Closes the socket and removes its file. */
 void control_close(struct control *control);
@@ -64,10 +65,8 @@ void control_close(struct control *control);
  * seconds. Returns the connection, or -1 with the reason. */
 int control_connect(const char *pidfile, int seconds, struct failure *failure);
 
-/* Sends request to the daemon of pidfile, waits seconds for the reply, and stores
- * its text in text. Returns its status, or EXIT_NOT_STARTED with a reason in text if there was
- * none. */
-enum exit_status control_ask(const char *pidfile, const char *request, int seconds,
-			     char text[static CONTROL_TEXT_MAX]);
+/* Sends request to the daemon of pidfile and waits seconds for the reply. Returns it, to be freed,
+ * or NULL with the reason. */
+char *control_ask(const char *pidfile, const char *request, int seconds, struct failure *failure);
 
 #endif

@@ -206,17 +206,13 @@ void datagram_sockets_rehearse(struct datagram_sockets *sockets, int fd,
 
 unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
 			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
-			       struct departure *departure)
+			       int watched, clock_ntp_time *left)
 {
 	unsigned replies = collect_replies(sockets, items, count), sent;
-	int watched = departure ? departure_watch(departure, replies) : -1;
-	clock_ntp_time left;
 
 	if (watched >= 0)
 		watch(sockets, &sockets->replies[watched].msg_hdr);
 	sent = send_replies(sockets, fd, replies);
-	left = watched >= 0 ? read_departure(fd) : 0;
-	if (left != 0)
-		departure_learn(departure, (unsigned)watched, left);
+	*left = watched >= 0 ? read_departure(fd) : 0;
 	return sent;
 }

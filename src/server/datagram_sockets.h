@@ -14,11 +14,11 @@ unsigned datagram_sockets_receive(struct datagram_sockets *sockets, int fd,
 				  struct datagram items[static DATAGRAM_BATCH]);
 
 /* Sends the replies of the first count items received last that have one, from the address that was
- * asked. Returns how many were sent. Where departure is given, one of the replies may be watched on
- * its way, and departure learns from it. */
+ * asked. Returns how many were sent. Reply number watched, of those that there are, is watched on
+ * its way (-1: none is), and *left becomes the time when it left; 0: that is not known. */
 unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
 			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
-			       struct departure *departure);
+			       int watched, clock_ntp_time *left);
 
 /* Takes in what the kernel has told late of a reply that was watched. */
 void datagram_sockets_clear_errors(int fd);

@@ -5,16 +5,20 @@
 /* What can wait in a socket's buffer of the default size, generously. */
 #define LAST_BATCHES 64
 
-bool datagrams_open(struct datagrams *datagrams, const struct service *service, struct tally *tally)
+bool datagrams_open(struct datagrams *datagrams)
 {
-	datagrams->service = service;
-	datagrams->tally = tally;
+	if (!admission_open(&datagrams->admission, datagrams->service))
+		return false;
 	datagrams->ends = datagram_sockets_open(datagrams->items);
-	return admission_open(&datagrams->admission, service) && datagrams->ends;
+	if (!datagrams->ends)
+		admission_close(&datagrams->admission);
+	return datagrams->ends != NULL;
 }
 
 void datagrams_close(struct datagrams *datagrams)
 {
+	if (!datagrams->ends)
+		return;
 	datagram_sockets_close(datagrams->ends);
 	admission_close(&datagrams->admission);
 }
@@ -96,14 +100,47 @@ static unsigned answer_batch(struct datagrams *datagrams, const struct listener 
 	return replies;
 }
 
+/* A reply that was watched on its way has left. */
+static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time left)
+{
+	clock_ntp_span error =
+		(clock_ntp_span)(left - departure_expect(&datagrams->departure, position));
+	const struct datagram *datagram = datagrams->items;
+
+	for (unsigned passed = 0; datagram->reply_size == 0 || passed < position; datagram++)
+		passed += datagram->reply_size > 0;
+	histogram_count(&datagrams->tally->stamp_error,
+			clock_span_from_ntp(error < 0 ? -error : error));
+	if (datagram->arrival != 0)
+		histogram_count(&datagrams->tally->response_time,
+				clock_span_from_ntp((clock_ntp_span)(left - datagram->arrival)));
+	departure_learn(&datagrams->departure, position, left);
+}
+
+/* Sends the replies of a batch, so many there are. */
+static void send_batch(struct datagrams *datagrams, const struct listener *listener, unsigned count,
+		       unsigned replies)
+{
+	const struct protocol *protocol = listener->protocol;
+	int watched =
+		protocol->answers_anything ? -1 : departure_watch(&datagrams->departure, replies);
+	clock_ntp_time left;
+	unsigned sent = datagram_sockets_send(datagrams->ends, listener->fd, datagrams->items,
+					      count, watched, &left);
+
+	if (left != 0)
+		learn(datagrams, (unsigned)watched, left);
+	counter_add(&datagrams->tally->answers[protocol_index(protocol)], sent);
+	counter_add(&datagrams->tally->drops[DROP_FAILED], replies - sent);
+}
+
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now)
 {
 	const struct protocol *protocol = listener->protocol;
 	const struct service *service = datagrams->service;
-	struct tally *tally = datagrams->tally;
 	enum verdict verdicts[DATAGRAM_BATCH];
 	struct clock_state state;
-	unsigned count, replies, sent;
+	unsigned count, replies;
 
 	count = datagram_sockets_receive(datagrams->ends, listener->fd, datagrams->items);
 	if (count == 0)
@@ -111,17 +148,17 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	departure_begin(&datagrams->departure, now);
 	if (protocol->answers_anything)
 		clock_read_second(&datagrams->second);
-	clock_read_state(&service->board, now, &state);
+	clock_read_state(&service->ledger->clock, now, &state);
 	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
 		    verdicts);
 	if (!protocol->answers_anything && !datagrams->departure.hot)
 		datagram_sockets_rehearse(datagrams->ends, listener->fd, datagrams->items, count);
 	replies = answer_batch(datagrams, listener, count, &state, verdicts);
-	sent = datagram_sockets_send(datagrams->ends, listener->fd, datagrams->items, count,
-				     protocol->answers_anything ? NULL : &datagrams->departure);
-	counter_add(&tally->requests[protocol_index(protocol)], count);
-	counter_add(&tally->answers[protocol_index(protocol)], sent);
-	counter_add(&tally->drops[DROP_FAILED], replies - sent);
+	send_batch(datagrams, listener, count, replies);
+	/* One speaks for all that came with it, a different one every time. */
+	talkers_count(datagrams->talkers, &datagrams->items[(uint64_t)now / 64 % count].peer, count,
+		      now);
+	counter_add(&datagrams->tally->requests[protocol_index(protocol)], count);
 	return count == DATAGRAM_BATCH;
 }
 

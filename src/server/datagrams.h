@@ -17,7 +17,6 @@
 #include "server/admit.h"
 #include "server/departure.h"
 #include "server/service.h"
-#include "server/tally.h"
 
 #define DATAGRAM_BATCH 32 /* few enough that the last one's stamp is not far from the first one's */
 #define DATAGRAM_SIZE  1280 /* no request of any use is longer */
@@ -38,6 +37,7 @@ struct datagram_sockets;
 struct datagrams {
 	const struct service *service;
 	struct tally *tally;
+	struct talkers *talkers;
 	struct admission admission;
 	struct departure departure;
 	struct clock_second second;
@@ -45,9 +45,9 @@ struct datagrams {
 	struct datagram_sockets *ends;
 };
 
-/* Returns false if memory is short. */
-bool datagrams_open(struct datagrams *datagrams, const struct service *service,
-		    struct tally *tally);
+/* Prepares for datagrams; service, tally and talkers are set, all else is zero. Returns false if
+ * memory is short: then it may be tried again. */
+bool datagrams_open(struct datagrams *datagrams);
 
 void datagrams_close(struct datagrams *datagrams);
 

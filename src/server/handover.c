@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,13 +12,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "server/events.h"
+#include "server/request.h"
 #include "server/server.h"
 
 /* What goes over is a line for each descriptor, in a message with it, so that the next version may
  * add to them: "pidfile", "control", "notify", "listen PROTOCOL SET [inherited]", and at last,
  * without a descriptor, "end WATCHDOG", in microseconds. */
 #define GROUPS_SIZE	  4096
-#define LINE_SIZE	  64
+#define LINE_SIZE	  128
 #define PATIENCE_SECONDS  10
 #define ROOM_MILLISECONDS 1000
 
@@ -94,11 +96,18 @@ static void take_back(struct server *server)
 	log_write(LOG_WARNING, "the process that was to take over has not: serving on");
 }
 
+static void refuse(struct server *server, unsigned peer, const char *reason)
+{
+	char *reply = request_reply(EXIT_NOT_STARTED, reason);
+
+	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
+	free(reply);
+}
+
 void server_lend(struct server *server, unsigned peer)
 {
 	if (server->successor >= 0 || server->stopping) {
-		control_reply(&server->control, peer, EXIT_NOT_STARTED,
-			      "is being replaced already");
+		refuse(server, peer, "is being replaced already");
 		return;
 	}
 	epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->control.fd, NULL);
@@ -108,7 +117,7 @@ void server_lend(struct server *server, unsigned peer)
 	if (send_all(server, server->control.peers[peer]))
 		return;
 	log_write(LOG_ERR, "cannot hand over: %m");
-	control_reply(&server->control, peer, EXIT_NOT_STARTED, "");
+	refuse(server, peer, "hands nothing over");
 	take_back(server);
 }
 
@@ -209,6 +218,14 @@ static bool cannot_ask(const struct handover *handover, const char *path, struct
 	return failure_set_errno(failure, "cannot ask the daemon of pid file %s", path);
 }
 
+static bool was_refused(const char *reply, const char *path, struct failure *failure)
+{
+	char reason[LINE_SIZE];
+
+	request_read_reply(reply, reason, sizeof(reason));
+	return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s %s", path, reason);
+}
+
 static bool receive_all(struct handover *handover, const char *path, struct failure *failure)
 {
 	unsigned microseconds = 0;
@@ -218,10 +235,8 @@ static bool receive_all(struct handover *handover, const char *path, struct fail
 	do {
 		if (!receive_line(handover->fd, line, &fd))
 			return cannot_ask(handover, path, failure);
-		if (line[0] < ' ') /* an exit status, and perhaps a reason */
-			return failure_set(failure, EXIT_NOT_STARTED,
-					   "the daemon of pid file %s %s", path,
-					   line[1] != '\0' ? line + 1 : "hands nothing over");
+		if (line[0] == '{')
+			return was_refused(line, path, failure);
 		if (!take_line(handover, line, fd, failure))
 			return false;
 	} while (sscanf(line, "end %15s", number) != 1);
@@ -264,12 +279,13 @@ void handover_clear(struct handover *handover)
 
 bool handover_ask(struct handover *handover, const char *path, struct failure *failure)
 {
+	const char *request = request_line(REQUEST_UPGRADE);
 	bool in_sight = is_in_sight(path);
 
 	handover->fd = control_connect(path, PATIENCE_SECONDS, failure);
 	if (handover->fd < 0)
 		return false;
-	if (send(handover->fd, HANDOVER_REQUEST, strlen(HANDOVER_REQUEST), MSG_NOSIGNAL) < 0)
+	if (send(handover->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
 		return cannot_ask(handover, path, failure);
 	if (!receive_all(handover, path, failure))
 		return false;

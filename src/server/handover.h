@@ -15,9 +15,6 @@
 #include "server/listen.h"
 #include "server/pidfile.h"
 
-/* What the new process asks for. */
-#define HANDOVER_REQUEST "upgrade"
-
 struct server;
 
 /* What a new process was lent. */

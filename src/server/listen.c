@@ -207,7 +207,7 @@ static bool open_sibling(const struct opening *opening, const struct protocol *p
 static bool open_siblings(const struct opening *opening, const struct protocol *protocol,
 			  const struct address *address, int first)
 {
-	unsigned sets = opening->sets;
+	unsigned sets = protocol->reply ? opening->sets : 1;
 
 	for (size_t i = 0; i < opening->present->count; i++) {
 		if (opening->present->items[i].set >= sets)

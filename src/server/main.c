@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ledger/role.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/daemon.h"
@@ -132,7 +133,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 	}
 	if (options->action >= ACTION_STOP) {
 		/* A daemon can be stopped whatever has become of its configuration. */
-		status = command_run(options->action, config.pidfile);
+		status = command_run(options, config.pidfile);
 	} else if (!valid) {
 		fputs(errors, stderr);
 		status = EXIT_CONFIGURATION;
@@ -153,6 +154,8 @@ int main(int argc, char **argv)
 	char pidfile[PATH_MAX];
 	enum exit_status status;
 
+	if (argc > 1 && strcmp(argv[1], ROLE_WEB) == 0)
+		return web_run(argv + 2);
 	daemon_fill_standard_descriptors();
 	if (!options_parse(&options, argc, argv)) {
 		status = options.lines ? EXIT_USAGE : EXIT_NOT_STARTED;

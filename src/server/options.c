@@ -1,7 +1,9 @@
 #include "server/options.h"
 
+#include <event2/event.h>
 #include <getopt.h>
 #include <gnu/libc-version.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +13,18 @@
 #include "server/confine.h"
 #include "server/program.h"
 
-#define UPGRADE 256 /* an option without a letter */
+/* Options without a letter. */
+#define UPGRADE 256
+#define JSON	257
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "option", required_argument, NULL, 'o' },
-	{ "foreground", no_argument, NULL, 'n' },
-	{ "debug", no_argument, NULL, 'd' },
-	{ "test", no_argument, NULL, 't' },
-	{ "dump-config", no_argument, NULL, 'T' },
-	{ "signal", required_argument, NULL, 's' },
-	{ "pidfile", required_argument, NULL, 'p' },
-	{ "user", required_argument, NULL, 'u' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "upgrade", no_argument, NULL, UPGRADE },
-	{ 0 },
+	{ "config", required_argument, NULL, 'c' }, { "option", required_argument, NULL, 'o' },
+	{ "foreground", no_argument, NULL, 'n' },   { "debug", no_argument, NULL, 'd' },
+	{ "test", no_argument, NULL, 't' },	    { "dump-config", no_argument, NULL, 'T' },
+	{ "signal", required_argument, NULL, 's' }, { "pidfile", required_argument, NULL, 'p' },
+	{ "user", required_argument, NULL, 'u' },   { "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },	    { "upgrade", no_argument, NULL, UPGRADE },
+	{ "json", no_argument, NULL, JSON },	    { 0 },
 };
 
 void options_print_help(void)
@@ -41,6 +39,7 @@ void options_print_help(void)
 	      "  -t, --test             check the configuration and exit\n"
 	      "  -T, --dump-config      print the configuration in effect and exit\n"
 	      "  -s, --signal WHAT      stop | reload | status: to the daemon of this pid file\n"
+	      "      --json             with --signal status: all of it, as JSON\n"
 	      "      --upgrade          take the place of the daemon of this pid file, if one runs,\n"
 	      "                         without a moment in which nobody serves\n"
 	      "  -p, --pidfile FILE     use FILE as the pid file\n"
@@ -55,14 +54,15 @@ void options_print_help(void)
 void options_print_version(void)
 {
 	struct confinement confinement = confine_foresee();
+	char words[128];
 
 	puts(PROGRAM_NAME " " PROGRAM_VERSION);
 	fputs("protocols:", stdout);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		printf(" %s", protocol_table[i].word);
-	fputs("\nconfinement: ", stdout);
-	confine_describe(&confinement, stdout);
-	printf("\nlibraries: glibc %s\n", gnu_get_libc_version());
+	printf("\nconfinement: %s\n", confine_describe(&confinement, words, sizeof(words)));
+	printf("libraries: glibc %s, libevent %s, jansson %s\n", gnu_get_libc_version(),
+	       event_get_version(), JANSSON_VERSION);
 }
 
 static bool usage_error(const char *message, const char *word)
@@ -114,6 +114,9 @@ static bool parse_option(struct options *options, int letter)
 	case 'u':
 		options->user = optarg;
 		return true;
+	case JSON:
+		options->json = true;
+		return true;
 	case UPGRADE:
 		options->upgrade = true;
 		return true;
@@ -147,5 +150,7 @@ bool options_parse(struct options *options, int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage_error("unexpected argument", argv[optind]);
+	if (options->json && options->action != ACTION_STATUS)
+		return usage_error("only the status can be told as", "--json");
 	return true;
 }

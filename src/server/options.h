@@ -25,6 +25,7 @@ struct options {
 	size_t line_count;
 	bool foreground;
 	bool debug;
+	bool json;    /* tell the status as JSON */
 	bool upgrade; /* take the place of the daemon that runs */
 };
 

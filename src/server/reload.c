@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server/events.h"
 #include "server/program.h"
+#include "server/request.h"
 #include "server/status.h"
 
 /* What is to be exchanged while no worker runs. */
@@ -32,8 +33,7 @@ static void serve_last(struct server *server, const struct listeners *old)
 {
 	for (size_t i = 0; i < old->count; i++) {
 		if (!listeners_have(&server->service.listeners, old->items[i].fd))
-			worker_serve_last(workers_find(&server->workers, &old->items[i]),
-					  &old->items[i]);
+			workers_serve_last(&server->workers, &old->items[i]);
 	}
 }
 
@@ -76,6 +76,16 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	return exchanged;
 }
 
+/* The web process is executed anew, with what there is now, and the old one ends. Should that fail
+ * it is tried again and again. */
+static void adapt_web(struct server *server)
+{
+	struct failure failure;
+
+	if (!server_adapt_web(server, &failure))
+		log_write(LOG_ERR, "%s", failure.text);
+}
+
 /* The errors, if any, are written to report, a line each. */
 static enum exit_status reload(struct server *server, FILE *report)
 {
@@ -99,6 +109,7 @@ static enum exit_status reload(struct server *server, FILE *report)
 		fprintf(report, "%s: %s\n", PROGRAM_NAME, failure.text);
 		status = failure.status;
 	}
+	adapt_web(server);
 	listeners_close_unless(&next.listeners, &service->listeners);
 	log_set_facility(service->config.facility);
 out:
@@ -152,32 +163,37 @@ void server_reload_on_signal(struct server *server)
 	free(text);
 }
 
-static void answer_request(struct server *server, unsigned peer, const char *request)
+static void answer_request(struct server *server, unsigned peer, enum request request)
 {
-	enum exit_status status = EXIT_USAGE;
-	char *text = NULL;
-	size_t size;
-	FILE *out;
+	enum exit_status status;
+	char *text = NULL, *reply = NULL;
 
-	if (strcmp(request, HANDOVER_REQUEST) == 0) {
+	switch (request) {
+	case REQUEST_UPGRADE:
 		server_lend(server, peer);
 		return;
-	}
-	if (strcmp(request, "reload") == 0 && !server->stopping && server->successor < 0) {
+	case REQUEST_STATUS:
+		reply = status_line(server);
+		break;
+	case REQUEST_RELOAD:
+		if (server->stopping || server->successor >= 0)
+			break;
 		status = reload_and_tell(server, &text);
-	} else if (strcmp(request, "status") == 0 && (out = open_memstream(&text, &size)) != NULL) {
-		status = EXIT_SERVING;
-		server_write_status(server, out);
-		fclose(out);
+		reply = request_reply(status, text ? text : "");
+		free(text);
+		break;
+	case REQUEST_NONE:
+		reply = request_reply(EXIT_USAGE, "not to be understood");
+		break;
 	}
-	control_reply(&server->control, peer, status, text ? text : "");
-	free(text);
+	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
+	free(reply);
 }
 
 void server_answer_control(struct server *server, uint32_t index)
 {
 	struct control *control = &server->control;
-	char request[32];
+	char request[CONTROL_REQUEST_MAX];
 	int peer;
 
 	if (index == CONTROL_PEERS) {
@@ -189,6 +205,6 @@ void server_answer_control(struct server *server, uint32_t index)
 		server_hear_successor(server);
 	} else if (control->peers[index] >= 0 &&
 		   control_receive(control, index, request, sizeof(request))) {
-		answer_request(server, index, request);
+		answer_request(server, index, request_read(request));
 	}
 }

@@ -12,8 +12,17 @@
 #include "base/log.h"
 #include "server/events.h"
 #include "server/reload.h"
+#include "server/status.h"
 
 #define EVENTS_MAX 16
+
+static bool open_ledger(struct server *server, struct failure *failure)
+{
+	bool opened = web_open(&server->web, failure);
+
+	server->service.ledger = server->web.ledger;
+	return opened;
+}
 
 static bool open_signals(struct server *server, struct failure *failure)
 {
@@ -23,6 +32,7 @@ static bool open_signals(struct server *server, struct failure *failure)
 	sigaddset(&handled, SIGTERM);
 	sigaddset(&handled, SIGINT);
 	sigaddset(&handled, SIGHUP);
+	sigaddset(&handled, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &handled, NULL);
 	signal(SIGHUP, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
@@ -99,7 +109,8 @@ static bool give_up_rights(struct server *server, struct failure *failure)
 		listeners_give_to(&server->service.listeners, user->uid, user->gid);
 	}
 	snprintf(path, sizeof(path), "%s", server->service.config.pidfile);
-	return confine(&server->confinement, user, dirname(path), failure);
+	return confine(&server->confinement, user, dirname(path),
+		       web_is_configured(&server->service.listeners), failure);
 }
 
 bool server_watch_clock(struct server *server, struct failure *failure)
@@ -112,7 +123,19 @@ bool server_watch_clock(struct server *server, struct failure *failure)
 	    config_clock_equal(source, &server->watcher.source))
 		return true;
 	watcher_stop(&server->watcher);
-	return !needed || watcher_start(&server->watcher, source, &server->service.board, failure);
+	return !needed || watcher_start(&server->watcher, source, server->service.ledger, failure);
+}
+
+bool server_adapt_web(struct server *server, struct failure *failure)
+{
+	struct web *web = &server->web;
+	bool adapted;
+
+	status_publish_facts(server);
+	adapted = web_adapt(web, &server->service.listeners, failure);
+	if (!web_is_wanted(web))
+		recorder_rest(&server->recorder, web->ledger);
+	return adapted;
 }
 
 static bool start_threads(struct server *server, struct failure *failure)
@@ -122,6 +145,11 @@ static bool start_threads(struct server *server, struct failure *failure)
 	return server_watch_clock(server, failure) &&
 	       workers_resize(workers, workers_wanted(&server->service.config), failure) &&
 	       workers_start(workers, failure);
+}
+
+static bool start_all(struct server *server, struct failure *failure)
+{
+	return start_threads(server, failure) && server_adapt_web(server, failure);
 }
 
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
@@ -144,9 +172,9 @@ bool server_start(struct server *server, const struct config_source *source, str
 	handover_clear(&server->handover);
 	if (source->file)
 		log_write(LOG_DEBUG, "configured by %s", source->file);
-	if (open_signals(server, failure) && take_pidfile(server, upgrade, failure) &&
-	    open_sockets(server, failure) && give_up_rights(server, failure) &&
-	    start_threads(server, failure))
+	if (open_ledger(server, failure) && open_signals(server, failure) &&
+	    take_pidfile(server, upgrade, failure) && open_sockets(server, failure) &&
+	    give_up_rights(server, failure) && start_all(server, failure))
 		return true;
 	server_stop(server);
 	return false;
@@ -161,6 +189,7 @@ void server_take_place(struct server *server)
 
 void server_stop(struct server *server)
 {
+	web_end(&server->web);
 	watcher_stop(&server->watcher);
 	workers_stop(&server->workers);
 	workers_close(&server->workers);
@@ -173,6 +202,7 @@ void server_stop(struct server *server)
 		close(server->epoll);
 	if (server->notify.socket >= 0)
 		close(server->notify.socket);
+	web_close(&server->web);
 	config_free(&server->service.config);
 	log_close();
 	pidfile_release(&server->pidfile); /* last: whoever waits for it may start at once */
@@ -183,20 +213,18 @@ static void say_farewell(struct server *server)
 {
 	struct listeners *listeners = &server->service.listeners;
 	struct tally sum = { 0 };
-	uint64_t answers = 0;
 
+	web_end(&server->web);
 	if (server->successor < 0)
 		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
 	workers_stop(&server->workers);
 	for (size_t i = 0; i < listeners->count; i++)
-		worker_serve_last(workers_find(&server->workers, &listeners->items[i]),
-				  &listeners->items[i]);
+		workers_serve_last(&server->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
 	workers_see_off(&server->workers, 0);
-	workers_tally(&server->workers, &sum);
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		answers += counter_read(&sum.answers[i]);
-	log_write(LOG_NOTICE, "stopped after %llu answers", (unsigned long long)answers);
+	ledger_sum(server->service.ledger, &sum);
+	log_write(LOG_NOTICE, "stopped after %llu answers",
+		  (unsigned long long)tally_answers(&sum));
 }
 
 static void take_signals(struct server *server)
@@ -206,6 +234,8 @@ static void take_signals(struct server *server)
 	while (read(server->signals, &signal, sizeof(signal)) == sizeof(signal)) {
 		if (signal.ssi_signo == SIGHUP) {
 			server->reload_wanted = true;
+		} else if (signal.ssi_signo == SIGCHLD) {
+			web_reap(&server->web);
 		} else if (!server->stopping) {
 			log_write(LOG_NOTICE, "stopping on %s from process %u of user %u",
 				  signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT",
@@ -229,19 +259,39 @@ static void dispatch(struct server *server, uint64_t tag)
 	}
 }
 
-/* Gives the watchdog its sign of life when that is due. Returns for how many milliseconds to wait;
- * -1 for ever. */
-static int tend_watchdog(struct server *server)
+/* Gives the watchdog its sign of life when that is due. Returns when to be called again. */
+static int64_t tend_watchdog(struct server *server, int64_t now)
 {
-	int64_t now = clock_monotonic();
-
 	if (server->notify.watchdog == 0)
-		return -1;
+		return INT64_MAX;
 	if (server->next_life_sign <= now) {
 		notify_send(&server->notify, "WATCHDOG=1");
 		server->next_life_sign = now + server->notify.watchdog / 2;
 	}
-	return (int)((server->next_life_sign - now) / CLOCK_MILLISECOND) + 1;
+	return server->next_life_sign;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Does what is due by time and not by event. Returns for how many milliseconds to wait; -1 for
+ * ever. */
+static int tend(struct server *server)
+{
+	const struct service *service = &server->service;
+	int64_t now = clock_monotonic(), due = tend_watchdog(server, now);
+
+	if (web_is_wanted(&server->web)) {
+		due = earlier(due, web_tend(&server->web, &service->listeners, now));
+		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,
+						 server->web.tally, now));
+	}
+	if (due == INT64_MAX)
+		return -1;
+	now = clock_monotonic();
+	return due > now ? (int)((due - now) / CLOCK_MILLISECOND) + 1 : 0;
 }
 
 void server_run(struct server *server)
@@ -250,7 +300,7 @@ void server_run(struct server *server)
 	int count;
 
 	while (!server->stopping) {
-		count = epoll_wait(server->epoll, events, EVENTS_MAX, tend_watchdog(server));
+		count = epoll_wait(server->epoll, events, EVENTS_MAX, tend(server));
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64);
 		if (server->reload_wanted && !server->stopping && server->successor < 0)

@@ -1,7 +1,7 @@
 /* The daemon at work: everything it holds, from the first socket to the last answer.
  *
- * The main thread looks after signals, the control socket and the service manager; workers answer;
- * a watcher watches the clock. */
+ * The main thread looks after signals, the control socket, the web process and the service manager;
+ * workers answer; a watcher watches the clock. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -15,7 +15,9 @@
 #include "server/handover.h"
 #include "server/notify.h"
 #include "server/pidfile.h"
+#include "server/recorder.h"
 #include "server/watcher.h"
+#include "server/web.h"
 #include "server/workers.h"
 
 struct server {
@@ -24,6 +26,8 @@ struct server {
 	struct confinement confinement;
 	struct workers workers;
 	struct watcher watcher;
+	struct web web;
+	struct recorder recorder;
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;
@@ -54,6 +58,10 @@ void server_run(struct server *server);
 /* Starts the watcher if what is served needs it, or ends it. Its first word on the clock is there
  * when this returns. */
 bool server_watch_clock(struct server *server, struct failure *failure);
+
+/* Has the web process, if there is to be one, at work for what is configured, and the ledger tell
+ * of it. */
+bool server_adapt_web(struct server *server, struct failure *failure);
 
 /* Lets go of everything; to be called after server_run. */
 void server_stop(struct server *server);

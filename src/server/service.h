@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "clock/state.h"
+#include "ledger/ledger.h"
 #include "server/config.h"
 #include "server/listen.h"
 
 struct service {
 	struct config config;
 	struct listeners listeners;
-	struct clock_board board;
+	struct ledger *ledger;	  /* what is counted, and what is known of the clock */
 	int8_t precision;	  /* of the clock */
 	uint8_t ports[65536 / 8]; /* those of listeners, as bits */
 };

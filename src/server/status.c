@@ -1,77 +1,182 @@
 #include "server/status.h"
 
-#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "server/program.h"
+#include "ledger/describe.h"
 
-static const char *const drop_names[DROP_COUNT] = {
-	[DROP_DENIED] = "denied",
-	[DROP_LIMITED] = "limited",
-	[DROP_LOOP] = "loop",
-	[DROP_INVALID] = "invalid",
-	[DROP_UNSYNCHRONISED] = "unsynchronised",
-	[DROP_FAILED] = "failed",
-};
-
-static void write_clock(const struct server *server, FILE *out)
+static void note_source(const struct config_clock *clock, char *text, size_t size)
 {
-	struct clock_state state;
+	bool bare = strchr(clock->host, ':') == NULL;
 
-	if (!server->watcher.running)
+	switch (clock->source) {
+	case CLOCK_SOURCE_SYSTEM:
+		snprintf(text, size, "system");
+		break;
+	case CLOCK_SOURCE_LOCAL:
+		snprintf(text, size, "local");
+		break;
+	case CLOCK_SOURCE_FOLLOW:
+		snprintf(text, size, bare ? "follow %s:%u" : "follow [%s]:%u", clock->host,
+			 clock->port);
+		break;
+	}
+}
+
+static void note_listens(const struct listeners *listeners, struct ledger_facts *facts)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->items[i];
+		uint32_t number = facts->listen_count;
+
+		if (listener->set != 0)
+			continue;
+		facts->listen_count++;
+		if (number >= LEDGER_LISTENS)
+			continue;
+		facts->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
+		address_format(&listener->address, facts->listens[number].address);
+	}
+}
+
+void status_publish_facts(struct server *server)
+{
+	const struct config *config = &server->service.config;
+	struct ledger_facts facts = {
+		.started = server->started,
+		.process = (uint32_t)getpid(),
+		.user = geteuid(),
+		.workers = server->workers.count,
+		.capacity = workers_capacity(&server->workers),
+		.clock_watched = server->watcher.running,
+		.show_clients = config->http_show_clients,
+	};
+
+	confine_describe(&server->confinement, facts.confined, sizeof(facts.confined));
+	note_source(&config->clock, facts.source, sizeof(facts.source));
+	note_listens(&server->service.listeners, &facts);
+	ledger_publish_facts(server->service.ledger, &facts);
+}
+
+static json_t *list_listens(const struct listeners *listeners)
+{
+	json_t *list = json_array();
+	char address[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->items[i];
+
+		if (listener->set == 0)
+			json_array_append_new(list, json_pack("{s:s, s:s}", "protocol",
+							      listener->protocol->word, "address",
+							      address_format(&listener->address,
+									     address)));
+	}
+	return list;
+}
+
+char *status_line(const struct server *server)
+{
+	json_t *status = describe_ledger(server->service.ledger, server->web.tally);
+	struct talkers_list talkers;
+	char *line = NULL;
+
+	workers_talkers(&server->workers, &talkers);
+	/* All of them: there is no room in the ledger for a great many. */
+	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
+	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
+	    json_object_set_new(status, "state",
+				json_string(server->stopping ? "stopping" : "serving")) == 0 &&
+	    json_object_set_new(status, "talkers", describe_talkers(&talkers)) == 0)
+		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	json_decref(status);
+	return line;
+}
+
+/* The functions below show what an older or newer daemon does not tell as 0, or not at all. */
+
+static long long get(const json_t *object, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(object, name));
+}
+
+static const char *get_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void print_clock(const json_t *clock, FILE *out)
+{
+	if (!json_is_object(clock))
 		return;
-	clock_read_state(&server->service.board, clock_monotonic(), &state);
-	if (clock_is_synchronised(&state))
-		fprintf(out, "clock: synchronised, stratum %u, leap %u\n", state.stratum,
-			state.leap);
+	if (json_is_true(json_object_get(clock, "synchronised")))
+		fprintf(out, "clock: synchronised, stratum %lld, leap %lld\n",
+			get(clock, "stratum"), get(clock, "leap"));
 	else
 		fprintf(out, "clock: not synchronised\n");
 }
 
-static void write_listeners(const struct listeners *listeners, FILE *out)
+static void print_listens(const json_t *listens, FILE *out)
 {
-	char address[ADDRESS_TEXT_SIZE];
+	const json_t *listen;
+	size_t i;
 
-	for (size_t i = 0; i < listeners->count; i++) {
-		if (listeners->items[i].set == 0)
-			fprintf(out, "listen: %s %s\n", listeners->items[i].protocol->word,
-				address_format(&listeners->items[i].address, address));
-	}
+	json_array_foreach(listens, i, listen)
+		fprintf(out, "listen: %s %s\n", get_text(listen, "protocol"),
+			get_text(listen, "address"));
 }
 
-static void write_counters(const struct tally *sum, FILE *out)
+static void print_counters(json_t *status, FILE *out)
 {
-	uint64_t answers = 0;
+	json_t *protocols = json_object_get(status, "protocols"), *value;
+	json_t *drops = json_object_get(status, "dropped");
+	const char *name;
+	long long answers = 0;
 
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		answers += counter_read(&sum->answers[i]);
-	fprintf(out, "answers: %" PRIu64 "\n", answers);
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
-		if (counter_read(&sum->requests[i]) > 0)
-			fprintf(out, "%s: %" PRIu64 " of %" PRIu64 "\n", protocol_table[i].word,
-				counter_read(&sum->answers[i]), counter_read(&sum->requests[i]));
-	}
-	for (size_t i = 0; i < DROP_COUNT; i++)
-		fprintf(out, "%s: %" PRIu64 "\n", drop_names[i], counter_read(&sum->drops[i]));
-	fprintf(out, "kisses: %" PRIu64 "\n", counter_read(&sum->kisses));
+	json_object_foreach(protocols, name, value) answers += get(value, "answers");
+	fprintf(out, "answers: %lld\n", answers);
+	json_object_foreach(protocols, name, value) if (get(value, "requests") > 0)
+		fprintf(out, "%s: %lld of %lld\n", name, get(value, "answers"),
+			get(value, "requests"));
+	json_object_foreach(drops, name, value)
+		fprintf(out, "%s: %lld\n", name, (long long)json_integer_value(value));
+	fprintf(out, "kisses: %lld\n", get(status, "kisses"));
 }
 
-void server_write_status(const struct server *server, FILE *out)
+static void print_talkers(const json_t *talkers, FILE *out)
 {
-	int64_t up = (clock_monotonic() - server->started) / CLOCK_SECOND;
-	struct tally sum = { 0 };
+	const json_t *talker;
+	size_t i;
 
-	workers_tally(&server->workers, &sum);
-	fprintf(out, "process: %ld\n", (long)getpid());
-	fprintf(out, "state: %s\n", server->stopping ? "stopping" : "serving");
-	fprintf(out, "up: %lld s\n", (long long)up);
-	fprintf(out, "user: %u\n", geteuid());
-	fputs("confined: ", out);
-	confine_describe(&server->confinement, out);
-	fprintf(out, "\nworkers: %u\n", server->workers.count);
-	write_clock(server, out);
-	write_listeners(&server->service.listeners, out);
-	write_counters(&sum, out);
-	fprintf(out, "connections: %" PRIu64 " of %u\n", counter_read(&sum.connections),
-		workers_capacity(&server->workers));
+	json_array_foreach(talkers, i, talker)
+		fprintf(out, "talker: %s %.0f %%\n", get_text(talker, "network"),
+			100 * json_real_value(json_object_get(talker, "share")));
+}
+
+bool status_print(const char *line, FILE *out)
+{
+	json_t *status = json_loads(line, 0, NULL);
+	const json_t *connections = json_object_get(status, "connections");
+
+	if (!json_is_object(status)) {
+		json_decref(status);
+		return false;
+	}
+	fprintf(out, "process: %lld\n", get(status, "process"));
+	fprintf(out, "state: %s\n", get_text(status, "state"));
+	fprintf(out, "up: %lld s\n", get(status, "up"));
+	fprintf(out, "user: %lld\n", get(status, "user"));
+	fprintf(out, "confined: %s\n", get_text(status, "confined"));
+	fprintf(out, "workers: %lld\n", get(status, "workers"));
+	print_clock(json_object_get(status, "clock"), out);
+	print_listens(json_object_get(status, "listen"), out);
+	print_counters(status, out);
+	fprintf(out, "connections: %lld of %lld\n", get(connections, "open"),
+		get(connections, "most"));
+	print_talkers(json_object_get(status, "talkers"), out);
+	json_decref(status);
+	return true;
 }

@@ -1,4 +1,4 @@
-/* What "timeserver --signal status" tells. */
+/* What "timeserver --signal status" tells: JSON from the daemon, and words for the operator. */
 #ifndef SERVER_STATUS_H
 #define SERVER_STATUS_H
 
@@ -6,7 +6,14 @@
 
 #include "server/server.h"
 
-/* Writes it, a fact a line: "name: value". */
-void server_write_status(const struct server *server, FILE *out);
+/* Publishes what the ledger is to say of the configuration in effect. */
+void status_publish_facts(struct server *server);
+
+/* The reply to a request for the status, to be freed; NULL if memory is short. */
+char *status_line(const struct server *server);
+
+/* Writes a reply as a person reads it, a fact a line: "name: value". Returns false if it is not to
+ * be understood. */
+bool status_print(const char *line, FILE *out);
 
 #endif

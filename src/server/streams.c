@@ -164,7 +164,7 @@ static enum drop stream_judge(const struct streams *streams, const struct listen
 
 	if (!access_allows(&service->config.access, peer))
 		return DROP_DENIED;
-	clock_read_state(&service->board, now, &state);
+	clock_read_state(&service->ledger->clock, now, &state);
 	return service_is_silent(service, listener->protocol, &state) ? DROP_UNSYNCHRONISED :
 									DROP_COUNT;
 }
@@ -177,12 +177,12 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 	enum drop reason = DROP_COUNT;
 	struct address peer;
 	socklen_t size = sizeof(peer);
-	int fd = accept4(listener->fd, choosy ? &peer.any : NULL, choosy ? &size : NULL,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(listener->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
 	counter_add(&streams->tally->requests[protocol_index(listener->protocol)], 1);
+	talkers_count(streams->talkers, &peer, 1, now);
 	if (choosy)
 		reason = stream_judge(streams, listener, &peer, now);
 	if (reason == DROP_COUNT)
@@ -310,11 +310,12 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 }
 
 bool streams_open(struct streams *streams, int epoll, const struct service *service,
-		  struct tally *tally, uint32_t capacity)
+		  struct tally *tally, struct talkers *talkers, uint32_t capacity)
 {
 	*streams = (struct streams){
 		.service = service,
 		.tally = tally,
+		.talkers = talkers,
 		.epoll = epoll,
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.capacity = capacity,

@@ -69,14 +69,45 @@ static const char *ask_source(struct watcher *watcher, int64_t now, struct clock
 	const struct config_clock *source = &watcher->source;
 	const char *reason = ask_kernel(watcher, now, state);
 
-	watcher->reason_is_kernels =
-		watcher->kernel == TIME_OOP || source->source == CLOCK_SOURCE_SYSTEM;
-	if (watcher->reason_is_kernels)
+	if (watcher->kernel == TIME_OOP || source->source == CLOCK_SOURCE_SYSTEM) {
+		watcher->word = WATCHER_KERNEL;
 		return reason;
+	}
+	watcher->word = WATCHER_SOURCE;
 	if (source->source == CLOCK_SOURCE_FOLLOW)
 		return follow_state(&watcher->follow, state);
 	clock_state_local(state, source->stratum, clock_read_ntp(), now);
 	return NULL;
+}
+
+/* The name of the source, as in "synchronised to" or as what a reason says something of. */
+static const char *name_source(const struct watcher *watcher, char *text, size_t size)
+{
+	const struct config_clock *source = &watcher->source;
+	bool bare = strchr(source->host, ':') == NULL;
+
+	if (watcher->word != WATCHER_SOURCE)
+		return watcher->word == WATCHER_KERNEL ? "the kernel" : "the clock";
+	if (source->source == CLOCK_SOURCE_LOCAL)
+		return "itself";
+	snprintf(text, size, bare ? "%s:%u" : "[%s]:%u", source->host, source->port);
+	return text;
+}
+
+/* What there is to say of the clock, and, if that is new, why. */
+static void publish(struct watcher *watcher)
+{
+	char name[sizeof(watcher->source.host) + 16];
+	struct ledger_reason reason = { "" };
+
+	clock_publish(&watcher->ledger->clock, &watcher->published);
+	if (watcher->reason == watcher->reason_published)
+		return;
+	if (watcher->reason)
+		snprintf(reason.text, sizeof(reason.text), "%s %s",
+			 name_source(watcher, name, sizeof(name)), watcher->reason);
+	ledger_publish_reason(watcher->ledger, &reason);
+	watcher->reason_published = watcher->reason;
 }
 
 /* After a step the word of the source still counts for nothing: it may not know of it yet. */
@@ -87,23 +118,9 @@ static void look(struct watcher *watcher, int64_t now)
 
 	if (now < watcher->still_at)
 		return;
-	clock_publish(watcher->board, &state);
 	watcher->published = state;
 	watcher->reason = reason;
-}
-
-/* The name of the source, as in "synchronised to" or as what a reason says something of. */
-static const char *name_source(const struct watcher *watcher, char *text, size_t size)
-{
-	const struct config_clock *source = &watcher->source;
-	bool bare = strchr(source->host, ':') == NULL;
-
-	if (watcher->reason_is_kernels)
-		return "the kernel";
-	if (source->source == CLOCK_SOURCE_LOCAL)
-		return "itself";
-	snprintf(text, size, bare ? "%s:%u" : "[%s]:%u", source->host, source->port);
-	return text;
+	publish(watcher);
 }
 
 static bool may_tell(struct watcher *watcher, int64_t now)
@@ -169,8 +186,9 @@ static void take_step(struct watcher *watcher, int64_t now)
 	if (is_leap_second(watcher, moved))
 		return;
 	clock_state_unsynchronised(&watcher->published, CLOCK_REFERENCE_STEP);
-	clock_publish(watcher->board, &watcher->published);
 	watcher->reason = watcher->told_reason = "was set";
+	watcher->word = WATCHER_CLOCK;
+	publish(watcher);
 	watcher->still_at = now + WATCHER_STILL;
 	watcher->corrected = 0;
 	if (watcher->source.source == CLOCK_SOURCE_FOLLOW)
@@ -281,11 +299,11 @@ static void close_all(struct watcher *watcher)
 }
 
 bool watcher_start(struct watcher *watcher, const struct config_clock *source,
-		   struct clock_board *board, struct failure *failure)
+		   struct ledger *ledger, struct failure *failure)
 {
 	int64_t now = clock_monotonic();
 
-	*watcher = (struct watcher){ .board = board, .source = *source, .stop = -1, .step = -1 };
+	*watcher = (struct watcher){ .ledger = ledger, .source = *source, .stop = -1, .step = -1 };
 	follow_open(&watcher->follow, &watcher->source, now);
 	/* What is said before a server was asked needs no telling. */
 	watcher->told_reason = source->source == CLOCK_SOURCE_FOLLOW ?

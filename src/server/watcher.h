@@ -10,16 +10,22 @@
 #include <stdbool.h>
 
 #include "base/log.h"
-#include "clock/state.h"
+#include "ledger/ledger.h"
 #include "server/config.h"
 #include "server/failure.h"
 #include "server/follow.h"
 
 #define WATCHER_STILL (2 * CLOCK_SECOND)
 
+enum watcher_word {
+	WATCHER_SOURCE,
+	WATCHER_KERNEL,
+	WATCHER_CLOCK, /* itself: it was set */
+};
+
 /* Everything from here on is the thread's own while it runs. */
 struct watcher {
-	struct clock_board *board;
+	struct ledger *ledger;
 	struct config_clock source;
 	pthread_t thread;
 	bool running;
@@ -34,7 +40,8 @@ struct watcher {
 	clock_ntp_time corrected;     /* when that last became less */
 	struct clock_state published; /* last */
 	const char *reason;	      /* why that is not synchronised; NULL: it is */
-	bool reason_is_kernels;	      /* and not the followed server's */
+	const char *reason_published;
+	enum watcher_word word; /* who says so */
 
 	struct clock_state told; /* what the log was told last */
 	const char *told_reason;
@@ -42,10 +49,10 @@ struct watcher {
 	struct log_limit steps;
 };
 
-/* Publishes a first state before it returns, and starts the thread, which has all signals blocked.
- * board must outlive it, and *watcher stay where it is. */
+/* Publishes a first state, and the reason for it, in ledger before it returns, and starts the
+ * thread, which has all signals blocked. ledger must outlive it, and *watcher stay where it is. */
 bool watcher_start(struct watcher *watcher, const struct config_clock *source,
-		   struct clock_board *board, struct failure *failure);
+		   struct ledger *ledger, struct failure *failure);
 
 /* Ends the thread; nothing happens if it was not started. What was published last stays, and grows
  * old. */

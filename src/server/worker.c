@@ -31,9 +31,11 @@ static bool wait_for(struct worker *worker, int fd, size_t index)
 	return true;
 }
 
-bool worker_open(struct worker *worker, const struct service *service, uint32_t connections,
-		 struct failure *failure)
+bool worker_open(struct worker *worker, const struct service *service, unsigned number,
+		 uint32_t connections, struct failure *failure)
 {
+	struct tally *tally = &service->ledger->workers[number].tally;
+
 	worker->service = service;
 	worker->stop_by = INT64_MAX;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -41,10 +43,11 @@ bool worker_open(struct worker *worker, const struct service *service, uint32_t 
 	if (worker->epoll < 0 || worker->wake < 0 || !wait_for(worker, worker->epoll, 0) ||
 	    !event_watch(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
-	if (!streams_open(&worker->streams, worker->epoll, service, &worker->tally, connections))
+	if (!streams_open(&worker->streams, worker->epoll, service, tally, &worker->talkers,
+			  connections))
 		return failure_set_errno(failure, "cannot prepare for connections");
-	if (!datagrams_open(&worker->datagrams, service, &worker->tally))
-		return failure_set_errno(failure, "cannot prepare for datagrams");
+	worker->datagrams = (struct datagrams){ .service = service, .tally = tally };
+	worker->datagrams.talkers = &worker->talkers;
 	return true;
 }
 
@@ -69,6 +72,10 @@ bool worker_watch(struct worker *worker, size_t index)
 {
 	const struct listener *listener = listener_at(worker, index);
 
+	/* A worker that has no datagrams to answer needs no memory for them. */
+	if (listener->protocol->transport == TRANSPORT_UDP && !worker->datagrams.ends &&
+	    !datagrams_open(&worker->datagrams))
+		return false;
 	if (listener->protocol->transport == TRANSPORT_UDP)
 		return wait_for(worker, listener->fd, index);
 	return event_watch(worker->epoll, EPOLL_CTL_ADD, listener->fd,

@@ -19,11 +19,10 @@
 #include "server/datagrams.h"
 #include "server/service.h"
 #include "server/streams.h"
-#include "server/tally.h"
 
 struct worker {
 	const struct service *service;
-	struct tally tally;
+	struct talkers talkers;
 	struct streams streams;
 	struct datagrams datagrams;
 	struct pollfd *waits; /* for epoll, which stands first, and for the sockets of UDP */
@@ -40,10 +39,10 @@ struct worker {
 	struct worker *next; /* among those that have retired: see workers_bury */
 };
 
-/* Opens what a worker works with. connections: how many at a time. On failure worker_close still
- * has to be called. */
-bool worker_open(struct worker *worker, const struct service *service, uint32_t connections,
-		 struct failure *failure);
+/* Opens what a worker works with. It counts in the ledger, at the place of its number. connections:
+ * how many at a time. On failure worker_close still has to be called. */
+bool worker_open(struct worker *worker, const struct service *service, unsigned number,
+		 uint32_t connections, struct failure *failure);
 
 void worker_close(struct worker *worker);
 

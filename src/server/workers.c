@@ -66,47 +66,35 @@ static struct worker *allocate_worker(void)
 	return worker;
 }
 
-static void add(struct counter *sum, const struct counter *part, size_t count)
+static void close_worker(struct worker *worker)
 {
-	for (size_t i = 0; i < count; i++)
-		counter_add(&sum[i], counter_read(&part[i]));
-}
-
-static void tally_add(struct tally *sum, const struct tally *part)
-{
-	add(sum->requests, part->requests, PROTOCOL_COUNT);
-	add(sum->answers, part->answers, PROTOCOL_COUNT);
-	add(sum->drops, part->drops, DROP_COUNT);
-	add(&sum->kisses, &part->kisses, 1);
-	add(&sum->connections, &part->connections, 1);
-}
-
-static void close_worker(struct workers *workers, struct worker *worker)
-{
-	tally_add(&workers->past, &worker->tally);
 	worker_close(worker);
 	free(worker);
 }
 
 static bool add_worker(struct workers *workers, uint32_t connections, struct failure *failure)
 {
+	atomic_uint *used = &workers->service->ledger->worker_count;
 	struct worker *worker = allocate_worker();
+	unsigned number = workers->count;
 
 	if (!worker)
 		return failure_set_errno(failure, "cannot make a worker");
-	if (!worker_open(worker, workers->service, connections, failure)) {
+	if (!worker_open(worker, workers->service, number, connections, failure)) {
 		worker_close(worker);
 		free(worker);
 		return false;
 	}
 	workers->items[workers->count++] = worker;
+	if (atomic_load(used) < workers->count)
+		atomic_store(used, workers->count);
 	return true;
 }
 
 static void retire(struct workers *workers, struct worker *worker)
 {
 	if (worker->streams.open == 0) {
-		close_worker(workers, worker);
+		close_worker(worker);
 		return;
 	}
 	worker->stop_by = clock_monotonic() + FAREWELL;
@@ -122,7 +110,7 @@ void workers_bury(struct workers *workers)
 	while ((worker = workers->retired) != NULL) {
 		workers->retired = worker->next;
 		worker_join(worker);
-		close_worker(workers, worker);
+		close_worker(worker);
 	}
 }
 
@@ -149,7 +137,7 @@ void workers_close(struct workers *workers)
 {
 	workers_bury(workers);
 	while (workers->count > 0)
-		close_worker(workers, workers->items[--workers->count]);
+		close_worker(workers->items[--workers->count]);
 	free(workers->items);
 	workers->items = NULL;
 }
@@ -164,7 +152,9 @@ static bool watch_listeners(struct workers *workers)
 	const struct listeners *listeners = &workers->service->listeners;
 
 	for (size_t i = 0; i < listeners->count; i++) {
-		if (!worker_watch(workers_find(workers, &listeners->items[i]), i))
+		const struct listener *listener = &listeners->items[i];
+
+		if (listener->protocol->reply && !worker_watch(workers_find(workers, listener), i))
 			return false;
 	}
 	return true;
@@ -203,11 +193,17 @@ void workers_see_off(struct workers *workers, unsigned first)
 		worker_join(workers->items[i]);
 }
 
-void workers_tally(const struct workers *workers, struct tally *sum)
+void workers_serve_last(const struct workers *workers, const struct listener *listener)
 {
-	tally_add(sum, &workers->past);
+	if (listener->protocol->reply)
+		worker_serve_last(workers_find(workers, listener), listener);
+}
+
+void workers_talkers(const struct workers *workers, struct talkers_list *list)
+{
+	*list = (struct talkers_list){ 0 };
 	for (unsigned i = 0; i < workers->count; i++)
-		tally_add(sum, &workers->items[i]->tally);
+		talkers_list_add(list, &workers->items[i]->talkers);
 }
 
 uint32_t workers_capacity(const struct workers *workers)

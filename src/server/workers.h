@@ -6,14 +6,13 @@
 
 #include "server/worker.h"
 
-#define WORKERS_MAX 256
+#define WORKERS_MAX LEDGER_WORKERS
 
 struct workers {
 	struct service *service;
 	struct worker **items;
 	unsigned count;
 	struct worker *retired; /* the first of those that only see off the clients they have */
-	struct tally past;	/* of workers that are no more */
 };
 
 /* How many workers a configuration asks for, on this machine: 1 to WORKERS_MAX. */
@@ -42,8 +41,12 @@ struct worker *workers_find(const struct workers *workers, const struct listener
  * a moment. */
 void workers_see_off(struct workers *workers, unsigned first);
 
-/* Adds up what all have counted, the ones before included. */
-void workers_tally(const struct workers *workers, struct tally *sum);
+/* Answers what waits at a listener that is about to be closed, if it is the workers'. None may
+ * run. */
+void workers_serve_last(const struct workers *workers, const struct listener *listener);
+
+/* Who asks all of them the most. */
+void workers_talkers(const struct workers *workers, struct talkers_list *list);
 
 /* How many connections there may be at a time. */
 uint32_t workers_capacity(const struct workers *workers);

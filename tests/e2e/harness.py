@@ -16,6 +16,8 @@ from setting import SERVER, WRAPPER, home, longer, CLIENT
 from watch import *  # noqa: F403
 from watch import Daemon, Foreground, Result, cmdline, read_back
 
+THREAD_SUPPRESSIONS = shutil.copy(pathlib.Path(__file__).parents[1] / "thread.supp", home)
+
 
 class Box:
     """One test's folder, programs and daemons."""
@@ -36,7 +38,8 @@ class Box:
         plain = {name: value for name, value in os.environ.items()
                  if not name.startswith(("LC_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "XDG_"))}
         plain |= {"LANG": "C", "TZ": "UTC0", "TIMESERVER_TEST": self.token,
-                  "ASAN_OPTIONS": log, "TSAN_OPTIONS": log, "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+                  "ASAN_OPTIONS": log, "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+                  "TSAN_OPTIONS": f"{log}:suppressions={THREAD_SUPPRESSIONS}",
                   "GCOV_ERROR_FILE": "/dev/null"}
         return {name: value for name, value in (plain | extra).items() if value is not None}
 

@@ -23,7 +23,7 @@ SERVER = shutil.copy(BUILD / "timeserver", home)
 CLIENT = shutil.copy(BUILD / "timeclient", home)
 
 # Under valgrind or with sanitizers everything is slower, and some things are the instrument's.
-SANITIZED = b"__asan_init" in pathlib.Path(SERVER).read_bytes()
+SANITIZED = any(name in pathlib.Path(SERVER).read_bytes() for name in (b"__asan_init", b"__tsan_"))
 INSTRUMENTED = SANITIZED or bool(WRAPPER)
 BITS = 32 * pathlib.Path(SERVER).read_bytes()[4]  # the class of an ELF file
 

@@ -37,7 +37,7 @@ include
     missing = "expected PROTOCOL and one [ADDRESS:]PORT or more"
     expected = [f"2: listen: {missing}", f"3: listen: {missing}",
                 "4: listen: unknown protocol 'chargen/tcp': expected one of: "
-                "daytime/tcp, daytime/udp, time/tcp, time/udp, ntp",
+                "daytime/tcp, daytime/udp, time/tcp, time/udp, ntp, http",
                 *[f"5: listen: '{word}': {ADDRESS}" for word in
                   ["0", "65536", "-1", "1.2.3.4", "1.2.3:13", "::1:13", "[::1]", "*:x"]],
                 f"6: nonsense: {UNKNOWN}",
@@ -66,7 +66,7 @@ def test_a_directive_that_may_stand_once_stands_once(box):
     assert box.server("-t", "-c", config).err == f"{config}:2: syslog: stands here a second time\n"
 
 
-@pytest.mark.parametrize("word", ["nts-ke", "http", "ntp/tcp", "ntp/udp", "time"])
+@pytest.mark.parametrize("word", ["nts-ke", "http/tcp", "ntp/tcp", "ntp/udp", "time"])
 def test_protocols_that_are_not_there_are_errors(box, word):
     code, _, err = box.server("-t", "-o", f"listen {word} 5050")
     assert code == 78 and err.startswith(f"option:1: listen: unknown protocol '{word}'")

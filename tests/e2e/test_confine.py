@@ -66,10 +66,10 @@ def test_a_debug_build_names_what_is_forbidden(box):
     source = box.config('#include "base/log.h"\n#include "server/confine.h"\n#include <unistd.h>\n'
                         'int main(void) { log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);'
                         " struct confinement confinement; struct failure failure; struct user user = { 0 };"
-                        ' confine(&confinement, &user, "/", &failure); return chroot("/"); }\n', "main.c")
+                        ' confine(&confinement, &user, "/", false, &failure); return chroot("/"); }\n', "main.c")
     program = box.dir / "program"
-    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/confine_debug.c",
-             "src/server/user.c", "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c", "src/server/failure.c",
+             *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
     subprocess.run(["cc", "-D_GNU_SOURCE", "-DDEBUG_CALLS", "-Isrc", "-pthread", "-o", program, source, *parts,
                     "-lseccomp"], check=True)
     popen, _, err = box.popen([program])

@@ -111,10 +111,11 @@ def ask_for_all(box):
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(longer(5))
     connection.connect(str(box.pidfile.with_suffix(".sock")))
-    connection.send(b"upgrade")
+    connection.send(b'{"version":1,"command":"upgrade"}')
     words, descriptors = [], array.array("i")
     while not words or not words[-1].startswith("end "):
         data, attached, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(4))
+        assert data, words
         words.append(data.decode())
         for _, _, content in attached:
             descriptors.frombytes(content)

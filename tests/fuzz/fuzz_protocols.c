@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	request.peer_port = bytes_get_16(&reader);
 	request.size = bytes_left(&reader);
 	request.bytes = bytes_skip(&reader, request.size);
-	if (!request.bytes)
+	if (!request.bytes || !protocol->reply)
 		return 0;
 	protocol->reply(&request, &reply);
 	length = bytes_written(&reply);

@@ -174,7 +174,7 @@ static void every_error_in_one_run(void **state)
 		"bad.conf:1: listn: unknown directive\n"
 		"bad.conf:2: listen: expected PROTOCOL and one [ADDRESS:]PORT or more\n"
 		"bad.conf:3: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp, "
-		"daytime/udp, time/tcp, time/udp, ntp\n"
+		"daytime/udp, time/tcp, time/udp, ntp, http\n"
 		"bad.conf:4: listen: '0': " ADDRESS_EXPECTED
 		"bad.conf:5: listen: '::1:13': " ADDRESS_EXPECTED
 		"bad.conf:6: listen: 'host:13': " ADDRESS_EXPECTED

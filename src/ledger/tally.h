@@ -1,8 +1,9 @@
 /* What a worker counts: each its own, and whoever wants to know adds them up. */
-#ifndef SERVER_TALLY_H
-#define SERVER_TALLY_H
+#ifndef LEDGER_TALLY_H
+#define LEDGER_TALLY_H
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "protocol/protocol.h"
 
 /* Why a request got no answer. */
@@ -22,6 +23,20 @@ struct tally {
 	struct counter drops[DROP_COUNT];
 	struct counter kisses;	    /* of the answers, those that tell a client to go away */
 	struct counter connections; /* open at present */
+
+	/* Of the replies that were watched on their way (see server/departure.h): the time from the
+	 * arrival of the request to their departure, and by how much, either way, their transmit
+	 * stamp missed that. */
+	struct histogram response_time, stamp_error;
 };
+
+/* The word for a reason: "denied". */
+const char *drop_name(enum drop reason);
+
+/* Adds what part has counted. */
+void tally_add(struct tally *sum, const struct tally *part);
+
+/* All answers, by whatever protocol. */
+uint64_t tally_answers(const struct tally *tally);
 
 #endif

@@ -1,5 +1,5 @@
 /* In a build with DEBUG=1 a forbidden system call is logged by its name, and the daemon ends. */
-#include "server/confine.h"
+#include "base/sandbox.h"
 
 #ifdef DEBUG_CALLS
 
@@ -20,7 +20,7 @@ static void report(int number, siginfo_t *info, void *context)
 	abort();
 }
 
-uint32_t confine_refusal(void)
+uint32_t sandbox_refusal(void)
 {
 	struct sigaction action = { .sa_sigaction = report, .sa_flags = SA_SIGINFO };
 
@@ -33,7 +33,7 @@ uint32_t confine_refusal(void)
 #include <errno.h>
 #include <linux/seccomp.h>
 
-uint32_t confine_refusal(void)
+uint32_t sandbox_refusal(void)
 {
 	return SECCOMP_RET_ERRNO | EPERM;
 }

@@ -1,0 +1,24 @@
+/* The roles in which this program runs besides that of the daemon: it executes itself, with words
+ * that no user has a use for. So they are of one version, always, and what they share has one
+ * form. */
+#ifndef LEDGER_ROLE_H
+#define LEDGER_ROLE_H
+
+/* This very program, even if its file is not there any more. */
+#define ROLE_PROGRAM "/proc/self/exe"
+
+/* The web process: "timeserver --role=web LEASH LEDGER TALLY LISTENER...", numbers of descriptors.
+ *
+ * LEASH is a socket to the daemon. One message is said there: ROLE_READY once the process serves,
+ * or else why it cannot. When the daemon closes its end, or is no more, the process finishes what
+ * it is doing and ends. LEDGER is a struct ledger to read, TALLY a struct web_tally to count in,
+ * and each LISTENER a socket to accept connections at. */
+#define ROLE_WEB   "--role=web"
+#define ROLE_READY "serving"
+
+#define ROLE_LISTENERS_MAX 64
+
+/* Runs in that role; words are what follows ROLE_WEB. Returns the exit status. */
+int web_run(char **words);
+
+#endif

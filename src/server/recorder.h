@@ -1,0 +1,24 @@
+/* Keeps the last hour in the ledger, and who asks the most, while there is a status page to show
+ * it on. */
+#ifndef SERVER_RECORDER_H
+#define SERVER_RECORDER_H
+
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+#include "ledger/web_tally.h"
+#include "server/workers.h"
+
+struct recorder {
+	uint64_t requests[PROTOCOL_COUNT], drops; /* as counted at the last sample */
+	int64_t next;				  /* when to take one, on the monotonic clock */
+};
+
+/* Takes a sample if one is due at now. Returns when the next one is. */
+int64_t recorder_tend(struct recorder *recorder, const struct service *service,
+		      const struct workers *workers, const struct web_tally *web, int64_t now);
+
+/* Nothing is recorded from here on. */
+void recorder_rest(struct recorder *recorder, struct ledger *ledger);
+
+#endif

@@ -1,0 +1,265 @@
+#include "server/web.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/shared.h"
+#include "base/text.h"
+#include "clock/clock.h"
+#include "ledger/role.h"
+#include "server/program.h"
+
+#define START_MILLISECONDS 5000
+#define END_MILLISECONDS   500
+
+/* One that lives for so long has got over whatever ended the one before. */
+#define LIVED (10 * CLOCK_SECOND)
+
+/* How long to wait before the second start in a row, twice that before the third, and so on. */
+#define PAUSE	   (CLOCK_SECOND / 5)
+#define PAUSES_MAX 7
+
+/* The program's name, the role, three descriptors, the listeners and the end. */
+#define WORDS_MAX (5 + ROLE_LISTENERS_MAX + 1)
+#define WORD_SIZE 16
+
+/* A command line, and where its words are. */
+struct command_line {
+	char numbers[WORDS_MAX][WORD_SIZE];
+	char *words[WORDS_MAX];
+	unsigned count;
+};
+
+bool web_open(struct web *web, struct failure *failure)
+{
+	*web = (struct web){ .ledger_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
+	web->ledger = shared_make(sizeof(*web->ledger), SHARED_READ, &web->ledger_fd);
+	web->tally =
+		web->ledger ? shared_make(sizeof(*web->tally), SHARED_WRITE, &web->tally_fd) : NULL;
+	return web->tally || failure_set_errno(failure, "cannot make memory to share");
+}
+
+/* Appends a descriptor, which the new process is to have. */
+static bool pass(struct command_line *line, posix_spawn_file_actions_t *actions, int fd)
+{
+	char *number = line->numbers[line->count];
+
+	snprintf(number, WORD_SIZE, "%d", fd);
+	line->words[line->count++] = number;
+	errno = posix_spawn_file_actions_adddup2(actions, fd, fd);
+	return errno == 0;
+}
+
+static bool pass_all(const struct web *web, const struct listeners *listeners, int leash,
+		     struct command_line *line, posix_spawn_file_actions_t *actions)
+{
+	static char name[] = PROGRAM_NAME, role[] = ROLE_WEB;
+	bool passed;
+
+	*line = (struct command_line){ .words = { name, role }, .count = 2 };
+	passed = pass(line, actions, leash) && pass(line, actions, web->ledger_fd) &&
+		 pass(line, actions, web->tally_fd);
+	for (size_t i = 0; passed && i < listeners->count; i++) {
+		if (!listeners->items[i].protocol->reply && line->count < WORDS_MAX - 1)
+			passed = pass(line, actions, listeners->items[i].fd);
+	}
+	return passed;
+}
+
+/* Executes this program in its other role; what it is not passed is closed. Returns 0 or an
+ * errno. */
+static int spawn(struct web *web, const struct listeners *listeners, int leash)
+{
+	char *environment[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	struct command_line line;
+	sigset_t all, none;
+	int error = posix_spawn_file_actions_init(&actions);
+
+	if (error != 0)
+		return error;
+	error = posix_spawnattr_init(&attributes);
+	if (error != 0)
+		goto out;
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	error = pass_all(web, listeners, leash, &line, &actions) ?
+			posix_spawn(&web->process, ROLE_PROGRAM, &actions, &attributes, line.words,
+				    environment) :
+			errno;
+	posix_spawnattr_destroy(&attributes);
+out:
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+/* Waits for the process to say that it serves, or why it cannot. */
+static bool hear(const struct web *web, struct failure *failure)
+{
+	struct pollfd said = { .fd = web->leash, .events = POLLIN };
+	char text[256];
+	ssize_t length = 0;
+
+	if (poll(&said, 1, START_MILLISECONDS) == 1)
+		length = recv(web->leash, text, sizeof(text) - 1, MSG_DONTWAIT);
+	text[length > 0 ? length : 0] = '\0';
+	if (strcmp(text, ROLE_READY) == 0)
+		return true;
+	return failure_set(failure, EXIT_NOT_STARTED, "cannot start the web process: %s",
+			   text[0] != '\0' ? text : "it says nothing");
+}
+
+static void bury(pid_t process)
+{
+	if (process == 0)
+		return;
+	for (int i = 0; i < END_MILLISECONDS; i++) {
+		if (waitpid(process, NULL, WNOHANG) != 0)
+			return;
+		poll(NULL, 0, 1);
+	}
+	kill(process, SIGKILL);
+	waitpid(process, NULL, 0);
+}
+
+/* Lets go of a process: it finishes what it is at, and ends. */
+static void release(pid_t process, int leash)
+{
+	if (leash >= 0)
+		close(leash);
+	bury(process);
+}
+
+static bool start(struct web *web, const struct listeners *listeners, struct failure *failure)
+{
+	int ends[2];
+
+	web->begun = clock_monotonic();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return failure_set_errno(failure, "cannot start the web process");
+	web->leash = ends[0];
+	errno = spawn(web, listeners, ends[1]);
+	if (errno != 0) {
+		failure_set_errno(failure, "cannot start the web process");
+		web->process = 0;
+	}
+	close(ends[1]);
+	if (web->process != 0 && hear(web, failure)) {
+		counter_add(&web->ledger->web_starts, 1);
+		return true;
+	}
+	web_end(web);
+	return false;
+}
+
+static int64_t pause_after(unsigned failures)
+{
+	unsigned doublings = failures < PAUSES_MAX ? failures : PAUSES_MAX;
+
+	return failures == 0 ? 0 : PAUSE << (doublings - 1);
+}
+
+/* Plans another attempt. */
+static void plan(struct web *web, int64_t now)
+{
+	web->again_at = now + pause_after(web->failures);
+	web->failures++;
+}
+
+bool web_is_configured(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (!listeners->items[i].protocol->reply)
+			return true;
+	}
+	return false;
+}
+
+bool web_adapt(struct web *web, const struct listeners *listeners, struct failure *failure)
+{
+	pid_t before = web->process;
+	int leash = web->leash;
+	bool started = true;
+
+	web->process = 0;
+	web->leash = -1;
+	web->again_at = INT64_MAX;
+	web->failures = 0;
+	if (web_is_configured(listeners))
+		started = start(web, listeners, failure);
+	if (!started)
+		plan(web, clock_monotonic());
+	release(before, leash);
+	return started;
+}
+
+void web_reap(struct web *web)
+{
+	static struct log_limit deaths;
+	int64_t now = clock_monotonic();
+	int status;
+	pid_t process;
+
+	while ((process = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (process != web->process)
+			continue;
+		log_limited(&deaths, LOG_WARNING,
+			    "the web process ended by %s %d: starting another",
+			    WIFSIGNALED(status) ? "signal" : "itself with status",
+			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		web->process = 0;
+		web_end(web);
+		if (now - web->begun > LIVED)
+			web->failures = 0;
+		plan(web, now);
+	}
+}
+
+int64_t web_tend(struct web *web, const struct listeners *listeners, int64_t now)
+{
+	static struct log_limit failures;
+	struct failure failure;
+
+	if (web->again_at > now)
+		return web->again_at;
+	if (start(web, listeners, &failure)) {
+		web->again_at = INT64_MAX;
+	} else {
+		log_limited(&failures, LOG_ERR, "%s", failure.text);
+		plan(web, clock_monotonic());
+	}
+	return web->again_at;
+}
+
+void web_end(struct web *web)
+{
+	release(web->process, web->leash);
+	web->process = 0;
+	web->leash = -1;
+}
+
+void web_close(struct web *web)
+{
+	web_end(web);
+	if (web->ledger)
+		munmap(web->ledger, sizeof(*web->ledger));
+	if (web->tally)
+		munmap(web->tally, sizeof(*web->tally));
+	if (web->ledger_fd >= 0)
+		close(web->ledger_fd);
+	if (web->tally_fd >= 0)
+		close(web->tally_fd);
+}

@@ -1,0 +1,55 @@
+/* The keeper of the web process: starts it where HTTP is configured, starts it again if it dies,
+ * and ends it. The time service never waits for it. */
+#ifndef SERVER_WEB_H
+#define SERVER_WEB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ledger/ledger.h"
+#include "ledger/web_tally.h"
+#include "server/failure.h"
+#include "server/listen.h"
+
+struct web {
+	struct ledger *ledger;	 /* what the process reads */
+	struct web_tally *tally; /* what it counts */
+	int ledger_fd, tally_fd;
+	pid_t process;	   /* 0: there is none */
+	int leash;	   /* a socket to it; -1: none */
+	int64_t begun;	   /* on the monotonic clock, as the next */
+	int64_t again_at;  /* when to start it again; INT64_MAX: there is nothing to start */
+	unsigned failures; /* in a row */
+};
+
+/* Makes the memory that is shared with it. web_close is to be called also after a failure. */
+bool web_open(struct web *web, struct failure *failure);
+
+/* Whether any of listeners is HTTP's. */
+bool web_is_configured(const struct listeners *listeners);
+
+/* Has a process at work for those of listeners that are HTTP's, in place of the present one, if
+ * there is one; without any such listener it ends. Waits for it to serve. On failure there is
+ * none, and an attempt is due later. */
+bool web_adapt(struct web *web, const struct listeners *listeners, struct failure *failure);
+
+/* Whether HTTP is served. */
+static inline bool web_is_wanted(const struct web *web)
+{
+	return web->process != 0 || web->again_at != INT64_MAX;
+}
+
+/* Buries children that have ended; if the process is among them, the next one is due at once, or
+ * later if it did not live for long. */
+void web_reap(struct web *web);
+
+/* Starts the process again if that is due at now. Returns when to be called again. */
+int64_t web_tend(struct web *web, const struct listeners *listeners, int64_t now);
+
+/* Ends the process, which may finish what it is at, for a moment. */
+void web_end(struct web *web);
+
+void web_close(struct web *web);
+
+#endif

@@ -1,0 +1,56 @@
+#include "web/chart.h"
+
+#define WIDTH  HISTORY_SAMPLES
+#define HEIGHT 48
+
+static double a_second(uint32_t value)
+{
+	return (double)value * CLOCK_SECOND / HISTORY_INTERVAL;
+}
+
+/* Where the value number i of count is. */
+static unsigned column(unsigned i, unsigned count)
+{
+	return WIDTH - count + i;
+}
+
+void chart_write_line(struct evbuffer *body, const char *name, const uint32_t *values,
+		      unsigned count)
+{
+	uint32_t most = 1, last = count > 0 ? values[count - 1] : 0;
+
+	for (unsigned i = 0; i < count; i++)
+		most = values[i] > most ? values[i] : most;
+	evbuffer_add_printf(body,
+			    "<figure><figcaption><span>%s</span><span>now %.1f, most %.1f"
+			    "</span></figcaption>\n"
+			    "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\""
+			    " aria-label=\"%s: now %.1f, most %.1f a second\"><path d=\"",
+			    name, a_second(last), a_second(count > 0 ? most : 0), WIDTH, HEIGHT,
+			    name, a_second(last), a_second(count > 0 ? most : 0));
+	for (unsigned i = 0; i < count; i++)
+		evbuffer_add_printf(body, "%c%u %.1f", i == 0 ? 'M' : 'L', column(i, count),
+				    (HEIGHT - 1) * (1 - (double)values[i] / most) + 0.5);
+	evbuffer_add_printf(body, "\"/></svg></figure>\n");
+}
+
+/* A rectangle for each run of samples that are alike. */
+void chart_write_clock(struct evbuffer *body, const struct history_sample *samples, unsigned count)
+{
+	unsigned first = 0;
+
+	evbuffer_add_printf(body,
+			    "<svg class=\"strip\" viewBox=\"0 0 %d 1\""
+			    " preserveAspectRatio=\"none\" role=\"img\""
+			    " aria-label=\"whether the clock was synchronised, the last hour\">",
+			    WIDTH);
+	for (unsigned i = 1; i <= count; i++) {
+		if (i < count && samples[i].clock == samples[first].clock)
+			continue;
+		evbuffer_add_printf(body, "<path class=\"%s\" d=\"M%u 0H%uV1H%uZ\"/>",
+				    samples[first].clock == HISTORY_SYNCHRONISED ? "yes" : "no",
+				    column(first, count), column(i, count), column(first, count));
+		first = i;
+	}
+	evbuffer_add_printf(body, "</svg>\n");
+}

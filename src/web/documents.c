@@ -1,0 +1,8 @@
+#include "web/template.h"
+
+/* See documents.S. */
+extern const char document_clock_text[], document_clock_policy[];
+extern const char document_status_text[], document_status_policy[];
+
+const struct document document_clock = { document_clock_text, document_clock_policy };
+const struct document document_status = { document_status_text, document_status_policy };

@@ -1,0 +1,131 @@
+/* The web process: the same program in another role (see ledger/role.h), which has what the daemon
+ * hands it and nothing else. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/shared.h"
+#include "base/text.h"
+#include "ledger/role.h"
+#include "web/confine.h"
+#include "web/site.h"
+
+#define DESCRIPTOR_MAX 1048576
+
+/* What is under way when the leash is let go has so long to be finished. */
+static const struct timeval farewell = { .tv_usec = 250000 };
+
+struct role {
+	struct site site;
+	struct event_base *base;
+	struct event *leash;
+	int leash_fd, ledger_fd, tally_fd;
+	int listeners[ROLE_LISTENERS_MAX];
+	struct evhttp_bound_socket *doors[ROLE_LISTENERS_MAX];
+	size_t listener_count;
+};
+
+static int read_descriptor(const char *word)
+{
+	unsigned number;
+
+	return word && text_to_number(word, 0, DESCRIPTOR_MAX, &number) ? (int)number : -1;
+}
+
+static bool read_words(struct role *role, char **words)
+{
+	int *const places[] = { &role->leash_fd, &role->ledger_fd, &role->tally_fd };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		*places[i] = read_descriptor(*words);
+		if (*places[i] < 0 || fcntl(*places[i], F_SETFD, FD_CLOEXEC) < 0)
+			return false;
+		words++;
+	}
+	for (; *words && role->listener_count < ROLE_LISTENERS_MAX; words++) {
+		role->listeners[role->listener_count] = read_descriptor(*words);
+		if (role->listeners[role->listener_count++] < 0)
+			return false;
+	}
+	return role->listener_count > 0;
+}
+
+/* The daemon's word that it is over, or the daemon's end: no new connection, and a moment for those
+ * there are. */
+static void let_go(int fd, short events, void *argument)
+{
+	struct role *role = argument;
+	char word;
+
+	(void)events;
+	if (recv(fd, &word, sizeof(word), MSG_DONTWAIT) > 0)
+		return;
+	event_del(role->leash);
+	for (size_t i = 0; i < role->listener_count; i++)
+		evhttp_del_accept_socket(role->site.http, role->doors[i]);
+	event_base_loopexit(role->base,
+			    visitors_count(&role->site.visitors) > 0 ? &farewell : NULL);
+}
+
+static bool open_all(struct role *role)
+{
+	struct site *site = &role->site;
+
+	site->ledger = shared_map(role->ledger_fd, sizeof(struct ledger), SHARED_READ);
+	site->tally = shared_map(role->tally_fd, sizeof(struct web_tally), SHARED_WRITE);
+	role->base = event_base_new();
+	if (!site->ledger || !site->tally || !role->base || !site_open(site, role->base))
+		return false;
+	leap_read(&site->leap, page_now() / CLOCK_SECOND);
+	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, let_go, role);
+	if (!role->leash || event_add(role->leash, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < role->listener_count; i++) {
+		role->doors[i] = evhttp_accept_socket_with_handle(site->http, role->listeners[i]);
+		if (!role->doors[i])
+			return false;
+	}
+	return true;
+}
+
+static void say(const struct role *role, const char *text)
+{
+	(void)!send(role->leash_fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* What libevent has to say is of no use to anybody, and strangers have a hand in it. */
+static void say_nothing(int severity, const char *message)
+{
+	(void)severity;
+	(void)message;
+}
+
+int web_run(char **words)
+{
+	static struct role role;
+
+	signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(say_nothing);
+	if (!read_words(&role, words)) {
+		fputs("timeserver: that role is for timeserver itself to play\n", stderr);
+		return 2;
+	}
+	if (!open_all(&role)) {
+		say(&role, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	web_confine();
+	say(&role, ROLE_READY);
+	event_base_dispatch(role.base);
+	site_close(&role.site);
+	event_free(role.leash);
+	event_base_free(role.base);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,399 @@
+"use strict";
+
+/*
+ * The clock shows the server's time, reckoned on with performance.now() from the best of eight
+ * questions to /time.json. The device's own clock is only ever compared with it.
+ *
+ * A time is in seconds of UTC since 1970, as POSIX counts. A moment is what performance.now() said,
+ * in milliseconds. A bound is how far off something can be, in seconds.
+ */
+
+const QUESTIONS = 8;
+const PATIENCE = 5000; // for one answer, in milliseconds
+const INTERVAL = 240; // between synchronisations, in seconds
+const LONGEST_WAIT = 60; // between attempts, in seconds
+const DRIFT = 50e-6; // what a device's oscillator may be off, seconds in a second
+const STEP = 250; // what only sleep or somebody who sets the clock does to it, in milliseconds
+const LATE = 2000; // what only throttled timers or sleep do to a tick, in milliseconds
+const DAY = 86400;
+const STATES = ["synchronised", "insert", "delete", "unsynchronised"]; // by the leap indicator
+
+const texts = {
+	en: {
+		locale: "en-GB",
+		units: { d: " d", h: " h", min: " min", s: " s", ms: " ms" },
+		accurate: bound => `Accurate to ± ${bound}`,
+		unvouched: bound => `Within ± ${bound} of this server’s clock`,
+		ahead: (error, bound) => `This device is ${error} ahead (± ${bound})`,
+		behind: (error, bound) => `This device is ${error} behind (± ${bound})`,
+		right: bound => `This device is right, within ± ${bound}`,
+		ifServerIs: ", if this server is right",
+		asking: () => "Asking the server …",
+		good: accuracy => accuracy,
+		lost: (accuracy, age) =>
+			`Server out of reach, last synchronised ${age} ago. ${accuracy}`,
+		never: () => "Server out of reach: the time shown stands still",
+		doubt: () => "This device slept, or its clock was set: the time shown may be wrong",
+	},
+	zh: {
+		locale: "zh-CN",
+		units: { d: " 天", h: " 小时", min: " 分钟", s: " 秒", ms: " 毫秒" },
+		accurate: bound => `误差在 ± ${bound} 以内`,
+		unvouched: bound => `与本服务器时钟相差在 ± ${bound} 以内`,
+		ahead: (error, bound) => `本设备快 ${error}（± ${bound}）`,
+		behind: (error, bound) => `本设备慢 ${error}（± ${bound}）`,
+		right: bound => `本设备时间准确，误差在 ± ${bound} 以内`,
+		ifServerIs: "，以本服务器为准",
+		asking: () => "正在询问服务器……",
+		good: accuracy => accuracy,
+		lost: (accuracy, age) => `无法连接服务器，上次同步在 ${age}前。${accuracy}`,
+		never: () => "无法连接服务器：所示时间静止不动",
+		doubt: () => "本设备曾休眠，或其时钟被调整：所示时间可能有误",
+	},
+};
+
+const find = id => document.getElementById(id);
+const root = document.documentElement;
+const text = texts[root.lang] || texts.en;
+const clockShift = () => Date.now() - performance.now(); // of the device's two clocks
+const resolution = measureResolution();
+
+let sample = null; // the best answer of the last synchronisation; all that is shown comes from it
+let failures = 0; // synchronisations in vain since then
+let asking = false; // one is under way
+let ticking, waiting; // the timers of the next second and of the next synchronisation
+let due = Infinity; // the moment that the next second was to be drawn
+let shift = clockShift(); // at the last tick
+let format; // of the chosen zone
+let wakeLock = null;
+let announced = ""; // the states that were announced last
+
+/* Words and numbers */
+
+/** Changes nothing without need, and lets no line break between a number and its unit. */
+function put(id, words) {
+	const content = words.replace(/([±\d]) /g, "$1\u00a0");
+	if (find(id).textContent !== content)
+		find(id).textContent = content;
+}
+
+/** A bound in words, never less than it is. */
+function boundWords(bound) {
+	const [scale, unit] = bound < 1 ? [1000, text.units.ms] : [1, text.units.s];
+	return Math.ceil(bound * scale) + unit;
+}
+
+/** That of a value which is said with so many decimals, so that it covers the rounding too. */
+function roundedBoundWords(bound, decimals) {
+	const unit = 10 ** -decimals;
+	return (Math.ceil(bound / unit + 0.5) * unit).toFixed(decimals) + text.units.s;
+}
+
+/** "2 h 5 min 3 s", without what is zero. */
+function durationWords(seconds) {
+	const [minutes, hours] = [seconds / 60, seconds / 3600];
+	const parts = { d: seconds / DAY, h: hours % 24, min: minutes % 60, s: seconds % 60 };
+	const words = Object.entries(parts).filter(([, count]) => count >= 1)
+		.map(([unit, count]) => Math.floor(count) + text.units[unit]);
+	return words.join(" ") || "0" + text.units.s;
+}
+
+/** What is wrong with the device's clock: no digits that mean nothing, or that nobody asks for. */
+function deviceWords(error, bound) {
+	const size = Math.abs(error);
+	const decimals = size < 60 ? Math.max(Math.ceil(-Math.log10(bound)), 0) : 0;
+	const within = roundedBoundWords(bound, decimals);
+	if (size <= bound)
+		return text.right(within);
+	const amount = size < 60 ? size.toFixed(decimals) + text.units.s
+		: durationWords(Math.round(size));
+	return error > 0 ? text.ahead(amount, within) : text.behind(amount, within);
+}
+
+/* The device's clocks */
+
+/** The step of performance.now(), which browsers make coarse on purpose, in seconds. */
+function measureResolution() {
+	let least = Infinity;
+	for (let round = 0; round < 5; round++) {
+		const start = performance.now();
+		let next = start;
+		while (next === start)
+			next = performance.now();
+		least = Math.min(least, next - start);
+	}
+	return least / 1000;
+}
+
+/** Whether the device slept since its clocks were so far apart, or one of them was set. */
+function movedSince(earlier) {
+	return Math.abs(clockShift() - earlier) > STEP;
+}
+
+/** How far the device's clock is ahead of the server's, and the bound of that. */
+function compareDevice() {
+	const before = performance.now();
+	const device = Date.now() / 1000;
+	const after = performance.now();
+	const error = device - reckon((before + after) / 2).time;
+	const coarseness = Math.max(0.001, resolution) + (after - before) / 1000;
+	return { error, bound: sample.bound + coarseness };
+}
+
+/* The server's clock */
+
+/** One question. Neither way can have taken less than nothing, so half of both is the bound. */
+async function ask() {
+	const sent = performance.now();
+	const origin = sent.toFixed(3);
+	const response = await fetch(`/time.json?origin=${origin}`,
+		{ cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE) });
+	const received = performance.now();
+	const answer = await response.json();
+	if (!response.ok || answer.origin !== origin)
+		throw new Error("not an answer to this question");
+	const travel = (received - sent) / 1000 - (answer.transmit - answer.receive);
+	const bound = Math.max(travel, 0) / 2 + answer.root_distance + 1.5 * resolution;
+	const time = (answer.receive + answer.transmit) / 2;
+	return { moment: (sent + received) / 2, time, bound, travel, answer, ...turnOf(answer) };
+}
+
+/**
+ * When the day of an announced leap second jumps, and by how much: into 23:59:60, or over 23:59:59.
+ * No other day than the last of a month ever does, whatever a server says.
+ */
+function turnOf({ leap, transmit }) {
+	const midnight = (Math.floor(transmit / DAY) + 1) * DAY;
+	const jump = { 1: -1, 2: 1 }[leap];
+	if (!jump || new Date(midnight * 1000).getUTCDate() !== 1)
+		return { turn: Infinity, jump: 0 };
+	return { turn: jump < 0 ? midnight : midnight - 1, jump };
+}
+
+/** The best of some answers, one asked for after the other, if there is any. */
+async function askRepeatedly() {
+	const earlier = clockShift();
+	const answers = [];
+	try {
+		while (answers.length < QUESTIONS)
+			answers.push(await ask());
+	} catch {
+		// What came before is as good as it was.
+	}
+	answers.sort((one, other) => one.travel - other.travel);
+	return movedSince(earlier) ? null : answers[0];
+}
+
+/** A page that nobody sees asks nothing. It asks when it is seen again. */
+async function synchronise() {
+	if (asking || document.hidden)
+		return;
+	clearTimeout(waiting);
+	asking = true;
+	const best = await askRepeatedly();
+	asking = false;
+	failures = best ? 0 : failures + 1;
+	if (best)
+		adopt(best);
+	else
+		miss();
+	announce();
+	waiting = setTimeout(synchronise, secondsToNext() * 1000);
+}
+
+/** Right after a leap second the server is asked whether it happened; else not all ask at once. */
+function secondsToNext() {
+	if (failures > 0)
+		return Math.min(2 ** (failures - 1), LONGEST_WAIT);
+	const usual = INTERVAL * (0.9 + 0.2 * Math.random());
+	const afterTurn = sample.turn + 5 - reckon(performance.now()).time;
+	return afterTurn > 0 ? Math.min(usual, afterTurn) : usual;
+}
+
+function adopt(best) {
+	sample = best;
+	sample.device = compareDevice();
+	shift = clockShift();
+	due = Infinity;
+	root.dataset.contact = "good";
+	root.dataset.state = STATES[sample.answer.leap];
+	for (const element of document.getElementsByClassName("reason"))
+		element.textContent = sample.answer.reason;
+	tick();
+}
+
+function miss() {
+	if (root.dataset.contact !== "doubt")
+		root.dataset.contact = sample ? "lost" : "never";
+	report();
+}
+
+/** The time at a moment, and whether it is that of an inserted second, which repeats 23:59:59. */
+function reckon(moment) {
+	const time = sample.time + (moment - sample.moment) / 1000;
+	if (time < sample.turn)
+		return { time, leap: false };
+	return { time: time + sample.jump, leap: sample.jump < 0 && time < sample.turn + 1 };
+}
+
+/* What is seen */
+
+/** Draws a second when it begins, never before, and comes back for the next. */
+function tick() {
+	clearTimeout(ticking);
+	const moment = performance.now();
+	const now = reckon(moment);
+	draw(now);
+	report();
+	noticeSleep(moment);
+	due = moment + 1000 * (1 - now.time % 1);
+	ticking = setTimeout(tick, Math.max(Math.ceil(due - performance.now()), 0));
+}
+
+function draw({ time, leap }) {
+	const date = new Date(Math.floor(time) * 1000);
+	const seconds = leap ? "60" : "$&"; // $& is what was there
+	const [day, clock] = date.toISOString().slice(0, 19).replace(/\d\d$/, seconds).split("T");
+	put("time", format.clock.format(date).replace(/\d\d$/, seconds));
+	find("time").dateTime = `${day}T${clock}Z`;
+	put("date", format.date.format(date));
+	put("week", isoWeek(format.day.format(date)));
+	put("shift", shiftWords(date));
+	put("utc", `${day} ${clock}`);
+}
+
+/** The week of an ISO date: the one that its Thursday is in, and so is the year. */
+function isoWeek(day) {
+	const date = new Date(day + "T00:00:00Z");
+	const weekday = date.getUTCDay() || 7;
+	date.setUTCDate(date.getUTCDate() + 4 - weekday);
+	const year = date.getUTCFullYear();
+	const week = Math.floor((date - Date.UTC(year, 0, 1)) / 1000 / DAY / 7) + 1;
+	return `${year}-W${String(week).padStart(2, "0")}-${weekday}`;
+}
+
+/** "UTC+5:30" */
+function shiftWords(date) {
+	const parts = format.shift.formatToParts(date);
+	return parts.find(({ type }) => type === "timeZoneName").value.replace("GMT", "UTC");
+}
+
+/** In sleep performance.now() may have stood: what is reckoned with it is in doubt. */
+function noticeSleep(moment) {
+	const slept = movedSince(shift);
+	if (slept)
+		root.dataset.contact = "doubt";
+	if (slept || moment > due + LATE)
+		synchronise();
+	shift = clockShift();
+}
+
+/** Says how good the time shown is, and the device's own. */
+function report() {
+	const contact = root.dataset.contact;
+	if (!sample)
+		return put("accuracy", text[contact]());
+	const vouched = root.dataset.state !== "unsynchronised";
+	const age = (performance.now() - sample.moment) / 1000;
+	const aged = age * DRIFT; // and so less certain
+	const bound = boundWords(sample.bound + aged);
+	const accuracy = vouched ? text.accurate(bound) : text.unvouched(bound);
+	put("accuracy", text[contact](accuracy, durationWords(age < 60 ? age : age - age % 60)));
+	const device = deviceWords(sample.device.error, sample.device.bound + aged);
+	put("device", contact === "doubt" ? "" : device + (vouched ? "" : text.ifServerIs));
+}
+
+/** Tells those who listen what is new, and only that. */
+function announce() {
+	const now = `${root.dataset.contact} ${root.dataset.state}`;
+	const seen = [...document.querySelectorAll(".notice, #accuracy, #device")]
+		.filter(element => element.offsetHeight > 0);
+	if (now !== announced)
+		put("announcement", seen.map(element => element.innerText).join(". "));
+	announced = now;
+}
+
+/* The zone */
+
+function chooseZone(zone) {
+	const formatter = (locale, options) =>
+		new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
+	format = {
+		clock: formatter("en-GB", { hourCycle: "h23", timeStyle: "medium" }),
+		day: formatter("sv-SE", { dateStyle: "short" }), // Sweden writes ISO 8601
+		date: formatter(text.locale, { dateStyle: "full" }),
+		shift: formatter("en-GB", { timeZoneName: "shortOffset" }),
+	};
+	put("place", zone.replaceAll("_", " "));
+}
+
+/** The zone remembered here, or the one to remember. Storage may be denied, and then throws. */
+function rememberedZone(chosen) {
+	try {
+		if (chosen)
+			localStorage.setItem("zone", chosen);
+		return localStorage.getItem("zone");
+	} catch {
+		return null;
+	}
+}
+
+function offerZones() {
+	const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+	const own = timeZone === "Etc/Unknown" ? "UTC" : timeZone; // so ICU says, but takes it not
+	const known = Intl.supportedValuesOf?.("timeZone") ?? [];
+	const zones = [...new Set(["UTC", own, ...known])];
+	const select = find("zone");
+	select.append(...zones.map(zone => new Option(zone.replaceAll("_", " "), zone)));
+	select.value = zones.includes(rememberedZone()) ? rememberedZone() : own;
+	select.addEventListener("change", () => {
+		rememberedZone(select.value);
+		chooseZone(select.value);
+		if (sample)
+			tick();
+	});
+	chooseZone(select.value);
+}
+
+/* The wall: a layout that the address chooses, so that a kiosk can */
+
+const onWall = () => location.hash === "#wall";
+
+function toggleWall() {
+	if (!onWall())
+		root.requestFullscreen?.()?.catch(() => {}); // denied, it is still the wall
+	else if (document.fullscreenElement)
+		document.exitFullscreen();
+	location.hash = onWall() ? "" : "wall";
+}
+
+async function keepAwake() {
+	find("full").setAttribute("aria-pressed", onWall());
+	await wakeLock?.release();
+	wakeLock = null;
+	if (onWall() && !document.hidden)
+		wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
+}
+
+function watchWall() {
+	find("full").addEventListener("click", toggleWall);
+	addEventListener("keydown", event => {
+		const other = event.ctrlKey || event.altKey || event.metaKey || event.repeat;
+		if (event.key.toLowerCase() === "f" && !other && !event.target.matches("select"))
+			toggleWall();
+	});
+	addEventListener("hashchange", keepAwake);
+	document.addEventListener("fullscreenchange", () => {
+		if (!document.fullscreenElement && onWall())
+			location.hash = "";
+	});
+	keepAwake();
+}
+
+root.dataset.contact = "asking";
+offerZones();
+watchWall();
+report();
+document.addEventListener("visibilitychange", () => { synchronise(); keepAwake(); });
+addEventListener("online", synchronise);
+synchronise();

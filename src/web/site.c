@@ -1,0 +1,195 @@
+/* Requests on their way to a page, and answers on theirs to the client. */
+#include "web/site.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define HEADERS_MAX 8192 /* bytes */
+
+static const struct timeval often = { .tv_usec = 250000 };
+
+static const struct route {
+	enum web_path path;
+	void (*write)(struct page *page);
+} routes[] = {
+	{ WEB_CLOCK, page_write_clock },
+	{ WEB_TIME, page_write_time },
+	{ WEB_NICT, page_write_nict },
+	{ WEB_STATUS, page_write_status },
+	{ WEB_STATUS_JSON, page_write_status_json },
+	{ WEB_METRICS, page_write_metrics },
+	{ WEB_HEALTH, page_write_health },
+};
+
+int64_t page_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+}
+
+void page_fail(struct page *page, int code, const char *text)
+{
+	page->code = code;
+	evbuffer_add_printf(page->body, "%s\n", text);
+}
+
+const char *page_header(const struct page *page, const char *name)
+{
+	const char *value =
+		evhttp_find_header(evhttp_request_get_input_headers(page->request), name);
+
+	return value ? value : "";
+}
+
+void page_add_escaped(struct evbuffer *body, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		switch (*text) {
+		case '&':
+			evbuffer_add_printf(body, "&amp;");
+			break;
+		case '<':
+			evbuffer_add_printf(body, "&lt;");
+			break;
+		case '>':
+			evbuffer_add_printf(body, "&gt;");
+			break;
+		case '"':
+			evbuffer_add_printf(body, "&quot;");
+			break;
+		default:
+			evbuffer_add(body, text, 1);
+			break;
+		}
+	}
+}
+
+static const struct route *find_route(struct evhttp_request *request)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+
+	for (size_t i = 0; path && i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (strcmp(path, web_path_name(routes[i].path)) == 0)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static void write_page(struct page *page, const struct route *route)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(page->request);
+
+	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+		evhttp_add_header(evhttp_request_get_output_headers(page->request), "Allow",
+				  "GET, HEAD");
+		page_fail(page, HTTP_BADMETHOD, "This can be read, and nothing else.");
+	} else if (!route) {
+		page_fail(page, HTTP_NOTFOUND, "There is no such page.");
+	} else {
+		route->write(page);
+	}
+}
+
+static void add_headers(const struct page *page, size_t length)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(page->request);
+	char text[32];
+
+	snprintf(text, sizeof(text), "%zu", length);
+	evhttp_add_header(headers, "Content-Type", page->type);
+	evhttp_add_header(headers, "Content-Length", text);
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "Content-Security-Policy", page->policy);
+	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
+}
+
+static void count(const struct page *page, const struct route *route)
+{
+	struct web_tally *tally = page->site->tally;
+	enum web_outcome outcome = page->code < 400 ? WEB_GOOD :
+				   page->code < 500 ? WEB_REFUSED :
+						      WEB_FAILED;
+
+	counter_add(&tally->requests[route ? route->path : WEB_OTHER][outcome], 1);
+	histogram_count(&tally->response_time, page_now() - page->received);
+}
+
+static void answer(struct evhttp_request *request, void *argument)
+{
+	struct site *site = argument;
+	struct bufferevent *connection =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+	const struct route *route = find_route(request);
+	struct page page = {
+		.site = site,
+		.request = request,
+		.body = evbuffer_new(),
+		.received = visitors_take_request(&site->visitors, connection),
+		.code = HTTP_OK,
+		.type = "text/plain; charset=utf-8",
+		.policy = "default-src 'none'; frame-ancestors 'none'",
+	};
+
+	if (!page.body) {
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+		return;
+	}
+	write_page(&page, route);
+	add_headers(&page, evbuffer_get_length(page.body));
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+		evbuffer_drain(page.body, evbuffer_get_length(page.body));
+	count(&page, route);
+	evhttp_send_reply(request, page.code, NULL, page.body);
+	evbuffer_free(page.body);
+}
+
+static struct bufferevent *accept_visitor(struct event_base *base, void *argument)
+{
+	struct site *site = argument;
+
+	if (!event_pending(site->sweep, EV_TIMEOUT, NULL))
+		event_add(site->sweep, &often);
+	return visitors_add(&site->visitors, base);
+}
+
+static void sweep(int fd, short events, void *argument)
+{
+	struct site *site = argument;
+
+	(void)fd;
+	(void)events;
+	visitors_sweep(&site->visitors, clock_monotonic());
+	if (visitors_count(&site->visitors) > 0)
+		event_add(site->sweep, &often);
+}
+
+bool site_open(struct site *site, struct event_base *base)
+{
+	site->base = base;
+	site->http = evhttp_new(base);
+	site->sweep = event_new(base, -1, 0, sweep, site);
+	if (!site->http || !site->sweep)
+		return false;
+	evhttp_set_bevcb(site->http, accept_visitor, site);
+	evhttp_set_gencb(site->http, answer, site);
+	/* All of them: it is for us to say which are allowed. */
+	evhttp_set_allowed_methods(site->http, UINT16_MAX);
+	evhttp_set_max_headers_size(site->http, HEADERS_MAX);
+	evhttp_set_max_body_size(site->http, 0);
+	evhttp_set_timeout(site->http, VISITOR_PATIENCE / CLOCK_SECOND);
+	site->visitors.open = &site->tally->connections;
+	return true;
+}
+
+void site_close(struct site *site)
+{
+	if (site->sweep)
+		event_free(site->sweep);
+	if (site->http)
+		evhttp_free(site->http);
+}

@@ -1,0 +1,63 @@
+/* The web process' parts, and what they all work with. */
+#ifndef WEB_SITE_H
+#define WEB_SITE_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+#include "ledger/web_tally.h"
+#include "web/leap.h"
+#include "web/visitors.h"
+
+struct site {
+	const struct ledger *ledger;
+	struct web_tally *tally;
+	struct event_base *base;
+	struct evhttp *http;
+	struct visitors visitors;
+	struct event *sweep; /* a timer: see visitors_sweep */
+	struct leap leap;
+};
+
+/* An answer in the making. */
+struct page {
+	const struct site *site;
+	struct evhttp_request *request;
+	struct evbuffer *body;
+	int64_t received;   /* when the request came in, nanoseconds since 1970 */
+	int code;	    /* 200 unless the page says otherwise */
+	const char *type;   /* of the content */
+	const char *policy; /* what a browser may load for it (Content-Security-Policy) */
+};
+
+/* Has http answer all paths for site. Returns false if memory is short. */
+bool site_open(struct site *site, struct event_base *base);
+
+void site_close(struct site *site);
+
+/* The pages: each writes its body, and what differs from a good answer of plain text. */
+void page_write_clock(struct page *page);
+void page_write_time(struct page *page);
+void page_write_nict(struct page *page);
+void page_write_status(struct page *page);
+void page_write_status_json(struct page *page);
+void page_write_metrics(struct page *page);
+void page_write_health(struct page *page);
+
+/* The system clock, in nanoseconds since 1970. */
+int64_t page_now(void);
+
+/* Makes the page an error, told in a line. */
+void page_fail(struct page *page, int code, const char *text);
+
+/* A header of the request; empty if it has none. */
+const char *page_header(const struct page *page, const char *name);
+
+/* Adds text with what is special in HTML escaped. */
+void page_add_escaped(struct evbuffer *body, const char *text);
+
+#endif

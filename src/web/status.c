@@ -1,0 +1,245 @@
+/* The status page: what the ledger says, for people. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "ledger/describe.h"
+#include "web/chart.h"
+#include "web/template.h"
+
+static void begin_table(struct evbuffer *body, const char *name, const char *value)
+{
+	evbuffer_add_printf(body,
+			    "<table><thead><tr><th>%s</th><th class=\"number\">%s</th></tr>"
+			    "</thead><tbody>\n",
+			    name, value);
+}
+
+static void end_table(struct evbuffer *body)
+{
+	evbuffer_add_printf(body, "</tbody></table>\n");
+}
+
+static void add_text(struct evbuffer *body, const char *name, const char *text)
+{
+	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">", name);
+	page_add_escaped(body, text);
+	evbuffer_add_printf(body, "</td></tr>\n");
+}
+
+static void add_number(struct evbuffer *body, const char *name, uint64_t number)
+{
+	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">%" PRIu64 "</td></tr>\n",
+			    name, number);
+}
+
+static void add_span(struct evbuffer *body, const char *name, double seconds)
+{
+	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">%.6f s</td></tr>\n", name,
+			    seconds);
+}
+
+static void write_clock(struct page *page)
+{
+	struct history_sample samples[HISTORY_SAMPLES];
+	const struct ledger *ledger = page->site->ledger;
+	struct ledger_facts facts;
+	struct clock_state state;
+
+	ledger_read_facts(ledger, &facts);
+	clock_read_state(&ledger->clock, clock_monotonic(), &state);
+	chart_write_clock(page->body, samples, history_read(&ledger->history, samples));
+	begin_table(page->body, "what", "now");
+	add_text(page->body, "source", facts.source);
+	add_number(page->body, "stratum", state.stratum);
+	add_number(page->body, "leap", state.leap);
+	add_span(page->body, "root delay", describe_short(state.root_delay));
+	add_span(page->body, "root dispersion", describe_short(state.root_dispersion));
+	add_span(page->body, "root distance", describe_short(describe_root_distance(&state)));
+	end_table(page->body);
+}
+
+/* One for each protocol that is served, and one of what was dropped. */
+static void write_charts(struct page *page)
+{
+	struct history_sample samples[HISTORY_SAMPLES];
+	uint32_t values[HISTORY_SAMPLES];
+	struct ledger_facts facts;
+	unsigned count = history_read(&page->site->ledger->history, samples);
+	bool served[PROTOCOL_COUNT] = { false };
+
+	ledger_read_facts(page->site->ledger, &facts);
+	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
+		served[facts.listens[i].protocol] = true;
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
+		for (unsigned j = 0; j < count; j++)
+			values[j] = samples[j].requests[i];
+		if (served[i])
+			chart_write_line(page->body, protocol_table[i].word, values, count);
+	}
+	for (unsigned j = 0; j < count; j++)
+		values[j] = samples[j].drops;
+	chart_write_line(page->body, "dropped", values, count);
+}
+
+static void write_protocols(struct page *page)
+{
+	const struct site *site = page->site;
+	struct ledger_facts facts;
+	struct tally sum = { 0 };
+
+	ledger_read_facts(site->ledger, &facts);
+	ledger_sum(site->ledger, &sum);
+	begin_table(page->body, "where", "what");
+	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
+		add_text(page->body, facts.listens[i].address,
+			 protocol_table[facts.listens[i].protocol].word);
+	end_table(page->body);
+	begin_table(page->body, "protocol", "answers");
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		add_number(page->body, protocol_table[i].word,
+			   protocol_table[i].reply ? counter_read(&sum.answers[i]) :
+						     web_tally_requests(site->tally));
+	add_number(page->body, "kisses", counter_read(&sum.kisses));
+	end_table(page->body);
+}
+
+static void write_drops(struct page *page)
+{
+	struct tally sum = { 0 };
+
+	ledger_sum(page->site->ledger, &sum);
+	begin_table(page->body, "reason", "requests");
+	for (size_t i = 0; i < DROP_COUNT; i++)
+		add_number(page->body, drop_name((enum drop)i), counter_read(&sum.drops[i]));
+	end_table(page->body);
+}
+
+static void add_step(struct evbuffer *body, const struct histogram *histogram, size_t step,
+		     uint64_t total)
+{
+	uint64_t count = counter_read(&histogram->steps[step]);
+	double microseconds = (double)histogram_bound(step) / 1000;
+
+	if (count == 0)
+		return;
+	if (step < HISTOGRAM_STEPS - 1)
+		evbuffer_add_printf(body, "<tr><th>up to %g \302\265s</th>", microseconds);
+	else
+		evbuffer_add_printf(body, "<tr><th>more</th>");
+	evbuffer_add_printf(body,
+			    "<td class=\"number\"><meter min=\"0\" max=\"%" PRIu64
+			    "\" value=\"%" PRIu64 "\"></meter> %" PRIu64 "</td></tr>\n",
+			    total, count, count);
+}
+
+static void write_stamps(struct page *page)
+{
+	struct tally sum = { 0 };
+	uint64_t total;
+
+	ledger_sum(page->site->ledger, &sum);
+	total = histogram_total(&sum.stamp_error);
+	begin_table(page->body, "off by", "replies that were watched");
+	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
+		add_step(page->body, &sum.stamp_error, i, total);
+	end_table(page->body);
+}
+
+static void write_balance(struct page *page)
+{
+	const struct ledger *ledger = page->site->ledger;
+	unsigned count = atomic_load(&ledger->worker_count);
+
+	begin_table(page->body, "worker", "requests");
+	for (unsigned i = 0; i < count && i < LEDGER_WORKERS; i++) {
+		uint64_t requests = 0;
+		char name[16];
+
+		for (size_t j = 0; j < PROTOCOL_COUNT; j++)
+			requests += counter_read(&ledger->workers[i].tally.requests[j]);
+		snprintf(name, sizeof(name), "%u", i);
+		add_number(page->body, name, requests);
+	}
+	end_table(page->body);
+}
+
+/* Who asks is nobody else's business, unless the operator says that it is. */
+static void write_clients(struct page *page)
+{
+	char network[ADDRESS_TEXT_SIZE], share[16];
+	struct talkers_list talkers;
+	struct ledger_facts facts;
+
+	ledger_read_facts(page->site->ledger, &facts);
+	if (!facts.show_clients)
+		return;
+	ledger_read_talkers(page->site->ledger, &talkers);
+	evbuffer_add_printf(page->body, "<section>\n<h2>Who asks the most</h2>\n");
+	begin_table(page->body, "network", "share of all requests, lately");
+	for (size_t i = 0; i < TALKERS_TOLD && talkers.items[i].count > 0; i++) {
+		snprintf(share, sizeof(share), "%.0f %%",
+			 100.0 * (double)talkers.items[i].count / (double)talkers.total);
+		add_text(page->body, talkers_format(talkers.items[i].network, network), share);
+	}
+	end_table(page->body);
+	evbuffer_add_printf(page->body, "</section>\n");
+}
+
+static void write_process(struct page *page)
+{
+	const struct site *site = page->site;
+	struct ledger_facts facts;
+	struct tally sum = { 0 };
+	char up[32];
+
+	ledger_read_facts(site->ledger, &facts);
+	ledger_sum(site->ledger, &sum);
+	snprintf(up, sizeof(up), "%" PRId64 " s",
+		 (clock_monotonic() - facts.started) / CLOCK_SECOND);
+	begin_table(page->body, "what", "now");
+	add_text(page->body, "version", PROGRAM_VERSION);
+	add_number(page->body, "process", facts.process);
+	add_text(page->body, "up", up);
+	add_text(page->body, "confined", facts.confined);
+	add_number(page->body, "connections", counter_read(&sum.connections));
+	add_number(page->body, "room for", facts.capacity);
+	add_number(page->body, "connections of HTTP", counter_read(&site->tally->connections));
+	add_number(page->body, "starts of the web process",
+		   counter_read(&site->ledger->web_starts));
+	end_table(page->body);
+}
+
+static void write_state(struct page *page)
+{
+	struct clock_state state;
+
+	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	evbuffer_add_printf(page->body, "%s",
+			    clock_is_synchronised(&state) ? "synchronised" : "unsynchronised");
+}
+
+void page_write_status(struct page *page)
+{
+	const char *host = evhttp_request_get_host(page->request);
+	struct ledger_reason reason = { "synchronised" };
+	struct clock_state clock;
+	const struct replacement replacements[] = {
+		{ .name = "host", .text = host ? host : "timeserver" },
+		{ .name = "verdict", .text = reason.text },
+		{ .name = "state", .write = write_state },
+		{ .name = "clock", .write = write_clock },
+		{ .name = "charts", .write = write_charts },
+		{ .name = "protocols", .write = write_protocols },
+		{ .name = "drops", .write = write_drops },
+		{ .name = "stamps", .write = write_stamps },
+		{ .name = "balance", .write = write_balance },
+		{ .name = "clients", .write = write_clients },
+		{ .name = "process", .write = write_process },
+	};
+
+	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &clock);
+	if (!clock_is_synchronised(&clock))
+		ledger_read_reason(page->site->ledger, &reason);
+	template_write(page, &document_status, replacements,
+		       sizeof(replacements) / sizeof(replacements[0]));
+}

@@ -1,0 +1,28 @@
+/* Whatever is said at the control socket, and whatever is replied. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/control.h"
+#include "server/request.h"
+#include "server/status.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char line[CONTROL_REQUEST_MAX], text[256];
+	FILE *out = fopen("/dev/null", "w");
+
+	size = size < sizeof(line) ? size : sizeof(line) - 1;
+	memcpy(line, data, size);
+	line[size] = '\0';
+	request_read(line);
+	request_read_reply(line, text, sizeof(text));
+	if (!out)
+		abort();
+	status_print(line, out);
+	fclose(out);
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* What the web process itself reads of a request; the rest is libevent's. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "web/query.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char stamp[QUERY_STAMP_SIZE], *text = malloc(size + 1);
+
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (query_read_stamp(text, stamp) && strcmp(stamp, text) != 0)
+		abort();
+	query_choose_language(text);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,142 @@
+/* What strangers write into a request, and what operators write into the control socket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "server/request.h"
+#include "web/leap.h"
+#include "web/query.h"
+
+static void a_stamp_is_digits_and_points(void **state)
+{
+	static const char *const good[] = { "0", "1795469446.123", "...",
+					    "12345678901234567890123456789012" };
+	static const char *const bad[] = {
+		"", "-1", "1e5", "1 ", "1&x=1", "<script>", "123456789012345678901234567890123"
+	};
+	char stamp[QUERY_STAMP_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(query_read_stamp(good[i], stamp));
+		assert_string_equal(stamp, good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(query_read_stamp(bad[i], stamp));
+}
+
+static void the_language_that_is_liked_best(void **state)
+{
+	static const struct {
+		const char *header;
+		enum query_language language;
+	} cases[] = {
+		{ "", QUERY_ENGLISH },
+		{ "de", QUERY_ENGLISH },
+		{ "en", QUERY_ENGLISH },
+		{ "zh", QUERY_CHINESE },
+		{ "zh-CN,zh;q=0.9,en;q=0.8", QUERY_CHINESE },
+		{ "en-US,en;q=0.9,zh;q=0.8", QUERY_ENGLISH },
+		{ "en;q=0.8,zh-TW;q=0.9", QUERY_CHINESE },
+		{ "en;q=0.8, ZH-Hans", QUERY_CHINESE },
+		{ "de,fr;q=0.9,zh;q=0.1", QUERY_CHINESE },
+		{ "zh;q=0", QUERY_ENGLISH },
+		{ "zhx,zz", QUERY_ENGLISH },
+		{ "zh;q=0.5,en;q=0.5", QUERY_CHINESE },
+		{ "zh;q=", QUERY_ENGLISH },
+		{ "zh;q=0.5.7.9.1.1.1.1,en;q=0.4", QUERY_CHINESE },
+		{ ",,, ,zh", QUERY_CHINESE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(query_choose_language(cases[i].header), cases[i].language);
+}
+
+/* Reads what a list that holds text says at now. */
+static struct leap read_list(const char *text, int64_t now)
+{
+	char path[] = "/tmp/leap-XXXXXX";
+	int fd = mkstemp(path);
+	struct leap leap;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	leap_read_file(&leap, path, now);
+	unlink(path);
+	return leap;
+}
+
+static void the_list_of_leap_seconds(void **state)
+{
+	static const char list[] = "# comment\n#$ 3676924800\n3644697600\t36\t# 1 Jul 2015\n"
+				   "3692217600 37 # 1 Jan 2017\n";
+	struct leap leap = read_list(list, 1483228800);
+
+	(void)state;
+	assert_true(leap.known && leap.offset == 37 && leap.step == 1);
+	assert_int_equal(leap.change, 1483228800);
+	leap = read_list(list, 1483228799);
+	assert_true(leap.known && leap.offset == 36 && leap.step == 1);
+	assert_int_equal(leap.change, 1483228800);
+	assert_false(read_list("", 1483228800).known);
+	assert_false(read_list("nonsense\n99999999999999999999999999 x\n", 1483228800).known);
+	leap_read_file(&leap, "/nowhere", 0);
+	assert_false(leap.known);
+}
+
+static void a_request_is_read_as_it_is_written(void **state)
+{
+	static const char *const bad[] = { "",
+					   "status",
+					   "{}",
+					   "[]",
+					   "{\"version\":1}",
+					   "{\"version\":2,\"command\":\"status\"}",
+					   "{\"version\":1,\"command\":\"dance\"}",
+					   "{\"version\":1,\"command\":[\"status\"]}",
+					   "{\"version\":\"1\",\"command\":\"status\"}" };
+
+	(void)state;
+	for (int request = REQUEST_STATUS; request < REQUEST_NONE; request++)
+		assert_int_equal(request_read(request_line((enum request)request)), request);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(request_read(bad[i]), REQUEST_NONE);
+}
+
+static void a_reply_is_read_as_it_is_written(void **state)
+{
+	char *reply = request_reply(EXIT_CONFIGURATION, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
+	char text[64];
+
+	(void)state;
+	assert_non_null(reply);
+	assert_int_equal(request_read_reply(reply, text, sizeof(text)), EXIT_CONFIGURATION);
+	assert_string_equal(text, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
+	free(reply);
+	assert_int_equal(request_read_reply("nonsense", text, sizeof(text)), EXIT_NOT_STARTED);
+	assert_int_equal(request_read_reply(REQUEST_FAILED, text, sizeof(text)), EXIT_NOT_STARTED);
+	assert_string_equal(text, "cannot do that now");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stamp_is_digits_and_points),
+		cmocka_unit_test(the_language_that_is_liked_best),
+		cmocka_unit_test(the_list_of_leap_seconds),
+		cmocka_unit_test(a_request_is_read_as_it_is_written),
+		cmocka_unit_test(a_reply_is_read_as_it_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
