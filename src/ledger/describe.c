@@ -186,7 +186,7 @@ json_t *describe_ledger(const struct ledger *ledger, const struct web_tally *web
 		" s:o, s:o, s:o}",
 		"version", DESCRIBE_VERSION, "program", PROGRAM_VERSION, "process",
 		(json_int_t)facts.process, "user", (json_int_t)facts.user, "confined",
-		facts.confined, "started", describe_time(time(NULL) - up, started), "up",
+		facts.confined, "started", describe_time(facts.started_clock, started), "up",
 		(json_int_t)up, "workers", (json_int_t)facts.workers, "clock",
 		describe_clock(ledger, &facts), "listen", describe_listens(&facts), "protocols",
 		describe_protocols(&sum, web), "dropped", describe_drops(&sum), "kisses",

@@ -19,7 +19,8 @@
 
 /* What stays as it is until the configuration changes. */
 struct ledger_facts {
-	int64_t started; /* on the monotonic clock */
+	int64_t started;       /* on the monotonic clock */
+	int64_t started_clock; /* on the system clock, seconds since 1970 */
 	uint32_t process, user;
 	uint32_t workers;
 	uint32_t capacity;		 /* connections at a time */

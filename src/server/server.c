@@ -165,6 +165,7 @@ bool server_start(struct server *server, const struct config_source *source, str
 		.signals = -1,
 		.successor = -1,
 		.started = clock_monotonic(),
+		.started_clock = time(NULL),
 	};
 	server->workers.service = &server->service;
 	*config = (struct config){ 0 };

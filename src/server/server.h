@@ -38,6 +38,7 @@ struct server {
 	bool reload_wanted; /* by SIGHUP */
 	bool stopping;
 	int64_t started;	/* both on the monotonic clock */
+	time_t started_clock;	/* on the system clock */
 	int64_t next_life_sign; /* for the watchdog */
 };
 

@@ -45,6 +45,7 @@ void status_publish_facts(struct server *server)
 	const struct config *config = &server->service.config;
 	struct ledger_facts facts = {
 		.started = server->started,
+		.started_clock = server->started_clock,
 		.process = (uint32_t)getpid(),
 		.user = geteuid(),
 		.workers = server->workers.count,

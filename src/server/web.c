@@ -79,7 +79,6 @@ static bool pass_all(const struct web *web, const struct listeners *listeners, i
  * errno. */
 static int spawn(struct web *web, const struct listeners *listeners, int leash)
 {
-	char *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	struct command_line line;
@@ -98,7 +97,7 @@ static int spawn(struct web *web, const struct listeners *listeners, int leash)
 	posix_spawnattr_setsigmask(&attributes, &none);
 	error = pass_all(web, listeners, leash, &line, &actions) ?
 			posix_spawn(&web->process, ROLE_PROGRAM, &actions, &attributes, line.words,
-				    environment) :
+				    environ) :
 			errno;
 	posix_spawnattr_destroy(&attributes);
 out:
@@ -151,16 +150,15 @@ static bool start(struct web *web, const struct listeners *listeners, struct fai
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return failure_set_errno(failure, "cannot start the web process");
 	web->leash = ends[0];
+	counter_add(&web->ledger->web_starts, 1);
 	errno = spawn(web, listeners, ends[1]);
 	if (errno != 0) {
 		failure_set_errno(failure, "cannot start the web process");
 		web->process = 0;
 	}
 	close(ends[1]);
-	if (web->process != 0 && hear(web, failure)) {
-		counter_add(&web->ledger->web_starts, 1);
+	if (web->process != 0 && hear(web, failure))
 		return true;
-	}
 	web_end(web);
 	return false;
 }

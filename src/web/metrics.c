@@ -60,14 +60,11 @@ static void add_histogram(const struct figures *figures, const char *name, const
 
 static void add_process(const struct figures *figures)
 {
-	int64_t up = clock_monotonic() - figures->facts.started;
-	int64_t started = (page_now() - up) / CLOCK_SECOND;
-
 	begin(figures, "build_info", "gauge", "The version that runs.");
 	evbuffer_add_printf(figures->body, "timeserver_build_info{version=\"%s\"} 1\n",
 			    PROGRAM_VERSION);
 	add_gauge(figures, "start_time_seconds", "When the daemon started, since 1970.",
-		  (double)started);
+		  (double)figures->facts.started_clock);
 	add_gauge(figures, "workers", "Threads that answer.", figures->facts.workers);
 	add_gauge(figures, "connections", "Connections of Daytime and Time that are open.",
 		  (double)counter_read(&figures->sum.connections));

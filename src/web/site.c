@@ -97,8 +97,12 @@ static void write_page(struct page *page, const struct route *route)
 static void add_headers(const struct page *page, size_t length)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(page->request);
-	char text[32];
+	time_t now = (time_t)(page_now() / CLOCK_SECOND);
+	char text[32], date[64] = "";
+	struct tm utc;
 
+	if (gmtime_r(&now, &utc))
+		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
 	snprintf(text, sizeof(text), "%zu", length);
 	evhttp_add_header(headers, "Content-Type", page->type);
 	evhttp_add_header(headers, "Content-Length", text);
@@ -106,6 +110,10 @@ static void add_headers(const struct page *page, size_t length)
 	evhttp_add_header(headers, "Content-Security-Policy", page->policy);
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
 	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
+	evhttp_add_header(headers, "Vary", "Accept, Accept-Language");
+	evhttp_add_header(headers, "Date", date);
+	if (page->code == HTTP_BADMETHOD)
+		evhttp_add_header(headers, "Connection", "close");
 }
 
 static void count(const struct page *page, const struct route *route)
@@ -145,6 +153,8 @@ static void answer(struct evhttp_request *request, void *argument)
 		evbuffer_drain(page.body, evbuffer_get_length(page.body));
 	count(&page, route);
 	evhttp_send_reply(request, page.code, NULL, page.body);
+	if (page.code == HTTP_BADMETHOD) /* evhttp would keep it, after a CONNECT */
+		visitors_dismiss(&site->visitors, connection);
 	evbuffer_free(page.body);
 }
 

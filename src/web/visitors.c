@@ -89,6 +89,14 @@ int64_t visitors_take_request(struct visitors *visitors, struct bufferevent *con
 	return received != 0 ? received : page_now();
 }
 
+void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection)
+{
+	for (size_t i = 0; i < VISITORS_MAX; i++) {
+		if (visitors->places[i].connection == connection)
+			visitors->places[i].since = INT64_MIN / 2;
+	}
+}
+
 void visitors_sweep(struct visitors *visitors, int64_t now)
 {
 	for (size_t i = 0; i < VISITORS_MAX; i++) {

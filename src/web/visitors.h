@@ -34,6 +34,9 @@ struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *b
  * the connection time for the next one. */
 int64_t visitors_take_request(struct visitors *visitors, struct bufferevent *connection);
 
+/* The connection is cut at the next sweep, if it is there still. */
+void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection);
+
 /* Forgets connections that are closed, and cuts those whose time is over. To be called now and
  * then. */
 void visitors_sweep(struct visitors *visitors, int64_t now);
