@@ -2,11 +2,13 @@
  * hands it and nothing else. */
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/listener.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +76,14 @@ static void let_go(int fd, short events, void *argument)
 			    visitors_count(&role->site.visitors) > 0 ? &farewell : NULL);
 }
 
+/* That the door could not be watched is told only to those who ask for it a second time. */
+static bool open_door(struct role *role, size_t i)
+{
+	role->doors[i] = evhttp_accept_socket_with_handle(role->site.http, role->listeners[i]);
+	return role->doors[i] &&
+	       evconnlistener_enable(evhttp_bound_socket_get_listener(role->doors[i])) == 0;
+}
+
 static bool open_all(struct role *role)
 {
 	struct site *site = &role->site;
@@ -88,8 +98,7 @@ static bool open_all(struct role *role)
 	if (!role->leash || event_add(role->leash, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < role->listener_count; i++) {
-		role->doors[i] = evhttp_accept_socket_with_handle(site->http, role->listeners[i]);
-		if (!role->doors[i])
+		if (!open_door(role, i))
 			return false;
 	}
 	return true;
@@ -111,6 +120,7 @@ int web_run(char **words)
 {
 	static struct role role;
 
+	prctl(PR_SET_NAME, "timeserver-web"); /* or it would be "exe" */
 	signal(SIGPIPE, SIG_IGN);
 	event_set_log_callback(say_nothing);
 	if (!read_words(&role, words)) {

@@ -140,6 +140,9 @@ static void note_fault(pid_t thread, int call, int error)
 	fprintf(report, "fault %s %d %s\n", name, call, strerrorname_np(error));
 }
 
+/* A process that has executed the program in another role: it begins by giving itself a name. */
+static pid_t loading;
+
 /* Before its first look at /dev/null there is no program yet, only the loader of its libraries,
  * which has no better way to say what it lacks than to crash. */
 static bool is_begun(pid_t thread, const struct __ptrace_syscall_info *info)
@@ -153,7 +156,9 @@ static bool is_begun(pid_t thread, const struct __ptrace_syscall_info *info)
 	if (!begun && info->entry.nr == SYS_openat &&
 	    process_vm_readv(thread, &ours, 1, &theirs, 1, 0) == sizeof(path))
 		begun = memcmp(path, first, sizeof(first)) == 0;
-	return begun;
+	if (loading == thread && info->entry.nr == SYS_prctl)
+		loading = 0;
+	return begun && loading != thread;
 }
 
 /* A thread is about to make a call, or comes back from one. */
@@ -185,6 +190,8 @@ static int look_at_stop(struct counters *counters, pid_t thread, int status)
 {
 	int signal = WSTOPSIG(status);
 
+	if (status >> 16 == PTRACE_EVENT_EXEC)
+		loading = thread;
 	if (signal == (SIGTRAP | 0x80))
 		look_at_call(counters, thread);
 	else if (signal != SIGTRAP && signal != SIGSTOP)

@@ -8,13 +8,14 @@ import os
 import pathlib
 import platform
 import random
+import socket
 import struct
 import time
 
 import ntp
 import pytest
 from harness import (BITS, Process, ask, compile_c, compile_shim, free_port, is_daytime,
-                     needs_program, not_instrumented, read_back, wait_until)
+                     needs_program, not_instrumented, read_back, receive_all, wait_until)
 
 HERE = pathlib.Path(__file__).parent
 FAULTS = os.environ.get("TIMESERVER_FAULTS", "12")
@@ -120,18 +121,35 @@ def some_of(count):
     return sorted(random.Random(SEED).sample(numbers, min(int(FAULTS), count)))
 
 
-def lines(port, *more):
+@pytest.fixture(params=[False, True], ids=["plain", "web"])
+def web(request):
+    """The port of the web clock, if there is one."""
+    return free_port() if request.param else None
+
+
+def lines(port, web, *more):
     words = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local", "workers 2", *more]
+    words += [f"listen http 127.0.0.1:{web}"] if web else []
     return "".join(f"{line}\n" for line in words)
 
 
-def assert_serves_all(port, what):
+def is_healthy(web):
+    """Asked in a way that has no answer but a good one, or none."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", web), 0.5) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return b" 200 OK\r\n" in receive_all(connection)
+    return False
+
+
+def assert_serves_all(port, web, what):
     """That it does all that the configuration says, by both families."""
     for host in ("127.0.0.1", "::1"):
         assert is_daytime(ask(port, host)) and ntp.ask(port, host)[0].stratum == 10, what
+    if web:
+        wait_until(lambda: is_healthy(web), 10, f"the web clock; {what}")
 
 
-def begin_and_end(box, faults, port, config, number):
+def begin_and_end(box, faults, port, web, config, number):
     """A start in which one thing fails: it serves all and can be stopped, or it says why not."""
     faults.begin()
     faults.choose(number)
@@ -140,7 +158,7 @@ def begin_and_end(box, faults, port, config, number):
     if code == 0:
         assert out.startswith("timeserver: serving as ") or err.startswith("timeserver: serving, "), what
         faults.choose(0)
-        assert_serves_all(port, what)
+        assert_serves_all(port, web, what)
         stopped = box.signal("stop")
         assert stopped.code == 0, (what, stopped)
     else:
@@ -156,14 +174,15 @@ def begin_and_end(box, faults, port, config, number):
     return code
 
 
-def test_a_start_in_which_something_fails(box, port, faults):
-    config = box.config(lines(port))
-    begin_and_end(box, faults, port, config, 0)
-    codes = [begin_and_end(box, faults, port, config, number) for number in some_of(faults.counted())]
+def test_a_start_in_which_something_fails(box, port, web, faults):
+    config = box.config(lines(port, web))
+    begin_and_end(box, faults, port, web, config, 0)
+    codes = [begin_and_end(box, faults, port, web, config, number)
+             for number in some_of(faults.counted())]
     print(f"{len(codes)} starts: {codes.count(0)} served all the same, the others said why not")
 
 
-def session(box, port, added):
+def session(box, port, web, added):
     """All that the daemon does while it runs. Anything in it may fail."""
     for host in ("127.0.0.1", "::1"):
         with contextlib.suppress(OSError), ntp.client(host, timeout=0.1) as asking:
@@ -171,15 +190,17 @@ def session(box, port, added):
             asking.recv(100)
         with contextlib.suppress(OSError):
             ask(port, host, 0.2)
-    box.config(lines(port, f"listen time/tcp {added}", "workers 3"))
+    if web:
+        is_healthy(web)
+    box.config(lines(port, web, f"listen time/tcp {added}", "workers 3"))
     box.signal("reload")
     box.signal("status")
 
 
-def test_a_daemon_in_which_something_fails(box, port, faults):
+def test_a_daemon_in_which_something_fails(box, port, web, faults):
     """It goes on, and once nothing fails any more it is as if nothing had: no descriptor is lost, and
     no memory."""
-    config, added = box.config(lines(port)), free_port()
+    config, added = box.config(lines(port, web)), free_port()
     faults.begin()
     code, out, err = faults.start("-c", config)
     assert code == 0, (out, err)
@@ -190,25 +211,25 @@ def test_a_daemon_in_which_something_fails(box, port, faults):
 
     def restored(what, most=(1000, 1e6)):
         faults.choose(0)
-        box.config(lines(port))
+        box.config(lines(port, web))
         reloaded = box.signal("reload")
         assert reloaded.code == 0 and process.alive(), (what, reloaded)
-        assert_serves_all(port, what)
+        assert_serves_all(port, web, what)
         wait_until(lambda: box.status()["connections"].startswith("0 "), what=f"quiet; {what}")
         wait_until(lambda: holds()[0] <= most[0] and holds()[1] <= most[1],
                    what=f"{most} held; {what}; {holds()}: {process.descriptors()}")
 
-    session(box, port, added)
+    session(box, port, web, added)
     restored("nothing")
     usual = min(holds() for _ in range(100))
     before = faults.counted()
-    session(box, port, added)
+    session(box, port, web, added)
     numbers = some_of(faults.counted() - before)
     restored("nothing")
     hits = 0
     for number in numbers:
         faults.choose(number)
-        session(box, port, added)
+        session(box, port, web, added)
         what = f"{number}: {faults.hit()}"
         hits += "nothing" not in what
         restored(what, usual)
