@@ -1,0 +1,369 @@
+"""Whoever speaks HTTP: curl, htpdate, slowhttptest, and clients that are wrong or mean no good."""
+import calendar
+import contextlib
+import http.client
+import json
+import re
+import socket
+import time
+import types
+
+import ntp
+import pytest
+from harness import (assert_prompt, free_port, longer, needs_program, not_instrumented,
+                     receive_all)
+from test_peers_ntp import PEERS, needs_peer
+
+HTPDATE = f"{PEERS}/usr/sbin/htpdate"
+DEADLINE = 10  # seconds for a request, and between two of them
+PAGES = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metrics", "/healthz"]
+SECURITY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store"}
+CHANGES = {"Date", "Content-Length"}  # from one answer to the next
+
+
+def start(box, port, *lines, clock="local"):
+    lines = [f"clock {clock}", f"listen http 127.0.0.1:{port}", *lines]
+    return box.start(*(word for line in lines for word in ("-o", line)))
+
+
+def fetch(port, path, method="GET", **headers):
+    """An answer: its status, headers and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=longer(5))
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return types.SimpleNamespace(status=answer.status, headers=answer.headers,
+                                     body=answer.read())
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=longer(DEADLINE + 3))
+
+
+def say(port, data):
+    """Everything that comes back for these bytes until the server closes, or b"" if it resets."""
+    with connect(port) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(data)
+        return receive_all(connection)
+    return b""
+
+
+def status_of(answer):
+    """Of raw bytes; None where a connection was closed without an answer."""
+    match = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
+    assert match or answer == b"", answer[:200]
+    return int(match[1]) if match else None
+
+
+def curl(box, *arguments):
+    """curl's output; -q keeps it from the settings of whoever runs the tests."""
+    result = box.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "10", *arguments)
+    assert result.code == 0 and result.err == "", result
+    return result.out
+
+
+def split_head(text):
+    head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+    first, *lines = head.splitlines()
+    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body
+
+
+def seconds_of(date):
+    return calendar.timegm(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT"))
+
+
+@needs_program("curl")
+def test_curl_gets_the_time_as_text(box, port):
+    start(box, port)
+    status, headers, body = split_head(curl(box, "-i", f"http://127.0.0.1:{port}/"))
+    assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
+    print(f"curl: {body!r}")
+    told = re.search(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", body)
+    assert told and re.search(r"UTC|Z\b", body), body
+    told = time.strptime(f"{told[1]} {told[2]}", "%Y-%m-%d %H:%M:%S")
+    assert abs(calendar.timegm(told) - time.time()) < 2
+    assert len(body) < 200 and body.endswith("\n")
+
+
+@needs_program("curl")
+def test_a_browser_gets_a_page(box, port):
+    start(box, port)
+    accept = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    status, headers, body = split_head(curl(box, "-i", "-H", accept, f"http://127.0.0.1:{port}/"))
+    assert status == 200 and headers["Content-Type"].startswith("text/html"), headers
+    assert body.lower().startswith("<!doctype html>") and "Accept" in headers["Vary"]
+
+
+@needs_program("curl")
+def test_curl_asks_for_the_head(box, port):
+    start(box, port)
+    status, headers, body = split_head(curl(box, "-I", f"http://127.0.0.1:{port}/"))
+    assert status == 200 and body == "" and int(headers["Content-Length"]) > 0
+    assert abs(seconds_of(headers["Date"]) - time.time()) < 2
+
+
+@needs_peer(HTPDATE)
+@pytest.mark.parametrize("old", [[], ["-0"]], ids=["HTTP/1.1", "HTTP/1.0"])
+def test_htpdate_agrees(box, port, old):
+    start(box, port)
+    result = box.run(HTPDATE, "-q", "-d", "-4", "-n", *old, f"http://127.0.0.1:{port}", timeout=30)
+    said = result.out + result.err
+    print(f"htpdate: {said.strip().splitlines()[-1] if said.strip() else 'nothing'}")
+    assert result.code == 0, result
+    assert all(abs(float(offset)) <= 1 for offset in re.findall(r"[Oo]ffset:? (-?[\d.]+)", said)), said
+    assert re.search(r"No time correction needed|[Oo]ffset", said), said
+
+
+@needs_program("curl")
+def test_health_for_a_load_balancer(box, port):
+    start(box, port)
+    code = ["-o", "/dev/null", "-w", "%{http_code}"]
+    assert curl(box, *code, f"http://127.0.0.1:{port}/healthz") == "200"
+    assert box.run("curl", "-q", "-sf", f"http://127.0.0.1:{port}/healthz").code == 0
+
+
+def test_health_of_a_clock_that_is_not_synchronised(box, port):
+    start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
+    answer = fetch(port, "/healthz")
+    print(f"/healthz: {answer.body.decode()!r}")
+    assert answer.status == 503 and len(answer.body.split()) >= 2
+    assert fetch(port, "/").status == 200, "the page can say so itself"
+
+
+def test_health_of_the_kernels_clock(box, port):
+    """Whatever it is here, NTP and HTTP say the same."""
+    asked = free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
+    synchronised = ntp.ask(asked)[0].leap != 3
+    assert fetch(port, "/healthz").status == (200 if synchronised else 503)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/nothing", "/favicon.ico"])
+def test_head_is_get_without_a_body(box, port, path):
+    start(box, port)
+    got, head = fetch(port, path), fetch(port, path, "HEAD")
+    assert got.status == head.status and got.headers.keys() == head.headers.keys()
+    for name in set(got.headers.keys()) - CHANGES:
+        assert got.headers[name] == head.headers[name]
+    assert got.body and int(got.headers["Content-Length"]) == len(got.body)
+    assert abs(int(head.headers["Content-Length"]) - len(got.body)) <= 40 and head.body == b""
+    raw = say(port, f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert raw.endswith(b"\r\n\r\n") and raw.count(b"\r\n\r\n") == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
+def test_other_methods_are_refused(box, port, method):
+    """Also by what libevent does not know."""
+    start(box, port)
+    for path in PAGES:
+        answer = say(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        if method == "BREW":
+            assert status_of(answer) in (400, 405, 501, None)
+            continue
+        assert status_of(answer) == 405, answer[:200]
+        assert re.search(rb"(?im)^Allow: GET, HEAD\r$", answer), answer[:300]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/status/", "/time.json/x", "/../etc/passwd", "/%2e%2e/",
+                                  "/cgi-bin/", "/METRICS", "//", "/%00"])
+def test_unknown_paths(box, port, path):
+    start(box, port)
+    assert fetch(port, path).status in ((400, 404) if path in ("//", "/%00") else (404,))
+
+
+def test_every_answer_keeps_browsers_safe(box, port):
+    start(box, port)
+    for path, method in [*((path, "GET") for path in [*PAGES, "/nothing"]), ("/", "POST"),
+                         ("/nothing", "HEAD")]:
+        answer = fetch(port, path, method)
+        assert {name: answer.headers[name] for name in SECURITY} == SECURITY, (path, method)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy, (path, policy)
+        assert not re.search(r"libevent|[0-9]\.[0-9]", answer.headers.get("Server", "")), "tells less"
+        assert answer.headers["Set-Cookie"] is None
+
+
+def test_json_is_json(box, port):
+    start(box, port)
+    for path in ("/time.json", "/cgi-bin/json?1.5", "/status.json?again"):
+        answer = fetch(port, path)
+        assert answer.headers["Content-Type"].startswith("application/json"), path
+        assert isinstance(json.loads(answer.body), dict)
+
+
+HUGE = b"x" * 65536
+REFUSED = {
+    "header": (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + HUGE + b"\r\n\r\n", {400, 413, 431, None}),
+    "headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 11000 + b"\r\n", {400, 413, 431, None}),
+    "path": (b"GET /" + HUGE + b" HTTP/1.1\r\nHost: x\r\n\r\n", {400, 413, 414, 431, None}),
+    "body": (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+             {400, 413}),
+    "posted body": (b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+                    {405, 413}),
+    "huge body": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n" + HUGE,
+                  {405, 413, None}),
+    "chunks": (b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"5\r\nhello\r\n0\r\n\r\n", {400, 405, 411, 413, 501}),
+    "length below zero": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+                          {400, 405, 413, None}),
+    "length that is none": (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", {400, 413, None}),
+    "zeros": (b"\0" * 1000 + b"\r\n\r\n", {400, None}),
+    "TLS": (bytes.fromhex("16030100c8010000c40303") + b"\1" * 200 + b"\r\n\r\n", {400, None}),
+    "words": (b"hello\r\n\r\n", {400, 501, None}),
+    "no version": (b"GET /\r\n\r\n", {400, None}),
+    "another version": (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", {400, 505, None}),
+    "a header without a colon": (b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", {400, None}),
+    "a proxy's request": (b"CONNECT example.net:443 HTTP/1.1\r\nHost: example.net:443\r\n\r\n",
+                          {400, 404, 405, 501, None}),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_proper_request(box, port, what):
+    """It is refused at once, and the next client is served."""
+    data, statuses = REFUSED[what]
+    daemon = start(box, port)
+    began = time.monotonic()
+    answer = say(port, data)
+    print(f"{what}: {status_of(answer)}")
+    assert status_of(answer) in statuses, answer[:300]
+    assert time.monotonic() - began < longer(3), "refused at once, not by a deadline"
+    assert b"hello" not in answer.partition(b"\r\n\r\n")[2], "nothing of the request comes back"
+    assert fetch(port, "/healthz").status == 200 and daemon.alive()
+    assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
+
+
+def test_no_path_comes_back(box, port):
+    """A page of an error that repeats what was asked for could be made to run scripts."""
+    start(box, port)
+    answer = fetch(port, "/<script>alert(1)</script>")
+    assert answer.status in (400, 404) and b"script" not in answer.body
+
+
+def answers_in(stream, count):
+    """So many answers, one after the other, each as long as it says."""
+    for _ in range(count):
+        answer = http.client.HTTPResponse(types.SimpleNamespace(makefile=lambda _: stream))
+        stream.close, close = lambda: None, stream.close
+        answer.begin()
+        yield answer.status, answer.headers, answer.read()
+        stream.close = close
+
+
+def test_pipelined_requests_are_answered_in_order(box, port):
+    """20 in one segment."""
+    start(box, port)
+    paths = ["/time.json", "/nothing", "/healthz", "/metrics"] * 5
+    requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths]
+    with connect(port) as connection, connection.makefile("rb") as stream:
+        connection.sendall("".join(requests).encode())
+        found = [(status, headers.get_content_type()) for status, headers, _
+                 in answers_in(stream, len(paths))]
+    wanted = [(fetch(port, path).status, fetch(port, path).headers.get_content_type())
+              for path in paths]
+    assert found == wanted
+
+
+def test_a_connection_is_kept_and_closed_as_the_client_says(box, port):
+    start(box, port)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        for _ in range(3):
+            connection.request("GET", "/time.json")
+            assert connection.getresponse().read()
+            assert connection.sock, "kept"
+    for head in ("GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"):
+        assert status_of(say(port, f"{head}\r\n".encode())) == 200, "and closed"
+
+
+def is_closed(connection):
+    """Whether the other end has closed; what it still said is passed over."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(65536):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+SLOW = {"says nothing": (b"", b""), "a byte a second": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"),
+        "stops in a header": (b"GET / HTTP/1.1\r\nHost: ", b""),
+        "headers without end": (b"GET / HTTP/1.1\r\n", b"X: y\r\n" * 100),
+        "stops after an answer": (b"GET /time.json HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+        "a body of a byte a second": (b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", b"y" * 99)}
+
+
+def dribble(connections, second):
+    """A byte more from each that has one left."""
+    for what, connection in connections.items():
+        rest = SLOW[what][1]
+        with contextlib.suppress(OSError):
+            connection.send(rest[second:second + 1] if second < len(rest) else b"")
+
+
+def ask_promptly(port, asked):
+    """Returns how long a page and NTP took, each."""
+    began = time.monotonic()
+    assert fetch(port, "/").status == 200
+    between = time.monotonic()
+    assert ntp.ask(asked)[0].stratum == 10
+    return between - began, time.monotonic() - between
+
+
+@not_instrumented("the delay")
+def test_the_slow_are_cut_off_and_hold_nobody_up(box, port):
+    """Many kinds of them at once, within 10 seconds each, and the others are served meanwhile."""
+    asked, ended, delays, second = free_port(), {}, [], 0
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    with contextlib.ExitStack() as stack:
+        connections = {what: stack.enter_context(connect(port)) for what in SLOW}
+        began = time.monotonic()
+        for what, connection in connections.items():
+            connection.sendall(SLOW[what][0])
+        while len(ended) < len(SLOW) and time.monotonic() - began < DEADLINE + 2:
+            if time.monotonic() - began > second:
+                dribble(connections, second)
+                second += 1
+            delays += ask_promptly(port, asked)
+            ended |= {what: time.monotonic() - began for what, connection in connections.items()
+                      if what not in ended and is_closed(connection)}
+            time.sleep(0.05)
+    print(", ".join(f"{what}: {seconds:.1f} s" for what, seconds in ended.items()))
+    assert ended.keys() == SLOW.keys() and max(ended.values()) < DEADLINE + 1.5
+    assert_prompt(delays)
+
+
+ATTACKS = {"slowloris": ["-H", "-i", "1"], "slow body": ["-B", "-i", "1"],
+           "slow read": ["-X", "-n", "1", "-z", "5", "-k", "10"]}
+
+
+def connections_of(port):
+    text = fetch(port, "/metrics").body.decode()
+    return int(re.search(r"(?m)^timeserver_http_connections (\d+)$", text)[1])
+
+
+@needs_program("slowhttptest")
+@not_instrumented("the pace")
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_slowhttptest_holds_nobody_up(box, port, attack):
+    """300 connections of it, and the page and NTP are there for everybody else."""
+    asked, delays, most = free_port(), [], 0
+    daemon = start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    popen, _, _ = box.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",
+                             "-u", f"http://127.0.0.1:{port}/"])
+    try:
+        deadline = time.monotonic() + 14
+        while popen.poll() is None and time.monotonic() < deadline:
+            delays += ask_promptly(port, asked)
+            most = max(most, connections_of(port))
+            time.sleep(0.05)
+    finally:
+        popen.kill()
+        popen.wait()
+    print(f"{attack}: up to {most} connections")
+    assert_prompt(delays)
+    assert len(delays) > 20 and (most > 100 or attack != "slowloris")
+    assert daemon.alive() and b"\ntimeserver_http_starts_total 1\n" in fetch(port, "/metrics").body

@@ -1,0 +1,400 @@
+"""What is made for Prometheus: /metrics, and the alert rules and the dashboard of dist/."""
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+import urllib.parse
+
+import ntp
+import pytest
+from harness import ask, free_port, is_daytime, needs_private, not_instrumented, wait_until
+from peers import ntp_server
+from test_peers_more import running
+from test_peers_ntp import PEERS, needs_peer
+from test_udp import exchange, forged, raw
+from test_web_clients import connect, fetch, start
+
+PROMETHEUS = f"{PEERS}/usr/bin/prometheus"
+PROMTOOL = f"{PEERS}/usr/bin/promtool"
+ROOT = pathlib.Path(__file__).parents[2]
+ALERTS = ROOT / "dist/prometheus-alerts.yml"
+DASHBOARD = ROOT / "dist/grafana-dashboard.json"
+
+SERVICES = ["daytime/tcp", "daytime/udp", "time/tcp", "time/udp", "ntp/udp", "http/tcp"]
+REASONS = ["denied", "limited", "loop", "invalid", "unsynchronised", "failed"]
+PATHS = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metrics", "/healthz", "other"]
+BOUNDS = ["1e-07", "2.5e-07", "5e-07", "1e-06", "2.5e-06", "5e-06", "1e-05", "2.5e-05", "5e-05",
+          "0.0001", "0.00025", "0.0005", "0.001", "0.01", "0.1", "1", "+Inf"]
+HISTOGRAMS = {"timeserver_response_time_seconds": {"protocol": "ntp"},
+              "timeserver_transmit_stamp_error_seconds": {},
+              "timeserver_http_response_time_seconds": {}}
+GAUGES = ["start_time_seconds", "workers", "connections", "connections_max", "clock_synchronised",
+          "clock_stratum", "clock_leap", "clock_root_delay_seconds", "clock_root_dispersion_seconds",
+          "clock_root_distance_seconds", "http_connections"]
+COUNTERS = ["kisses_total", "http_starts_total"]
+
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
+NAME = re.compile(r"\btimeserver_[a-z_]+")
+
+
+def series(name, **labels):
+    return name, frozenset(labels.items())
+
+
+def metrics(port):
+    """Every sample of /metrics by its series; none may be there twice."""
+    answer = fetch(port, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found = {}
+    for line in answer.body.decode().splitlines():
+        if not line.startswith("#"):
+            name, labels, value = SAMPLE.fullmatch(line).groups()
+            key = series(name, **dict(re.findall(r'([a-z]+)="([^"]*)"', labels or "")))
+            assert key not in found, line
+            found[key] = float(value)
+    return found
+
+
+def value(found, name, **labels):
+    return found[series(f"timeserver_{name}", **labels)]
+
+
+def services(found, name):
+    """A counter by "protocol/transport", without those that count nothing."""
+    counts = {service: value(found, name, **dict(zip(("protocol", "transport"), service.split("/"))))
+              for service in SERVICES}
+    return {service: count for service, count in counts.items() if count}
+
+
+def expected_series(box, workers, source):
+    """All that there are, whatever has happened."""
+    version = box.server("--version", pidfile=False).out.split()[1]
+    wanted = {series(f"timeserver_{name}") for name in GAUGES + COUNTERS}
+    wanted |= {series("timeserver_build_info", version=version),
+               series("timeserver_clock_info", source=source)}
+    for protocol, transport in map(lambda service: service.split("/"), SERVICES):
+        wanted |= {series(f"timeserver_{kind}_total", protocol=protocol, transport=transport)
+                   for kind in ("requests", "responses")}
+    wanted |= {series("timeserver_requests_dropped_total", reason=reason) for reason in REASONS}
+    wanted |= {series("timeserver_worker_requests_total", worker=f"{i}") for i in range(workers)}
+    wanted |= {series("timeserver_http_requests_total", path=path, code=code)
+               for path, code in itertools.product(PATHS, ["2xx", "4xx", "5xx"])}
+    for name, labels in HISTOGRAMS.items():
+        wanted |= {series(f"{name}_bucket", le=bound, **labels) for bound in BOUNDS}
+        wanted |= {series(f"{name}_{part}", **labels) for part in ("sum", "count")}
+    return wanted
+
+
+def test_every_series_is_there_from_the_start(box, port):
+    began = time.time()
+    start(box, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
+    found = metrics(port)
+    assert found.keys() == expected_series(box, 3, "local")
+    gauges = {f"timeserver_{name}" for name in [*GAUGES, "build_info", "clock_info"]}
+    for (name, labels), count in found.items():
+        most = name.startswith("timeserver_http_") or ("protocol", "http") in labels  # by this scrape
+        assert name in gauges or 0 <= count <= most, (name, labels, count)
+    assert value(found, "http_starts_total") == 1
+    assert began - 1.5 < value(found, "start_time_seconds") < time.time() + 0.5
+    wanted = {"workers": 3, "connections": 0, "clock_synchronised": 1, "clock_stratum": 10,
+              "clock_leap": 0}
+    assert {name: value(found, name) for name in wanted} == wanted
+    assert 0 < value(found, "connections_max") <= 16384
+
+
+def test_the_time_of_the_start_stays(box, port):
+    """To the last digit, or every scrape would look like another start."""
+    start(box, port)
+    times = set()
+    for _ in range(30):
+        times.add(value(metrics(port), "start_time_seconds"))
+        time.sleep(0.05)
+    assert len(times) == 1, times
+
+
+@needs_peer(PROMTOOL)
+def test_promtool_has_nothing_to_say(box, port):
+    start(box, port)
+    text = box.dir / "metrics"
+    text.write_bytes(fetch(port, "/metrics").body)
+    with text.open("rb") as file:
+        assert tuple(box.run(PROMTOOL, "check", "metrics", stdin=file)) == (0, "", "")
+
+
+def test_the_clock_is_as_ntp_tells_it(box, port):
+    """Followed, and then lost."""
+    asked = free_port()
+    with ntp_server(leap=1, stratum=3, root_delay=0x2000, root_dispersion=0x1000) as peer:
+        start(box, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
+        wait_until(lambda: value(metrics(port), "clock_synchronised") == 1, what="the clock")
+        found, (reply, _) = metrics(port), ntp.ask(asked)
+        assert value(found, "clock_info", source=f"follow {peer.name}") == 1
+    told = [value(found, f"clock_{name}") for name in ("stratum", "leap", "root_delay_seconds")]
+    assert told == [reply.stratum, reply.leap, reply.root_delay / 65536] == [3, 1, 0.125]
+    dispersion = value(found, "clock_root_dispersion_seconds")
+    assert dispersion == pytest.approx(reply.root_dispersion / 65536, abs=0.01) and dispersion > 0.06
+    assert value(found, "clock_root_distance_seconds") == pytest.approx(0.125 / 2 + dispersion)
+    wait_until(lambda: value(metrics(port), "clock_synchronised") == 0, what="the loss")
+    lost = metrics(port)
+    assert (value(lost, "clock_leap"), value(lost, "clock_stratum")) == (3, 0)
+    assert lost.keys() == found.keys()
+
+
+def ask_everything(ports, counts):
+    """So many requests of each kind."""
+    for service, count in counts.items():
+        for _ in range(count):
+            if service.endswith("tcp"):
+                assert ask(ports[service])
+            elif service == "ntp/udp":
+                assert ntp.ask(ports[service])[0].stratum == 10
+            else:
+                assert exchange(ports[service])
+
+
+def test_requests_and_responses_are_counted(box, port):
+    counts = {"daytime/tcp": 3, "daytime/udp": 4, "time/tcp": 5, "time/udp": 6, "ntp/udp": 7}
+    ports = {service: free_port() for service in counts}
+    lines = [f"listen {service.removesuffix('/udp') if service[0] == 'n' else service} {place}"
+             for service, place in ports.items()]
+    start(box, port, *lines, "ratelimit off", "workers 2")
+    for path in ("/", "/", "/time.json", "/healthz", "/nothing", "/nothing/else"):
+        fetch(port, path)
+    fetch(port, "/", "POST")
+    ask_everything(ports, counts)
+    wait_until(lambda: services(metrics(port), "responses_total").items() >= counts.items(), what=counts)
+    found = metrics(port)
+    requests, responses = services(found, "requests_total"), services(found, "responses_total")
+    assert requests.items() >= counts.items() and requests.keys() == responses.keys() == set(SERVICES)
+    workers = [value(found, "worker_requests_total", worker=worker) for worker in "01"]
+    assert sum(workers) == sum(counts.values())
+    web = {(path, code): value(found, "http_requests_total", path=path, code=code)
+           for path, code in itertools.product(PATHS, ["2xx", "4xx", "5xx"])}
+    scrapes = web.pop(("/metrics", "2xx"))
+    assert {key: count for key, count in web.items() if count} == {
+        ("/", "2xx"): 2, ("/", "4xx"): 1, ("/time.json", "2xx"): 1, ("/healthz", "2xx"): 1,
+        ("other", "4xx"): 2}
+    assert 7 + scrapes <= requests["http/tcp"] <= 8 + scrapes
+    assert value(found, "requests_dropped_total", reason="failed") == 0
+
+
+def drops(port):
+    found = metrics(port)
+    counts = {reason: value(found, "requests_dropped_total", reason=reason) for reason in REASONS}
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def test_drops_are_counted_by_reason(box, port):
+    """Each so often as no other."""
+    daytime, asked = free_port(), free_port()
+    start(box, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
+          "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
+    assert [bool(exchange(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
+    for _ in range(3):
+        assert exchange(daytime, b"Sun Nov 22 19:15:08 2026\r\n") is None  # loop
+    with ntp.client("::1") as asking:
+        for _ in range(5):
+            asking.sendto(ntp.request(), ("::1", asked))  # denied, and one of them is told
+        assert ntp.parse(asking.recv(100)).reference_id == b"DENY"
+    with ntp.client() as asking:
+        asking.sendto(bytes(2000), ("127.0.0.1", daytime))  # invalid
+    wait_until(lambda: drops(port).get("denied") == 4, what="4 that were denied")
+    assert drops(port) == {"limited": 2, "loop": 3, "denied": 4, "invalid": 1}
+    found = metrics(port)
+    assert value(found, "kisses_total") == 1
+    assert services(found, "responses_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
+    assert value(found, "responses_total", protocol="ntp", transport="udp") == 1
+
+
+def test_drops_of_a_clock_that_is_not_synchronised(box, port):
+    daytime = free_port()
+    start(box, port, f"listen daytime/tcp {daytime}", "require-sync",
+          clock=f"follow 127.0.0.1:{free_port()}")
+    assert [ask(daytime) for _ in range(2)] == [b""] * 2
+    wait_until(lambda: drops(port) == {"unsynchronised": 2}, what=lambda: drops(port))
+
+
+@needs_private("a network in which no route leads back")
+def test_drops_of_answers_that_cannot_be_sent(box, port):
+    asked = free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    with raw() as sender:
+        for _ in range(3):
+            sender.sendto(forged(("192.0.2.77", 4000), ("127.0.0.1", asked), ntp.request()),
+                          ("127.0.0.1", 0))
+    wait_until(lambda: drops(port) == {"failed": 3}, what="3 that failed")
+
+
+def steps_of(found, name, labels):
+    """How many are in each step of a histogram."""
+    below = [found[series(f"{name}_bucket", le=bound, **labels)] for bound in BOUNDS]
+    assert below == sorted(below) and below[-1] == found[series(f"{name}_count", **labels)], name
+    return [more - less for less, more in zip([0, *below], below)]
+
+
+def fits(found, name, labels):
+    """Whether the sum is one that the steps allow."""
+    steps, total = steps_of(found, name, labels), found[series(f"{name}_sum", **labels)]
+    lowest = sum(count * low for count, low in zip(steps, [0, *map(float, BOUNDS)]))
+    highest = sum(count * float(high) for count, high in zip(steps, BOUNDS) if count)
+    return lowest - 1e-6 <= total <= highest + 1e-6
+
+
+def test_histograms_are_consistent_while_they_grow(box, port):
+    """And no counter ever falls."""
+    asked, before = free_port(), {}
+    start(box, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
+    for _ in range(20):
+        for _ in range(20):
+            ntp.ask(asked)
+        found = metrics(port)
+        counts = {name: sum(steps_of(found, name, labels)) for name, labels in HISTOGRAMS.items()}
+        assert [key for key, count in before.items() if found[key] < count
+                and key[0].endswith(("_total", "_bucket", "_count", "_sum"))] == []
+        before = found
+    wait_until(lambda: all(fits(metrics(port), *item) for item in HISTOGRAMS.items()), what="sums")
+    print(", ".join(f"{name}: {count:.0f}" for name, count in counts.items()))
+    assert counts.pop("timeserver_http_response_time_seconds") >= 19
+    for name, count in counts.items():
+        mean = found[series(f"{name}_sum", **HISTOGRAMS[name])] / count
+        assert 3 <= count <= 400 and 0 < mean < 0.05, (name, count, mean)
+
+
+def test_connections_are_those_that_are_open(box, port):
+    daytime = free_port()
+    start(box, port, f"listen daytime/tcp {daytime}")
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(connect(daytime))
+            assert is_daytime(client.recv(100))
+        assert value(metrics(port), "connections") == 5
+        for _ in range(3):
+            stack.enter_context(connect(port))
+        wait_until(lambda: value(metrics(port), "http_connections") >= 3, what="3 to the web process")
+    wait_until(lambda: value(metrics(port), "connections") == 0, what="the ends of all")
+    wait_until(lambda: value(metrics(port), "http_connections") <= 1, what="the ends of all")
+
+
+def test_a_web_process_that_ends_is_started_again_and_goes_on_counting(box, port):
+    asked = free_port()
+    daemon = start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    for _ in range(3):
+        fetch(port, "/time.json")
+    children = daemon.proc(f"task/{daemon.pid}/children").read_text().split()
+    assert len(children) == 1, children
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert ntp.ask(asked)[0].stratum == 10
+
+    def found():
+        with contextlib.suppress(OSError):
+            return metrics(port)
+        return None
+    after = wait_until(found, 10, what="another one")
+    assert value(after, "http_starts_total") == 2
+    assert value(after, "http_requests_total", path="/time.json", code="2xx") == 3
+    assert value(after, "requests_total", protocol="ntp", transport="udp") == 1
+
+
+def test_the_dashboard_can_be_used():
+    """It works with any data source, and says what everything is."""
+    dashboard = json.loads(DASHBOARD.read_text(encoding="ascii"))
+    variables = {item["name"]: item for item in dashboard["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource" and variables["instance"]["multi"]
+    assert dashboard["schemaVersion"] >= 36
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    places = [(panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y) for panel in panels
+              for x in range(panel["gridPos"]["w"]) for y in range(panel["gridPos"]["h"])]
+    assert len(set(places)) == len(places) and max(x for x, _ in places) < 24
+    for panel in panels:
+        if panel["type"] == "row":
+            continue
+        assert panel["targets"] and len(panel["description"]) > 30, panel["title"]
+        for part in [panel, *panel["targets"]]:
+            assert part["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert all("$instance" in target["expr"] for target in panel["targets"])
+
+
+@pytest.mark.parametrize("file", [ALERTS, DASHBOARD], ids=["alerts", "dashboard"])
+def test_what_is_asked_for_exists(box, port, file):
+    start(box, port)
+    there = {name for name, _ in metrics(port)}
+    assert set(NAME.findall(file.read_text(encoding="ascii"))) <= there
+
+
+@needs_peer(PROMTOOL)
+def test_alerts_fire_where_they_should(box):
+    tests = pathlib.Path(__file__).with_name("alerts.test.yml")
+    result = box.run(PROMTOOL, "test", "rules", tests)
+    assert result.code == 0, result.out + result.err
+    named = re.findall(r"- alert: (\w+)", ALERTS.read_text(encoding="ascii"))
+    assert [name for name in named if name not in tests.read_text(encoding="ascii")] == []
+    assert f"SUCCESS: {len(named)} rules found" in box.run(PROMTOOL, "check", "rules", ALERTS).out
+
+
+@contextlib.contextmanager
+def scraping(box, port):
+    """A Prometheus that has seen the server; yields a function that asks it."""
+    place = free_port()
+    config = box.config(
+        "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
+        f"rule_files: [{ALERTS}]\nscrape_configs:\n- job_name: timeserver\n"
+        f"  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n", "prometheus.yml")
+    command = [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={box.dir}/tsdb",
+               f"--web.listen-address=127.0.0.1:{place}", "--log.level=error"]
+
+    def inquire(path, **words):
+        answer = fetch(place, f"/api/v1/{path}?{urllib.parse.urlencode(words)}")
+        told = json.loads(answer.body)
+        assert told["status"] == "success", (words, told)
+        return told["data"]
+
+    def is_up():
+        with contextlib.suppress(OSError, ValueError):
+            return inquire("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
+        return None
+    with running(box, command) as said:
+        wait_until(is_up, 20, what="a target that is up")
+        yield inquire
+        assert said() == ""
+
+
+def rules_of(inquire):
+    return inquire("rules")["groups"][0]["rules"]
+
+
+@needs_peer(PROMETHEUS)
+@not_instrumented("the pace")
+def test_prometheus_scrapes_it(box, port):
+    asked = free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    with scraping(box, port) as inquire:
+        assert inquire("query", query="up == 1")["result"][0]["metric"] == {
+            "__name__": "up", "instance": f"127.0.0.1:{port}", "job": "timeserver"}
+        rate = 'rate(timeserver_requests_total{protocol="ntp"}[10s]) > 0'
+        wait_until(lambda: ntp.ask(asked) and inquire("query", query=rate)["result"], 10, what=rate)
+        wait_until(lambda: {rule["health"] for rule in rules_of(inquire)} == {"ok"}, what="all rules")
+        wait_until(lambda: inquire("alerts")["alerts"] == [], what="no alert, not even a pending one")
+        for rule in rules_of(inquire):
+            for selector in re.findall(r"timeserver_\w+(?:\{[^}]*\})?", rule["query"]):
+                assert inquire("query", query=selector)["result"], selector
+            assert rule["labels"]["severity"] in ("critical", "warning", "info")
+            assert rule["annotations"].keys() == {"summary", "description", "action"}
+
+
+@needs_peer(PROMETHEUS)
+@not_instrumented("the pace")
+def test_every_panel_of_the_dashboard_finds_something(box, port):
+    start(box, port, f"listen ntp 127.0.0.1:{free_port()}")
+    with scraping(box, port) as inquire:
+        for panel in json.loads(DASHBOARD.read_text(encoding="ascii"))["panels"]:
+            for target in panel.get("targets", []):
+                expression = target["expr"].replace("$instance", ".*")
+                expression = expression.replace("$__rate_interval", "10s")
+                assert "$" not in expression, panel["title"]
+                assert inquire("query", query=expression)["result"], (panel["title"], expression)
