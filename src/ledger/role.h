@@ -7,12 +7,14 @@
 /* This very program, even if its file is not there any more. */
 #define ROLE_PROGRAM "/proc/self/exe"
 
-/* The web process: "timeserver --role=web LEASH LEDGER TALLY LISTENER...", numbers of descriptors.
+/* The web process: "timeserver --role=web LEASH LEDGER TALLY ACCESS RANGES LISTENER...", numbers of
+ * descriptors but for one.
  *
  * LEASH is a socket to the daemon. One message is said there: ROLE_READY once the process serves,
  * or else why it cannot. When the daemon closes its end, or is no more, the process finishes what
  * it is doing and ends. LEDGER is a struct ledger to read, TALLY a struct web_tally to count in,
- * and each LISTENER a socket to accept connections at. */
+ * ACCESS has so many RANGES of struct access, and one more that says nothing, and each LISTENER is
+ * a socket to accept connections at. */
 #define ROLE_WEB   "--role=web"
 #define ROLE_READY "serving"
 

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/access.h"
 #include "base/address.h"
 #include "protocol/protocol.h"
-#include "server/access.h"
 #include "server/limiter.h"
 #include "server/user.h"
 

@@ -108,6 +108,7 @@ static const int allowed[] = {
 	SYS_getgid,
 	SYS_getegid,
 	/* the web process: started, and its start */
+	SYS_memfd_create,
 	SYS_wait4,
 	SYS_waitid,
 	SYS_kill,

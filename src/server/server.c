@@ -132,7 +132,7 @@ bool server_adapt_web(struct server *server, struct failure *failure)
 	bool adapted;
 
 	status_publish_facts(server);
-	adapted = web_adapt(web, &server->service.listeners, failure);
+	adapted = web_adapt(web, &server->service, failure);
 	if (!web_is_wanted(web))
 		recorder_rest(&server->recorder, web->ledger);
 	return adapted;
@@ -285,7 +285,7 @@ static int tend(struct server *server)
 	int64_t now = clock_monotonic(), due = tend_watchdog(server, now);
 
 	if (web_is_wanted(&server->web)) {
-		due = earlier(due, web_tend(&server->web, &service->listeners, now));
+		due = earlier(due, web_tend(&server->web, service, now));
 		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,
 						 server->web.tally, now));
 	}

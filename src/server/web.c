@@ -28,8 +28,8 @@
 #define PAUSE	   (CLOCK_SECOND / 5)
 #define PAUSES_MAX 7
 
-/* The program's name, the role, three descriptors, the listeners and the end. */
-#define WORDS_MAX (5 + ROLE_LISTENERS_MAX + 1)
+/* The program's name, the role, five numbers, the listeners and the end. */
+#define WORDS_MAX (7 + ROLE_LISTENERS_MAX + 1)
 #define WORD_SIZE 16
 
 /* A command line, and where its words are. */
@@ -48,26 +48,48 @@ bool web_open(struct web *web, struct failure *failure)
 	return web->tally || failure_set_errno(failure, "cannot make memory to share");
 }
 
+static void append(struct command_line *line, size_t number)
+{
+	char *word = line->numbers[line->count];
+
+	snprintf(word, WORD_SIZE, "%zu", number);
+	line->words[line->count++] = word;
+}
+
 /* Appends a descriptor, which the new process is to have. */
 static bool pass(struct command_line *line, posix_spawn_file_actions_t *actions, int fd)
 {
-	char *number = line->numbers[line->count];
-
-	snprintf(number, WORD_SIZE, "%d", fd);
-	line->words[line->count++] = number;
+	append(line, (size_t)fd);
 	errno = posix_spawn_file_actions_adddup2(actions, fd, fd);
 	return errno == 0;
 }
 
-static bool pass_all(const struct web *web, const struct listeners *listeners, int leash,
+/* Puts who may ask into memory to be read by others. Returns its descriptor; -1, with errno. */
+static int share_access(const struct access *access)
+{
+	size_t size = (access->range_count + 1) * sizeof(*access->ranges);
+	int fd;
+	void *memory = shared_make(size, SHARED_READ, &fd);
+
+	if (!memory)
+		return -1;
+	if (access->range_count > 0)
+		memcpy(memory, access->ranges, access->range_count * sizeof(*access->ranges));
+	munmap(memory, size);
+	return fd;
+}
+
+static bool pass_all(const struct web *web, const struct service *service, const int passed_on[2],
 		     struct command_line *line, posix_spawn_file_actions_t *actions)
 {
+	const struct listeners *listeners = &service->listeners;
 	static char name[] = PROGRAM_NAME, role[] = ROLE_WEB;
 	bool passed;
 
 	*line = (struct command_line){ .words = { name, role }, .count = 2 };
-	passed = pass(line, actions, leash) && pass(line, actions, web->ledger_fd) &&
-		 pass(line, actions, web->tally_fd);
+	passed = pass(line, actions, passed_on[0]) && pass(line, actions, web->ledger_fd) &&
+		 pass(line, actions, web->tally_fd) && pass(line, actions, passed_on[1]);
+	append(line, service->config.access.range_count);
 	for (size_t i = 0; passed && i < listeners->count; i++) {
 		if (!listeners->items[i].protocol->reply && line->count < WORDS_MAX - 1)
 			passed = pass(line, actions, listeners->items[i].fd);
@@ -77,17 +99,17 @@ static bool pass_all(const struct web *web, const struct listeners *listeners, i
 
 /* Executes this program in its other role; what it is not passed is closed. Returns 0 or an
  * errno. */
-static int spawn(struct web *web, const struct listeners *listeners, int leash)
+static int spawn_with(struct web *web, const struct service *service, const int passed_on[2])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	struct command_line line;
 	sigset_t all, none;
-	int error = posix_spawn_file_actions_init(&actions);
+	int error = posix_spawnattr_init(&attributes);
 
 	if (error != 0)
 		return error;
-	error = posix_spawnattr_init(&attributes);
+	error = posix_spawn_file_actions_init(&actions);
 	if (error != 0)
 		goto out;
 	sigfillset(&all);
@@ -95,13 +117,23 @@ static int spawn(struct web *web, const struct listeners *listeners, int leash)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setsigmask(&attributes, &none);
-	error = pass_all(web, listeners, leash, &line, &actions) ?
+	error = pass_all(web, service, passed_on, &line, &actions) ?
 			posix_spawn(&web->process, ROLE_PROGRAM, &actions, &attributes, line.words,
 				    environ) :
 			errno;
-	posix_spawnattr_destroy(&attributes);
-out:
 	posix_spawn_file_actions_destroy(&actions);
+out:
+	posix_spawnattr_destroy(&attributes);
+	return error;
+}
+
+static int spawn(struct web *web, const struct service *service, int leash)
+{
+	int passed_on[2] = { leash, share_access(&service->config.access) };
+	int error = passed_on[1] < 0 ? errno : spawn_with(web, service, passed_on);
+
+	if (passed_on[1] >= 0)
+		close(passed_on[1]);
 	return error;
 }
 
@@ -134,15 +166,7 @@ static void bury(pid_t process)
 	waitpid(process, NULL, 0);
 }
 
-/* Lets go of a process: it finishes what it is at, and ends. */
-static void release(pid_t process, int leash)
-{
-	if (leash >= 0)
-		close(leash);
-	bury(process);
-}
-
-static bool start(struct web *web, const struct listeners *listeners, struct failure *failure)
+static bool start(struct web *web, const struct service *service, struct failure *failure)
 {
 	int ends[2];
 
@@ -151,7 +175,7 @@ static bool start(struct web *web, const struct listeners *listeners, struct fai
 		return failure_set_errno(failure, "cannot start the web process");
 	web->leash = ends[0];
 	counter_add(&web->ledger->web_starts, 1);
-	errno = spawn(web, listeners, ends[1]);
+	errno = spawn(web, service, ends[1]);
 	if (errno != 0) {
 		failure_set_errno(failure, "cannot start the web process");
 		web->process = 0;
@@ -186,21 +210,23 @@ bool web_is_configured(const struct listeners *listeners)
 	return false;
 }
 
-bool web_adapt(struct web *web, const struct listeners *listeners, struct failure *failure)
+bool web_adapt(struct web *web, const struct service *service, struct failure *failure)
 {
-	pid_t before = web->process;
 	int leash = web->leash;
 	bool started = true;
 
+	bury(web->before); /* it has had its time */
+	web->before = web->process;
 	web->process = 0;
 	web->leash = -1;
 	web->again_at = INT64_MAX;
 	web->failures = 0;
-	if (web_is_configured(listeners))
-		started = start(web, listeners, failure);
+	if (web_is_configured(&service->listeners))
+		started = start(web, service, failure);
 	if (!started)
 		plan(web, clock_monotonic());
-	release(before, leash);
+	if (leash >= 0)
+		close(leash);
 	return started;
 }
 
@@ -212,6 +238,8 @@ void web_reap(struct web *web)
 	pid_t process;
 
 	while ((process = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (process == web->before)
+			web->before = 0;
 		if (process != web->process)
 			continue;
 		log_limited(&deaths, LOG_WARNING,
@@ -226,14 +254,14 @@ void web_reap(struct web *web)
 	}
 }
 
-int64_t web_tend(struct web *web, const struct listeners *listeners, int64_t now)
+int64_t web_tend(struct web *web, const struct service *service, int64_t now)
 {
 	static struct log_limit failures;
 	struct failure failure;
 
 	if (web->again_at > now)
 		return web->again_at;
-	if (start(web, listeners, &failure)) {
+	if (start(web, service, &failure)) {
 		web->again_at = INT64_MAX;
 	} else {
 		log_limited(&failures, LOG_ERR, "%s", failure.text);
@@ -244,8 +272,12 @@ int64_t web_tend(struct web *web, const struct listeners *listeners, int64_t now
 
 void web_end(struct web *web)
 {
-	release(web->process, web->leash);
+	if (web->leash >= 0)
+		close(web->leash);
+	bury(web->process);
+	bury(web->before);
 	web->process = 0;
+	web->before = 0;
 	web->leash = -1;
 }
 

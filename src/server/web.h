@@ -10,13 +10,14 @@
 #include "ledger/ledger.h"
 #include "ledger/web_tally.h"
 #include "server/failure.h"
-#include "server/listen.h"
+#include "server/service.h"
 
 struct web {
 	struct ledger *ledger;	 /* what the process reads */
 	struct web_tally *tally; /* what it counts */
 	int ledger_fd, tally_fd;
 	pid_t process;	   /* 0: there is none */
+	pid_t before;	   /* whose place it has taken, until that has ended; 0: it has */
 	int leash;	   /* a socket to it; -1: none */
 	int64_t begun;	   /* on the monotonic clock, as the next */
 	int64_t again_at;  /* when to start it again; INT64_MAX: there is nothing to start */
@@ -29,10 +30,10 @@ bool web_open(struct web *web, struct failure *failure);
 /* Whether any of listeners is HTTP's. */
 bool web_is_configured(const struct listeners *listeners);
 
-/* Has a process at work for those of listeners that are HTTP's, in place of the present one, if
- * there is one; without any such listener it ends. Waits for it to serve. On failure there is
- * none, and an attempt is due later. */
-bool web_adapt(struct web *web, const struct listeners *listeners, struct failure *failure);
+/* Has a process at work for what of service is HTTP's, in place of the present one, if there is
+ * one; where nothing is, it ends. Waits for it to serve. On failure there is none, and an attempt
+ * is due later. */
+bool web_adapt(struct web *web, const struct service *service, struct failure *failure);
 
 /* Whether HTTP is served. */
 static inline bool web_is_wanted(const struct web *web)
@@ -45,7 +46,7 @@ static inline bool web_is_wanted(const struct web *web)
 void web_reap(struct web *web);
 
 /* Starts the process again if that is due at now. Returns when to be called again. */
-int64_t web_tend(struct web *web, const struct listeners *listeners, int64_t now);
+int64_t web_tend(struct web *web, const struct service *service, int64_t now);
 
 /* Ends the process, which may finish what it is at, for a moment. */
 void web_end(struct web *web);

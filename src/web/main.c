@@ -19,7 +19,8 @@
 #include "web/confine.h"
 #include "web/site.h"
 
-#define DESCRIPTOR_MAX 1048576
+/* Of descriptors, and of ranges. */
+#define NUMBER_MAX 16777216
 
 /* What is under way when the leash is let go has so long to be finished. */
 static const struct timeval farewell = { .tv_usec = 250000 };
@@ -28,31 +29,38 @@ struct role {
 	struct site site;
 	struct event_base *base;
 	struct event *leash;
-	int leash_fd, ledger_fd, tally_fd;
+	int leash_fd, ledger_fd, tally_fd, access_fd;
 	int listeners[ROLE_LISTENERS_MAX];
 	struct evhttp_bound_socket *doors[ROLE_LISTENERS_MAX];
 	size_t listener_count;
 };
 
-static int read_descriptor(const char *word)
+static int read_number(const char *word)
 {
 	unsigned number;
 
-	return word && text_to_number(word, 0, DESCRIPTOR_MAX, &number) ? (int)number : -1;
+	return word && text_to_number(word, 0, NUMBER_MAX, &number) ? (int)number : -1;
 }
 
 static bool read_words(struct role *role, char **words)
 {
-	int *const places[] = { &role->leash_fd, &role->ledger_fd, &role->tally_fd };
+	int *const places[] = { &role->leash_fd, &role->ledger_fd, &role->tally_fd,
+				&role->access_fd };
+	int ranges;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		*places[i] = read_descriptor(*words);
+		*places[i] = read_number(*words);
 		if (*places[i] < 0 || fcntl(*places[i], F_SETFD, FD_CLOEXEC) < 0)
 			return false;
 		words++;
 	}
+	ranges = read_number(*words);
+	if (ranges < 0)
+		return false;
+	role->site.access.range_count = (size_t)ranges;
+	words++;
 	for (; *words && role->listener_count < ROLE_LISTENERS_MAX; words++) {
-		role->listeners[role->listener_count] = read_descriptor(*words);
+		role->listeners[role->listener_count] = read_number(*words);
 		if (role->listeners[role->listener_count++] < 0)
 			return false;
 	}
@@ -87,11 +95,14 @@ static bool open_door(struct role *role, size_t i)
 static bool open_all(struct role *role)
 {
 	struct site *site = &role->site;
+	size_t ranges = (site->access.range_count + 1) * sizeof(*site->access.ranges);
 
+	site->access.ranges = shared_map(role->access_fd, ranges, SHARED_READ);
 	site->ledger = shared_map(role->ledger_fd, sizeof(struct ledger), SHARED_READ);
 	site->tally = shared_map(role->tally_fd, sizeof(struct web_tally), SHARED_WRITE);
 	role->base = event_base_new();
-	if (!site->ledger || !site->tally || !role->base || !site_open(site, role->base))
+	if (!site->access.ranges || !site->ledger || !site->tally || !role->base ||
+	    !site_open(site, role->base))
 		return false;
 	leap_read(&site->leap, page_now() / CLOCK_SECOND);
 	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, let_go, role);

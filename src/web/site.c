@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define HEADERS_MAX 8192 /* bytes */
+#define FORBIDDEN   403
 
 static const struct timeval often = { .tv_usec = 250000 };
 
@@ -79,11 +80,24 @@ static const struct route *find_route(struct evhttp_request *request)
 	return NULL;
 }
 
+static bool may_ask(const struct page *page)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(page->request);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+	struct address peer;
+	socklen_t size = sizeof(peer);
+
+	return page->site->access.range_count == 0 || (getpeername(fd, &peer.any, &size) == 0 &&
+						       access_allows(&page->site->access, &peer));
+}
+
 static void write_page(struct page *page, const struct route *route)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(page->request);
 
-	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+	if (!may_ask(page)) {
+		page_fail(page, FORBIDDEN, "You may not ask here.");
+	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
 		evhttp_add_header(evhttp_request_get_output_headers(page->request), "Allow",
 				  "GET, HEAD");
 		page_fail(page, HTTP_BADMETHOD, "This can be read, and nothing else.");
@@ -192,7 +206,7 @@ bool site_open(struct site *site, struct event_base *base)
 	evhttp_set_max_headers_size(site->http, HEADERS_MAX);
 	evhttp_set_max_body_size(site->http, 0);
 	evhttp_set_timeout(site->http, VISITOR_PATIENCE / CLOCK_SECOND);
-	site->visitors.open = &site->tally->connections;
+	visitors_open(&site->visitors, &site->tally->connections);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/access.h"
 #include "ledger/ledger.h"
 #include "ledger/web_tally.h"
 #include "web/leap.h"
@@ -16,6 +17,7 @@
 struct site {
 	const struct ledger *ledger;
 	struct web_tally *tally;
+	struct access access; /* who may ask: its ranges */
 	struct event_base *base;
 	struct evhttp *http;
 	struct visitors visitors;

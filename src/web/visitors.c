@@ -1,9 +1,13 @@
 #include "web/visitors.h"
 
 #include <event2/buffer.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "web/site.h"
+
+/* Descriptors that are no connections. */
+#define OTHERS 32
 
 /* We hold a reference to each connection, so evhttp frees it without our being told: but the last
  * thing it does is to take its callbacks away. */
@@ -42,7 +46,7 @@ static struct visitor *make_room(struct visitors *visitors)
 {
 	struct visitor *oldest = &visitors->places[0];
 
-	for (size_t i = 0; i < VISITORS_MAX; i++) {
+	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
 		if (visitor->connection && is_closed(visitor))
@@ -56,6 +60,16 @@ static struct visitor *make_room(struct visitors *visitors)
 	evbuffer_remove_cb(bufferevent_get_input(oldest->connection), note_arrival, oldest);
 	forget(oldest);
 	return oldest;
+}
+
+void visitors_open(struct visitors *visitors, struct counter *open)
+{
+	struct rlimit limit;
+
+	visitors->open = open;
+	visitors->capacity = VISITORS_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < VISITORS_MAX + OTHERS)
+		visitors->capacity = limit.rlim_cur > 2 * OTHERS ? limit.rlim_cur - OTHERS : OTHERS;
 }
 
 struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *base)

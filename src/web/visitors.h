@@ -23,8 +23,12 @@ struct visitor {
 
 struct visitors {
 	struct visitor places[VISITORS_MAX];
+	size_t capacity;      /* of these, so many are used */
 	struct counter *open; /* how many there are */
 };
+
+/* Finds out how many there may be within the limit on descriptors. */
+void visitors_open(struct visitors *visitors, struct counter *open);
 
 /* Makes a connection for a socket that was just accepted, for evhttp to use and to free. NULL if
  * memory is short. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "server/access.h"
+#include "base/access.h"
 
 #define SEED 867
 

@@ -38,11 +38,11 @@ const texts = {
 	zh: {
 		locale: "zh-CN",
 		units: { d: " 天", h: " 小时", min: " 分钟", s: " 秒", ms: " 毫秒" },
-		accurate: bound => `误差在 ± ${bound} 以内`,
-		unvouched: bound => `与本服务器时钟相差在 ± ${bound} 以内`,
+		accurate: bound => `误差在 ± ${bound}以内`,
+		unvouched: bound => `与本服务器时钟相差在 ± ${bound}以内`,
 		ahead: (error, bound) => `本设备快 ${error}（± ${bound}）`,
 		behind: (error, bound) => `本设备慢 ${error}（± ${bound}）`,
-		right: bound => `本设备时间准确，误差在 ± ${bound} 以内`,
+		right: bound => `本设备时间准确，误差在 ± ${bound}以内`,
 		ifServerIs: "，以本服务器为准",
 		asking: () => "正在询问服务器……",
 		good: accuracy => accuracy,
@@ -153,7 +153,8 @@ async function ask() {
 	if (!response.ok || answer.origin !== origin)
 		throw new Error("not an answer to this question");
 	const travel = (received - sent) / 1000 - (answer.transmit - answer.receive);
-	const bound = Math.max(travel, 0) / 2 + answer.root_distance + 1.5 * resolution;
+	const distance = answer.synchronised ? answer.root_distance : 0; // else from nothing
+	const bound = Math.max(travel, 0) / 2 + distance + 1.5 * resolution;
 	const time = (answer.receive + answer.transmit) / 2;
 	return { moment: (sent + received) / 2, time, bound, travel, answer, ...turnOf(answer) };
 }

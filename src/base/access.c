@@ -1,4 +1,4 @@
-#include "server/access.h"
+#include "base/access.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

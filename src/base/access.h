@@ -1,6 +1,6 @@
 /* Who may ask: allow and deny by prefix; the longest one that holds an address decides. */
-#ifndef SERVER_ACCESS_H
-#define SERVER_ACCESS_H
+#ifndef BASE_ACCESS_H
+#define BASE_ACCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
