@@ -57,27 +57,16 @@ static json_t *describe_listens(const struct ledger_facts *facts)
 	return listens;
 }
 
-static uint64_t requests_by(const struct tally *sum, const struct web_tally *web, size_t protocol)
-{
-	return counter_read(&sum->requests[protocol]) +
-	       (protocol_table[protocol].reply ? 0 : web_tally_requests(web));
-}
-
-static uint64_t answers_by(const struct tally *sum, const struct web_tally *web, size_t protocol)
-{
-	return counter_read(&sum->answers[protocol]) +
-	       (protocol_table[protocol].reply ? 0 : web_tally_requests(web));
-}
-
-static json_t *describe_protocols(const struct tally *sum, const struct web_tally *web)
+static json_t *describe_protocols(const struct tally *sum)
 {
 	json_t *protocols = json_object();
 
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		json_object_set_new(protocols, protocol_table[i].word,
 				    json_pack("{s:I, s:I}", "requests",
-					      (json_int_t)requests_by(sum, web, i), "answers",
-					      (json_int_t)answers_by(sum, web, i)));
+					      (json_int_t)counter_read(&sum->requests[i]),
+					      "answers",
+					      (json_int_t)counter_read(&sum->answers[i])));
 	return protocols;
 }
 
@@ -93,15 +82,11 @@ static json_t *describe_drops(const struct tally *sum)
 
 static json_t *describe_balance(const struct ledger *ledger)
 {
-	unsigned count = atomic_load_explicit(&ledger->worker_count, memory_order_acquire);
 	json_t *balance = json_array();
 
-	for (unsigned i = 0; i < count && i < LEDGER_WORKERS; i++) {
-		const struct tally *tally = &ledger->workers[i].tally;
-		uint64_t requests = 0;
+	for (unsigned i = 0; i < ledger_workers(ledger); i++) {
+		uint64_t requests = tally_requests(&ledger->workers[i].tally);
 
-		for (size_t j = 0; j < PROTOCOL_COUNT; j++)
-			requests += counter_read(&tally->requests[j]);
 		json_array_append_new(balance, json_integer((json_int_t)requests));
 	}
 	return balance;
@@ -179,7 +164,7 @@ json_t *describe_ledger(const struct ledger *ledger, const struct web_tally *web
 	char started[32];
 
 	ledger_read_facts(ledger, &facts);
-	ledger_sum(ledger, &sum);
+	ledger_sum(ledger, web, &sum);
 	up = (clock_monotonic() - facts.started) / CLOCK_SECOND;
 	return json_pack(
 		"{s:i, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}, s:o,"
@@ -189,7 +174,7 @@ json_t *describe_ledger(const struct ledger *ledger, const struct web_tally *web
 		facts.confined, "started", describe_time(facts.started_clock, started), "up",
 		(json_int_t)up, "workers", (json_int_t)facts.workers, "clock",
 		describe_clock(ledger, &facts), "listen", describe_listens(&facts), "protocols",
-		describe_protocols(&sum, web), "dropped", describe_drops(&sum), "kisses",
+		describe_protocols(&sum), "dropped", describe_drops(&sum), "kisses",
 		(json_int_t)counter_read(&sum.kisses), "connections", "open",
 		(json_int_t)counter_read(&sum.connections), "most", (json_int_t)facts.capacity,
 		"balance", describe_balance(ledger), "response_time",

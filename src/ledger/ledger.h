@@ -12,6 +12,7 @@
 #include "ledger/history.h"
 #include "ledger/talkers.h"
 #include "ledger/tally.h"
+#include "ledger/web_tally.h"
 
 #define LEDGER_WORKERS	 256
 #define LEDGER_LISTENS	 32
@@ -87,7 +88,10 @@ static inline void ledger_read_talkers(const struct ledger *ledger, struct talke
 	bulletin_read(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
 }
 
-/* Adds up what all workers have counted. */
-void ledger_sum(const struct ledger *ledger, struct tally *sum);
+/* Adds up what all workers have counted, and the requests that the web process has answered. */
+void ledger_sum(const struct ledger *ledger, const struct web_tally *web, struct tally *sum);
+
+/* How many workers have a place with what they have counted. */
+unsigned ledger_workers(const struct ledger *ledger);
 
 #endif

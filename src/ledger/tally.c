@@ -31,11 +31,26 @@ void tally_add(struct tally *sum, const struct tally *part)
 	histogram_add(&sum->stamp_error, &part->stamp_error);
 }
 
+static uint64_t sum_up(const struct counter *counters, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += counter_read(&counters[i]);
+	return sum;
+}
+
+uint64_t tally_requests(const struct tally *tally)
+{
+	return sum_up(tally->requests, PROTOCOL_COUNT);
+}
+
 uint64_t tally_answers(const struct tally *tally)
 {
-	uint64_t answers = 0;
+	return sum_up(tally->answers, PROTOCOL_COUNT);
+}
 
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		answers += counter_read(&tally->answers[i]);
-	return answers;
+uint64_t tally_drops(const struct tally *tally)
+{
+	return sum_up(tally->drops, DROP_COUNT);
 }

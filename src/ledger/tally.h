@@ -36,7 +36,9 @@ const char *drop_name(enum drop reason);
 /* Adds what part has counted. */
 void tally_add(struct tally *sum, const struct tally *part);
 
-/* All answers, by whatever protocol. */
+/* All requests and all answers, by whatever protocol, and all drops for whatever reason. */
+uint64_t tally_requests(const struct tally *tally);
 uint64_t tally_answers(const struct tally *tally);
+uint64_t tally_drops(const struct tally *tally);
 
 #endif

@@ -14,18 +14,11 @@ static void take_sample(struct recorder *recorder, struct ledger *ledger,
 {
 	struct clock_state state;
 	struct tally sum = { 0 };
-	uint64_t drops = 0;
 
-	ledger_sum(ledger, &sum);
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
-		uint64_t requests = protocol_table[i].reply ? counter_read(&sum.requests[i]) :
-							      web_tally_requests(web);
-
-		sample->requests[i] = since(&recorder->requests[i], requests);
-	}
-	for (size_t i = 0; i < DROP_COUNT; i++)
-		drops += counter_read(&sum.drops[i]);
-	sample->drops = since(&recorder->drops, drops);
+	ledger_sum(ledger, web, &sum);
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
+	sample->drops = since(&recorder->drops, tally_drops(&sum));
 	clock_read_state(&ledger->clock, now, &state);
 	sample->clock =
 		clock_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;

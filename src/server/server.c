@@ -223,7 +223,7 @@ static void say_farewell(struct server *server)
 		workers_serve_last(&server->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
 	workers_see_off(&server->workers, 0);
-	ledger_sum(server->service.ledger, &sum);
+	ledger_sum(server->service.ledger, server->web.tally, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
 		  (unsigned long long)tally_answers(&sum));
 }

@@ -94,7 +94,6 @@ static void add_clock(const struct figures *figures)
 		  describe_short(describe_root_distance(state)));
 }
 
-/* The web process counts what it answers; it answers every request. */
 static void add_by_protocol(const struct figures *figures, const char *name, const char *help,
 			    const struct counter *counters)
 {
@@ -105,8 +104,7 @@ static void add_by_protocol(const struct figures *figures, const char *name, con
 		evbuffer_add_printf(figures->body,
 				    "timeserver_%s{protocol=\"%s\",transport=\"%s\"} %" PRIu64 "\n",
 				    name, protocol->name, transport_name(protocol->transport),
-				    protocol->reply ? counter_read(&counters[i]) :
-						      web_tally_requests(figures->web));
+				    counter_read(&counters[i]));
 	}
 }
 
@@ -127,19 +125,11 @@ static void add_requests(const struct figures *figures)
 
 static void add_workers(const struct figures *figures)
 {
-	unsigned count = atomic_load(&figures->ledger->worker_count);
-
 	begin(figures, "worker_requests_total", "counter", "Requests by the thread they came to.");
-	for (unsigned i = 0; i < count && i < LEDGER_WORKERS; i++) {
-		const struct tally *tally = &figures->ledger->workers[i].tally;
-		uint64_t requests = 0;
-
-		for (size_t j = 0; j < PROTOCOL_COUNT; j++)
-			requests += counter_read(&tally->requests[j]);
+	for (unsigned i = 0; i < ledger_workers(figures->ledger); i++)
 		evbuffer_add_printf(figures->body,
 				    "timeserver_worker_requests_total{worker=\"%u\"} %" PRIu64 "\n",
-				    i, requests);
-	}
+				    i, tally_requests(&figures->ledger->workers[i].tally));
 }
 
 static void add_http(const struct figures *figures)
@@ -186,7 +176,7 @@ void page_write_metrics(struct page *page)
 	};
 
 	ledger_read_facts(figures.ledger, &figures.facts);
-	ledger_sum(figures.ledger, &figures.sum);
+	ledger_sum(figures.ledger, figures.web, &figures.sum);
 	clock_read_state(&figures.ledger->clock, clock_monotonic(), &figures.state);
 	page->type = "text/plain; version=0.0.4; charset=utf-8";
 	add_process(&figures);

@@ -2,6 +2,7 @@
 #include "web/site.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,25 +48,11 @@ const char *page_header(const struct page *page, const char *name)
 
 void page_add_escaped(struct evbuffer *body, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		switch (*text) {
-		case '&':
-			evbuffer_add_printf(body, "&amp;");
-			break;
-		case '<':
-			evbuffer_add_printf(body, "&lt;");
-			break;
-		case '>':
-			evbuffer_add_printf(body, "&gt;");
-			break;
-		case '"':
-			evbuffer_add_printf(body, "&quot;");
-			break;
-		default:
-			evbuffer_add(body, text, 1);
-			break;
-		}
-	}
+	char *escaped = evhttp_htmlescape(text);
+
+	if (escaped)
+		evbuffer_add_printf(body, "%s", escaped);
+	free(escaped);
 }
 
 static const struct route *find_route(struct evhttp_request *request)

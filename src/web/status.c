@@ -88,7 +88,7 @@ static void write_protocols(struct page *page)
 	struct tally sum = { 0 };
 
 	ledger_read_facts(site->ledger, &facts);
-	ledger_sum(site->ledger, &sum);
+	ledger_sum(site->ledger, site->tally, &sum);
 	begin_table(page->body, "where", "what");
 	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
 		add_text(page->body, facts.listens[i].address,
@@ -96,9 +96,7 @@ static void write_protocols(struct page *page)
 	end_table(page->body);
 	begin_table(page->body, "protocol", "answers");
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		add_number(page->body, protocol_table[i].word,
-			   protocol_table[i].reply ? counter_read(&sum.answers[i]) :
-						     web_tally_requests(site->tally));
+		add_number(page->body, protocol_table[i].word, counter_read(&sum.answers[i]));
 	add_number(page->body, "kisses", counter_read(&sum.kisses));
 	end_table(page->body);
 }
@@ -107,7 +105,7 @@ static void write_drops(struct page *page)
 {
 	struct tally sum = { 0 };
 
-	ledger_sum(page->site->ledger, &sum);
+	ledger_sum(page->site->ledger, page->site->tally, &sum);
 	begin_table(page->body, "reason", "requests");
 	for (size_t i = 0; i < DROP_COUNT; i++)
 		add_number(page->body, drop_name((enum drop)i), counter_read(&sum.drops[i]));
@@ -137,7 +135,7 @@ static void write_stamps(struct page *page)
 	struct tally sum = { 0 };
 	uint64_t total;
 
-	ledger_sum(page->site->ledger, &sum);
+	ledger_sum(page->site->ledger, page->site->tally, &sum);
 	total = histogram_total(&sum.stamp_error);
 	begin_table(page->body, "off by", "replies that were watched");
 	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
@@ -148,17 +146,12 @@ static void write_stamps(struct page *page)
 static void write_balance(struct page *page)
 {
 	const struct ledger *ledger = page->site->ledger;
-	unsigned count = atomic_load(&ledger->worker_count);
+	char name[16];
 
 	begin_table(page->body, "worker", "requests");
-	for (unsigned i = 0; i < count && i < LEDGER_WORKERS; i++) {
-		uint64_t requests = 0;
-		char name[16];
-
-		for (size_t j = 0; j < PROTOCOL_COUNT; j++)
-			requests += counter_read(&ledger->workers[i].tally.requests[j]);
+	for (unsigned i = 0; i < ledger_workers(ledger); i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		add_number(page->body, name, requests);
+		add_number(page->body, name, tally_requests(&ledger->workers[i].tally));
 	}
 	end_table(page->body);
 }
@@ -193,7 +186,7 @@ static void write_process(struct page *page)
 	char up[32];
 
 	ledger_read_facts(site->ledger, &facts);
-	ledger_sum(site->ledger, &sum);
+	ledger_sum(site->ledger, site->tally, &sum);
 	snprintf(up, sizeof(up), "%" PRId64 " s",
 		 (clock_monotonic() - facts.started) / CLOCK_SECOND);
 	begin_table(page->body, "what", "now");
