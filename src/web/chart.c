@@ -17,7 +17,7 @@ static unsigned column(unsigned i, unsigned count)
 void chart_write_line(struct evbuffer *body, const char *name, const uint32_t *values,
 		      unsigned count)
 {
-	uint32_t most = 1, last = count > 0 ? values[count - 1] : 0;
+	uint32_t most = 0, last = count > 0 ? values[count - 1] : 0;
 
 	for (unsigned i = 0; i < count; i++)
 		most = values[i] > most ? values[i] : most;
@@ -26,11 +26,12 @@ void chart_write_line(struct evbuffer *body, const char *name, const uint32_t *v
 			    "</span></figcaption>\n"
 			    "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\""
 			    " aria-label=\"%s: now %.1f, most %.1f a second\"><path d=\"",
-			    name, a_second(last), a_second(count > 0 ? most : 0), WIDTH, HEIGHT,
-			    name, a_second(last), a_second(count > 0 ? most : 0));
+			    name, a_second(last), a_second(most), WIDTH, HEIGHT, name,
+			    a_second(last), a_second(most));
 	for (unsigned i = 0; i < count; i++)
 		evbuffer_add_printf(body, "%c%u %.1f", i == 0 ? 'M' : 'L', column(i, count),
-				    (HEIGHT - 1) * (1 - (double)values[i] / most) + 0.5);
+				    (HEIGHT - 1) * (1 - (double)values[i] / (most > 0 ? most : 1)) +
+					    0.5);
 	evbuffer_add_printf(body, "\"/></svg></figure>\n");
 }
 

@@ -133,6 +133,10 @@ int web_run(char **words)
 
 	prctl(PR_SET_NAME, "timeserver-web"); /* or it would be "exe" */
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever signals all processes of a service or a terminal means the daemon: see the leash. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	event_set_log_callback(say_nothing);
 	if (!read_words(&role, words)) {
 		fputs("timeserver: that role is for timeserver itself to play\n", stderr);

@@ -126,7 +126,8 @@ static void add_step(struct evbuffer *body, const struct histogram *histogram, s
 		evbuffer_add_printf(body, "<tr><th>more</th>");
 	evbuffer_add_printf(body,
 			    "<td class=\"number\"><meter min=\"0\" max=\"%" PRIu64
-			    "\" value=\"%" PRIu64 "\"></meter> %" PRIu64 "</td></tr>\n",
+			    "\" value=\"%" PRIu64 "\"></meter> <span>%" PRIu64
+			    "</span></td></tr>\n",
 			    total, count, count);
 }
 
