@@ -91,8 +91,11 @@ static bool pass_all(const struct web *web, const struct service *service, const
 		 pass(line, actions, web->tally_fd) && pass(line, actions, passed_on[1]);
 	append(line, service->config.access.range_count);
 	for (size_t i = 0; passed && i < listeners->count; i++) {
-		if (!listeners->items[i].protocol->reply && line->count < WORDS_MAX - 1)
-			passed = pass(line, actions, listeners->items[i].fd);
+		if (listeners->items[i].protocol->reply)
+			continue;
+		errno = E2BIG;
+		passed = line->count < WORDS_MAX - 1 &&
+			 pass(line, actions, listeners->items[i].fd);
 	}
 	return passed;
 }
