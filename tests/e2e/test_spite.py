@@ -14,7 +14,7 @@ import time
 
 import ntp
 import pytest
-from harness import (THREADS_SANITIZED, ask, compile_c, fewer, needs_private, needs_program, not_instrumented,
+from harness import (SANITIZED, ask, compile_c, fewer, needs_private, needs_program, not_instrumented,
                      not_wrapped, serves, wait_until)
 from isolate import mounted
 from onlooker import Onlooker, recovery
@@ -94,7 +94,7 @@ def test_a_flood_of_requests(box, port, forge, network, networks):
     print(f"requests of {networks} networks: {told} {recovery(port, HOST):.1f} ms;"
           f" {memory(daemon) - before} KiB more; limited: {box.status()['limited']}")
     assert onlooker.unanswered == 0 and daemon.alive()
-    assert THREADS_SANITIZED or memory(daemon) - before < 2 * TABLE + 512
+    assert SANITIZED or memory(daemon) - before < 2 * TABLE + 512
 
 
 def half_open(port, stopping):
