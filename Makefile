@@ -170,7 +170,7 @@ check-unit: unit-tests $(REPLAYS)
 
 E2E_TESTS ?= tests/e2e
 check-e2e: all
-	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
+	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 --dist loadgroup -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
 
 # The same on a machine of 32 bits, where times have 64 all the same.
 LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386

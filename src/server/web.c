@@ -94,8 +94,7 @@ static bool pass_all(const struct web *web, const struct service *service, const
 		if (listeners->items[i].protocol->reply)
 			continue;
 		errno = E2BIG;
-		passed = line->count < WORDS_MAX - 1 &&
-			 pass(line, actions, listeners->items[i].fd);
+		passed = line->count < WORDS_MAX - 1 && pass(line, actions, listeners->items[i].fd);
 	}
 	return passed;
 }
