@@ -133,7 +133,7 @@ int web_run(char **words)
 
 	prctl(PR_SET_NAME, "timeserver-web"); /* or it would be "exe" */
 	signal(SIGPIPE, SIG_IGN);
-	/* Whoever signals all processes of a service or terminal means the daemon: see the leash. */
+	/* Whoever signals all processes of a service or terminal means the daemon: see let_go. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -24,7 +24,7 @@ CLIENT = shutil.copy(BUILD / "timeclient", home)
 
 # Under valgrind or with sanitizers everything is slower, and some things are the instrument's.
 SANITIZED = any(name in pathlib.Path(SERVER).read_bytes() for name in (b"__asan_init", b"__tsan_"))
-THREADS_SANITIZED = b"__tsan_" in pathlib.Path(SERVER).read_bytes()  # which keeps a thread of its own
+OWN_THREADS = 2 * (b"__tsan_" in pathlib.Path(SERVER).read_bytes())  # of the thread sanitizer
 INSTRUMENTED = SANITIZED or bool(WRAPPER)
 BITS = 32 * pathlib.Path(SERVER).read_bytes()[4]  # the class of an ELF file
 

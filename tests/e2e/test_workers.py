@@ -6,7 +6,7 @@ import time
 
 import ntp
 import pytest
-from harness import THREADS_SANITIZED, ask, free_port, is_daytime, longer
+from harness import OWN_THREADS, ask, free_port, is_daytime, longer
 from test_overload import held
 
 ROUNDS = 10
@@ -20,7 +20,7 @@ def lines_of(*lines):
 def test_as_many_threads_as_wanted(box, port, count):
     daemon = box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"workers {count}")
     threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
-    assert threads == count + 2 + THREADS_SANITIZED  # the watcher, and the first
+    assert threads == count + 2 + OWN_THREADS  # the watcher, and the first
     assert box.status()["workers"] == str(count)
 
 
