@@ -72,10 +72,10 @@ CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
 # Linked into the program where they are there to be: a library that is loaded needs memory in the
 # daemon, which never calls it, too. LIBEVENT_LIBS=... and the like choose otherwise.
-STATIC = $(wildcard $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a)
-LIBEVENT_LIBS ?= $(if $(call STATIC,libevent_core,event_core),-l:libevent_extra.a -l:libevent_core.a,\
+archive = $(wildcard $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a)
+LIBEVENT_LIBS ?= $(or $(call archive,libevent_extra,event_extra) $(call archive,libevent_core,event_core),\
 	$(shell $(PKG_CONFIG) --libs libevent_extra libevent_core))
-SERVER_JANSSON_LIBS ?= $(if $(call STATIC,jansson,jansson),-l:libjansson.a,$(JANSSON_LIBS))
+SERVER_JANSSON_LIBS ?= $(or $(call archive,jansson,jansson),$(JANSSON_LIBS))
 
 # Knowledge points one way: base <- clock <- protocol <- ledger <- {server, web}, protocol <- client.
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(1))))))

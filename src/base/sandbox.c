@@ -41,18 +41,13 @@ bool sandbox_is_instrumented(void)
 	return SANITIZED || RUNNING_ON_VALGRIND;
 }
 
-#ifdef ARCHITECTURE
+#if SANDBOX_FILTERS_CALLS
 
 #define BEFORE	4 /* instructions before those of the list */
 #define X32_BIT 0x40000000
 
 /* A jump of the filter reaches no further. */
 _Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX - BEFORE, "the list may be too long");
-
-bool sandbox_knows_calls(void)
-{
-	return true;
-}
 
 bool sandbox_calls(const int *allowed, size_t count)
 {
@@ -77,12 +72,7 @@ bool sandbox_calls(const int *allowed, size_t count)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-#else /* calls are numbered in ways not tried: there is no filter */
-
-bool sandbox_knows_calls(void)
-{
-	return false;
-}
+#else
 
 bool sandbox_calls(const int *allowed, size_t count)
 {

@@ -125,12 +125,10 @@ json_t *describe_talkers(const struct talkers_list *list)
 	char network[ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < TALKERS_TOLD && list->items[i].count > 0; i++)
-		json_array_append_new(talkers,
-				      json_pack("{s:s, s:f}", "network",
-						talkers_format(list->items[i].network, network),
-						"share",
-						(double)list->items[i].count /
-							(double)(list->total + 1)));
+		json_array_append_new(
+			talkers, json_pack("{s:s, s:f}", "network",
+					   talkers_format(list->items[i].network, network), "share",
+					   (double)list->items[i].count / (double)list->total));
 	return talkers;
 }
 

@@ -91,10 +91,13 @@ static enum exit_status show_status(const char *pidfile, bool json)
 	struct failure failure;
 	char *reply =
 		control_ask(pidfile, request_line(REQUEST_STATUS), PATIENCE_SECONDS, &failure);
-	bool shown = reply && (json ? puts(reply) >= 0 : status_print(reply, stdout));
+	bool shown = false;
+	char text[256];
 
-	if (reply && !shown)
-		failure_set(&failure, EXIT_NOT_STARTED, "an answer that is not to be understood");
+	if (reply && request_read_reply(reply, text, sizeof(text)) != EXIT_SERVING)
+		failure_set(&failure, EXIT_NOT_STARTED, "%s", text);
+	else if (reply)
+		shown = json ? puts(reply) >= 0 : status_print(reply, stdout);
 	free(reply);
 	return shown ? EXIT_SERVING : failed(&failure);
 }

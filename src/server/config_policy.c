@@ -7,6 +7,7 @@
 #include "server/workers.h"
 
 #define INTERVAL_MAX  3600 /* seconds */
+#define HOST_LETTERS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%"
 #define BURST_MAX     255
 #define LEAK_MAX      65535
 #define BUSY_POLL_MAX 1000000 /* microseconds */
@@ -28,7 +29,7 @@ static void parse_host(struct config_parser *parser, const char *word)
 	unsigned port = NTP_PORT;
 
 	if (strlen(word) >= sizeof(text) || !address_split(strcpy(text, word), &host, &port_text) ||
-	    strlen(host) >= sizeof(clock->host) ||
+	    strlen(host) >= sizeof(clock->host) || host[strspn(host, HOST_LETTERS)] != '\0' ||
 	    (port_text && !text_to_number(port_text, 1, 65535, &port))) {
 		config_error(parser, "'%s': expected HOST[:PORT], with an IPv6 address in []",
 			     word);

@@ -126,7 +126,7 @@ struct confinement confine_foresee(void)
 		.capabilities = true,
 		.no_privileges = true,
 		.paths = sandbox_write_rights() != 0 && !sandbox_is_instrumented(),
-		.calls = sandbox_knows_calls() && !sandbox_is_instrumented(),
+		.calls = SANDBOX_FILTERS_CALLS && !sandbox_is_instrumented(),
 	};
 }
 

@@ -24,7 +24,7 @@ static void take_sample(struct recorder *recorder, struct ledger *ledger,
 		clock_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
 }
 
-static void publish_talkers(const struct service *service, const struct workers *workers)
+void recorder_publish_talkers(const struct service *service, const struct workers *workers)
 {
 	struct talkers_list talkers;
 
@@ -43,7 +43,7 @@ int64_t recorder_tend(struct recorder *recorder, const struct service *service,
 	if (now < recorder->next)
 		return recorder->next;
 	take_sample(recorder, service->ledger, web, now, &sample);
-	publish_talkers(service, workers);
+	recorder_publish_talkers(service, workers);
 	if (!first)
 		history_add(&service->ledger->history, &sample);
 	recorder->next = now + HISTORY_INTERVAL;

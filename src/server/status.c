@@ -6,6 +6,9 @@
 
 #include "ledger/describe.h"
 
+/* A reply has to have an end. */
+#define LISTENS_MAX 1000
+
 static void note_source(const struct config_clock *clock, char *text, size_t size)
 {
 	bool bare = strchr(clock->host, ':') == NULL;
@@ -65,7 +68,7 @@ static json_t *list_listens(const struct listeners *listeners)
 	json_t *list = json_array();
 	char address[ADDRESS_TEXT_SIZE];
 
-	for (size_t i = 0; i < listeners->count; i++) {
+	for (size_t i = 0; i < listeners->count && json_array_size(list) < LISTENS_MAX; i++) {
 		const struct listener *listener = &listeners->items[i];
 
 		if (listener->set == 0)
@@ -84,7 +87,7 @@ char *status_line(const struct server *server)
 	char *line = NULL;
 
 	workers_talkers(&server->workers, &talkers);
-	/* All of them: there is no room in the ledger for a great many. */
+	/* More of them than there is room for in the ledger. */
 	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
 	    json_object_set_new(status, "state",

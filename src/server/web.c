@@ -93,7 +93,7 @@ static bool pass_all(const struct web *web, const struct service *service, const
 	for (size_t i = 0; passed && i < listeners->count; i++) {
 		if (listeners->items[i].protocol->reply)
 			continue;
-		errno = E2BIG;
+		errno = E2BIG; /* see web_adapt */
 		passed = line->count < WORDS_MAX - 1 && pass(line, actions, listeners->items[i].fd);
 	}
 	return passed;
@@ -168,25 +168,46 @@ static void bury(pid_t process)
 	waitpid(process, NULL, 0);
 }
 
+/* Lets go of the present process, if there is one: it finishes what it is at, and ends. */
+static void retire(struct web *web)
+{
+	if (web->process == 0)
+		return;
+	bury(web->before); /* it has had its time */
+	close(web->leash);
+	web->before = web->process;
+	web->process = 0;
+	web->leash = -1;
+}
+
+/* Starts a process in place of the present one, which stays if that fails. */
 static bool start(struct web *web, const struct service *service, struct failure *failure)
 {
+	struct web next = *web;
 	int ends[2];
 
-	web->begun = clock_monotonic();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return failure_set_errno(failure, "cannot start the web process");
-	web->leash = ends[0];
 	counter_add(&web->ledger->web_starts, 1);
-	errno = spawn(web, service, ends[1]);
+	next.process = 0;
+	next.leash = ends[0];
+	next.begun = clock_monotonic();
+	errno = spawn(&next, service, ends[1]);
 	if (errno != 0) {
 		failure_set_errno(failure, "cannot start the web process");
-		web->process = 0;
+		next.process = 0;
 	}
 	close(ends[1]);
-	if (web->process != 0 && hear(web, failure))
-		return true;
-	web_end(web);
-	return false;
+	if (next.process == 0 || !hear(&next, failure)) {
+		close(next.leash);
+		bury(next.process);
+		return false;
+	}
+	retire(web);
+	web->process = next.process;
+	web->leash = next.leash;
+	web->begun = next.begun;
+	return true;
 }
 
 static int64_t pause_after(unsigned failures)
@@ -203,32 +224,38 @@ static void plan(struct web *web, int64_t now)
 	web->failures++;
 }
 
+static size_t count_listeners(const struct listeners *listeners)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < listeners->count; i++)
+		count += !listeners->items[i].protocol->reply;
+	return count;
+}
+
 bool web_is_configured(const struct listeners *listeners)
 {
-	for (size_t i = 0; i < listeners->count; i++) {
-		if (!listeners->items[i].protocol->reply)
-			return true;
-	}
-	return false;
+	return count_listeners(listeners) > 0;
 }
 
 bool web_adapt(struct web *web, const struct service *service, struct failure *failure)
 {
-	int leash = web->leash;
-	bool started = true;
+	size_t count = count_listeners(&service->listeners);
+	bool started = false;
 
-	bury(web->before); /* it has had its time */
-	web->before = web->process;
-	web->process = 0;
-	web->leash = -1;
 	web->again_at = INT64_MAX;
 	web->failures = 0;
-	if (web_is_configured(&service->listeners))
+	if (count == 0) {
+		retire(web);
+		return true;
+	}
+	if (count > ROLE_LISTENERS_MAX)
+		failure_set(failure, EXIT_CONFIGURATION, "http at more than %d addresses",
+			    ROLE_LISTENERS_MAX);
+	else
 		started = start(web, service, failure);
 	if (!started)
 		plan(web, clock_monotonic());
-	if (leash >= 0)
-		close(leash);
 	return started;
 }
 
@@ -249,7 +276,8 @@ void web_reap(struct web *web)
 			    WIFSIGNALED(status) ? "signal" : "itself with status",
 			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		web->process = 0;
-		web_end(web);
+		close(web->leash);
+		web->leash = -1;
 		if (now - web->begun > LIVED)
 			web->failures = 0;
 		plan(web, now);

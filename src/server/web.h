@@ -31,8 +31,8 @@ bool web_open(struct web *web, struct failure *failure);
 bool web_is_configured(const struct listeners *listeners);
 
 /* Has a process at work for what of service is HTTP's, in place of the present one, if there is
- * one; where nothing is, it ends. Waits for it to serve. On failure there is none, and an attempt
- * is due later. */
+ * one; where nothing is, it ends. Waits for it to serve. On failure the present one stays, and
+ * another attempt is due later. */
 bool web_adapt(struct web *web, const struct service *service, struct failure *failure);
 
 /* Whether HTTP is served. */

@@ -37,7 +37,6 @@ static void write_text(struct page *page, const struct tm *now, const struct clo
 
 static void write_document(struct page *page, const struct tm *now, const struct clock_state *state)
 {
-	const char *host = evhttp_request_get_host(page->request);
 	char datetime[TEXT_SIZE], time[TEXT_SIZE], date[TEXT_SIZE], week[TEXT_SIZE];
 	const struct replacement replacements[] = {
 		{ .name = "language",
@@ -50,7 +49,7 @@ static void write_document(struct page *page, const struct tm *now, const struct
 		{ .name = "time", .text = time },
 		{ .name = "date", .text = date },
 		{ .name = "week", .text = week },
-		{ .name = "host", .text = host ? host : "timeserver" },
+		{ .name = "host", .text = page_host(page) },
 	};
 
 	strftime(datetime, sizeof(datetime), "%Y-%m-%dT%H:%M:%SZ", now);

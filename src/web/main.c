@@ -22,9 +22,6 @@
 /* Of descriptors, and of ranges. */
 #define NUMBER_MAX 16777216
 
-/* What is under way when the leash is let go has so long to be finished. */
-static const struct timeval farewell = { .tv_usec = 250000 };
-
 struct role {
 	struct site site;
 	struct event_base *base;
@@ -80,8 +77,7 @@ static void let_go(int fd, short events, void *argument)
 	event_del(role->leash);
 	for (size_t i = 0; i < role->listener_count; i++)
 		evhttp_del_accept_socket(role->site.http, role->doors[i]);
-	event_base_loopexit(role->base,
-			    visitors_count(&role->site.visitors) > 0 ? &farewell : NULL);
+	site_end(&role->site);
 }
 
 /* That the door could not be watched is told only to those who ask for it a second time. */

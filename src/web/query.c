@@ -13,6 +13,13 @@ bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE])
 	return true;
 }
 
+bool query_is_host(const char *text)
+{
+	return text[0] != '\0' &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				 ".-_:%[]")] == '\0';
+}
+
 /* Thousandths, of what stands behind ";q="; without it a language is liked fully. */
 static unsigned read_weight(const char *range, size_t length)
 {

@@ -12,6 +12,9 @@
  * else. */
 bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE]);
 
+/* Whether text can be the name or the address of a host: letters, digits and ".-_:%[]". */
+bool query_is_host(const char *text);
+
 enum query_language {
 	QUERY_ENGLISH,
 	QUERY_CHINESE,

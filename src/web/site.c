@@ -4,12 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "web/query.h"
 
 #define HEADERS_MAX 8192 /* bytes */
 #define FORBIDDEN   403
 
-static const struct timeval often = { .tv_usec = 250000 };
+/* How often to look for connections whose time is over, and how long, at the end, they may take. */
+#define LOOK	 (CLOCK_SECOND / 8)
+#define FAREWELL (CLOCK_SECOND / 4)
 
 static const struct route {
 	enum web_path path;
@@ -44,6 +50,13 @@ const char *page_header(const struct page *page, const char *name)
 		evhttp_find_header(evhttp_request_get_input_headers(page->request), name);
 
 	return value ? value : "";
+}
+
+const char *page_host(const struct page *page)
+{
+	const char *host = evhttp_request_get_host(page->request);
+
+	return host && query_is_host(host) ? host : "timeserver";
 }
 
 void page_add_escaped(struct evbuffer *body, const char *text)
@@ -113,7 +126,7 @@ static void add_headers(const struct page *page, size_t length)
 	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
 	evhttp_add_header(headers, "Vary", "Accept, Accept-Language");
 	evhttp_add_header(headers, "Date", date);
-	if (page->code == HTTP_BADMETHOD)
+	if (page->code == HTTP_BADMETHOD || page->site->end != INT64_MAX)
 		evhttp_add_header(headers, "Connection", "close");
 }
 
@@ -159,32 +172,60 @@ static void answer(struct evhttp_request *request, void *argument)
 	evbuffer_free(page.body);
 }
 
+/* Looks, from now on and again and again, or no more. */
+static bool set_timer(struct site *site, bool on)
+{
+	const struct itimerspec times = {
+		.it_value.tv_nsec = on ? LOOK : 0,
+		.it_interval.tv_nsec = on ? LOOK : 0,
+	};
+
+	return timerfd_settime(site->timer, 0, &times, NULL) == 0;
+}
+
 static struct bufferevent *accept_visitor(struct event_base *base, void *argument)
 {
 	struct site *site = argument;
 
-	if (!event_pending(site->sweep, EV_TIMEOUT, NULL))
-		event_add(site->sweep, &often);
+	if (visitors_count(&site->visitors) == 0)
+		set_timer(site, true);
 	return visitors_add(&site->visitors, base);
 }
 
-static void sweep(int fd, short events, void *argument)
+static void sweep(int timer, short events, void *argument)
 {
 	struct site *site = argument;
+	int64_t now = clock_monotonic();
+	uint64_t expirations;
+	bool empty;
 
-	(void)fd;
 	(void)events;
-	visitors_sweep(&site->visitors, clock_monotonic());
-	if (visitors_count(&site->visitors) > 0)
-		event_add(site->sweep, &often);
+	(void)!read(timer, &expirations, sizeof(expirations));
+	visitors_sweep(&site->visitors, now);
+	empty = visitors_count(&site->visitors) == 0;
+	if (empty && site->end == INT64_MAX)
+		set_timer(site, false);
+	if (now >= site->end || (empty && site->end != INT64_MAX))
+		event_base_loopbreak(site->base);
+}
+
+void site_end(struct site *site)
+{
+	site->end = clock_monotonic() + FAREWELL;
+	if (!set_timer(site, true) || visitors_count(&site->visitors) == 0)
+		event_base_loopbreak(site->base);
 }
 
 bool site_open(struct site *site, struct event_base *base)
 {
 	site->base = base;
+	site->end = INT64_MAX;
 	site->http = evhttp_new(base);
-	site->sweep = event_new(base, -1, 0, sweep, site);
-	if (!site->http || !site->sweep)
+	site->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!site->http || site->timer < 0)
+		return false;
+	site->sweep = event_new(base, site->timer, EV_READ | EV_PERSIST, sweep, site);
+	if (!site->sweep || event_add(site->sweep, NULL) < 0)
 		return false;
 	evhttp_set_bevcb(site->http, accept_visitor, site);
 	evhttp_set_gencb(site->http, answer, site);

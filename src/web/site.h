@@ -21,7 +21,10 @@ struct site {
 	struct event_base *base;
 	struct evhttp *http;
 	struct visitors visitors;
-	struct event *sweep; /* a timer: see visitors_sweep */
+	int timer; /* timerfd(2): libevent's own timers have a form that a library built for
+			      * times of 32 bits does not share with us */
+	struct event *sweep; /* when that is due: see visitors_sweep */
+	int64_t end;	     /* when to end, on the monotonic clock; INT64_MAX: not yet */
 	struct leap leap;
 };
 
@@ -38,6 +41,9 @@ struct page {
 
 /* Has http answer all paths for site. Returns false if memory is short. */
 bool site_open(struct site *site, struct event_base *base);
+
+/* Ends the loop of events once there is no connection left, or a moment has gone by. */
+void site_end(struct site *site);
 
 void site_close(struct site *site);
 
@@ -58,6 +64,9 @@ void page_fail(struct page *page, int code, const char *text);
 
 /* A header of the request; empty if it has none. */
 const char *page_header(const struct page *page, const char *name);
+
+/* The host by the name that the client used, if that can be one. */
+const char *page_host(const struct page *page);
 
 /* Adds text with what is special in HTML escaped. */
 void page_add_escaped(struct evbuffer *body, const char *text);

@@ -214,11 +214,10 @@ static void write_state(struct page *page)
 
 void page_write_status(struct page *page)
 {
-	const char *host = evhttp_request_get_host(page->request);
 	struct ledger_reason reason = { "synchronised" };
 	struct clock_state clock;
 	const struct replacement replacements[] = {
-		{ .name = "host", .text = host ? host : "timeserver" },
+		{ .name = "host", .text = page_host(page) },
 		{ .name = "verdict", .text = reason.text },
 		{ .name = "state", .write = write_state },
 		{ .name = "clock", .write = write_clock },

@@ -72,15 +72,15 @@ void page_write_nict(struct page *page)
 {
 	const struct leap *leap = &page->site->leap;
 	char initiated[QUERY_STAMP_SIZE] = "0.000";
-	const char *query = find_query(page), *host = evhttp_request_get_host(page->request);
+	const char *query = find_query(page);
 	json_t *object;
 
 	if (query[0] != '\0' && !query_read_stamp(query, initiated)) {
 		page_fail(page, HTTP_BADREQUEST, "expected a time stamp: digits and a point");
 		return;
 	}
-	object = json_pack("{s:s?, s:f, s:f}", "id", host, "it", strtod(initiated, NULL), "st",
-			   seconds(page_now()));
+	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
+			   "st", seconds(page_now()));
 	if (leap->known)
 		json_object_update_new(object,
 				       json_pack("{s:i, s:I, s:i}", "leap", leap->offset, "next",

@@ -10,13 +10,14 @@
 #define OTHERS 32
 
 /* We hold a reference to each connection, so evhttp frees it without our being told: but the last
- * thing it does is to take its callbacks away. */
+ * thing it does is to take all of its callbacks away. */
 static bool is_closed(const struct visitor *visitor)
 {
-	bufferevent_data_cb read = NULL;
+	bufferevent_data_cb read, write;
+	bufferevent_event_cb event;
 
-	bufferevent_getcb(visitor->connection, &read, NULL, NULL, NULL);
-	return !read;
+	bufferevent_getcb(visitor->connection, &read, &write, &event, NULL);
+	return !read && !write && !event;
 }
 
 static void forget(struct visitor *visitor)

@@ -82,7 +82,7 @@ static int check_calls(const struct confinement *confinement)
 	if (sandbox_is_instrumented())
 		return 0;
 	if (!confinement->calls)
-		return sandbox_knows_calls() ? 1 : 0;
+		return SANDBOX_FILTERS_CALLS;
 	if (execve("/bin/true", nothing, nothing) != -1 ||
 	    errno != (confinement->paths ? EACCES : EPERM))
 		return 2;

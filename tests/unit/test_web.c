@@ -33,6 +33,14 @@ static void a_stamp_is_digits_and_points(void **state)
 		assert_false(query_read_stamp(bad[i], stamp));
 }
 
+static void a_host_has_no_strange_letters(void **state)
+{
+	(void)state;
+	assert_true(query_is_host("time.example") && query_is_host("[fe80::1%eth0]"));
+	assert_false(query_is_host("") || query_is_host("x\xe4") || query_is_host("<b>") ||
+		     query_is_host("a b") || query_is_host("a\"b"));
+}
+
 static void the_language_that_is_liked_best(void **state)
 {
 	static const struct {
@@ -132,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stamp_is_digits_and_points),
+		cmocka_unit_test(a_host_has_no_strange_letters),
 		cmocka_unit_test(the_language_that_is_liked_best),
 		cmocka_unit_test(the_list_of_leap_seconds),
 		cmocka_unit_test(a_request_is_read_as_it_is_written),

@@ -1,0 +1,263 @@
+"""The control socket: what it says in JSON, and what --signal status makes of that."""
+import ipaddress
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+
+import ntp
+import pytest
+from harness import ask, free_port, is_daytime, longer, needs_private, serves, wait_until
+from test_reload import control
+from test_web_clients import fetch
+from test_web_metrics import REASONS, SERVICES
+
+PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for service in SERVICES]
+KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
+        "up": int, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
+        "kisses": int, "connections": dict, "balance": list, "response_time": dict,
+        "stamp_error": dict, "http": dict, "status": int, "state": str, "talkers": list}
+CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
+         "root_delay": float, "root_dispersion": float, "root_distance": float}
+HTTP = {"requests": int, "connections": int, "starts": int, "response_time": dict}
+NOT_UNDERSTOOD = {"version": 1, "status": 2, "text": "not to be understood"}
+
+
+def start(box, *lines):
+    return box.start(*(word for line in lines for word in ("-o", line)))
+
+
+def status_of(box):
+    """What is printed for programs, which is one line."""
+    result = box.server("--signal", "status", "--json")
+    assert result.code == 0 and result.err == "", result
+    assert result.out.count("\n") == 1 and result.out.endswith("}\n")
+    return json.loads(result.out)
+
+
+def types_of(found):
+    return {name: type(value) for name, value in found.items()}
+
+
+def ask_from(host, port, count, server="127.0.0.1"):
+    """So many requests of NTP from an address of this machine, all answered."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((host, 0))
+        client.settimeout(longer(5))
+        for _ in range(count):
+            client.sendto(ntp.request(), (server, port))
+            assert len(client.recv(100)) == 48
+
+
+def say(box, request):
+    """The one message that comes back, after which the connection ends."""
+    with control(box) as connection:
+        connection.send(request)
+        reply = connection.recv(1 << 18)
+        assert connection.recv(1 << 18) == b"" and b"\n" not in reply
+    return json.loads(reply)
+
+
+@pytest.fixture
+def served(box, port):
+    """A daemon that has been asked by every protocol: 5 of NTP, 4 of Time, 3 of Daytime, 2 of HTTP."""
+    web = free_port()
+    daemon = start(box, f"listen ntp 127.0.0.1:{port}", f"listen daytime/tcp 127.0.0.1:{port}",
+                   f"listen time/tcp 127.0.0.1:{web}", f"listen http 127.0.0.2:{web}", "clock local",
+                   "workers 2")
+    ask_from("127.0.0.1", port, 5)
+    assert all(len(ask(web)) == 4 for _ in range(4)) and all(is_daytime(ask(port)) for _ in range(3))
+    with socket.create_connection(("127.0.0.2", web)) as connection:
+        connection.settimeout(longer(5))
+        connection.sendall(b"GET /time.json HTTP/1.1\r\n\r\nGET /no HTTP/1.0\r\n\r\n")
+        while connection.recv(4096):
+            pass
+    with ntp.client() as client:
+        client.sendto(b"what is no request", ("127.0.0.1", port))
+    ask_from("127.0.0.1", port, 1)
+    wait_until(lambda: status_of(box)["connections"]["open"] == 0, what="the end of all connections")
+    return daemon, port, web
+
+
+def test_status_as_json(box, served):
+    """Every key, and every number as it must be."""
+    daemon, port, web = served
+    status = status_of(box)
+    assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
+    assert types_of(status["http"]) == HTTP
+    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kisses": 0,
+              "status": 0, "state": "serving",
+              "program": box.server("--version", pidfile=False).out.split()[1]}
+    assert {name: status[name] for name in wanted} == wanted
+    counts = {"ntp": (7, 6), "time/tcp": (4, 4), "daytime/tcp": (3, 3), "http": (2, 2)}
+    assert {name: tuple(count.values()) for name, count in status["protocols"].items()} == {
+        name: counts.get(name, (0, 0)) for name in PROTOCOLS}
+    assert status["dropped"] == {reason: int(reason == "invalid") for reason in REASONS}
+    assert len(status["balance"]) == 2 and sum(status["balance"]) == 14
+    assert sorted((each["protocol"], each["address"]) for each in status["listen"]) == sorted([
+        ("ntp", f"127.0.0.1:{port}"), ("daytime/tcp", f"127.0.0.1:{port}"),
+        ("time/tcp", f"127.0.0.1:{web}"), ("http", f"127.0.0.2:{web}")])
+    assert status["http"] | {"response_time": 0, "connections": 0} == {
+        "requests": 2, "connections": 0, "starts": 1, "response_time": 0}
+    assert status["http"]["response_time"]["count"] == 2
+
+
+def test_the_clock_and_the_time_in_json(box, served):
+    status = status_of(box)
+    clock = status["clock"]
+    assert (clock["source"], clock["synchronised"], clock["stratum"], clock["leap"]) == (
+        "local", True, 10, 0)
+    distance = clock["root_delay"] / 2 + clock["root_dispersion"]
+    assert abs(clock["root_distance"] - distance) < 1 / 32768 and 0 < distance < 0.1
+    started = time.strptime(status["started"], "%Y-%m-%dT%H:%M:%SZ")
+    assert 0 <= status["up"] < 60
+    age = time.time() - time.mktime(started) + time.timezone
+    assert abs(age - status["up"]) < 3, status["started"]
+
+
+@pytest.mark.parametrize("name", ["response_time", "stamp_error"])
+def test_histograms_in_json(box, port, name):
+    """Some replies of NTP are watched: each is in the steps from its own on."""
+    start(box, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
+
+    def found():
+        ask_from("127.0.0.1", port, 50)
+        histogram = status_of(box)[name]
+        return histogram["count"] > 0 and histogram
+    histogram = wait_until(found, what="a reply that was watched")
+    bounds = [step["up_to"] for step in histogram["steps"]]
+    counts = [step["count"] for step in histogram["steps"]]
+    assert len(bounds) == 17 and bounds[:-1] == sorted(bounds[:-1]) and bounds[-1] is None
+    assert counts == sorted(counts) and counts[-1] == histogram["count"]
+    assert 0 <= histogram["sum"] < histogram["count"] * 0.1
+
+
+def test_a_clock_that_nobody_needs(box, port):
+    """Daytime goes by the system clock as it is, so nothing is known of it."""
+    box.listen(port)
+    assert status_of(box)["clock"] is None and "clock" not in box.status()
+
+
+def test_a_clock_that_is_not_synchronised(box, port):
+    start(box, f"listen ntp 127.0.0.1:{port}", f"clock follow 127.0.0.1:{free_port()}")
+    clock = status_of(box)["clock"]
+    assert not clock["synchronised"] and clock["leap"] == 3 and len(clock["reason"].split()) > 1
+    assert clock["source"].startswith("follow 127.0.0.1:")
+    assert box.status()["clock"] == "not synchronised"
+
+
+def expected_text(status):
+    """The form for people, made of the form for programs."""
+    lines = [f"{name}: {status[name]}" for name in ("process", "state", "up", "user", "confined",
+                                                   "workers")]
+    lines[2] += " s"
+    lines.append("clock: synchronised, stratum {stratum}, leap {leap}".format(**status["clock"]))
+    lines += ["listen: {protocol} {address}".format(**each) for each in status["listen"]]
+    protocols = status["protocols"]
+    lines.append(f"answers: {sum(each['answers'] for each in protocols.values())}")
+    lines += [f"{name}: {each['answers']} of {each['requests']}" for name, each in protocols.items()
+              if each["requests"]]
+    lines += [f"{reason}: {count}" for reason, count in status["dropped"].items()]
+    lines.append(f"kisses: {status['kisses']}")
+    lines.append("connections: {open} of {most}".format(**status["connections"]))
+    return lines + [f"talker: {each['network']} {100 * each['share']:.0f} %"
+                    for each in status["talkers"]]
+
+
+def test_the_text_says_the_same(box, served):
+    def both():
+        before, text, after = status_of(box), box.signal("status").out, status_of(box)
+        return before["up"] == after["up"] and (before, text)
+    status, text = wait_until(both, what="the three within a second")
+    assert text.splitlines() == expected_text(status) and len(status["talkers"]) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--signal", "stop"], ["--signal", "reload"], ["--test"],
+                                   ["--version"], ["--upgrade"]])
+def test_only_the_status_is_told_as_json(box, port, words):
+    """The word is refused before anything is done."""
+    daemon = box.listen(port)
+    result = box.server("--json", *words)
+    assert (result.code, result.out) == (2, "") and result.err == (
+        "timeserver: only the status can be told as '--json'\nTry 'timeserver --help'.\n")
+    assert daemon.alive() and serves(port)
+
+
+def test_status_where_none_runs(box):
+    assert tuple(box.server("--signal", "status", "--json")) == (
+        1, "", f"timeserver: not running (pid file {box.pidfile})\n")
+
+
+@pytest.mark.parametrize("more", ["", "\n", " \n", ',"more":[1]'])
+def test_status_at_the_socket(box, port, more):
+    """With or without the end of the line, and with what a later version may add."""
+    box.listen(port)
+    tail = f"{more}}}" if more.startswith(",") else f"}}{more}"
+    status = say(box, b'{"version":1,"command":"status"' + tail.encode())
+    assert status.keys() == KEYS.keys() and (status["version"], status["status"]) == (1, 0)
+
+
+def test_reload_at_the_socket(box, port):
+    """The reply comes when it is done, and says why not."""
+    added = free_port()
+    config = box.config(f"listen daytime/tcp {port}\n")
+    box.start("-c", config)
+    config.write_text(f"listen daytime/tcp {port} {added}\n")
+    assert say(box, b'{"command":"reload","version":1}') == {"version": 1, "status": 0, "text": ""}
+    assert serves(added)
+    config.write_text('nonsense "\xe4\\\n')
+    reply = say(box, b'{"version":1,"command":"reload"}')
+    assert reply["status"] == 78 and f"{config}:1: " in reply["text"]
+    assert serves(port) and serves(added)
+
+
+@pytest.mark.parametrize("request_", [
+    {"version": 0, "command": "status"}, {"version": 2, "command": "status"},
+    {"version": "1", "command": "status"}, {"version": 1.0, "command": "status"},
+    {"version": None, "command": "status"}, {"command": "status"}, {"version": 1, "command": "Status"},
+    {"version": 1, "command": ""}, {"version": 1, "command": "status\0"},
+    {"version": 1, "command": ["status"]}, {"version": 1, "command": "stop"}], ids=json.dumps)
+def test_what_is_no_request_is_refused(box, port, request_):
+    """And the connection ended; stop is a signal's, and not for the socket."""
+    daemon = box.listen(port)
+    assert say(box, json.dumps(request_).encode()) == NOT_UNDERSTOOD
+    assert serves(port) and daemon.alive() and box.status()["process"] == str(daemon.pid)
+
+
+def test_a_connection_is_for_one_request(box, port):
+    """It ends with the reply."""
+    box.listen(port)
+    line = b'{"version":1,"command":"status"}'
+    with control(box) as connection:
+        connection.send(line)
+        assert json.loads(connection.recv(1 << 18))["state"] == "serving"
+        assert connection.recv(1 << 18) == b""
+        with pytest.raises(BrokenPipeError):
+            connection.send(line)
+    assert box.status()["state"] == "serving"
+
+
+@needs_private("addresses of its own")
+def test_who_asks_the_most(box, port):
+    """By network, the eager ones first, and nowhere but here."""
+    subprocess.run(["ip", "addr", "add", "2001:db8:5::1/128", "dev", "lo", "nodad"], check=True)
+    web = free_port()
+    start(box, f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen http 127.0.0.1:{web}",
+          "clock local")
+    assert status_of(box)["talkers"] == []
+    requests = {"127.1.1.0/24": 300, "127.2.3.0/24": 150, "2001:db8:5::/48": 100, "127.4.0.0/24": 50}
+    for network, count in requests.items():
+        host = str(ipaddress.ip_network(network)[1])
+        ask_from(host, port, count, host if ":" in host else "127.0.0.1")
+    status = status_of(box)
+    shares = {talker["network"]: talker["share"] for talker in status["talkers"]}
+    print(", ".join(f"{network}: {share:.3f}" for network, share in shares.items()))
+    assert list(shares) == list(requests)
+    for network, count in requests.items():
+        assert abs(shares[network] - count / 600) < 0.01
+    assert 0.99 < sum(shares.values()) < 1.001
+    assert re.findall("^talker: (.*)$", box.signal("status").out, re.MULTILINE) == [
+        "127.1.1.0/24 50 %", "127.2.3.0/24 25 %", "2001:db8:5::/48 17 %", "127.4.0.0/24 8 %"]
+    assert "talkers" not in json.loads(fetch(web, "/status.json").body)

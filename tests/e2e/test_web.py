@@ -1,0 +1,400 @@
+"""The web process: there when it is wanted and never in the way of the time service."""
+import contextlib
+import glob
+import html.parser
+import http.client
+import json
+import mmap
+import os
+import random
+import re
+import socket
+import subprocess
+import time
+
+import ntp
+import pytest
+import test_reload
+from harness import (BITS, NOBODY, SERVER, Process, fewer, free_port, listening_ports, longer,
+                     needs_private, needs_program, not_instrumented, not_wrapped, serves,
+                     wait_until)
+from onlooker import Onlooker
+from test_control import ask_from
+from test_overload import cpu_share, held
+from test_systemd import activate
+from test_web_clients import PAGES, connect, fetch, is_closed, receive_all, say, start, status_of
+from test_web_metrics import metrics, value
+from test_workers import Asking
+
+MEMORY = "/memfd:timeserver (deleted)"
+
+
+def children(daemon):
+    return [int(word) for word in daemon.proc(f"task/{daemon.pid}/children").read_text().split()]
+
+
+@contextlib.contextmanager
+def web_of(daemon):
+    """Its web process, once there is one and no other."""
+    pid, = wait_until(lambda: len(children(daemon)) == 1 and children(daemon), what="one web process")
+    web = Process(pid)
+    try:
+        yield web
+    finally:
+        web.close()
+
+
+def is_there(port, path="/time.json"):
+    """Whether a new connection gets a whole answer."""
+    try:
+        answer = fetch(port, path)
+    except (OSError, http.client.HTTPException):
+        return False
+    return answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
+
+
+def seconds_to_answer(port):
+    began = time.monotonic()
+    wait_until(lambda: is_there(port), 10, "an answer of HTTP")
+    return time.monotonic() - began
+
+
+def begin(box, port, time_port, **more):
+    """In the foreground, for its log."""
+    lines = [f"listen http 127.0.0.1:{port}", f"listen ntp {time_port}",
+             f"listen daytime/tcp {time_port}", "clock local"]
+    server = box.foreground("-n", *(word for line in lines for word in ("-o", line)), **more)
+    wait_until(lambda: is_there(port), what="the first answer")
+    return server
+
+
+def test_it_is_back_within_a_second(box, port):
+    asked = free_port()
+    server = begin(box, port, asked)
+    with Onlooker(asked) as onlooker:
+        wait_until(lambda: len(onlooker.waits) > 20, what="answers before")
+        with web_of(server) as web:
+            web.kill()
+        seconds = seconds_to_answer(port)
+        enough = len(onlooker.waits) + 20
+        wait_until(lambda: len(onlooker.waits) > enough, what="answers afterwards")
+    print(f"HTTP is back after {seconds * 1000:.0f} ms; {onlooker}")
+    assert onlooker.unanswered == onlooker.again == 0 and seconds < longer(1)
+    assert server.log().count("the web process ended by signal 9: starting another\n") == 1
+    assert value(metrics(port), "http_starts_total") == 2 and server.alive()
+
+
+@not_instrumented("the delay")
+def test_one_that_dies_again_and_again_is_started_less_often(box, port):
+    """The pauses double. Meanwhile connections wait, and are answered in the end."""
+    asked, seconds = free_port(), []
+    server = begin(box, port, asked)
+    with Onlooker(asked) as onlooker:
+        for _ in range(5):
+            with web_of(server) as web:
+                web.kill()
+            seconds.append(seconds_to_answer(port))
+    print(f"back after {', '.join(f'{pause:.2f}' for pause in seconds)} s; {onlooker}")
+    for pause, least in zip(seconds, [0, 0.2, 0.4, 0.8, 1.6]):
+        assert least - 0.05 < pause < least + 0.5
+    assert onlooker.unanswered == 0 and value(metrics(port), "http_starts_total") == 6
+
+
+def mappings_of(web):
+    """How it has mapped what it shares, by inode: "rw-s"."""
+    lines = [line.split() for line in web.proc("maps").read_text().splitlines()]
+    return {int(words[4]): words[1] for words in lines if "memfd" in words[-2]}
+
+
+def assert_maps_what_it_needs(web):
+    """All that the daemon shares can be read, and what the process counts in also written."""
+    words = web.proc("cmdline").read_text().split("\0")
+    inodes = [os.stat(web.proc("fd") / number).st_ino for number in words[3:6]]
+    assert mappings_of(web) == dict(zip(inodes, ["r--s", "rw-s", "r--s"])), "ledger, tally, access"
+    assert not any(line.split()[1] == "rwxp" for line in web.proc("maps").read_text().splitlines())
+    for number in (words[3], words[5]):  # not even by another mapping
+        with open(web.proc("fd") / number, "r+b", buffering=0) as file:
+            for change in (lambda: mmap.mmap(file.fileno(), 0), lambda: file.write(b"x"),
+                           lambda: file.truncate(1)):
+                with pytest.raises(PermissionError):
+                    change()
+
+
+def assert_has_few_descriptors(web, daemon):
+    found = web.descriptors()
+    print("descriptors:", ", ".join(f"{number} {what}" for number, what in sorted(found.items())))
+    assert [found.pop(number) for number in (0, 1, 2)] == ["/dev/null"] * 3
+    kinds = sorted(re.sub(r":\[\d+\]$", "", what) for what in found.values())
+    pipe = ["pipe"] * kinds.count("pipe")  # libevent has one for signals, which nobody uses
+    assert kinds == sorted([MEMORY] * 3 + ["anon_inode:[eventpoll]", "anon_inode:[timerfd]"] + pipe + ["socket"] * 2)
+    shared = {what for what in found.values() if what in daemon.descriptors().values()}
+    assert len([what for what in shared if what.startswith("socket:")]) == 1, "the listener"
+
+
+@not_instrumented("rights")
+@needs_private("root")
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_it_is_confined(box, port, user):
+    """Also where the daemon stays root: it gives up more than that has."""
+    daemon = start(box, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
+    with web_of(daemon) as web:
+        assert web.status("Name") == "timeserver-web" and web.status("Threads") == "1"
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(web.status(name), 16) == 0, name
+        assert web.status("NoNewPrivs") == "1"
+        if BITS == 64:
+            assert (web.status("Seccomp"), web.status("Seccomp_filters")) == ("2", "2")
+        for name in ("Uid", "Gid"):
+            assert web.status(name).split() == [str(NOBODY if user else 0)] * 4
+        limits = re.findall(r"(?m)^Max (address space|file size|core file size) +(\d+) +(\d+) ",
+                            web.proc("limits").read_text())
+        assert sorted(limits) == [("address space", f"{64 << 20}", f"{64 << 20}"),
+                                  ("core file size", "0", "0"), ("file size", "0", "0")]
+        assert os.readlink(web.proc("exe")) == str(SERVER) and os.readlink(web.proc("cwd")) == "/"
+        assert_maps_what_it_needs(web)
+        assert_has_few_descriptors(web, daemon)
+
+
+EXECUTE = """
+#include "server/confine.h"
+#include <errno.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	struct confinement confinement;
+	struct failure failure;
+	struct user user = { 0 };
+	if (argc > 2)
+		return 99;
+	if (!confine(&confinement, &user, "/tmp", true, &failure) || !confinement.paths)
+		return 77;
+	execl(argv[1], argv[0], "again", "again", (char *)0);
+	return errno;
+}
+"""
+
+
+@needs_program("cc")
+@pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
+def test_the_daemon_can_execute_itself_alone(box, program, outcome):
+    """A program of the daemon's own parts, with the right to have a web process, tries others."""
+    source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
+    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c",
+             "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", "-o", made, source, *parts], check=True)
+    code = box.run(made, program).code
+    if code == 77:
+        pytest.skip("needs Landlock")
+    assert code == outcome
+
+
+@pytest.mark.parametrize("visitor", [False, True], ids=["idle", "with a visitor"])
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_it_ends_with_the_daemon(box, port, how, visitor):
+    daemon = start(box, port)
+    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+        if visitor:
+            stack.enter_context(connect(port))
+            wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the visitor")
+        began = time.monotonic()
+        if how == "killed":
+            daemon.kill()
+        else:
+            assert box.signal("stop").code == 0 and box.files() == []
+        web.wait_gone(2)
+        print(f"gone after {time.monotonic() - began:.3f} s")
+    wait_until(lambda: box.processes() == [], what="nothing left")
+    assert port not in listening_ports()
+
+
+def test_without_http_there_is_none(box, port):
+    daemon = test_reload.start(box, f"listen daytime/tcp {port}")
+    for _ in range(2):
+        assert serves(port) and box.processes() == [daemon.pid]
+        assert test_reload.reload(box, f"listen daytime/tcp {port}", "http-show-clients")[0] == 0
+    status = json.loads(box.server("--signal", "status", "--json").out)
+    assert status["http"]["starts"] == status["http"]["requests"] == 0
+
+
+def test_a_reload_adds_moves_and_removes_it(box, port):
+    """The daemon stays; each web process but the last is gone."""
+    moved, asked = free_port(), free_port()
+    fixed = ["clock local", f"listen ntp {asked}"]
+    daemon = test_reload.start(box, *fixed)
+    done = test_reload.reloaded(daemon)
+    assert test_reload.reload(box, *fixed, f"listen http {port}") == done and is_there(port)
+    with web_of(daemon) as first:
+        assert test_reload.reload(box, *fixed, f"listen http {moved}") == done and is_there(moved)
+        first.wait_gone(2)
+    wait_until(lambda: port not in listening_ports(), what="the end of the first listener")
+    with web_of(daemon) as second:
+        assert test_reload.reload(box, *fixed) == done
+        second.wait_gone(2)
+    wait_until(lambda: moved not in listening_ports(), what="the end of the second listener")
+    assert box.processes() == [daemon.pid] and ntp.ask(asked)[0].stratum == 10
+
+
+def test_a_request_under_way_at_a_reload_gets_its_answer(box, port):
+    """By the process that it came to, which listens no more."""
+    daemon = test_reload.start(box, "clock local", f"listen http 127.0.0.1:{port}")
+    listener, = test_reload.listener_of(daemon, port)
+    with web_of(daemon) as web, connect(port) as connection:
+        connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnec")
+        wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the visitor")
+        reloading, _, _ = box.popen(box.command("--signal", "reload"))
+        wait_until(lambda: listener not in web.descriptors().values(), what="the change")
+        connection.sendall(b"tion: close\r\n\r\n")
+        answer = receive_all(connection)
+        assert reloading.wait(longer(5)) == 0
+        web.wait_gone(2)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status_of(head) == 200 and f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
+    assert body.endswith(b"</html>\n") and is_there(port)
+
+
+@pytest.mark.parametrize("change, times", [("reload", 20), ("upgrade", 5)])
+def test_no_request_is_lost(box, port, change, times):
+    """Each change has its own web process, and the last one's remains."""
+    lines = ["clock local", f"listen http 127.0.0.1:{port}"]
+    daemon, pids = test_reload.start(box, *lines), set()
+    with Asking(lambda: (1, is_there(port, random.choice(PAGES)))) as asking:
+        for _ in range(fewer(times)):
+            if change == "reload":
+                assert test_reload.reload(box, *lines) == test_reload.reloaded(daemon)
+            else:
+                before, daemon = daemon, box.start("--upgrade", "-c", box.dir / "t.conf")
+                before.wait_gone()
+            with web_of(daemon) as web:
+                pids.add(web.pid)
+            enough = asking.asked + 3
+            wait_until(lambda: asking.asked > enough, what="requests")
+    print(f"{fewer(times)} times {change}: {asking.answered} of {asking.asked} answered")
+    assert asking.answered == asking.asked > fewer(times) and len(pids) == fewer(times)
+    assert sorted(box.processes()) == sorted([daemon.pid, *children(daemon)])
+
+
+def test_who_asks_is_shown_if_the_operator_says_so(box, port):
+    """From one reload to the next."""
+    fixed = ["clock local", f"listen http 127.0.0.1:{port}"]
+    daemon = test_reload.start(box, *fixed)
+    for shown in (False, True, False):
+        lines = [*fixed, *(["http-show-clients"] if shown else [])]
+        assert test_reload.reload(box, *lines) == test_reload.reloaded(daemon)
+        with web_of(daemon):
+            assert ("talkers" in json.loads(fetch(port, "/status.json").body)) == shown
+            assert (b"Who asks the most" in fetch(port, "/status").body) == shown
+
+
+def test_an_inherited_socket_is_served(box):
+    """As a service manager hands it down; also after a reload, and by another after a SIGKILL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = activate(box, [listener], "-o", "clock local", names="http")
+        assert seconds_to_answer(port) < longer(5)
+        assert box.status()["listen"] == [f"http 127.0.0.1:{port}"]
+        assert box.signal("reload").code == 0 and is_there(port)
+        with web_of(server) as web:
+            web.kill()
+        assert is_there(port)
+        server.stop()
+
+
+@needs_private("a user of its own")
+@not_wrapped("the number of processes")
+@not_instrumented("threads")
+def test_a_start_without_its_web_process_fails_as_a_whole(box, port):
+    """A user who may have three threads, which are the daemon's, and no process more."""
+    user = random.randrange(1 << 17, 1 << 30)
+    settings = {"user": user, "group": user, "extra_groups": []}
+    words = ["-n", "-o", f"listen http 127.0.0.1:{port}", "-o", "clock local", "-o", "workers 1"]
+    os.chown(box.dir, user, user)
+    failed = box.server(*words, before=["prlimit", "--nproc=3:3"], **settings)
+    assert failed.code == 1 and failed.out == "" and failed.err.endswith(
+        "timeserver: cannot start the web process: Resource temporarily unavailable\n"), failed
+    assert box.files() == box.processes() == [] and port not in listening_ports()
+    box.foreground(*words, before=["prlimit", "--nproc=4:4"], **settings)
+    wait_until(lambda: is_there(port), what="one where there are four")
+
+
+@not_instrumented("CPU time")
+@pytest.mark.parametrize("limit, count", [(64, 200), (None, 300)], ids=["64 descriptors", "256 places"])
+def test_idle_connections_make_way(box, port, limit, count):
+    """Those that have been quiet for the longest; who comes is answered, and nothing spins."""
+    asked = free_port()
+    server = begin(box, port, asked, before=["prlimit", f"--nofile={limit}:{limit}"] if limit else [])
+    with web_of(server) as web, held(port, count) as idle:
+        seconds = seconds_to_answer(port)
+        share, places = cpu_share(web, 0.5), len(web.descriptors())
+        closed = [is_closed(connection) for connection in idle]
+        print(f"{count} idle connections, {closed.count(False)} of them kept: a page after"
+              f" {seconds * 1000:.1f} ms; CPU {share * 100:.1f} %, {places} descriptors")
+        assert seconds < 1 and share < 0.1 and web.alive()
+        kept = closed.count(False)
+        assert closed == [True] * (count - kept) + [False] * kept and 20 < kept <= 256
+        assert ntp.ask(asked)[0].stratum == 10 and serves(asked)
+        idle[-1].setblocking(True)
+        idle[-1].sendall(b"GET /time.json HTTP/1.0\r\n\r\n")
+        assert status_of(receive_all(idle[-1])) == 200
+    assert value(metrics(port), "http_starts_total") == 1
+
+
+def ask_many(port, path, count):
+    """100 requests a connection."""
+    one = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n".encode()
+    data = (one + b"\r\n") * 99 + one + b"Connection: close\r\n\r\n"
+    for _ in range(count // 100):
+        assert say(port, data).count(b"HTTP/1.1 200 OK\r\n") == 100
+
+
+@not_instrumented("memory")
+def test_memory_does_not_grow_with_requests(box, port):
+    with web_of(start(box, port, "http-show-clients")) as web:
+        for path in PAGES:
+            ask_many(port, path, 1000)
+        for path in PAGES:
+            before = int(web.status("VmRSS").split()[0])
+            ask_many(port, path, 5000)
+            after = int(web.status("VmRSS").split()[0])
+            print(f"5,000 of {path}: {before} to {after} kB")
+            assert after - before < 300
+
+
+class Page(html.parser.HTMLParser):
+    """Every tag that is opened is closed, and in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.charts = [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "path" and "figure" in self.open:
+            self.charts.append(dict(attributes)["d"])
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, self.getpos()
+
+
+def test_the_status_after_a_while(box, port):
+    """There are charts of what was asked; by whom is told only where the operator says so."""
+    asked, other = free_port(), free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    box.pidfile = box.dir / "other.pid"
+    start(box, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
+    ask_from("127.7.7.7", asked, 20)
+    ask_from("127.7.7.7", asked, 20, "127.0.0.2")
+    wait_until(lambda: json.loads(fetch(other, "/status.json").body)["history"]["ntp"], 12, "a sample")
+    for asking, shown in ((port, False), (other, True)):
+        answer, page = fetch(asking, "/status.json").body, fetch(asking, "/status").body.decode()
+        history = json.loads(answer)["history"]
+        assert history["ntp"] == [20] and history["dropped"] == [0]
+        assert history["synchronised"] == [True] and history["time/udp"] == [0]
+        charts = [re.sub(r"[\d.]+", "", chart) for chart in Page(page).charts]
+        assert charts == ["M "] * 3 and '<path class="yes"' in page
+        assert "<span>ntp</span><span>now 2.0, most 2.0</span>" in page
+        for text in (answer.decode(), page):
+            assert ("127.7.7.0/24" in text) == shown and "127.7.7.7" not in text

@@ -1,0 +1,65 @@
+"""The web process while everything around it changes, and text that is strange."""
+import http.client
+import json
+import os
+import random
+
+import pytest
+from harness import fewer, needs_private, wait_until
+from test_web import is_there, web_of
+from test_web_clients import say, start, status_of
+
+
+def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
+    """The answer after it is its last: no request is lost on one that is closed for no reason."""
+    start(box, port)
+    connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
+    for _ in range(fewer(20)):
+        reloading, _, _ = box.popen(box.command("--signal", "reload"))
+        while reloading.poll() is None or closed == 0:
+            connection.request("GET", "/time.json")
+            answer = connection.getresponse()
+            answers += answer.status == 200 and "receive" in json.loads(answer.read())
+            closed += answer.will_close
+        assert closed == 1
+        closed = 0
+    print(f"{fewer(20)} reloads: {answers} answers on a connection that was kept")
+
+
+@needs_private("another user")
+def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
+    """A user who may have four threads and processes, which are there already."""
+    user = random.randrange(1 << 17, 1 << 30)
+    os.chown(box.dir, user, user)
+    config = box.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
+    server = box.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
+                            extra_groups=[])
+    wait_until(lambda: is_there(port), what="the first answer")
+    with web_of(server) as web:
+        assert box.signal("reload").code == 0
+        wait_until(lambda: "cannot start the web process" in server.log(), what="a word in the log")
+        assert web.alive() and is_there(port)
+
+
+@pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])
+@pytest.mark.parametrize("path", [b"/cgi-bin/json", b"/status", b"/"])
+def test_a_host_of_strange_letters_is_not_repeated(box, port, path, host):
+    start(box, port)
+    answer = say(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
+                 b"Connection: close\r\n\r\n")
+    assert status_of(answer) == 200 and b"<b>" not in answer and b"x\xe4" not in answer
+    if path == b"/cgi-bin/json":
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["id"] == "timeserver"
+
+
+@pytest.mark.parametrize("host", ["h\udce4.example", 'a"b', "a\\b", "a/b"])
+def test_no_host_of_strange_letters_is_followed(box, host):
+    result = box.server("-t", "-o", f"clock follow {host}")
+    assert result.code == 78 and "expected HOST[:PORT]" in result.err
+
+
+def test_more_addresses_than_the_web_process_takes(box, port):
+    words = ["clock local", *(f"listen http 127.0.{i}.1:{port}" for i in range(65))]
+    result = box.server(*(word for line in words for word in ("-o", line)))
+    assert (result.code, result.err) == (78, "timeserver: http at more than 64 addresses\n")
+    assert box.processes() == []
