@@ -25,8 +25,9 @@ import ntp_udp
 import peers
 import report
 import udp_small
+import web
 
-TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES, accuracy)}
+TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES, accuracy, web)}
 
 # What is needed, the Debian package it is in, and how it is recognized.
 TOOLS = [
@@ -34,6 +35,7 @@ TOOLS = [
     ("libbpf-dev", lambda: os.path.exists("/usr/include/bpf/bpf_helpers.h")),
     ("iproute2", lambda: shutil.which("ip")),
     ("netbase", lambda: os.path.exists("/etc/services")),  # inetd looks Daytime's port up
+    ("wrk", lambda: shutil.which("wrk")),
     ("util-linux", lambda: shutil.which("setpriv") and shutil.which("taskset")),
 ]
 
@@ -141,7 +143,8 @@ def head_print(table, servers, missing, rounds):
 
 def caveats_print(results):
     """What is to be known of how the figures came about."""
-    foreign = [figures["foreign"] for rounds in results.values() for figures in rounds if figures]
+    foreign = [figures["foreign"] for rounds in results.values() for figures in rounds
+               if "foreign" in figures]
     if foreign:
         print(f"Others took {100 * report.median(foreign):.0f} % of a core meanwhile, "
               f"{100 * max(foreign):.0f} % at most.")

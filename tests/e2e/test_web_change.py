@@ -5,7 +5,7 @@ import os
 import random
 
 import pytest
-from harness import fewer, needs_private, wait_until
+from harness import fewer, needs_private, not_instrumented, wait_until
 from test_web import is_there, web_of
 from test_web_clients import say, start, status_of
 
@@ -26,6 +26,7 @@ def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
     print(f"{fewer(20)} reloads: {answers} answers on a connection that was kept")
 
 
+@not_instrumented("threads")
 @needs_private("another user")
 def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
     """A user who may have four threads and processes, which are there already."""
