@@ -25,13 +25,13 @@ OURS, BASE = "timeserver, web clock loaded", "timeserver, web clock idle"
 KEY = "answered"
 COMPARED = (BASE,)
 PORT, WEB_PORT = 123, 8037
-RATE, SECONDS = 50000, 2
+RATE, SECONDS, TRIES = 20000, 0.6, 7
 PACE, PACED = 5000, 10000  # requests a second, and in all
 STAMPS = re.compile(rb'"receive":([\d.]+),.*"transmit":([\d.]+)')
 REQUEST = b"GET /time.json HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 COLUMNS = [
-    report.Column("answered", "of 50 k req/s of NTP answered", digits=3),
+    report.Column("answered", "of 20 k req/s of NTP answered", digits=3),
     report.Column("response", "mean response µs, by the kernel's stamps", digits=2),
     report.Column("p99", "p99 at most µs", digits=1),
     report.Column("beside", "HTTP req/s beside it", thousands=True),
@@ -43,7 +43,8 @@ COLUMNS = [
 
 
 def servers(build, _root, work):
-    lines = (f"listen ntp {lab.SERVER_ADDRESS}:{PORT}", f"listen http {lab.SERVER_ADDRESS}:{WEB_PORT}")
+    lines = (f"listen ntp {lab.SERVER_ADDRESS}:{PORT}", f"listen http {lab.SERVER_ADDRESS}:{WEB_PORT}",
+             "busy-poll 2000")
     return [ntp_udp.timeserver(name, build, work, *lines) for name in (BASE, OURS)], []
 
 
@@ -112,13 +113,21 @@ def beside(place, process, wanted):
     """NTP at a rate, with or without wrk beside it."""
     os.sched_setaffinity(process, {lab.GENERATOR_CORE})
     os.setpriority(os.PRIO_PROCESS, process, 19)
-    before, sum_before = response_times(place)
+    figures = []
     with loaded(place, wanted) as told:
-        result = place.observe(lambda: udp.flood(place, "ntp", PORT, RATE, SECONDS))
+        for _ in range(TRIES):
+            figures.append(once(place))
+    return told | {key: report.median([figure[key] for figure in figures]) for key in figures[0]}
+
+
+def once(place):
+    """NTP for a moment, and what the server's kernel has seen of it."""
+    before, sum_before = response_times(place)
+    result = udp.flood(place, "ntp", PORT, RATE, SECONDS)
     after, sum_after = response_times(place)
     counts = {bound: after[bound] - before[bound] for bound in after}
     total = counts[float("inf")]
-    return told | {
+    return {
         "answered": result["answered"] / result["sent"],
         "response": (sum_after - sum_before) / max(total, 1) * 1e6,
         "p99": min(bound for bound, count in counts.items() if count >= 0.99 * total) * 1e6,
