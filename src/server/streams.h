@@ -52,6 +52,7 @@ struct streams {
 	struct stream_list lists[STREAM_STATES];
 	uint32_t open;
 	uint32_t batch;	      /* how many to accept in a row */
+	uint32_t accepted;    /* so far */
 	int64_t paused_until; /* accept nothing before: the system has run short of something */
 	struct clock_second now;
 };
