@@ -268,7 +268,7 @@ INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver-activated.service $(UNITDIR)/timeserver.socket \
 	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
-	$(DOCDIR)/timeserver.conf $(DOCDIR)/README.md $(DOCDIR)/NEWS.md $(DOCDIR)/LICENSE
+	$(addprefix $(DOCDIR)/,timeserver.conf grafana-dashboard.json prometheus-alerts.yml README.md NEWS.md LICENSE)
 
 install: all
 	install -D -m 755 $(BUILD)/timeserver $(SBINDIR)/timeserver
@@ -287,7 +287,8 @@ install: all
 		chmod 644 "$(UNITDIR)/$$unit.service" || exit; \
 	done
 	install -m 644 dist/timeserver.socket $(UNITDIR)
-	install -m 644 dist/timeserver.conf README.md NEWS.md LICENSE $(DOCDIR)
+	install -m 644 dist/timeserver.conf dist/grafana-dashboard.json dist/prometheus-alerts.yml \
+		README.md NEWS.md LICENSE $(DOCDIR)
 
 uninstall:
 	rm -f $(INSTALLED)
