@@ -3,6 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+int64_t clock_system(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+}
+
 int64_t clock_monotonic(void)
 {
 	struct timespec now;

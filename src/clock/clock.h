@@ -46,6 +46,9 @@ int8_t clock_measure_precision(void);
  * caller's own, zero-initialised, one a thread. */
 clock_ntp_time clock_read_second(struct clock_second *second);
 
+/* The system clock: nanoseconds since 1970-01-01 00:00:00 UTC. */
+int64_t clock_system(void);
+
 /* Nanoseconds on the clock that no one can step, for limits and ages. */
 int64_t clock_monotonic(void);
 

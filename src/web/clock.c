@@ -62,7 +62,7 @@ static void write_document(struct page *page, const struct tm *now, const struct
 
 void page_write_clock(struct page *page)
 {
-	time_t seconds = (time_t)(page_now() / CLOCK_SECOND);
+	time_t seconds = (time_t)(clock_system() / CLOCK_SECOND);
 	struct clock_state state;
 	struct tm now;
 

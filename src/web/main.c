@@ -100,7 +100,7 @@ static bool open_all(struct role *role)
 	if (!site->access.ranges || !site->ledger || !site->tally || !role->base ||
 	    !site_open(site, role->base))
 		return false;
-	leap_read(&site->leap, page_now() / CLOCK_SECOND);
+	leap_read(&site->leap, clock_system() / CLOCK_SECOND);
 	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, let_go, role);
 	if (!role->leash || event_add(role->leash, NULL) < 0)
 		return false;

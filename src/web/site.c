@@ -30,14 +30,6 @@ static const struct route {
 	{ WEB_HEALTH, page_write_health },
 };
 
-int64_t page_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-}
-
 void page_fail(struct page *page, int code, const char *text)
 {
 	page->code = code;
@@ -111,7 +103,7 @@ static void write_page(struct page *page, const struct route *route)
 static void add_headers(const struct page *page, size_t length)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(page->request);
-	time_t now = (time_t)(page_now() / CLOCK_SECOND);
+	time_t now = (time_t)(clock_system() / CLOCK_SECOND);
 	char text[32], date[64] = "";
 	struct tm utc;
 
@@ -138,7 +130,7 @@ static void count(const struct page *page, const struct route *route)
 						      WEB_FAILED;
 
 	counter_add(&tally->requests[route ? route->path : WEB_OTHER][outcome], 1);
-	histogram_count(&tally->response_time, page_now() - page->received);
+	histogram_count(&tally->response_time, clock_system() - page->received);
 }
 
 static void answer(struct evhttp_request *request, void *argument)

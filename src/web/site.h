@@ -56,9 +56,6 @@ void page_write_status_json(struct page *page);
 void page_write_metrics(struct page *page);
 void page_write_health(struct page *page);
 
-/* The system clock, in nanoseconds since 1970. */
-int64_t page_now(void);
-
 /* Makes the page an error, told in a line. */
 void page_fail(struct page *page, int code, const char *text);
 

@@ -63,7 +63,7 @@ void page_write_time(struct page *page)
 			   clock_is_synchronised(&state) ? NULL : reason.text, "root_distance",
 			   describe_short(describe_root_distance(&state)), "tai_offset",
 			   leap->known ? json_integer(leap->offset) : json_null(), "transmit",
-			   seconds(page_now()));
+			   seconds(clock_system()));
 	write_json(page, object);
 }
 
@@ -80,7 +80,7 @@ void page_write_nict(struct page *page)
 		return;
 	}
 	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
-			   "st", seconds(page_now()));
+			   "st", seconds(clock_system()));
 	if (leap->known)
 		json_object_update_new(object,
 				       json_pack("{s:i, s:I, s:i}", "leap", leap->offset, "next",

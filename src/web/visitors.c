@@ -4,8 +4,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "web/site.h"
-
 /* Descriptors that are no connections. */
 #define OTHERS 32
 
@@ -39,7 +37,7 @@ static void note_arrival(struct evbuffer *input, const struct evbuffer_cb_info *
 
 	(void)input;
 	if (info->n_added > 0 && visitor->received == 0)
-		visitor->received = page_now();
+		visitor->received = clock_system();
 }
 
 /* A free place, or that of the one which has been quiet for the longest, which is cut. */
@@ -101,7 +99,7 @@ int64_t visitors_take_request(struct visitors *visitors, struct bufferevent *con
 		visitor->received = 0;
 		visitor->since = clock_monotonic();
 	}
-	return received != 0 ? received : page_now();
+	return received != 0 ? received : clock_system();
 }
 
 void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection)
