@@ -200,7 +200,7 @@ coverage:
 	@tools/install-dependencies check coverage
 	@rm -rf $(BUILD)-coverage
 	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-coverage E2E_TESTS="$(COVERAGE_TESTS)" \
-		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS="--coverage -Wl,-u,__gcov_dump"
 	@tools/coverage $(BUILD)-coverage
 
 VALGRIND := valgrind -q --error-exitcode=99 --vgdb=no --leak-check=full \

@@ -8,12 +8,6 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <pthread.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/shared.h"
 #include "ledger/describe.h"
 
 #define MICROSECOND INT64_C(1000)
@@ -159,29 +153,6 @@ static void what_was_asked_long_ago_fades(void **state)
 	assert_int_equal(list.total, 201);
 }
 
-static void memory_is_shared_and_cannot_be_taken_away(void **state)
-{
-	const size_t size = 10000;
-	uint8_t *mine, *theirs;
-	int fd;
-
-	(void)state;
-	mine = shared_make(size, SHARED_READ, &fd);
-	assert_non_null(mine);
-	assert_null(shared_map(fd, size, SHARED_WRITE));
-	assert_int_equal(errno, EPERM);
-	theirs = shared_map(fd, size, SHARED_READ);
-	assert_non_null(theirs);
-	mine[size - 1] = 7;
-	assert_int_equal(theirs[size - 1], 7);
-	assert_int_equal(ftruncate(fd, 0), -1);
-	assert_null(shared_map(fd, size + 1, SHARED_READ));
-	assert_int_equal(errno, EPROTO);
-	munmap(mine, size);
-	munmap(theirs, size);
-	close(fd);
-}
-
 /* Of a new ledger everything is told, and everything is zero. */
 static void a_new_ledger_is_told_whole(void **state)
 {
@@ -212,7 +183,6 @@ int main(void)
 		cmocka_unit_test(networks_are_told_by_their_share),
 		cmocka_unit_test(who_asks_a_lot_is_never_missed),
 		cmocka_unit_test(what_was_asked_long_ago_fades),
-		cmocka_unit_test(memory_is_shared_and_cannot_be_taken_away),
 		cmocka_unit_test(a_new_ledger_is_told_whole),
 	};
 

@@ -1,0 +1,126 @@
+/* The rights that a process gives up, each in a process of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sandbox.h"
+#include "child.h"
+
+static char folder[] = "/tmp/sandbox-XXXXXX";
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	return rmdir(folder);
+}
+
+static int check_calls(void)
+{
+	int many[SANDBOX_CALLS_MAX + 1] = { 0 };
+
+	if (sandbox_calls(many, SANDBOX_CALLS_MAX + 1))
+		return 1;
+	if (!child_give_up_calls())
+		return 2;
+	if (syscall(SYS_getppid) != -1 || errno != EPERM)
+		return 3;
+	return syscall(SYS_getpid) > 0 ? 0 : 4;
+}
+
+static void a_call_that_is_not_on_the_list_is_refused(void **state)
+{
+	(void)state;
+	if (!child_may_give_up_calls())
+		skip();
+	child_run(check_calls);
+}
+
+static bool can_make_folder(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/new", folder);
+	return mkdir(path, 0700) == 0 && rmdir(path) == 0;
+}
+
+static int check_paths(void)
+{
+	uint64_t files = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+	int rules = sandbox_begin_paths(sandbox_write_rights());
+
+	if (rules < 0)
+		return 1;
+	if (sandbox_allow_path(rules, "/nowhere", files))
+		return 2;
+	if (sandbox_end_paths(rules, false) || !can_make_folder())
+		return 3;
+	rules = sandbox_begin_paths(sandbox_write_rights());
+	if (!sandbox_allow_path(rules, "/", files) || !sandbox_end_paths(rules, true))
+		return 4;
+	return !can_make_folder() && errno == EACCES ? 0 : 5;
+}
+
+/* An incomplete set of rules is not put in force: it would take away what is needed. */
+static void files_are_made_where_the_rules_allow_it(void **state)
+{
+	(void)state;
+	if (sandbox_write_rights() == 0)
+		skip(); /* a kernel without Landlock */
+	child_run(check_paths);
+}
+
+static int check_reading(void)
+{
+	int rules = sandbox_begin_paths(sandbox_read_rights());
+
+	if (!sandbox_allow_path(rules, "/", LANDLOCK_ACCESS_FS_READ_FILE) ||
+	    !sandbox_allow_path(rules, folder, LANDLOCK_ACCESS_FS_READ_DIR) ||
+	    !sandbox_end_paths(rules, true))
+		return 1;
+	if (open("/", O_RDONLY | O_DIRECTORY) != -1 || errno != EACCES)
+		return 2;
+	return open(folder, O_RDONLY | O_DIRECTORY) >= 0 ? 0 : 3;
+}
+
+static void folders_are_read_where_the_rules_allow_it(void **state)
+{
+	(void)state;
+	if (sandbox_read_rights() == 0)
+		skip();
+	child_run(check_reading);
+}
+
+static void no_rights_make_no_rules(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_begin_paths(0), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_call_that_is_not_on_the_list_is_refused),
+		cmocka_unit_test(files_are_made_where_the_rules_allow_it),
+		cmocka_unit_test(folders_are_read_where_the_rules_allow_it),
+		cmocka_unit_test(no_rights_make_no_rules),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
