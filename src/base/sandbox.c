@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,8 +44,11 @@ bool sandbox_is_instrumented(void)
 
 #if SANDBOX_FILTERS_CALLS
 
-#define BEFORE	4 /* instructions before those of the list */
+#define BEFORE	13 /* instructions before those of the list */
 #define X32_BIT 0x40000000
+
+/* Its lower half: no command is longer, and all of these machines put that first. */
+#define SECOND_ARGUMENT offsetof(struct seccomp_data, args[1])
 
 /* A jump of the filter reaches no further. */
 _Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX - BEFORE, "the list may be too long");
@@ -53,9 +57,19 @@ bool sandbox_calls(const int *allowed, size_t count)
 {
 	struct sock_filter filter[BEFORE + SANDBOX_CALLS_MAX + 2] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, (uint8_t)(count + 2)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, (uint8_t)(count + 11)),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, (uint8_t)count, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, (uint8_t)(count + 9), 0),
+		/* A descriptor must not be made to send a signal to another process. */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 3, 7),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SECOND_ARGUMENT),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN, (uint8_t)(count + 5), 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN_EX, (uint8_t)(count + 4), 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SECOND_ARGUMENT),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIONBIO, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIONREAD, 0, (uint8_t)(count + 1)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	};
 	struct sock_fprog program = { .len = (unsigned short)(BEFORE + count + 2),
 				      .filter = filter };
@@ -106,7 +120,11 @@ uint64_t sandbox_write_rights(void)
 
 	if (version < 1)
 		return 0;
-	return version >= 2 ? rights | LANDLOCK_ACCESS_FS_REFER : rights;
+	if (version >= 2)
+		rights |= LANDLOCK_ACCESS_FS_REFER;
+	if (version >= 3)
+		rights |= SANDBOX_RIGHT_TRUNCATE;
+	return rights;
 }
 
 uint64_t sandbox_read_rights(void)

@@ -29,6 +29,9 @@ uint32_t sandbox_refusal(void);
 uint64_t sandbox_write_rights(void);
 uint64_t sandbox_read_rights(void);
 
+/* The right to cut a file off, which linux/landlock.h has since Linux 6.2. */
+#define SANDBOX_RIGHT_TRUNCATE (UINT64_C(1) << 14)
+
 /* Begins a set of rules that take these rights away; -1: that cannot be done. */
 int sandbox_begin_paths(uint64_t rights);
 

@@ -60,10 +60,11 @@ static bool drop_capabilities(void)
 
 static bool allow_folder(int rules, const char *folder)
 {
-	return sandbox_allow_path(rules, folder,
-				  LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-					  LANDLOCK_ACCESS_FS_MAKE_REG |
-					  LANDLOCK_ACCESS_FS_MAKE_SOCK);
+	uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+			  SANDBOX_RIGHT_TRUNCATE;
+
+	return sandbox_allow_path(rules, folder, rights & sandbox_write_rights());
 }
 
 /* The program that makes this one from its file and libraries: the file says which. NULL: it says

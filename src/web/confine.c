@@ -48,7 +48,6 @@ static const int allowed[] = {
 	SYS_rt_sigaction,
 	SYS_exit,
 	SYS_exit_group,
-	SYS_tgkill,
 	SYS_gettid,
 #ifdef SYS_epoll_wait /* calls that only older architectures have */
 	SYS_epoll_wait,

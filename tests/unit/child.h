@@ -33,7 +33,7 @@ static inline bool child_give_up_calls(void)
 		SYS_read,	SYS_write,     SYS_openat,	  SYS_close,   SYS_lseek,
 		SYS_fcntl,	SYS_mmap,      SYS_munmap,	  SYS_brk,     SYS_exit_group,
 		SYS_futex,	SYS_getpid,    SYS_mprotect,	  SYS_madvise, SYS_fstat,
-		SYS_newfstatat, SYS_ftruncate, SYS_clock_gettime,
+		SYS_newfstatat, SYS_ftruncate, SYS_clock_gettime, SYS_ioctl,
 	};
 
 	return sandbox_calls(ending, sizeof(ending) / sizeof(ending[0]));

@@ -23,18 +23,18 @@
 #include "base/sandbox.h"
 #include "server/confine.h"
 
-static char folder[] = "/tmp/confine-XXXXXX";
+static char folder[] = "/tmp/confine-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
 
 static int make_folder(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
+	return mkdtemp(folder) && close(mkstemp(victim)) == 0 ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
 	(void)state;
-	return rmdir(folder);
+	return unlink(victim) == 0 && rmdir(folder) == 0 ? 0 : -1;
 }
 
 /* Runs check in a confined child; it returns the number of what went wrong, or 0. */
@@ -116,6 +116,11 @@ static int check_paths(const struct confinement *confinement)
 		return 2;
 	if (open("/etc/passwd", O_RDONLY) < 0)
 		return 3;
+	if (sandbox_write_rights() & SANDBOX_RIGHT_TRUNCATE &&
+	    (open(victim, O_RDONLY | O_TRUNC) != -1 || errno != EACCES))
+		return 6;
+	if (confinement->calls && (chmod(victim, 04755) != -1 || errno != EPERM))
+		return 7;
 	snprintf(path, sizeof(path), "%s/t.pid", folder);
 	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
 		return 4;

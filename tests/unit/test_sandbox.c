@@ -8,9 +8,12 @@
 
 #include <cmocka.h>
 
+#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +53,33 @@ static void a_call_that_is_not_on_the_list_is_refused(void **state)
 	if (!child_may_give_up_calls())
 		skip();
 	child_run(check_calls);
+}
+
+static int check_signals(void)
+{
+	struct f_owner_ex owner = { F_OWNER_PID, getppid() };
+	int pipes[2], value = owner.pid;
+
+	if (pipe(pipes) < 0 || !child_give_up_calls())
+		return 1;
+	if (fcntl(pipes[0], F_SETOWN, owner.pid) != -1 || errno != EPERM)
+		return 2;
+	if (fcntl(pipes[0], F_SETOWN_EX, &owner) != -1 || errno != EPERM)
+		return 3;
+	if (ioctl(pipes[0], FIOSETOWN, &value) != -1 || errno != EPERM)
+		return 4;
+	if (ioctl(pipes[0], FIONREAD, &value) != 0 || value != 0)
+		return 5;
+	return fcntl(pipes[0], F_SETFD, FD_CLOEXEC) == 0 ? 0 : 6;
+}
+
+/* Where a process may send none, a descriptor might be made to. */
+static void no_descriptor_sends_signals(void **state)
+{
+	(void)state;
+	if (!child_may_give_up_calls())
+		skip();
+	child_run(check_signals);
 }
 
 static bool can_make_folder(void)
@@ -117,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_that_is_not_on_the_list_is_refused),
+		cmocka_unit_test(no_descriptor_sends_signals),
 		cmocka_unit_test(files_are_made_where_the_rules_allow_it),
 		cmocka_unit_test(folders_are_read_where_the_rules_allow_it),
 		cmocka_unit_test(no_rights_make_no_rules),
