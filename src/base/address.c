@@ -125,3 +125,27 @@ bool address_split(char *text, char **host, char **port)
 	*port = colon + 1;
 	return *text != '\0' && **port != '\0';
 }
+
+/* First the kind, then the bytes. */
+#define IS_IP4 (UINT64_C(4) << 56)
+#define IS_IP6 (UINT64_C(6) << 56)
+
+static uint64_t network_of_ip4(uint32_t address)
+{
+	return IS_IP4 | address >> 8;
+}
+
+uint64_t address_network(const struct address *peer)
+{
+	const uint8_t *bytes = peer->ip6.sin6_addr.s6_addr;
+	uint64_t network = 0;
+
+	if (peer->any.sa_family == AF_INET)
+		return network_of_ip4(ntohl(peer->ip4.sin_addr.s_addr));
+	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr))
+		return network_of_ip4((uint32_t)bytes[12] << 24 | (uint32_t)bytes[13] << 16 |
+				      (uint32_t)bytes[14] << 8);
+	for (int i = 0; i < 6; i++)
+		network = network << 8 | bytes[i];
+	return IS_IP6 | network;
+}

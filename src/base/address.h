@@ -38,6 +38,11 @@ bool address_is_any(const struct address *address);
 /* Same family, address, zone and port. */
 bool address_equal(const struct address *a, const struct address *b);
 
+/* The network that an address is in (IPv4 /24, IPv6 /48) as a number, which is never 0: its kind, 4
+ * or 6, in the highest byte, its own bytes in the lowest three or six. IPv4 in the form of IPv6 is
+ * IPv4. */
+uint64_t address_network(const struct address *peer);
+
 /* Writes "192.0.2.1:13" or "[2001:db8::1%zone]:13" into text and returns it. */
 const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE]);
 

@@ -4,29 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A network as a number, which is never 0: its first bytes behind its kind. */
-#define IS_IP4 (UINT64_C(4) << 56)
-#define IS_IP6 (UINT64_C(6) << 56)
-
-static uint64_t network_of_ip4(uint32_t address)
-{
-	return IS_IP4 | address >> 8;
-}
-
-static uint64_t network_of(const struct address *peer)
-{
-	const uint8_t *bytes = peer->ip6.sin6_addr.s6_addr;
-	uint64_t network = 0;
-
-	if (peer->any.sa_family == AF_INET)
-		return network_of_ip4(ntohl(peer->ip4.sin_addr.s_addr));
-	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr))
-		return network_of_ip4((uint32_t)bytes[12] << 24 | (uint32_t)bytes[13] << 16 |
-				      (uint32_t)bytes[14] << 8);
-	for (int i = 0; i < 6; i++)
-		network = network << 8 | bytes[i];
-	return IS_IP6 | network;
-}
+/* They leave nothing of any count, and are still a shift. */
+#define HALVINGS_MAX 63
 
 static uint64_t get(const _Atomic uint64_t *value)
 {
@@ -38,12 +17,21 @@ static void set(_Atomic uint64_t *value, uint64_t number)
 	atomic_store_explicit(value, number, memory_order_relaxed);
 }
 
-static void halve(struct talkers *talkers, int64_t now)
+/* How often what was counted is to be halved by now. */
+static unsigned count_halvings(const struct talkers *talkers, int64_t now)
+{
+	int64_t late = now - atomic_load_explicit(&talkers->halve_at, memory_order_relaxed);
+	int64_t halvings = late < 0 ? 0 : late / TALKERS_INTERVAL + 1;
+
+	return halvings < HALVINGS_MAX ? (unsigned)halvings : HALVINGS_MAX;
+}
+
+static void halve(struct talkers *talkers, unsigned times, int64_t now)
 {
 	for (int i = 0; i < TALKERS_PLACES; i++)
-		set(&talkers->counts[i], get(&talkers->counts[i]) / 2);
-	set(&talkers->total, get(&talkers->total) / 2);
-	talkers->halve_at = now + TALKERS_INTERVAL;
+		set(&talkers->counts[i], get(&talkers->counts[i]) >> times);
+	set(&talkers->total, get(&talkers->total) >> times);
+	atomic_store_explicit(&talkers->halve_at, now + TALKERS_INTERVAL, memory_order_relaxed);
 }
 
 /* The place of a network; where it has none, that of the network which asks the least becomes its
@@ -51,11 +39,12 @@ static void halve(struct talkers *talkers, int64_t now)
 void talkers_count(struct talkers *talkers, const struct address *peer, uint64_t requests,
 		   int64_t now)
 {
-	uint64_t network = network_of(peer);
+	uint64_t network = address_network(peer);
+	unsigned halvings = count_halvings(talkers, now);
 	int place = 0, least = 0;
 
-	if (now >= talkers->halve_at)
-		halve(talkers, now);
+	if (halvings > 0)
+		halve(talkers, halvings, now);
 	for (; place < TALKERS_PLACES && get(&talkers->networks[place]) != network; place++) {
 		if (get(&talkers->counts[place]) < get(&talkers->counts[least]))
 			least = place;
@@ -99,17 +88,20 @@ static uint64_t take_out(struct talkers_list *list, uint64_t network)
 	return 0;
 }
 
-void talkers_list_add(struct talkers_list *list, const struct talkers *talkers)
+void talkers_list_add(struct talkers_list *list, const struct talkers *talkers, int64_t now)
 {
+	unsigned halvings = count_halvings(talkers, now);
+
 	for (int i = 0; i < TALKERS_PLACES; i++) {
-		struct talker talker = { get(&talkers->networks[i]), get(&talkers->counts[i]) };
+		struct talker talker = { get(&talkers->networks[i]),
+					 get(&talkers->counts[i]) >> halvings };
 
 		if (talker.count == 0)
 			continue;
 		talker.count += take_out(list, talker.network);
 		insert(list, &talker);
 	}
-	list->total += get(&talkers->total);
+	list->total += get(&talkers->total) >> halvings;
 }
 
 const char *talkers_format(uint64_t network, char text[static ADDRESS_TEXT_SIZE])

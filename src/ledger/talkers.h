@@ -17,11 +17,11 @@ struct talkers {
 	_Atomic uint64_t networks[TALKERS_PLACES];
 	_Atomic uint64_t counts[TALKERS_PLACES];
 	_Atomic uint64_t total;
-	int64_t halve_at; /* on the monotonic clock */
+	_Atomic int64_t halve_at; /* on the monotonic clock */
 };
 
 struct talker {
-	uint64_t network; /* see talkers_format */
+	uint64_t network; /* see address_network */
 	uint64_t count;
 };
 
@@ -35,8 +35,9 @@ struct talkers_list {
 void talkers_count(struct talkers *talkers, const struct address *peer, uint64_t requests,
 		   int64_t now);
 
-/* Merges what one thread has counted into list, which starts as zeros. */
-void talkers_list_add(struct talkers_list *list, const struct talkers *talkers);
+/* Merges what one thread has counted, as much of it as is left at now, into list, which starts as
+ * zeros. */
+void talkers_list_add(struct talkers_list *list, const struct talkers *talkers, int64_t now);
 
 /* Writes "192.0.2.0/24" or "2001:db8::/48". */
 const char *talkers_format(uint64_t network, char text[static ADDRESS_TEXT_SIZE]);

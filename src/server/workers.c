@@ -201,9 +201,11 @@ void workers_serve_last(const struct workers *workers, const struct listener *li
 
 void workers_talkers(const struct workers *workers, struct talkers_list *list)
 {
+	int64_t now = clock_monotonic();
+
 	*list = (struct talkers_list){ 0 };
 	for (unsigned i = 0; i < workers->count; i++)
-		talkers_list_add(list, &workers->items[i]->talkers);
+		talkers_list_add(list, &workers->items[i]->talkers, now);
 }
 
 uint32_t workers_capacity(const struct workers *workers)

@@ -110,8 +110,8 @@ static void networks_are_told_by_their_share(void **state)
 	count(&one, "2001:db8:1:2::3", 5);
 	count(&other, "2001:db8:1:ffff::1", 6);
 	count(&other, "::ffff:198.51.100.7", 1);
-	talkers_list_add(&list, &one);
-	talkers_list_add(&list, &other);
+	talkers_list_add(&list, &one, CLOCK_SECOND);
+	talkers_list_add(&list, &other, CLOCK_SECOND);
 	assert_int_equal(list.total, 19);
 	assert_string_equal(talkers_format(list.items[0].network, text), "2001:db8:1::/48");
 	assert_int_equal(list.items[0].count, 11);
@@ -133,24 +133,37 @@ static void who_asks_a_lot_is_never_missed(void **state)
 		snprintf(host, sizeof(host), "10.%u.%u.1", i / 256, i % 256);
 		count(&talkers, i % 10 == 0 ? "192.0.2.1" : host, 1);
 	}
-	talkers_list_add(&list, &talkers);
+	talkers_list_add(&list, &talkers, CLOCK_SECOND);
 	assert_string_equal(talkers_format(list.items[0].network, text), "192.0.2.0/24");
 	assert_in_range(list.items[0].count, 1000, 1000 + 10000 / TALKERS_PLACES);
 }
 
+static uint64_t count_at(const struct talkers *talkers, int64_t now)
+{
+	struct talkers_list list = { 0 };
+
+	talkers_list_add(&list, talkers, now);
+	assert_int_equal(list.total, list.items[0].count);
+	return list.total;
+}
+
+/* By a half in each interval, whether anything was asked in it or not: the counts of a worker that
+ * has nothing to do do not outlive those of the others. */
 static void what_was_asked_long_ago_fades(void **state)
 {
 	struct talkers talkers = { 0 };
 	struct address peer = make_address("192.0.2.1");
-	struct talkers_list list = { 0 };
 
 	(void)state;
 	talkers_count(&talkers, &peer, 800, CLOCK_SECOND);
-	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + TALKERS_INTERVAL);
+	assert_int_equal(count_at(&talkers, TALKERS_INTERVAL), 800);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + TALKERS_INTERVAL), 400);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 3 * TALKERS_INTERVAL), 100);
+	assert_int_equal(count_at(&talkers, INT64_MAX), 0);
 	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 2 * TALKERS_INTERVAL);
-	talkers_list_add(&list, &talkers);
-	assert_int_equal(list.items[0].count, 201);
-	assert_int_equal(list.total, 201);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 2 * TALKERS_INTERVAL), 201);
+	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 999 * TALKERS_INTERVAL);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 999 * TALKERS_INTERVAL), 1);
 }
 
 /* Of a new ledger everything is told, and everything is zero. */
