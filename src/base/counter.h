@@ -1,4 +1,4 @@
-/* A number that one thread counts up and any other may read. */
+/* A number that is counted up, mostly by one thread, and that any other may read. */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H
 
@@ -15,6 +15,12 @@ static inline void counter_add(struct counter *counter, uint64_t number)
 	uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
 
 	atomic_store_explicit(&counter->value, value + number, memory_order_relaxed);
+}
+
+/* For a counter that others count up too. */
+static inline void counter_add_shared(struct counter *counter, uint64_t number)
+{
+	atomic_fetch_add_explicit(&counter->value, number, memory_order_relaxed);
 }
 
 /* For a number that goes down as well. */

@@ -37,8 +37,8 @@ void histogram_count(struct histogram *histogram, int64_t span)
 		span = 0;
 	while (span > bounds[step])
 		step++;
-	counter_add(&histogram->steps[step], 1);
-	counter_add(&histogram->sum, (uint64_t)span);
+	counter_add_shared(&histogram->steps[step], 1);
+	counter_add_shared(&histogram->sum, (uint64_t)span);
 }
 
 void histogram_add(struct histogram *sum, const struct histogram *part)

@@ -1,5 +1,4 @@
-/* How often a span of time was how long: counted in steps of a fixed scale, by one thread, for any
- * to read. */
+/* How often a span of time was how long: counted in steps of a fixed scale, by any thread. */
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
 

@@ -113,9 +113,11 @@ static json_t *describe_histogram(const struct histogram *histogram)
 
 static json_t *describe_web(const struct ledger *ledger, const struct web_tally *web)
 {
-	return json_pack("{s:I, s:I, s:I, s:o}", "requests", (json_int_t)web_tally_requests(web),
-			 "connections", (json_int_t)counter_read(&web->connections), "starts",
-			 (json_int_t)counter_read(&ledger->web_starts), "response_time",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "requests",
+			 (json_int_t)web_tally_requests(web), "connections",
+			 (json_int_t)counter_read(&web->connections), "starts",
+			 (json_int_t)counter_read(&ledger->web_starts), "deaths",
+			 (json_int_t)counter_read(&ledger->web_deaths), "response_time",
 			 describe_histogram(&web->response_time));
 }
 
@@ -164,18 +166,18 @@ json_t *describe_ledger(const struct ledger *ledger, const struct web_tally *web
 	ledger_read_facts(ledger, &facts);
 	ledger_sum(ledger, web, &sum);
 	up = (clock_monotonic() - facts.started) / CLOCK_SECOND;
-	return json_pack(
-		"{s:i, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}, s:o,"
-		" s:o, s:o, s:o}",
-		"version", DESCRIBE_VERSION, "program", PROGRAM_VERSION, "process",
-		(json_int_t)facts.process, "user", (json_int_t)facts.user, "confined",
-		facts.confined, "started", describe_time(facts.started_clock, started), "up",
-		(json_int_t)up, "workers", (json_int_t)facts.workers, "clock",
-		describe_clock(ledger, &facts), "listen", describe_listens(&facts), "protocols",
-		describe_protocols(&sum), "dropped", describe_drops(&sum), "kisses",
-		(json_int_t)counter_read(&sum.kisses), "connections", "open",
-		(json_int_t)counter_read(&sum.connections), "most", (json_int_t)facts.capacity,
-		"balance", describe_balance(ledger), "response_time",
-		describe_histogram(&sum.response_time), "stamp_error",
-		describe_histogram(&sum.stamp_error), "http", describe_web(ledger, web));
+	return json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:I,"
+			 " s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
+			 "version", DESCRIBE_VERSION, "program", PROGRAM_VERSION, "process",
+			 (json_int_t)facts.process, "user", (json_int_t)facts.user, "confined",
+			 facts.confined, "started", describe_time(facts.started_clock, started),
+			 "up", (json_int_t)up, "upgraded", (int)facts.upgraded, "workers",
+			 (json_int_t)facts.workers, "clock", describe_clock(ledger, &facts),
+			 "listen", describe_listens(&facts), "protocols", describe_protocols(&sum),
+			 "dropped", describe_drops(&sum), "kisses",
+			 (json_int_t)counter_read(&sum.kisses), "connections", "open",
+			 (json_int_t)counter_read(&sum.connections), "most",
+			 (json_int_t)facts.capacity, "balance", describe_balance(ledger),
+			 "response_time", describe_histogram(&sum.response_time), "stamp_error",
+			 describe_histogram(&sum.stamp_error), "http", describe_web(ledger, web));
 }

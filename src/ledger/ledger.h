@@ -27,6 +27,7 @@ struct ledger_facts {
 	uint32_t capacity;		 /* connections at a time */
 	uint32_t show_clients;		 /* to whoever looks at the status page */
 	uint32_t clock_watched;		 /* or else nothing is known of it */
+	uint32_t upgraded;		 /* has taken the place of a daemon that ran */
 	char confined[LEDGER_TEXT_SIZE]; /* "capabilities, new privileges" */
 	char source[LEDGER_TEXT_SIZE]; /* of the clock: "system", "local", "follow 192.0.2.1:123" */
 	uint32_t listen_count;	       /* of which the first LEDGER_LISTENS are told */
@@ -52,7 +53,8 @@ struct ledger {
 	_Atomic uint64_t facts[BULLETIN_PLACES(sizeof(struct ledger_facts))];
 	_Atomic uint64_t reason[BULLETIN_PLACES(sizeof(struct ledger_reason))];
 	_Atomic uint64_t talkers[BULLETIN_PLACES(sizeof(struct talkers_list))];
-	struct counter web_starts; /* how many times the web process was started */
+	struct counter web_starts,
+		web_deaths; /* of the web process; deaths that nobody asked for */
 	struct history history;
 	atomic_uint worker_count; /* of those below, so many have ever been used */
 	struct ledger_worker workers[LEDGER_WORKERS];

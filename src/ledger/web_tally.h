@@ -1,5 +1,6 @@
-/* What the web process counts: memory that it writes and the daemon reads, and that outlives it.
- * The daemon believes none of it: it only shows the numbers. */
+/* What the web process counts: memory that it writes and the daemon reads, and that outlives it. In
+ * a reload the one before it finishes what it is at, and counts too. The daemon believes none of
+ * it: it only shows the numbers. */
 #ifndef LEDGER_WEB_TALLY_H
 #define LEDGER_WEB_TALLY_H
 

@@ -34,10 +34,8 @@ static bool one_in(struct admission *admission, uint32_t number)
 	return number > 0 && (random >> 32) % number == 0;
 }
 
-static bool is_nobody_ip4(const struct sockaddr_in *peer)
+static bool is_nobody_ip4(uint32_t address)
 {
-	uint32_t address = ntohl(peer->sin_addr.s_addr);
-
 	return address >> 24 == 0 || address >> 28 >= 14; /* multicast, reserved, broadcast */
 }
 
@@ -47,7 +45,9 @@ static bool is_nobody(const struct listener *listener, const struct address *pee
 	if (address_port(peer) == 0 || address_equal(peer, &listener->address))
 		return true;
 	if (peer->any.sa_family == AF_INET)
-		return is_nobody_ip4(&peer->ip4);
+		return is_nobody_ip4(ntohl(peer->ip4.sin_addr.s_addr));
+	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr)) /* at a socket that was inherited */
+		return is_nobody_ip4(ntohl(peer->ip6.sin6_addr.s6_addr32[3]));
 	return IN6_IS_ADDR_UNSPECIFIED(&peer->ip6.sin6_addr) ||
 	       IN6_IS_ADDR_MULTICAST(&peer->ip6.sin6_addr);
 }

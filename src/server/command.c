@@ -65,6 +65,15 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 /* The longest text of a reply: every error of a configuration. */
 #define TEXT_MAX CONTROL_REPLY_MAX
 
+/* Lines for people, or what the daemon has to say to the request itself. */
+static void tell_errors(pid_t process, const char *text)
+{
+	if (strchr(text, '\n'))
+		fputs(text, stderr);
+	else
+		fprintf(stderr, PROGRAM_NAME ": process %ld: %s\n", (long)process, text);
+}
+
 static enum exit_status reload(pid_t process, const char *pidfile)
 {
 	struct failure failure;
@@ -80,7 +89,7 @@ static enum exit_status reload(pid_t process, const char *pidfile)
 	else if (status == EXIT_SERVING)
 		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
 	else
-		fputs(text ? text : PROGRAM_NAME ": out of memory\n", stderr);
+		tell_errors(process, text ? text : "is not to be understood: out of memory");
 	free(text);
 	free(reply);
 	return status;
@@ -107,8 +116,11 @@ enum exit_status command_run(const struct options *options, const char *pidfile)
 	pid_t process = pidfile_holder(pidfile);
 	struct failure failure;
 
-	if (process == 0) {
-		failure_set(&failure, EXIT_NOT_STARTED, "not running (pid file %s)", pidfile);
+	if (process <= 0) {
+		failure_set(&failure, EXIT_NOT_STARTED,
+			    process == 0 ? "not running (pid file %s)" :
+					   "starting, or being replaced (pid file %s)",
+			    pidfile);
 		return failed(&failure);
 	}
 	switch (options->action) {

@@ -132,12 +132,14 @@ void control_drop(struct control *control, unsigned peer)
 	control->peers[peer] = -1;
 }
 
-int control_accept(struct control *control)
+int control_accept(struct control *control, bool *short_of)
 {
 	struct ucred peer = { .uid = (uid_t)-1 };
 	socklen_t size = sizeof(peer);
 	int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	*short_of = fd < 0 &&
+		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
 	if (fd < 0)
 		return -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
@@ -213,6 +215,7 @@ static int connect_to(const char *pidfile, int seconds, char path[static PATH_MA
 
 	if (fd >= 0 && control_path(pidfile, path) &&
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
 	    control_call(connect, fd, path))
 		return fd;
 	error = errno;
@@ -222,13 +225,21 @@ static int connect_to(const char *pidfile, int seconds, char path[static PATH_MA
 	return -1;
 }
 
+static void cannot_ask(const char *path, struct failure *failure)
+{
+	if (errno == EAGAIN)
+		failure_set(failure, EXIT_NOT_STARTED, "cannot ask at %s: no answer", path);
+	else
+		failure_set_errno(failure, "cannot ask at %s", path);
+}
+
 int control_connect(const char *pidfile, int seconds, struct failure *failure)
 {
 	char path[PATH_MAX] = "";
 	int fd = connect_to(pidfile, seconds, path);
 
 	if (fd < 0)
-		failure_set_errno(failure, "cannot ask at %s", path);
+		cannot_ask(path, failure);
 	return fd;
 }
 
@@ -256,10 +267,8 @@ char *control_ask(const char *pidfile, const char *request, int seconds, struct 
 	int fd = connect_to(pidfile, seconds, path);
 	char *reply = fd >= 0 ? exchange(fd, request) : NULL;
 
-	if (!reply && errno == EAGAIN)
-		failure_set(failure, EXIT_NOT_STARTED, "cannot ask at %s: no answer", path);
-	else if (!reply)
-		failure_set_errno(failure, "cannot ask at %s", path);
+	if (!reply)
+		cannot_ask(path, failure);
 	if (fd >= 0)
 		close(fd);
 	return reply;

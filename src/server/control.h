@@ -43,8 +43,9 @@ void control_give_to(const struct control *control, uid_t uid, gid_t gid);
 void control_clear(struct control *control);
 
 /* Accepts a peer if one waits and has the right: only the operator gets this far, so where there is
- * no room the oldest makes way. Returns its index in peers, or -1. */
-int control_accept(struct control *control);
+ * no room the oldest makes way. Returns its index in peers, or -1; then short_of says whether it
+ * still waits, for descriptors or memory, and errno for which. */
+int control_accept(struct control *control, bool *short_of);
 
 /* Closes a peer that cannot be heard. */
 void control_drop(struct control *control, unsigned peer);

@@ -2,157 +2,37 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/text.h"
-#include "server/events.h"
+#include "server/control.h"
 #include "server/request.h"
-#include "server/server.h"
+#include "server/workers.h"
 
-/* What goes over is a line for each descriptor, in a message with it, so that the next version may
- * add to them: "pidfile", "control", "notify", "listen PROTOCOL SET [inherited]", and at last,
- * without a descriptor, "end WATCHDOG", in microseconds. */
-#define GROUPS_SIZE	  4096
-#define LINE_SIZE	  128
-#define PATIENCE_SECONDS  10
-#define ROOM_MILLISECONDS 1000
-
-/* Said by the new process once it serves. */
-#define COMPLETE "serving"
-
-/* Room for one descriptor, aligned as the kernel wants it. */
-union attachment {
-	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-/* Sends a line, with a descriptor unless that is -1. The peer is about to read; it is given a
- * moment to get on with that. */
-static bool send_line(int peer, const char *line, int fd)
-{
-	union attachment attachment = { 0 };
-	struct iovec bytes = { .iov_base = (char *)line, .iov_len = strlen(line) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-	struct pollfd room = { .fd = peer, .events = POLLOUT };
-
-	if (fd >= 0) {
-		message.msg_control = attachment.bytes;
-		message.msg_controllen = sizeof(attachment.bytes);
-		attachment.header = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-		};
-		memcpy(CMSG_DATA(&attachment.header), &fd, sizeof(fd));
-	}
-	while (sendmsg(peer, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno != EAGAIN || poll(&room, 1, ROOM_MILLISECONDS) != 1)
-			return false;
-	}
-	return true;
-}
-
-static bool send_listener(int peer, const struct listener *listener)
-{
-	char line[LINE_SIZE];
-
-	snprintf(line, sizeof(line), "listen %s %u%s", listener->protocol->word, listener->set,
-		 listener->inherited ? " inherited" : "");
-	return send_line(peer, line, listener->fd);
-}
-
-static bool send_all(const struct server *server, int peer)
-{
-	const struct listeners *listeners = &server->service.listeners;
-	char end[LINE_SIZE];
-	bool sent = send_line(peer, "pidfile", server->pidfile.fd) &&
-		    send_line(peer, "control", server->control.fd);
-
-	if (sent && server->notify.socket >= 0)
-		sent = send_line(peer, "notify", server->notify.socket);
-	for (size_t i = 0; sent && i < listeners->count; i++)
-		sent = send_listener(peer, &listeners->items[i]);
-	snprintf(end, sizeof(end), "end %u", (unsigned)(server->notify.watchdog / 1000));
-	return sent && send_line(peer, end, -1);
-}
-
-static void take_back(struct server *server)
-{
-	struct failure failure;
-
-	server->successor = -1;
-	server->control.lent = false;
-	if (!pidfile_take_back(&server->pidfile, &failure))
-		log_write(LOG_WARNING, "%s", failure.text);
-	if (!event_watch(server->epoll, EPOLL_CTL_ADD, server->control.fd,
-			 event_tag(EVENT_CONTROL, CONTROL_PEERS)))
-		log_write(LOG_WARNING, "no longer listening to --signal: %m");
-	log_write(LOG_WARNING, "the process that was to take over has not: serving on");
-}
-
-static void refuse(struct server *server, unsigned peer, const char *reason)
-{
-	char *reply = request_reply(EXIT_NOT_STARTED, reason);
-
-	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
-	free(reply);
-}
-
-void server_lend(struct server *server, unsigned peer)
-{
-	if (server->successor >= 0 || server->stopping) {
-		refuse(server, peer, "is being replaced already");
-		return;
-	}
-	epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->control.fd, NULL);
-	server->successor = (int)peer;
-	pidfile_lend(&server->pidfile);
-	server->control.lent = true;
-	if (send_all(server, server->control.peers[peer]))
-		return;
-	log_write(LOG_ERR, "cannot hand over: %m");
-	refuse(server, peer, "hands nothing over");
-	take_back(server);
-}
-
-void server_hear_successor(struct server *server)
-{
-	unsigned peer = (unsigned)server->successor;
-	long process = control_peer_process(&server->control, peer);
-	char word[LINE_SIZE];
-
-	if (control_receive(&server->control, peer, word, sizeof(word))) {
-		if (strcmp(word, COMPLETE) != 0)
-			return;
-		log_write(LOG_NOTICE, "process %ld serves in place of this one", process);
-		notify_send(&server->notify, "MAINPID=%ld", process);
-		server->stopping = true;
-	} else if (server->control.peers[peer] < 0) {
-		take_back(server);
-	}
-}
+#define GROUPS_SIZE 4096
+/* Less than a start may take (see daemon.c), so that there is time to say what is wrong. */
+#define PATIENCE_SECONDS 8
 
 /* Receives a line, and its descriptor, or -1 if it has none. */
-static bool receive_line(int peer, char line[static LINE_SIZE], int *fd)
+static bool receive_line(int peer, char line[static HANDOVER_LINE_SIZE], int *fd)
 {
-	union attachment attachment;
-	struct iovec bytes = { .iov_base = line, .iov_len = LINE_SIZE - 1 };
+	union handover_attachment attachment;
+	struct iovec bytes = { .iov_base = line, .iov_len = HANDOVER_LINE_SIZE - 1 };
 	struct msghdr message = {
 		.msg_iov = &bytes,
 		.msg_iovlen = 1,
 		.msg_control = attachment.bytes,
 		.msg_controllen = sizeof(attachment.bytes),
 	};
-	ssize_t length = recvmsg(peer, &message, MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *header;
+	ssize_t length;
 
 	*fd = -1;
+	errno = 0;
+	length = recvmsg(peer, &message, MSG_CMSG_CLOEXEC);
 	if (length <= 0)
 		return false;
 	line[length] = '\0';
@@ -214,13 +94,16 @@ static bool take_line(struct handover *handover, const char *line, int fd, struc
 /* Who is not obeyed finds the connection closed, sooner or later, without a word. */
 static bool cannot_ask(const struct handover *handover, const char *path, struct failure *failure)
 {
+	if (errno == EAGAIN)
+		return failure_set(failure, EXIT_NOT_STARTED,
+				   "cannot ask the daemon of pid file %s: no answer", path);
 	errno = handover->pidfile < 0 ? EACCES : ECONNRESET;
 	return failure_set_errno(failure, "cannot ask the daemon of pid file %s", path);
 }
 
 static bool was_refused(const char *reply, const char *path, struct failure *failure)
 {
-	char reason[LINE_SIZE];
+	char reason[HANDOVER_LINE_SIZE];
 
 	request_read_reply(reply, reason, sizeof(reason));
 	return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s %s", path, reason);
@@ -229,7 +112,7 @@ static bool was_refused(const char *reply, const char *path, struct failure *fai
 static bool receive_all(struct handover *handover, const char *path, struct failure *failure)
 {
 	unsigned microseconds = 0;
-	char line[LINE_SIZE], number[16];
+	char line[HANDOVER_LINE_SIZE], number[16];
 	int fd;
 
 	do {
@@ -297,13 +180,20 @@ bool handover_ask(struct handover *handover, const char *path, struct failure *f
 	return true;
 }
 
-void handover_complete(struct handover *handover)
+bool handover_complete(struct handover *handover, const char *path, struct failure *failure)
 {
+	char line[HANDOVER_LINE_SIZE];
+	int fd;
+
 	if (handover->fd < 0)
-		return;
-	/* If it is no more, there is nobody left to end. */
-	(void)!send(handover->fd, COMPLETE, strlen(COMPLETE), MSG_NOSIGNAL | MSG_DONTWAIT);
+		return true;
+	/* One that is no more leaves no word why this process could not have its place. */
+	if (send(handover->fd, HANDOVER_COMPLETE, strlen(HANDOVER_COMPLETE),
+		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    receive_line(handover->fd, line, &fd))
+		return was_refused(line, path, failure);
 	handover_close(handover);
+	return true;
 }
 
 static void close_one(int *fd)

@@ -3,19 +3,34 @@
  * The new process asks at the control socket. The daemon lends it all that it holds (the pid file,
  * the control socket, every socket that it listens on: the same ones, nothing is bound again) and
  * goes on serving. Once the new process serves beside it, it says so, and the old one sees its
- * clients off and ends. A new process that ends without that word has changed nothing. */
+ * clients off and ends. A new process that ends without that word has changed nothing, and so has
+ * one that is late with it.
+ *
+ * What goes over is a line for each descriptor, in a message with it, so that the next version may
+ * add to them: "pidfile", "control", "notify", "listen PROTOCOL SET [inherited]", and at last,
+ * without a descriptor, "end WATCHDOG", in microseconds. A line of JSON (see request.h) says why
+ * there is none, or no more. */
 #ifndef SERVER_HANDOVER_H
 #define SERVER_HANDOVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
-#include "server/control.h"
 #include "server/failure.h"
 #include "server/listen.h"
 #include "server/pidfile.h"
 
-struct server;
+#define HANDOVER_LINE_SIZE 128
+
+/* Said by the new process once it serves. */
+#define HANDOVER_COMPLETE "serving"
+
+/* Room for one descriptor, aligned as the kernel wants it. */
+union handover_attachment {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
 
 /* What a new process was lent. */
 struct handover {
@@ -29,19 +44,14 @@ struct handover {
 
 void handover_clear(struct handover *handover);
 
-/* The new process' side: asks the daemon that holds the pid file at path for all it has. On failure
- * that has everything back once this process ends; handover_close is to be called all the same. */
+/* Asks the daemon that holds the pid file at path for all it has. On failure that has everything
+ * back once this process ends; handover_close is to be called all the same. */
 bool handover_ask(struct handover *handover, const char *path, struct failure *failure);
 
-/* Says that this process serves: what was lent is its own from here on. */
-void handover_complete(struct handover *handover);
+/* Says to the daemon of the pid file at path that this process serves: what was lent is its own
+ * from here on. Fails if that has taken it back. */
+bool handover_complete(struct handover *handover, const char *path, struct failure *failure);
 
 void handover_close(struct handover *handover);
-
-/* The daemon's side: lends all it has to a peer of the control socket who has asked for it. */
-void server_lend(struct server *server, unsigned peer);
-
-/* The peer to whom all was lent has said something, or is no more. */
-void server_hear_successor(struct server *server);
 
 #endif

@@ -91,7 +91,8 @@ static enum exit_status serve(const struct options *options, const struct config
 	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
 	if (useless)
 		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
-	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure)) {
+	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure) ||
+	    !server_take_place(&server, &failure)) {
 		if (report >= 0)
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
@@ -102,7 +103,6 @@ static enum exit_status serve(const struct options *options, const struct config
 	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
 		    serving);
-	server_take_place(&server);
 	daemon_report_serving(report, serving);
 	server_run(&server);
 	server_stop(&server);

@@ -216,9 +216,6 @@ void pidfile_lend(struct pidfile *pidfile)
 
 bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure)
 {
-	/* A process that ends lets go of one thing after the other. */
-	for (int i = 0; i < MOMENTS && !lock(pidfile->fd, LOCK_NAME, F_WRLCK); i++)
-		nanosleep(&moment, NULL);
 	if (!lock_file(pidfile->fd, pidfile->path, failure) || !write_process(pidfile, failure))
 		return false;
 	pidfile->lent = false;
@@ -270,6 +267,7 @@ pid_t pidfile_holder(const char *path)
 		holder = lock_holder(fd, LOCK_NAME);
 		if (holder != 0 || lock_holder(fd, LOCK_PLACE) == 0)
 			break;
+		holder = -1;
 		nanosleep(&moment, NULL);
 	}
 	close(fd);

@@ -24,7 +24,8 @@ void pidfile_default_path(char path[static PATH_MAX]);
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure);
 
 /* Gives up the name for a process that is to borrow the file, but not the place, which goes with
- * the descriptor; and has the name again if that comes to nothing. */
+ * the descriptor; and has the name again if that comes to nothing. That fails while another process
+ * has the name. */
 void pidfile_lend(struct pidfile *pidfile);
 bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure);
 
@@ -41,7 +42,7 @@ void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid);
 void pidfile_release(struct pidfile *pidfile);
 
 /* The process that holds path; 0 if none does. While one starts or takes over, waits for its name,
- * up to two seconds. */
+ * up to two seconds; -1: it has not come. */
 pid_t pidfile_holder(const char *path);
 
 #endif

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "server/events.h"
 #include "server/program.h"
-#include "server/request.h"
-#include "server/status.h"
+
+/* Of errors, in bytes: escaped for JSON each can become two. And the line for those left out. */
+#define REPORT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
+#define MORE_SIZE  64
 
 /* What is to be exchanged while no worker runs. */
 struct exchange {
@@ -53,6 +53,33 @@ static bool resume(struct server *server, struct failure *failure)
 	       server_watch_clock(server, failure) && workers_start(&server->workers, failure);
 }
 
+/* Others may have taken the threads that were ended here. What is asked meanwhile waits in the
+ * kernel. */
+static void stand_still(struct server *server, const struct failure *failure)
+{
+	if (server->resume_at == 0)
+		log_write(LOG_CRIT, "nothing is served: %s; trying again every second",
+			  failure->text);
+	server->resume_at = clock_monotonic() + CLOCK_SECOND;
+}
+
+int64_t server_tend_workers(struct server *server, int64_t now)
+{
+	struct failure failure;
+
+	if (server->resume_at == 0)
+		return INT64_MAX;
+	if (server->resume_at > now)
+		return server->resume_at;
+	if (!resume(server, &failure)) {
+		stand_still(server, &failure);
+		return server->resume_at;
+	}
+	server->resume_at = 0;
+	log_write(LOG_NOTICE, "serving again");
+	return INT64_MAX;
+}
+
 /* Puts the new configuration in place of the old while no worker runs; what comes in that moment
  * waits in the kernel. If the workers cannot go on with the new, they go on with the old, and with
  * sockets that share its addresses by now: something may wait in them. */
@@ -62,6 +89,7 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	struct failure ignored;
 	bool exchanged;
 
+	server->resume_at = 0;
 	workers_stop(&server->workers);
 	swap(service, next);
 	clock_reload_zone();
@@ -71,7 +99,8 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	if (!exchanged) {
 		swap(service, next);
 		listeners_keep_siblings(&service->listeners, &next->listeners);
-		resume(server, &ignored);
+		if (!resume(server, &ignored))
+			stand_still(server, &ignored);
 	}
 	return exchanged;
 }
@@ -117,18 +146,35 @@ out:
 	return status;
 }
 
+/* The log names the program by itself. */
 static void log_lines(const char *text)
 {
+	static const char name[] = PROGRAM_NAME ": ";
 	size_t length;
 
 	for (; *text != '\0'; text += length + (text[length] == '\n')) {
+		if (strncmp(text, name, strlen(name)) == 0)
+			text += strlen(name);
 		length = strcspn(text, "\n");
 		log_write(LOG_ERR, "%.*s", (int)length, text);
 	}
 }
 
-/* Returns the status; *text is what to tell whoever asked, to be freed; NULL if memory is short. */
-static enum exit_status reload_and_tell(struct server *server, char **text)
+/* Has text end where a reply ends, with a line that says how many there are more. */
+static void shorten(char *text)
+{
+	size_t end = REPORT_MAX, more = 0;
+
+	if (strlen(text) < REPORT_MAX + MORE_SIZE)
+		return;
+	while (end > 0 && text[end - 1] != '\n')
+		end--;
+	for (const char *rest = text + end; *rest != '\0'; rest++)
+		more += *rest == '\n';
+	snprintf(text + end, MORE_SIZE, PROGRAM_NAME ": %zu errors more\n", more);
+}
+
+enum exit_status server_reload(struct server *server, char **text)
 {
 	char serving[512];
 	size_t size;
@@ -141,12 +187,15 @@ static enum exit_status reload_and_tell(struct server *server, char **text)
 	notify_send_reloading(&server->notify);
 	status = reload(server, report);
 	fclose(report);
+	if (*text)
+		shorten(*text);
 	if (status == EXIT_SERVING) {
 		log_write(LOG_NOTICE, "reloaded: serving %s",
 			  listeners_describe(&server->service.listeners, serving, sizeof(serving)));
 	} else {
 		log_lines(*text ? *text : "");
-		log_write(LOG_ERR, "reload failed: the present configuration stays in effect");
+		log_write(LOG_ERR, "reload failed: the present configuration stays%s",
+			  server->resume_at == 0 ? " in effect" : "");
 	}
 	notify_send(&server->notify, "READY=1\nSTATUS=serving %s",
 		    listeners_describe(&server->service.listeners, serving, sizeof(serving)));
@@ -159,52 +208,6 @@ void server_reload_on_signal(struct server *server)
 
 	server->reload_wanted = false;
 	if (!server->stopping)
-		reload_and_tell(server, &text);
+		server_reload(server, &text);
 	free(text);
-}
-
-static void answer_request(struct server *server, unsigned peer, enum request request)
-{
-	enum exit_status status;
-	char *text = NULL, *reply = NULL;
-
-	switch (request) {
-	case REQUEST_UPGRADE:
-		server_lend(server, peer);
-		return;
-	case REQUEST_STATUS:
-		reply = status_line(server);
-		break;
-	case REQUEST_RELOAD:
-		if (server->stopping || server->successor >= 0)
-			break;
-		status = reload_and_tell(server, &text);
-		reply = request_reply(status, text ? text : "");
-		free(text);
-		break;
-	case REQUEST_NONE:
-		reply = request_reply(EXIT_USAGE, "not to be understood");
-		break;
-	}
-	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
-	free(reply);
-}
-
-void server_answer_control(struct server *server, uint32_t index)
-{
-	struct control *control = &server->control;
-	char request[CONTROL_REQUEST_MAX];
-	int peer;
-
-	if (index == CONTROL_PEERS) {
-		peer = control_accept(control);
-		if (peer >= 0 && !event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
-					      event_tag(EVENT_CONTROL, (uint32_t)peer)))
-			control_drop(control, (unsigned)peer);
-	} else if ((int)index == server->successor) {
-		server_hear_successor(server);
-	} else if (control->peers[index] >= 0 &&
-		   control_receive(control, index, request, sizeof(request))) {
-		answer_request(server, index, request_read(request));
-	}
 }

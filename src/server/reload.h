@@ -1,15 +1,19 @@
-/* A server that changes while it serves, and what it says of itself. */
+/* A server that changes while it serves. */
 #ifndef SERVER_RELOAD_H
 #define SERVER_RELOAD_H
 
 #include "server/server.h"
 
 /* Reads the configuration again and puts it into effect as a whole; if any of it is wrong the
- * present one stays as it is. Tells the log how it went. */
+ * present one stays as it is. Tells the log how it went. *text is what to tell whoever asked, to be
+ * freed: lines of errors, no more than a reply has room for; NULL if memory is short. */
+enum exit_status server_reload(struct server *server, char **text);
+
+/* The same with nobody to tell. */
 void server_reload_on_signal(struct server *server);
 
-/* Takes what waits at the control socket: index is that of a peer with a request, or CONTROL_PEERS
- * for a new peer. A "reload" is as above, with its errors in the reply. */
-void server_answer_control(struct server *server, uint32_t index);
+/* If a reload has left the server without workers: tries to have them again, if that is due at now.
+ * Returns when to be called again. */
+int64_t server_tend_workers(struct server *server, int64_t now);
 
 #endif

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/attend.h"
 #include "server/events.h"
+#include "server/lend.h"
 #include "server/reload.h"
 #include "server/status.h"
 
@@ -61,6 +63,7 @@ static bool borrow(struct server *server, const char *path, struct failure *fail
 	    !pidfile_borrow(&server->pidfile, move(&handover->pidfile), path, failure) ||
 	    !control_borrow(&server->control, move(&handover->control), path, failure))
 		return false;
+	server->upgraded = true;
 	server->notify.socket = move(&handover->notify);
 	if (server->notify.watchdog == 0)
 		server->notify.watchdog = handover->watchdog;
@@ -71,7 +74,7 @@ static bool take_pidfile(struct server *server, bool upgrade, struct failure *fa
 {
 	const char *path = server->service.config.pidfile;
 
-	if (upgrade && pidfile_holder(path) != 0)
+	if (upgrade && pidfile_holder(path) > 0)
 		return borrow(server, path, failure);
 	return pidfile_take(&server->pidfile, path, failure) &&
 	       control_open(&server->control, path, failure);
@@ -91,10 +94,7 @@ static bool open_sockets(struct server *server, struct failure *failure)
 		return false;
 	listeners_close_unless(present, &service->listeners);
 	service_note_ports(service);
-	if (!event_watch(server->epoll, EPOLL_CTL_ADD, server->control.fd,
-			 event_tag(EVENT_CONTROL, CONTROL_PEERS)))
-		return failure_set_errno(failure, "cannot wait for events");
-	return true;
+	return server_attend(server) || failure_set_errno(failure, "cannot wait for events");
 }
 
 /* What was opened as root goes to the user who is to reload, exchange and remove it. */
@@ -182,11 +182,15 @@ bool server_start(struct server *server, const struct config_source *source, str
 	return false;
 }
 
-void server_take_place(struct server *server)
+bool server_take_place(struct server *server, struct failure *failure)
 {
-	handover_complete(&server->handover);
+	if (!handover_complete(&server->handover, server->pidfile.path, failure)) {
+		server_stop(server);
+		return false;
+	}
 	server->pidfile.lent = false;
 	server->control.lent = false;
+	return true;
 }
 
 void server_stop(struct server *server)
@@ -285,6 +289,10 @@ static int tend(struct server *server)
 	const struct service *service = &server->service;
 	int64_t now = clock_monotonic(), due = tend_watchdog(server, now);
 
+	due = earlier(due, server_tend_workers(server, now));
+	due = earlier(due, server_tend_control(server, now));
+	due = earlier(due, server_tend_loan(server, now));
+	due = earlier(due, web_tend_before(&server->web, now));
 	if (web_is_wanted(&server->web)) {
 		due = earlier(due, web_tend(&server->web, service, now));
 		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,

@@ -33,13 +33,17 @@ struct server {
 	struct control control;
 	struct handover handover; /* from the process whose place this one takes */
 	int successor;		  /* the peer of control that takes this one's place; -1: none */
+	int64_t lent_until;	  /* when to take back what it was lent, on the monotonic clock */
+	int64_t attend_at; /* when to listen to new peers of control again; 0: that is done */
 	int epoll;
 	int signals;	    /* signalfd(2) */
 	bool reload_wanted; /* by SIGHUP */
 	bool stopping;
+	bool upgraded;		/* it took the place of a daemon that ran */
 	int64_t started;	/* both on the monotonic clock */
 	time_t started_clock;	/* on the system clock */
 	int64_t next_life_sign; /* for the watchdog */
+	int64_t resume_at;	/* when to try to have workers again; 0: there are */
 };
 
 /* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the
@@ -50,8 +54,9 @@ struct server {
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
 		  const struct notify *notify, bool upgrade, struct failure *failure);
 
-/* Ends the daemon that this one was to take the place of, if there is one. */
-void server_take_place(struct server *server);
+/* Ends the daemon that this one was to take the place of, if there is one. If that has waited no
+ * longer it serves on, and of this one nothing is left behind. */
+bool server_take_place(struct server *server, struct failure *failure);
 
 /* Serves until SIGTERM or SIGINT. SIGHUP, or a request at the control socket, means: reload. */
 void server_run(struct server *server);

@@ -54,6 +54,7 @@ void status_publish_facts(struct server *server)
 		.workers = server->workers.count,
 		.capacity = workers_capacity(&server->workers),
 		.clock_watched = server->watcher.running,
+		.upgraded = server->upgraded,
 		.show_clients = config->http_show_clients,
 	};
 
@@ -120,7 +121,7 @@ static void print_clock(const json_t *clock, FILE *out)
 		fprintf(out, "clock: synchronised, stratum %lld, leap %lld\n",
 			get(clock, "stratum"), get(clock, "leap"));
 	else
-		fprintf(out, "clock: not synchronised\n");
+		fprintf(out, "clock: not synchronised: %s\n", get_text(clock, "reason"));
 }
 
 static void print_listens(const json_t *listens, FILE *out)

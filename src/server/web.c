@@ -17,9 +17,11 @@
 #include "clock/clock.h"
 #include "ledger/role.h"
 #include "server/program.h"
+#include "server/socket.h"
 
 #define START_MILLISECONDS 5000
 #define END_MILLISECONDS   500
+#define TIME_TO_END	   CLOCK_SECOND
 
 /* One that lives for so long has got over whatever ended the one before. */
 #define LIVED (10 * CLOCK_SECOND)
@@ -94,7 +96,10 @@ static bool pass_all(const struct web *web, const struct service *service, const
 		if (listeners->items[i].protocol->reply)
 			continue;
 		errno = E2BIG; /* see web_adapt */
-		passed = line->count < WORDS_MAX - 1 && pass(line, actions, listeners->items[i].fd);
+		/* It listens already, unless a process that was taken over has shut it down. */
+		passed = line->count < WORDS_MAX - 1 &&
+			 listen(listeners->items[i].fd, SOCKET_BACKLOG) == 0 &&
+			 pass(line, actions, listeners->items[i].fd);
 	}
 	return passed;
 }
@@ -176,6 +181,7 @@ static void retire(struct web *web)
 	bury(web->before); /* it has had its time */
 	close(web->leash);
 	web->before = web->process;
+	web->kill_at = clock_monotonic() + TIME_TO_END;
 	web->process = 0;
 	web->leash = -1;
 }
@@ -275,6 +281,7 @@ void web_reap(struct web *web)
 			    "the web process ended by %s %d: starting another",
 			    WIFSIGNALED(status) ? "signal" : "itself with status",
 			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		counter_add(&web->ledger->web_deaths, 1);
 		web->process = 0;
 		close(web->leash);
 		web->leash = -1;
@@ -282,6 +289,16 @@ void web_reap(struct web *web)
 			web->failures = 0;
 		plan(web, now);
 	}
+}
+
+int64_t web_tend_before(const struct web *web, int64_t now)
+{
+	if (web->before == 0)
+		return INT64_MAX;
+	if (web->kill_at > now)
+		return web->kill_at;
+	kill(web->before, SIGKILL); /* and web_reap buries it */
+	return INT64_MAX;
 }
 
 int64_t web_tend(struct web *web, const struct service *service, int64_t now)

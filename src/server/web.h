@@ -18,6 +18,7 @@ struct web {
 	int ledger_fd, tally_fd;
 	pid_t process;	   /* 0: there is none */
 	pid_t before;	   /* whose place it has taken, until that has ended; 0: it has */
+	int64_t kill_at;   /* when that is to end by force, on the monotonic clock */
 	int leash;	   /* a socket to it; -1: none */
 	int64_t begun;	   /* on the monotonic clock, as the next */
 	int64_t again_at;  /* when to start it again; INT64_MAX: there is nothing to start */
@@ -47,6 +48,10 @@ void web_reap(struct web *web);
 
 /* Starts the process again if that is due at now. Returns when to be called again. */
 int64_t web_tend(struct web *web, const struct service *service, int64_t now);
+
+/* Ends the process before by force, if it has had its time at now and is still there. Returns when
+ * to be called again. */
+int64_t web_tend_before(const struct web *web, int64_t now);
 
 /* Ends the process, which may finish what it is at, for a moment. */
 void web_end(struct web *web);

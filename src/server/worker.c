@@ -234,6 +234,7 @@ bool worker_start(struct worker *worker)
 	/* The same second may have another hour by now: see clock_reload_zone. */
 	worker->streams.now.valid = false;
 	worker->datagrams.second.valid = false;
+	worker->paused = false; /* all listeners are watched anew */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	errno = pthread_create(&worker->thread, NULL, run, worker);

@@ -35,27 +35,28 @@ static void add_counter(const struct figures *figures, const char *name, const c
 	evbuffer_add_printf(figures->body, "timeserver_%s %" PRIu64 "\n", name, value);
 }
 
-/* label is what stands before the step's own: empty, or with a comma at its end. */
+/* label is that of all its series: "name=\"value\"", or empty. */
 static void add_histogram(const struct figures *figures, const char *name, const char *help,
 			  const char *label, const struct histogram *histogram)
 {
+	const char *comma = label[0] != '\0' ? "," : "";
+	const char *opening = label[0] != '\0' ? "{" : "", *closing = label[0] != '\0' ? "}" : "";
 	struct evbuffer *body = figures->body;
 	uint64_t total = 0;
 
 	begin(figures, name, "histogram", help);
 	for (size_t i = 0; i < HISTOGRAM_STEPS - 1; i++) {
 		total += counter_read(&histogram->steps[i]);
-		evbuffer_add_printf(body, "timeserver_%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name,
-				    label, (double)histogram_bound(i) / CLOCK_SECOND, total);
+		evbuffer_add_printf(body, "timeserver_%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name,
+				    label, comma, (double)histogram_bound(i) / CLOCK_SECOND, total);
 	}
 	total += counter_read(&histogram->steps[HISTOGRAM_STEPS - 1]);
-	evbuffer_add_printf(body, "timeserver_%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, label,
-			    total);
-	evbuffer_add_printf(body, "timeserver_%s_sum%s %.9f\n", name,
-			    label[0] != '\0' ? "{protocol=\"ntp\"}" : "",
+	evbuffer_add_printf(body, "timeserver_%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name,
+			    label, comma, total);
+	evbuffer_add_printf(body, "timeserver_%s_sum%s%s%s %.9f\n", name, opening, label, closing,
 			    (double)counter_read(&histogram->sum) / CLOCK_SECOND);
-	evbuffer_add_printf(body, "timeserver_%s_count%s %" PRIu64 "\n", name,
-			    label[0] != '\0' ? "{protocol=\"ntp\"}" : "", total);
+	evbuffer_add_printf(body, "timeserver_%s_count%s%s%s %" PRIu64 "\n", name, opening, label,
+			    closing, total);
 }
 
 static void add_process(const struct figures *figures)
@@ -65,6 +66,8 @@ static void add_process(const struct figures *figures)
 			    PROGRAM_VERSION);
 	add_gauge(figures, "start_time_seconds", "When the daemon started, since 1970.",
 		  (double)figures->facts.started_clock);
+	add_gauge(figures, "upgraded", "1 if it then took the place of a daemon that ran, else 0.",
+		  figures->facts.upgraded);
 	add_gauge(figures, "workers", "Threads that answer.", figures->facts.workers);
 	add_gauge(figures, "connections", "Connections of Daytime and Time that are open.",
 		  (double)counter_read(&figures->sum.connections));
@@ -151,6 +154,8 @@ static void add_http(const struct figures *figures)
 		  (double)counter_read(&web->connections));
 	add_counter(figures, "http_starts_total", "How often the web process was started.",
 		    counter_read(&figures->ledger->web_starts));
+	add_counter(figures, "http_deaths_total", "How often it ended though nothing had changed.",
+		    counter_read(&figures->ledger->web_deaths));
 }
 
 static void add_times(const struct figures *figures)
@@ -158,7 +163,7 @@ static void add_times(const struct figures *figures)
 	add_histogram(figures, "response_time_seconds",
 		      "From a request's arrival to its answer's departure, by the kernel's stamps "
 		      "of some.",
-		      "protocol=\"ntp\",", &figures->sum.response_time);
+		      "protocol=\"ntp\"", &figures->sum.response_time);
 	add_histogram(figures, "transmit_stamp_error_seconds",
 		      "How far the transmit stamp of an answer was from its departure, of some.",
 		      "", &figures->sum.stamp_error);

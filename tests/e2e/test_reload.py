@@ -103,6 +103,19 @@ def test_every_word_of_a_bad_file_is_told_and_nothing_changes(box, port):
     assert reload(box, f"listen daytime/tcp {port}") == reloaded(server)
 
 
+def test_more_errors_than_a_reply_has_room_for(box, port):
+    """As many as it has, and how many there are more."""
+    config = box.config(f"listen daytime/tcp {port}\n")
+    server = box.foreground("-n", "-c", config)
+    wait_until(lambda: serves(port))
+    code, out, err = reload(box, *["nonsense"] * 6000)
+    *lines, last = err.splitlines()
+    assert (code, out) == (78, "") and 300 < len(lines) < 6000
+    assert lines == [f"{config}:{i}: nonsense: unknown directive" for i in range(1, len(lines) + 1)]
+    assert last == f"timeserver: {6000 - len(lines)} errors more"
+    assert server.log().splitlines()[-2] == last and serves(port)
+
+
 def test_a_file_that_is_gone_or_empty(box, port):
     daemon = start(box, f"listen daytime/tcp {port}")
     config = box.dir / "t.conf"
@@ -114,12 +127,15 @@ def test_a_file_that_is_gone_or_empty(box, port):
 
 def test_a_listener_that_cannot_be_opened_changes_nothing(box, port):
     """Not even those that could be: all or nothing."""
-    daemon, free = start(box, f"listen daytime/tcp {port}"), free_port()
+    free, config = free_port(), box.config(f"listen daytime/tcp {port}\n")
+    daemon = box.foreground("-n", "-c", config)
+    wait_until(lambda: serves(port))
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
         assert reload(box, f"listen daytime/tcp {free} {taken}") == (
             1, "", f"timeserver: cannot listen on tcp {taken}: Address already in use\n")
         assert serves(port) and not serves(free)
+    assert f"\ntimeserver: cannot listen on tcp {taken}: " in daemon.log()
     assert reload(box, f"listen daytime/tcp {free} {taken}") == reloaded(daemon)
     assert serves(free) and serves(taken) and not serves(port)
 

@@ -131,6 +131,32 @@ def test_descriptors_run_out(box, port):
     assert onlooker.unanswered == 0 and daemon.alive()
 
 
+def processor_time(daemon):
+    """Of its main thread, in seconds."""
+    fields = daemon.proc(f"task/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def limit_descriptors(daemon, number):
+    subprocess.run(["prlimit", f"--pid={daemon.pid}", f"--nofile={number}:"], check=True)
+
+
+@not_instrumented("descriptors")
+def test_no_descriptor_for_the_operator(box, port):
+    """He waits until there is one; nothing spins, and clients of UDP are served."""
+    daemon = start(box, port)
+    used = {int(number) for number in daemon.descriptors()}
+    limit_descriptors(daemon, min(set(range(1000)) - used))
+    asking, _, _ = box.popen(box.command("--signal", "status"))
+    before = processor_time(daemon)
+    time.sleep(1.5)
+    spent = processor_time(daemon) - before
+    print(f"no descriptor for --signal: {spent:.2f} s of processor time in 1.5 s")
+    assert asking.poll() is None and spent < 0.2 and ntp.ask(port)[0].stratum == 10
+    limit_descriptors(daemon, 1000)
+    assert asking.wait(10) == 0
+
+
 def test_a_storm_of_reloads(box, port):
     """As many SIGHUPs as can be sent in a second."""
     daemon, count = start(box, port), 0
@@ -226,3 +252,25 @@ def test_more_threads_that_are_refused(box, port):
         assert box.signal("reload").code == 0
     print(f"threads refused: {onlooker}; well again after {recovery(port):.1f} ms")
     assert onlooker.unanswered == 0 and server.alive()
+
+
+@needs_private("a user of its own")
+@not_instrumented("threads")
+def test_threads_that_others_have_taken(box, port):
+    """Where a reload finds no thread any more, not even for what it had, it says so and tries again
+    until it serves."""
+    user = random.randrange(1 << 17, 1 << 30)
+    settings = {"user": user, "group": user, "extra_groups": []}
+    os.chown(box.dir, user, user)
+    config = box.config(f"listen ntp {port}\nlisten daytime/tcp {port}\nclock local\nworkers 3\n")
+    server = box.foreground("-n", "-c", config, before=["prlimit", "--nproc=8:8"], **settings)
+    wait_until(lambda: serves(port))
+    others = [subprocess.Popen(["sleep", "60"], **settings) for _ in range(9)]
+    assert box.signal("reload").code == 1 and not serves(port)
+    for other in others:
+        other.kill()
+        other.wait()
+    wait_until(lambda: serves(port))
+    assert server.alive()
+    log = server.log()
+    assert "nothing is served: cannot start 3 workers" in log and "serving again" in log

@@ -46,6 +46,7 @@ def test_the_new_process_has_the_same_sockets(box, port):
     assert new.pid != old.pid and sockets_of(new) == held and len(held) >= 4
     assert box.files() == files and box.pidfile.read_text() == f"{new.pid}\n"
     assert box.status()["process"] == str(new.pid)
+    assert json.loads(box.server("--signal", "status", "--json").out)["upgraded"]
     assert serves(port) and ntp.ask(port)[0].stratum == 10
     assert box.signal("reload").out == f"timeserver: process {new.pid} reloaded\n"
     assert tuple(box.signal("stop")) == (0, f"timeserver: process {new.pid} stopped\n", "")

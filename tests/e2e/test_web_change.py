@@ -1,20 +1,43 @@
 """The web process while everything around it changes, and text that is strange."""
+import ctypes
 import http.client
 import json
 import os
 import random
+import signal
+import socket
 
 import pytest
-from harness import fewer, needs_private, not_instrumented, wait_until
+from harness import (fewer, free_port, needs_private, not_instrumented, not_wrapped, serves,
+                     wait_until)
 from test_web import is_there, web_of
 from test_web_clients import say, start, status_of
+from test_web_metrics import metrics, value
+
+PIDFD_GETFD = 438  # a system call that this Python has no name for
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def keep(connection):
+    """Until a request leaves the connection open: it is then that of the present process. Returns
+    how many there were."""
+    kept, count = False, 0
+    while not kept:
+        connection.request("GET", "/time.json")
+        answer = connection.getresponse()
+        answer.read()
+        kept = not answer.will_close
+        count += 1
+    return count
 
 
 def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
-    """The answer after it is its last: no request is lost on one that is closed for no reason."""
+    """The answer after it is its last: no request is lost on one that is closed for no reason, and
+    each is counted, by the one process or the other."""
     start(box, port)
     connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
     for _ in range(fewer(20)):
+        answers += keep(connection)
         reloading, _, _ = box.popen(box.command("--signal", "reload"))
         while reloading.poll() is None or closed == 0:
             connection.request("GET", "/time.json")
@@ -23,7 +46,47 @@ def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
             closed += answer.will_close
         assert closed == 1
         closed = 0
+    connection.close()
     print(f"{fewer(20)} reloads: {answers} answers on a connection that was kept")
+    found = metrics(port)
+    assert value(found, "http_requests_total", path="/time.json", code="2xx") == answers
+    assert value(found, "http_deaths_total") == 0
+    wait_until(lambda: value(metrics(port), "http_connections") == 1, what="the end of all others")
+
+
+@pytest.mark.parametrize("still", [True, False], ids=["http stays", "http goes"])
+def test_a_web_process_that_hangs_is_ended(box, port, still):
+    """A moment after the reload that it should have ended by, and its port is free again."""
+    asked = free_port()
+    lines = f"listen daytime/tcp {asked}\nclock local\n"
+    http = f"listen http 127.0.0.1:{port}\n"
+    daemon = box.start("-c", box.config(lines + http))
+    with web_of(daemon) as web:
+        web.signal(signal.SIGSTOP)
+        box.config(lines + http * still)
+        assert box.signal("reload").code == 0
+        wait_until(lambda: not web.alive(), what="its end")
+    if still:
+        assert is_there(port) and value(metrics(port), "http_deaths_total") == 0
+    else:
+        socket.create_server(("127.0.0.1", port)).close()
+    assert serves(asked)
+
+
+@needs_private("root")
+@not_wrapped("descriptors")
+def test_a_listener_that_was_shut_down(box, port):
+    """A web process that is taken over can do that to what it shares with those that follow."""
+    daemon = start(box, port)
+    with web_of(daemon) as web:
+        words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
+        taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
+        assert taken >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=taken) as listener:
+            listener.shutdown(socket.SHUT_RDWR)
+        assert not is_there(port)
+        web.kill()
+    wait_until(lambda: is_there(port), what="the next one's answer")
 
 
 @not_instrumented("threads")

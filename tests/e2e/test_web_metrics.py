@@ -32,10 +32,10 @@ BOUNDS = ["1e-07", "2.5e-07", "5e-07", "1e-06", "2.5e-06", "5e-06", "1e-05", "2.
 HISTOGRAMS = {"timeserver_response_time_seconds": {"protocol": "ntp"},
               "timeserver_transmit_stamp_error_seconds": {},
               "timeserver_http_response_time_seconds": {}}
-GAUGES = ["start_time_seconds", "workers", "connections", "connections_max", "clock_synchronised",
-          "clock_stratum", "clock_leap", "clock_root_delay_seconds", "clock_root_dispersion_seconds",
-          "clock_root_distance_seconds", "http_connections"]
-COUNTERS = ["kisses_total", "http_starts_total"]
+GAUGES = ["start_time_seconds", "upgraded", "workers", "connections", "connections_max",
+          "clock_synchronised", "clock_stratum", "clock_leap", "clock_root_delay_seconds",
+          "clock_root_dispersion_seconds", "clock_root_distance_seconds", "http_connections"]
+COUNTERS = ["kisses_total", "http_starts_total", "http_deaths_total"]
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 NAME = re.compile(r"\btimeserver_[a-z_]+")
