@@ -2,37 +2,45 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LIST  "/usr/share/zoneinfo/leap-seconds.list"
 #define EPOCH INT64_C(2208988800) /* from 1900, where the list counts from, to 1970 */
 
-/* A line that is no comment is "SECONDS OFFSET": since 1900, and valid from there on. */
-void leap_read_file(struct leap *leap, const char *path, int64_t now)
+/* "SECONDS OFFSET": since 1900, and valid from there on. Other lines are comments. */
+static bool read_change(const char *line, long long *seconds, long *offset)
+{
+	char *end, *last;
+
+	*seconds = strtoll(line, &end, 10);
+	*offset = strtol(end, &last, 10);
+	return end != line && last != end;
+}
+
+void leap_read_file(struct leap *leap, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	char line[256], *end;
-	int before = 0;
+	char line[256];
+	long long seconds;
+	long offset;
 
 	*leap = (struct leap){ 0 };
 	while (file && fgets(line, sizeof(line), file)) {
-		long long seconds = strtoll(line, &end, 10);
-		int offset = (int)strtol(end, NULL, 10);
-
-		if (end == line)
+		if (strncmp(line, "#@", 2) == 0)
+			leap->expires = strtoll(line + 2, NULL, 10) - EPOCH;
+		if (!read_change(line, &seconds, &offset))
 			continue;
+		leap->before = leap->change == 0 ? (int)offset : leap->after;
+		leap->after = (int)offset;
 		leap->change = seconds - EPOCH;
-		leap->step = offset - before;
-		before = offset;
-		if (leap->change > now)
-			break;
-		leap->offset = offset;
-		leap->known = true;
 	}
+	if (leap->change == 0)
+		leap->expires = 0;
 	if (file)
 		fclose(file);
 }
 
-void leap_read(struct leap *leap, int64_t now)
+void leap_read(struct leap *leap)
 {
-	leap_read_file(leap, LIST, now);
+	leap_read_file(leap, LIST);
 }

@@ -5,17 +5,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Times are in seconds since 1970. */
 struct leap {
-	bool known;
-	int offset;	/* TAI - UTC now, seconds */
-	int64_t change; /* the next change that is known, or else the last one, since 1970 */
-	int step;	/* what it adds */
+	int before,
+		after;	 /* TAI - UTC until the list's last change, and from then on, in seconds */
+	int64_t change;	 /* when that is, or was */
+	int64_t expires; /* from when on the list is not to be believed; 0: there is none */
 };
 
-/* Reads the list as it is at now, in seconds since 1970; where there is none, nothing is known. */
-void leap_read(struct leap *leap, int64_t now);
+/* Reads the system's list. */
+void leap_read(struct leap *leap);
 
 /* The same for a list at path. */
-void leap_read_file(struct leap *leap, const char *path, int64_t now);
+void leap_read_file(struct leap *leap, const char *path);
+
+/* Whether the list says anything about now. */
+static inline bool leap_is_known(const struct leap *leap, int64_t now)
+{
+	return now < leap->expires;
+}
+
+/* TAI - UTC then, if that is known. */
+static inline int leap_offset(const struct leap *leap, int64_t now)
+{
+	return now < leap->change ? leap->before : leap->after;
+}
 
 #endif

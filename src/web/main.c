@@ -2,7 +2,6 @@
  * hands it and nothing else. */
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,7 +27,6 @@ struct role {
 	struct event *leash;
 	int leash_fd, ledger_fd, tally_fd, access_fd;
 	int listeners[ROLE_LISTENERS_MAX];
-	struct evhttp_bound_socket *doors[ROLE_LISTENERS_MAX];
 	size_t listener_count;
 };
 
@@ -64,28 +62,19 @@ static bool read_words(struct role *role, char **words)
 	return role->listener_count > 0;
 }
 
-/* The daemon's word that it is over, or the daemon's end: no new connection, and a moment for those
- * there are. */
+/* The daemon has closed its end, or is no more: no new connection, and a moment for those there
+ * are. */
 static void let_go(int fd, short events, void *argument)
 {
 	struct role *role = argument;
 	char word;
+	ssize_t length = recv(fd, &word, sizeof(word), MSG_DONTWAIT);
 
 	(void)events;
-	if (recv(fd, &word, sizeof(word), MSG_DONTWAIT) > 0)
+	if (length > 0 || (length < 0 && errno == EAGAIN))
 		return;
 	event_del(role->leash);
-	for (size_t i = 0; i < role->listener_count; i++)
-		evhttp_del_accept_socket(role->site.http, role->doors[i]);
 	site_end(&role->site);
-}
-
-/* That the door could not be watched is told only to those who ask for it a second time. */
-static bool open_door(struct role *role, size_t i)
-{
-	role->doors[i] = evhttp_accept_socket_with_handle(role->site.http, role->listeners[i]);
-	return role->doors[i] &&
-	       evconnlistener_enable(evhttp_bound_socket_get_listener(role->doors[i])) == 0;
 }
 
 static bool open_all(struct role *role)
@@ -100,12 +89,12 @@ static bool open_all(struct role *role)
 	if (!site->access.ranges || !site->ledger || !site->tally || !role->base ||
 	    !site_open(site, role->base))
 		return false;
-	leap_read(&site->leap, clock_system() / CLOCK_SECOND);
+	leap_read(&site->leap);
 	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, let_go, role);
 	if (!role->leash || event_add(role->leash, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < role->listener_count; i++) {
-		if (!open_door(role, i))
+		if (!site_open_door(site, role->listeners[i]))
 			return false;
 	}
 	return true;

@@ -1,15 +1,34 @@
 #include "web/query.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE])
+static bool read_stamp(const char *text, size_t length, char stamp[static QUERY_STAMP_SIZE])
 {
-	size_t length = strlen(text);
-
 	if (length == 0 || length >= QUERY_STAMP_SIZE || strspn(text, "0123456789.") != length)
 		return false;
-	memcpy(stamp, text, length + 1);
+	memcpy(stamp, text, length);
+	stamp[length] = '\0';
+	return true;
+}
+
+bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE])
+{
+	return read_stamp(text, strlen(text), stamp);
+}
+
+bool query_read_origin(const char *query, char origin[static QUERY_STAMP_SIZE])
+{
+	static const char name[] = "origin=";
+	size_t length;
+
+	origin[0] = '\0';
+	for (; *query != '\0'; query += length + (query[length] == '&')) {
+		length = strcspn(query, "&");
+		if (strncmp(query, name, strlen(name)) == 0)
+			return read_stamp(query + strlen(name), length - strlen(name), origin);
+	}
 	return true;
 }
 
@@ -20,29 +39,38 @@ bool query_is_host(const char *text)
 				 ".-_:%[]")] == '\0';
 }
 
-/* Thousandths, of what stands behind ";q="; without it a language is liked fully. */
-static unsigned read_weight(const char *range, size_t length)
+/* Goes over blanks, then over a character, in either case, if it is there. */
+static bool skip(const char **text, char character)
 {
-	const char *weight = memmem(range, length, ";q=", 3);
+	*text += strspn(*text, " \t");
+	if (tolower((unsigned char)**text) != character)
+		return false;
+	++*text;
+	return true;
+}
+
+/* Thousandths, of ";q=0.5"; without it a language is liked fully. */
+static unsigned read_weight(const char *text)
+{
 	unsigned thousandths = 0, unit = 1000;
 
-	if (!weight)
+	if (!skip(&text, ';') || !skip(&text, 'q') || !skip(&text, '='))
 		return 1000;
-	for (weight += 3; weight < range + length && unit > 0; weight++) {
-		if (*weight == '.')
+	for (; unit > 0; text++) {
+		if (*text == '.')
 			continue;
-		if (*weight < '0' || *weight > '9')
+		if (*text < '0' || *text > '9')
 			break;
-		thousandths += (unsigned)(*weight - '0') * unit;
+		thousandths += (unsigned)(*text - '0') * unit;
 		unit /= 10;
 	}
 	return thousandths;
 }
 
-static bool is_language(const char *range, size_t length, const char *language)
+/* Whether a range of languages is this one, or one of its kind: "zh", "zh-TW". */
+static bool is_language(const char *range, const char *language)
 {
-	return length >= 2 && strncasecmp(range, language, 2) == 0 &&
-	       (length == 2 || strchr("-;", range[2]));
+	return strncasecmp(range, language, 2) == 0 && !isalnum((unsigned char)range[2]);
 }
 
 /* Of two that are liked alike, the first. */
@@ -51,17 +79,17 @@ enum query_language query_choose_language(const char *header)
 	enum query_language best = QUERY_ENGLISH;
 	unsigned most = 0;
 
-	while (*header != '\0') {
-		size_t length = strcspn(header, ", ");
-		unsigned weight = read_weight(header, length);
-		bool chinese = is_language(header, length, "zh");
+	for (; *header != '\0'; header += strcspn(header, ",")) {
+		unsigned weight;
+		bool chinese;
 
-		if (weight > most && (chinese || is_language(header, length, "en"))) {
+		header += strspn(header, ", \t");
+		weight = read_weight(header + strcspn(header, "; \t,"));
+		chinese = is_language(header, "zh");
+		if (weight > most && (chinese || is_language(header, "en"))) {
 			best = chinese ? QUERY_CHINESE : QUERY_ENGLISH;
 			most = weight;
 		}
-		header += length;
-		header += strspn(header, ", ");
 	}
 	return best;
 }

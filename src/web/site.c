@@ -1,6 +1,7 @@
 /* Requests on their way to a page, and answers on theirs to the client. */
 #include "web/site.h"
 
+#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "web/query.h"
 
 #define HEADERS_MAX 8192 /* bytes */
+#define BODY_MAX    1024 /* which nobody reads; longer ones evhttp refuses by itself */
 #define FORBIDDEN   403
 
 /* How often to look for connections whose time is over, and how long, at the end, they may take. */
@@ -72,22 +74,16 @@ static const struct route *find_route(struct evhttp_request *request)
 	return NULL;
 }
 
-static bool may_ask(const struct page *page)
+static struct bufferevent *connection_of(const struct page *page)
 {
-	struct evhttp_connection *connection = evhttp_request_get_connection(page->request);
-	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
-	struct address peer;
-	socklen_t size = sizeof(peer);
-
-	return page->site->access.range_count == 0 || (getpeername(fd, &peer.any, &size) == 0 &&
-						       access_allows(&page->site->access, &peer));
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(page->request));
 }
 
 static void write_page(struct page *page, const struct route *route)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(page->request);
 
-	if (!may_ask(page)) {
+	if (!visitors_allow(&page->site->visitors, connection_of(page))) {
 		page_fail(page, FORBIDDEN, "You may not ask here.");
 	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
 		evhttp_add_header(evhttp_request_get_output_headers(page->request), "Allow",
@@ -98,6 +94,12 @@ static void write_page(struct page *page, const struct route *route)
 	} else {
 		route->write(page);
 	}
+}
+
+/* evhttp would keep the connection of who may not ask, or has said CONNECT. */
+static bool is_unwelcome(const struct page *page)
+{
+	return page->code == HTTP_BADMETHOD || page->code == FORBIDDEN;
 }
 
 static void add_headers(const struct page *page, size_t length)
@@ -118,7 +120,7 @@ static void add_headers(const struct page *page, size_t length)
 	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
 	evhttp_add_header(headers, "Vary", "Accept, Accept-Language");
 	evhttp_add_header(headers, "Date", date);
-	if (page->code == HTTP_BADMETHOD || page->site->end != INT64_MAX)
+	if (is_unwelcome(page) || page->site->end != INT64_MAX)
 		evhttp_add_header(headers, "Connection", "close");
 }
 
@@ -129,8 +131,8 @@ static void count(const struct page *page, const struct route *route)
 				   page->code < 500 ? WEB_REFUSED :
 						      WEB_FAILED;
 
-	counter_add(&tally->requests[route ? route->path : WEB_OTHER][outcome], 1);
-	histogram_count(&tally->response_time, clock_system() - page->received);
+	counter_add_shared(&tally->requests[route ? route->path : WEB_OTHER][outcome], 1);
+	histogram_count(&tally->response_time, clock_monotonic() - page->arrival.moment);
 }
 
 static void answer(struct evhttp_request *request, void *argument)
@@ -143,7 +145,7 @@ static void answer(struct evhttp_request *request, void *argument)
 		.site = site,
 		.request = request,
 		.body = evbuffer_new(),
-		.received = visitors_take_request(&site->visitors, connection),
+		.arrival = visitors_take_request(&site->visitors, connection),
 		.code = HTTP_OK,
 		.type = "text/plain; charset=utf-8",
 		.policy = "default-src 'none'; frame-ancestors 'none'",
@@ -159,7 +161,7 @@ static void answer(struct evhttp_request *request, void *argument)
 		evbuffer_drain(page.body, evbuffer_get_length(page.body));
 	count(&page, route);
 	evhttp_send_reply(request, page.code, NULL, page.body);
-	if (page.code == HTTP_BADMETHOD) /* evhttp would keep it, after a CONNECT */
+	if (is_unwelcome(&page))
 		visitors_dismiss(&site->visitors, connection);
 	evbuffer_free(page.body);
 }
@@ -175,12 +177,38 @@ static bool set_timer(struct site *site, bool on)
 	return timerfd_settime(site->timer, 0, &times, NULL) == 0;
 }
 
+/* That a door could not be watched is told only to those who ask for it a second time. */
+static bool watch_door(struct evhttp_bound_socket *door)
+{
+	return evconnlistener_enable(evhttp_bound_socket_get_listener(door)) == 0;
+}
+
+static void reopen(int fd, short events, void *argument)
+{
+	struct site *site = argument;
+	bool opened = true;
+
+	(void)fd;
+	(void)events;
+	for (size_t i = 0; i < site->door_count; i++)
+		opened = watch_door(site->doors[i]) && opened;
+	if (opened)
+		site->accepted = 0;
+}
+
+/* evhttp accepts as long as somebody waits. So that in a rush those who were let in are heard
+ * before others have their places, the doors are shut for a moment. */
 static struct bufferevent *accept_visitor(struct event_base *base, void *argument)
 {
 	struct site *site = argument;
 
 	if (visitors_count(&site->visitors) == 0)
 		set_timer(site, true);
+	if (++site->accepted == site->visitors.batch) {
+		for (size_t i = 0; i < site->door_count; i++)
+			evconnlistener_disable(evhttp_bound_socket_get_listener(site->doors[i]));
+		event_active(site->reopen, EV_WRITE, 0);
+	}
 	return visitors_add(&site->visitors, base);
 }
 
@@ -194,7 +222,9 @@ static void sweep(int timer, short events, void *argument)
 	(void)events;
 	(void)!read(timer, &expirations, sizeof(expirations));
 	visitors_sweep(&site->visitors, now);
-	empty = visitors_count(&site->visitors) == 0;
+	if (site->accepted >= site->visitors.batch)
+		reopen(-1, 0, site);
+	empty = visitors_count(&site->visitors) == 0 && site->accepted < site->visitors.batch;
 	if (empty && site->end == INT64_MAX)
 		set_timer(site, false);
 	if (now >= site->end || (empty && site->end != INT64_MAX))
@@ -204,6 +234,10 @@ static void sweep(int timer, short events, void *argument)
 void site_end(struct site *site)
 {
 	site->end = clock_monotonic() + FAREWELL;
+	for (size_t i = 0; i < site->door_count; i++)
+		evhttp_del_accept_socket(site->http, site->doors[i]);
+	site->door_count = 0;
+	visitors_count_no_more(&site->visitors);
 	if (!set_timer(site, true) || visitors_count(&site->visitors) == 0)
 		event_base_loopbreak(site->base);
 }
@@ -217,21 +251,33 @@ bool site_open(struct site *site, struct event_base *base)
 	if (!site->http || site->timer < 0)
 		return false;
 	site->sweep = event_new(base, site->timer, EV_READ | EV_PERSIST, sweep, site);
-	if (!site->sweep || event_add(site->sweep, NULL) < 0)
+	site->reopen = event_new(base, -1, 0, reopen, site);
+	if (!site->sweep || event_add(site->sweep, NULL) < 0 || !site->reopen)
 		return false;
 	evhttp_set_bevcb(site->http, accept_visitor, site);
 	evhttp_set_gencb(site->http, answer, site);
 	/* All of them: it is for us to say which are allowed. */
 	evhttp_set_allowed_methods(site->http, UINT16_MAX);
 	evhttp_set_max_headers_size(site->http, HEADERS_MAX);
-	evhttp_set_max_body_size(site->http, 0);
+	evhttp_set_max_body_size(site->http, BODY_MAX);
 	evhttp_set_timeout(site->http, VISITOR_PATIENCE / CLOCK_SECOND);
-	visitors_open(&site->visitors, &site->tally->connections);
+	visitors_open(&site->visitors, &site->access, &site->tally->connections);
 	return true;
+}
+
+bool site_open_door(struct site *site, int listener)
+{
+	struct evhttp_bound_socket *door = evhttp_accept_socket_with_handle(site->http, listener);
+
+	if (door)
+		site->doors[site->door_count++] = door;
+	return door && watch_door(door);
 }
 
 void site_close(struct site *site)
 {
+	if (site->reopen)
+		event_free(site->reopen);
 	if (site->sweep)
 		event_free(site->sweep);
 	if (site->http)

@@ -10,6 +10,7 @@
 
 #include "base/access.h"
 #include "ledger/ledger.h"
+#include "ledger/role.h"
 #include "ledger/web_tally.h"
 #include "web/leap.h"
 #include "web/visitors.h"
@@ -23,8 +24,12 @@ struct site {
 	struct visitors visitors;
 	int timer; /* timerfd(2): libevent's own timers have a form that a library built for
 			      * times of 32 bits does not share with us */
-	struct event *sweep; /* when that is due: see visitors_sweep */
-	int64_t end;	     /* when to end, on the monotonic clock; INT64_MAX: not yet */
+	struct event *sweep;  /* when that is due: see visitors_sweep */
+	struct event *reopen; /* the doors: see accept_visitor */
+	struct evhttp_bound_socket *doors[ROLE_LISTENERS_MAX];
+	size_t door_count;
+	size_t accepted; /* since the doors were opened */
+	int64_t end;	 /* when to end, on the monotonic clock; INT64_MAX: not yet */
 	struct leap leap;
 };
 
@@ -33,16 +38,20 @@ struct page {
 	const struct site *site;
 	struct evhttp_request *request;
 	struct evbuffer *body;
-	int64_t received;   /* when the request came in, nanoseconds since 1970 */
-	int code;	    /* 200 unless the page says otherwise */
-	const char *type;   /* of the content */
-	const char *policy; /* what a browser may load for it (Content-Security-Policy) */
+	struct arrival arrival; /* of the request */
+	int code;		/* 200 unless the page says otherwise */
+	const char *type;	/* of the content */
+	const char *policy;	/* what a browser may load for it (Content-Security-Policy) */
 };
 
 /* Has http answer all paths for site. Returns false if memory is short. */
 bool site_open(struct site *site, struct event_base *base);
 
-/* Ends the loop of events once there is no connection left, or a moment has gone by. */
+/* Has visitors come in by a listening socket. */
+bool site_open_door(struct site *site, int listener);
+
+/* Lets nobody in from now on, and ends the loop of events once there is no connection left, or a
+ * moment has gone by. */
 void site_end(struct site *site);
 
 void site_close(struct site *site);

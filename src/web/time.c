@@ -38,32 +38,35 @@ static const char *find_query(const struct page *page)
 	return query ? query : "";
 }
 
+/* TAI minus UTC, or null. */
+static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
+{
+	return leap_is_known(leap, now) ? json_integer(leap_offset(leap, now)) : json_null();
+}
+
 /* The stamps, and how far to trust them. */
 void page_write_time(struct page *page)
 {
-	static const char name[] = "origin=";
-	const struct leap *leap = &page->site->leap;
-	const char *query = find_query(page);
-	char origin[QUERY_STAMP_SIZE] = "";
+	char origin[QUERY_STAMP_SIZE];
 	struct ledger_reason reason;
 	struct clock_state state;
 	json_t *object;
 
-	if (strncmp(query, name, strlen(name)) == 0 &&
-	    !query_read_stamp(query + strlen(name), origin)) {
+	if (!query_read_origin(find_query(page), origin)) {
 		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
 		return;
 	}
 	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
 	ledger_read_reason(page->site->ledger, &reason);
 	object = json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
-			   TIME_SCHEMA, "origin", origin, "receive", seconds(page->received),
+			   TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
 			   "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
 			   clock_is_synchronised(&state), "reason",
 			   clock_is_synchronised(&state) ? NULL : reason.text, "root_distance",
 			   describe_short(describe_root_distance(&state)), "tai_offset",
-			   leap->known ? json_integer(leap->offset) : json_null(), "transmit",
-			   seconds(clock_system()));
+			   describe_tai_offset(&page->site->leap,
+					       page->arrival.clock / CLOCK_SECOND),
+			   "transmit", seconds(clock_system()));
 	write_json(page, object);
 }
 
@@ -71,6 +74,7 @@ void page_write_time(struct page *page)
 void page_write_nict(struct page *page)
 {
 	const struct leap *leap = &page->site->leap;
+	int64_t now = page->arrival.clock / CLOCK_SECOND;
 	char initiated[QUERY_STAMP_SIZE] = "0.000";
 	const char *query = find_query(page);
 	json_t *object;
@@ -81,10 +85,11 @@ void page_write_nict(struct page *page)
 	}
 	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
 			   "st", seconds(clock_system()));
-	if (leap->known)
+	if (leap_is_known(leap, now))
 		json_object_update_new(object,
-				       json_pack("{s:i, s:I, s:i}", "leap", leap->offset, "next",
-						 (json_int_t)leap->change, "step", leap->step));
+				       json_pack("{s:i, s:I, s:i}", "leap", leap_offset(leap, now),
+						 "next", (json_int_t)leap->change, "step",
+						 leap->after - leap->before));
 	write_json(page, object);
 }
 

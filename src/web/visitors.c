@@ -1,11 +1,22 @@
 #include "web/visitors.h"
 
 #include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* Descriptors that are no connections. */
-#define OTHERS 32
+/* Descriptors that may be wanted for something else yet. */
+#define SPARE 8
+
+/* Of the room for connections, such a part is for those that were cut and are not closed yet. */
+#define PART 5
+
+/* Before anything on the monotonic clock, with room for a difference. */
+#define LONG_AGO (INT64_MIN / 2)
+
+/* Among these what is open when the process starts is counted. */
+#define COUNTED 1024
 
 /* We hold a reference to each connection, so evhttp frees it without our being told: but the last
  * thing it does is to take all of its callbacks away. */
@@ -30,21 +41,88 @@ static void cut(struct visitor *visitor)
 	shutdown(bufferevent_getfd(visitor->connection), SHUT_RDWR);
 }
 
+static struct arrival arrive(void)
+{
+	return (struct arrival){ .clock = clock_system(), .moment = clock_monotonic() };
+}
+
 static void note_arrival(struct evbuffer *input, const struct evbuffer_cb_info *info,
 			 void *argument)
 {
 	struct visitor *visitor = argument;
 
 	(void)input;
-	if (info->n_added > 0 && visitor->received == 0)
-		visitor->received = clock_system();
+	if (info->n_added > 0 && visitor->arrival.moment == 0)
+		visitor->arrival = arrive();
 }
 
-/* A free place, or that of the one which has been quiet for the longest, which is cut. */
-static struct visitor *make_room(struct visitors *visitors)
+static bool find_peer(const struct bufferevent *connection, struct address *peer)
 {
-	struct visitor *oldest = &visitors->places[0];
+	socklen_t size = sizeof(*peer);
 
+	return getpeername(bufferevent_getfd((struct bufferevent *)connection), &peer->any,
+			   &size) == 0;
+}
+
+bool visitors_allow(const struct visitors *visitors, const struct bufferevent *connection)
+{
+	struct address peer;
+
+	return visitors->access->range_count == 0 ||
+	       (find_peer(connection, &peer) && access_allows(visitors->access, &peer));
+}
+
+/* Finds out where a visitor comes from, which cannot be known while it is being accepted. */
+static void learn(const struct visitors *visitors, struct visitor *visitor)
+{
+	struct address peer;
+	uint64_t network, hash;
+
+	if (visitor->network != 0 || !find_peer(visitor->connection, &peer))
+		return;
+	network = address_network(&peer);
+	hash = hash_bytes(&visitors->key, &network, sizeof(network));
+	visitor->network = 1 + (unsigned)(hash % VISITORS_NETWORKS);
+	if (!access_allows(visitors->access, &peer))
+		visitor->since = LONG_AGO; /* after a moment in which it may ask, and be refused */
+}
+
+static bool is_idle(const struct visitor *visitor)
+{
+	return visitor->answered && visitor->arrival.moment == 0;
+}
+
+static bool makes_way_for(const struct visitor *one, const struct visitor *other)
+{
+	if (is_idle(one) != is_idle(other))
+		return is_idle(one);
+	return one->since < other->since;
+}
+
+/* The one that makes way for a new one. */
+static struct visitor *choose(struct visitors *visitors)
+{
+	unsigned counts[VISITORS_NETWORKS + 1] = { 0 }, most = 0;
+	struct visitor *chosen = NULL;
+
+	for (size_t i = 0; i < visitors->capacity; i++) {
+		struct visitor *visitor = &visitors->places[i];
+
+		learn(visitors, visitor);
+		if (++counts[visitor->network] > counts[most])
+			most = visitor->network;
+	}
+	for (size_t i = 0; i < visitors->capacity; i++) {
+		struct visitor *visitor = &visitors->places[i];
+
+		if (visitor->network == most && (!chosen || makes_way_for(visitor, chosen)))
+			chosen = visitor;
+	}
+	return chosen;
+}
+
+static struct visitor *find_place(struct visitors *visitors)
+{
 	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
@@ -52,23 +130,67 @@ static struct visitor *make_room(struct visitors *visitors)
 			forget(visitor);
 		if (!visitor->connection)
 			return visitor;
-		if (visitor->since < oldest->since)
-			oldest = visitor;
 	}
-	cut(oldest);
-	evbuffer_remove_cb(bufferevent_get_input(oldest->connection), note_arrival, oldest);
-	forget(oldest);
-	return oldest;
+	return NULL;
 }
 
-void visitors_open(struct visitors *visitors, struct counter *open)
+static struct visitor *make_room(struct visitors *visitors)
 {
-	struct rlimit limit;
+	struct visitor *place = find_place(visitors);
 
+	if (place)
+		return place;
+	place = choose(visitors);
+	cut(place);
+	evbuffer_remove_cb(bufferevent_get_input(place->connection), note_arrival, place);
+	forget(place);
+	return place;
+}
+
+static size_t count_descriptors(rlim_t limit)
+{
+	size_t count = 0;
+
+	for (int fd = 0; fd < COUNTED && (rlim_t)fd < limit; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static size_t limit_to(size_t least, size_t number, size_t most)
+{
+	return number < least ? least : number < most ? number : most;
+}
+
+void visitors_open(struct visitors *visitors, struct access *access, struct counter *open)
+{
+	struct rlimit limit = { .rlim_cur = COUNTED };
+	size_t others, room = 2;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	others = count_descriptors(limit.rlim_cur) + SPARE;
+	if (limit.rlim_cur > others + room)
+		room = limit.rlim_cur - others;
+	visitors->batch = limit_to(1, room / PART, VISITORS_BATCH);
+	visitors->capacity = limit_to(1, room - visitors->batch, VISITORS_MAX);
+	if (limit.rlim_cur > others + visitors->batch + visitors->capacity)
+		limit.rlim_cur = others + visitors->batch + visitors->capacity;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	visitors->access = access;
+	visitors->key = hash_key_make();
 	visitors->open = open;
-	visitors->capacity = VISITORS_MAX;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < VISITORS_MAX + OTHERS)
-		visitors->capacity = limit.rlim_cur > 2 * OTHERS ? limit.rlim_cur - OTHERS : OTHERS;
+	counter_set(open, 0); /* those of a process that died are gone with it */
+}
+
+void visitors_count_no_more(struct visitors *visitors)
+{
+	counter_set(visitors->open, 0);
+	visitors->open = NULL;
+}
+
+static void tell_count(const struct visitors *visitors)
+{
+	if (visitors->open)
+		counter_set(visitors->open, visitors_count(visitors));
 }
 
 struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *base)
@@ -79,40 +201,49 @@ struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *b
 	if (!connection)
 		return NULL;
 	visitor = make_room(visitors);
+	/* While an answer waits to be read, evhttp goes on reading, but takes nothing. */
+	bufferevent_setwatermark(connection, EV_READ, 0, VISITOR_INPUT_MAX);
 	bufferevent_incref(connection);
 	*visitor = (struct visitor){ .connection = connection, .since = clock_monotonic() };
 	evbuffer_add_cb(bufferevent_get_input(connection), note_arrival, visitor);
-	counter_set(visitors->open, visitors_count(visitors));
+	tell_count(visitors);
 	return connection;
 }
 
-int64_t visitors_take_request(struct visitors *visitors, struct bufferevent *connection)
+static struct visitor *find(struct visitors *visitors, const struct bufferevent *connection)
 {
-	int64_t received = 0;
+	for (size_t i = 0; i < visitors->capacity; i++) {
+		if (visitors->places[i].connection == connection)
+			return &visitors->places[i];
+	}
+	return NULL; /* it has made way */
+}
 
-	for (size_t i = 0; i < VISITORS_MAX; i++) {
-		struct visitor *visitor = &visitors->places[i];
+struct arrival visitors_take_request(struct visitors *visitors, struct bufferevent *connection)
+{
+	struct visitor *visitor = find(visitors, connection);
+	struct arrival arrival = { 0 };
 
-		if (visitor->connection != connection)
-			continue;
-		received = visitor->received;
-		visitor->received = 0;
+	if (visitor) {
+		arrival = visitor->arrival;
+		visitor->arrival = (struct arrival){ 0 };
+		visitor->answered = true;
 		visitor->since = clock_monotonic();
 	}
-	return received != 0 ? received : clock_system();
+	return arrival.moment != 0 ? arrival : arrive();
 }
 
 void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection)
 {
-	for (size_t i = 0; i < VISITORS_MAX; i++) {
-		if (visitors->places[i].connection == connection)
-			visitors->places[i].since = INT64_MIN / 2;
-	}
+	struct visitor *visitor = find(visitors, connection);
+
+	if (visitor)
+		visitor->since = LONG_AGO;
 }
 
 void visitors_sweep(struct visitors *visitors, int64_t now)
 {
-	for (size_t i = 0; i < VISITORS_MAX; i++) {
+	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
 		if (!visitor->connection)
@@ -121,15 +252,17 @@ void visitors_sweep(struct visitors *visitors, int64_t now)
 			forget(visitor);
 		else if (now - visitor->since > VISITOR_PATIENCE)
 			cut(visitor);
+		else
+			learn(visitors, visitor);
 	}
-	counter_set(visitors->open, visitors_count(visitors));
+	tell_count(visitors);
 }
 
 unsigned visitors_count(const struct visitors *visitors)
 {
 	unsigned count = 0;
 
-	for (size_t i = 0; i < VISITORS_MAX; i++)
+	for (size_t i = 0; i < visitors->capacity; i++)
 		count += visitors->places[i].connection != NULL;
 	return count;
 }

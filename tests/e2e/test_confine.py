@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness import (BITS, INSTRUMENTED, NOBODY, ask, is_daytime, needs_private, not_instrumented,
-                     read_back)
+from harness import (BITS, INSTRUMENTED, NOBODY, ask, is_daytime, needs_private, needs_program,
+                     not_instrumented, read_back)
 from test_peers_ntp import LIBRARIES, PEERS, needs_peer
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
@@ -91,3 +91,36 @@ def test_what_systemd_thinks_of_the_units(box, unit, most):
     assert told, result
     print(f"{unit}.service: {told[1]}")
     assert float(told[1]) <= most
+
+
+EXECUTE = """
+#include "server/confine.h"
+#include <errno.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	struct confinement confinement;
+	struct failure failure;
+	struct user user = { 0 };
+	if (argc > 2)
+		return 99;
+	if (!confine(&confinement, &user, "/tmp", true, &failure) || !confinement.paths)
+		return 77;
+	execl(argv[1], argv[0], "again", "again", (char *)0);
+	return errno;
+}
+"""
+
+
+@needs_program("cc")
+@pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
+def test_the_daemon_can_execute_itself_alone(box, program, outcome):
+    """A program of the daemon's own parts, with the right to have a web process, tries others."""
+    source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
+    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c",
+             "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", "-o", made, source, *parts], check=True)
+    code = box.run(made, program).code
+    if code == 77:
+        pytest.skip("needs Landlock")
+    assert code == outcome

@@ -1,6 +1,5 @@
 """The web process: there when it is wanted and never in the way of the time service."""
 import contextlib
-import glob
 import html.parser
 import http.client
 import json
@@ -16,7 +15,7 @@ import ntp
 import pytest
 import test_reload
 from harness import (BITS, NOBODY, SERVER, Process, fewer, free_port, listening_ports, longer,
-                     needs_private, needs_program, not_instrumented, not_wrapped, serves,
+                     needs_private, not_instrumented, not_wrapped, serves,
                      wait_until)
 from onlooker import Onlooker
 from test_control import ask_from
@@ -81,7 +80,8 @@ def test_it_is_back_within_a_second(box, port):
     print(f"HTTP is back after {seconds * 1000:.0f} ms; {onlooker}")
     assert onlooker.unanswered == onlooker.again == 0 and seconds < longer(1)
     assert server.log().count("the web process ended by signal 9: starting another\n") == 1
-    assert value(metrics(port), "http_starts_total") == 2 and server.alive()
+    assert server.alive() and [value(metrics(port), f"http_{what}_total")
+                               for what in ("starts", "deaths")] == [2, 1]
 
 
 @not_instrumented("the delay")
@@ -153,39 +153,6 @@ def test_it_is_confined(box, port, user):
         assert os.readlink(web.proc("exe")) == str(SERVER) and os.readlink(web.proc("cwd")) == "/"
         assert_maps_what_it_needs(web)
         assert_has_few_descriptors(web, daemon)
-
-
-EXECUTE = """
-#include "server/confine.h"
-#include <errno.h>
-#include <unistd.h>
-int main(int argc, char **argv)
-{
-	struct confinement confinement;
-	struct failure failure;
-	struct user user = { 0 };
-	if (argc > 2)
-		return 99;
-	if (!confine(&confinement, &user, "/tmp", true, &failure) || !confinement.paths)
-		return 77;
-	execl(argv[1], argv[0], "again", "again", (char *)0);
-	return errno;
-}
-"""
-
-
-@needs_program("cc")
-@pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
-def test_the_daemon_can_execute_itself_alone(box, program, outcome):
-    """A program of the daemon's own parts, with the right to have a web process, tries others."""
-    source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
-    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c",
-             "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", "-o", made, source, *parts], check=True)
-    code = box.run(made, program).code
-    if code == 77:
-        pytest.skip("needs Landlock")
-    assert code == outcome
 
 
 @pytest.mark.parametrize("visitor", [False, True], ids=["idle", "with a visitor"])

@@ -17,6 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (query_read_stamp(text, stamp) && strcmp(stamp, text) != 0)
 		abort();
+	if (query_read_origin(text, stamp) && stamp[0] != '\0' && !strstr(text, stamp))
+		abort();
+	/* What passes for a host stands in a page, and in JSON, as it is. */
+	if (query_is_host(text) && strpbrk(text, "<>\"'&\\ \t\r\n"))
+		abort();
 	query_choose_language(text);
 	free(text);
 	return 0;

@@ -62,6 +62,11 @@ static void the_language_that_is_liked_best(void **state)
 		{ "zh;q=", QUERY_ENGLISH },
 		{ "zh;q=0.5.7.9.1.1.1.1,en;q=0.4", QUERY_CHINESE },
 		{ ",,, ,zh", QUERY_CHINESE },
+		{ "zh ;q=0.1, en\t; Q=0.9", QUERY_ENGLISH },
+		{ "en ; q = 0.1 , zh", QUERY_CHINESE },
+		{ "en;level=1,zh;q=0.9", QUERY_ENGLISH },
+		{ "z", QUERY_ENGLISH },
+		{ "zh", QUERY_CHINESE },
 	};
 
 	(void)state;
@@ -69,8 +74,8 @@ static void the_language_that_is_liked_best(void **state)
 		assert_int_equal(query_choose_language(cases[i].header), cases[i].language);
 }
 
-/* Reads what a list that holds text says at now. */
-static struct leap read_list(const char *text, int64_t now)
+/* Reads a list that holds text. */
+static struct leap read_list(const char *text)
 {
 	char path[] = "/tmp/leap-XXXXXX";
 	int fd = mkstemp(path);
@@ -79,27 +84,46 @@ static struct leap read_list(const char *text, int64_t now)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
-	leap_read_file(&leap, path, now);
+	leap_read_file(&leap, path);
 	unlink(path);
 	return leap;
 }
 
+#define NEW_YEAR INT64_C(1483228800) /* 2017, when the last one ended */
+
 static void the_list_of_leap_seconds(void **state)
 {
-	static const char list[] = "# comment\n#$ 3676924800\n3644697600\t36\t# 1 Jul 2015\n"
-				   "3692217600 37 # 1 Jan 2017\n";
-	struct leap leap = read_list(list, 1483228800);
+	struct leap leap = read_list("# comment\n#$ 3676924800\n#@\t3707596800\n"
+				     "3644697600\t36\t# 1 Jul 2015\n3692217600 37 # 1 Jan 2017\n");
 
 	(void)state;
-	assert_true(leap.known && leap.offset == 37 && leap.step == 1);
-	assert_int_equal(leap.change, 1483228800);
-	leap = read_list(list, 1483228799);
-	assert_true(leap.known && leap.offset == 36 && leap.step == 1);
-	assert_int_equal(leap.change, 1483228800);
-	assert_false(read_list("", 1483228800).known);
-	assert_false(read_list("nonsense\n99999999999999999999999999 x\n", 1483228800).known);
-	leap_read_file(&leap, "/nowhere", 0);
-	assert_false(leap.known);
+	assert_true(leap_is_known(&leap, NEW_YEAR));
+	assert_int_equal(leap_offset(&leap, NEW_YEAR - 1), 36);
+	assert_int_equal(leap_offset(&leap, NEW_YEAR), 37);
+	assert_int_equal(leap.change, NEW_YEAR);
+	assert_true(leap_is_known(&leap, 1498607999));
+	assert_false(leap_is_known(&leap, 1498608000)); /* 28 June 2017 */
+}
+
+/* No list, one that does not say until when it holds, or one without a line. */
+static void a_list_that_says_nothing(void **state)
+{
+	static const char *const lists[] = {
+		"",
+		"3692217600 37\n",
+		"#@ 3707596800\n",
+		"nonsense\n3692217600\n#@ 3707596800\n",
+	};
+	struct leap leap;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		leap = read_list(lists[i]);
+		assert_false(leap_is_known(&leap, 0));
+		assert_false(leap_is_known(&leap, NEW_YEAR));
+	}
+	leap_read_file(&leap, "/nowhere");
+	assert_false(leap_is_known(&leap, 0));
 }
 
 static void a_request_is_read_as_it_is_written(void **state)
@@ -143,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_host_has_no_strange_letters),
 		cmocka_unit_test(the_language_that_is_liked_best),
 		cmocka_unit_test(the_list_of_leap_seconds),
+		cmocka_unit_test(a_list_that_says_nothing),
 		cmocka_unit_test(a_request_is_read_as_it_is_written),
 		cmocka_unit_test(a_reply_is_read_as_it_is_written),
 	};

@@ -1,0 +1,134 @@
+"""Many visitors of the web process at once, those that may not be, and those that take without end."""
+import contextlib
+import json
+import signal
+import socket
+import time
+
+import pytest
+from harness import (SANITIZED, fewer, longer, needs_private, not_instrumented, not_wrapped,
+                     wait_until)
+from isolate import MS_BIND, mounted
+from test_web import is_there, web_of
+from test_web_clients import connections_of, fetch, is_closed, receive_all, start, status_of
+from test_web_metrics import metrics, value
+
+MOST = 256
+REQUEST = b"GET /time.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def connect_from(host, port, request=b""):
+    connection = socket.create_connection(("127.0.0.1", port), longer(5), (host, 0))
+    connection.sendall(request)
+    return connection
+
+
+@pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
+def test_a_burst_is_answered_whole(box, port, last):
+    """Many more than there is room for, at one moment, all of one network."""
+    daemon, count = start(box, port), fewer(1000)
+    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+        web.signal(signal.SIGSTOP)
+        clients = [stack.enter_context(connect_from("127.0.0.1", port, REQUEST[:-2] + last + b"\r\n"))
+                   for _ in range(count)]
+        web.signal(signal.SIGCONT)
+        answers = [status_of(client.recv(4096)) for client in clients]
+    assert answers == [200] * count
+
+
+@not_instrumented("descriptors")
+def test_there_are_never_more_than_there_is_room_for(box, port):
+    """Also not for the moment in which those that make way are closed."""
+    daemon, most = start(box, port), 0
+    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+        before = len(web.descriptors())
+        for _ in range(20):
+            web.signal(signal.SIGSTOP)
+            for _ in range(40):
+                stack.enter_context(connect_from("127.0.0.1", port))
+            web.signal(signal.SIGCONT)
+            for _ in range(20):
+                most = max(most, len(web.descriptors()) - before)
+    print(f"800 connections: {most} at a time")
+    assert MOST / 2 < most <= MOST + 72
+
+
+def test_a_crowd_of_one_network_does_not_displace_others(box, port):
+    """Who takes the most places is the one to lose some."""
+    start(box, port)
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(connect_from(f"127.7.{i}.1", port, REQUEST)) for i in range(5)]
+        assert [status_of(other.recv(4096)) for other in others] == [200] * 5
+        crowd = [stack.enter_context(connect_from(f"127.9.9.{i % 250 + 1}", port, REQUEST))
+                 for i in range(2 * MOST)]
+        assert status_of(crowd[-1].recv(4096)) == 200
+        for other in others:
+            other.sendall(REQUEST)
+            assert status_of(other.recv(4096)) == 200
+        wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="those that made way")
+
+
+def test_who_may_not_ask_does_not_take_a_place(box, port):
+    """He is told so, and shown out; whether he asks or not."""
+    start(box, port, "deny 127.7.0.0/16")
+    answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
+    assert status_of(answer) == 403 and b"\r\nConnection: close\r\n" in answer
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connect_from("127.7.0.1", port)) for _ in range(20)]
+        began = time.monotonic()
+        wait_until(lambda: all(map(is_closed, silent)), what="their end")
+        print(f"20 that say nothing: gone after {time.monotonic() - began:.2f} s")
+        assert time.monotonic() - began < longer(2)
+    wait_until(lambda: connections_of(port) == 1, what="their places")
+
+
+@not_wrapped("the memory")
+def test_who_asks_and_never_reads_fills_no_memory(box, port):
+    """Requests for long pages without end, of which no answer is read."""
+    daemon = start(box, port)
+    with web_of(daemon) as web, connect_from("127.0.0.1", port) as client:
+        before, sent = int(web.status("VmRSS").split()[0]), 0
+        client.setblocking(False)
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            with contextlib.suppress(BlockingIOError):
+                sent += client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        more = int(web.status("VmRSS").split()[0]) - before
+        print(f"{sent} bytes of requests taken or waiting: {more} KiB more")
+        assert is_there(port) and (SANITIZED or more < 8192)
+
+
+LIST = "3644697600\t36\t# 1 Jul 2015\n3692217600\t37\t# 1 Jan 2017\n"
+EPOCH = 2208988800
+
+
+@needs_private("another list of leap seconds")
+@pytest.mark.parametrize("days, offset", [(1, 37), (-1, None)], ids=["valid", "expired"])
+def test_the_list_of_leap_seconds_has_an_end(box, port, days, offset):
+    """What it says is told until then, and not longer."""
+    expires = int(time.time()) + EPOCH + 86400 * days
+    told = box.config(f"#@\t{expires}\n{LIST}", "list")
+    with mounted(told, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
+        start(box, port)
+        assert json.loads(fetch(port, "/time.json").body)["tai_offset"] == offset
+        nict = json.loads(fetch(port, "/cgi-bin/json").body)
+    found = {name: nict.get(name) for name in ("leap", "next", "step")}
+    wanted = {"leap": 37, "next": 1483228800, "step": 1} if offset else dict.fromkeys(found)
+    assert found == wanted
+
+
+@pytest.mark.parametrize("query, origin", [
+    ("origin=1.5", "1.5"), ("a=b&origin=1.5", "1.5"), ("origin=1.5&_=7", "1.5"), ("a", ""),
+    ("a=1&b=2", ""), ("origin%3d1", ""), ("originate=1", ""), ("=", ""),
+    ("%", ""), ("&&origin=2&origin=x", "2")])
+def test_the_clients_own_stamp_among_other_parameters(box, port, query, origin):
+    start(box, port)
+    assert json.loads(fetch(port, f"/time.json?{query}").body)["origin"] == origin
+
+
+@pytest.mark.parametrize("query", ["origin=x", "origin=", "a=1&origin=-1", "origin=1%00", "origin=&a"])
+def test_what_is_no_stamp(box, port, query):
+    start(box, port)
+    answer = fetch(port, f"/time.json?{query}")
+    assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body
+    assert value(metrics(port), "http_deaths_total") == 0
