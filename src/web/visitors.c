@@ -87,9 +87,11 @@ static void learn(const struct visitors *visitors, struct visitor *visitor)
 		visitor->since = LONG_AGO; /* after a moment in which it may ask, and be refused */
 }
 
+/* Whether it has all of its answers, and nothing of another request has come. */
 static bool is_idle(const struct visitor *visitor)
 {
-	return visitor->answered && visitor->arrival.moment == 0;
+	return visitor->answered && visitor->arrival.moment == 0 &&
+	       evbuffer_get_length(bufferevent_get_output(visitor->connection)) == 0;
 }
 
 static bool makes_way_for(const struct visitor *one, const struct visitor *other)

@@ -36,6 +36,18 @@ def test_a_burst_is_answered_whole(box, port, last):
     assert answers == [200] * count
 
 
+def test_a_rush_of_the_silent_cuts_no_answer_off(box, port):
+    """Who was answered makes way, but not before that answer has gone."""
+    daemon = start(box, port)
+    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+        for _ in range(fewer(20)):
+            web.signal(signal.SIGSTOP)
+            clients = [stack.enter_context(connect_from("127.0.0.1", port, b"" if i % 5 else REQUEST))
+                       for i in range(100)]
+            web.signal(signal.SIGCONT)
+            assert [status_of(client.recv(4096)) for client in clients[::5]] == [200] * 20
+
+
 @not_instrumented("descriptors")
 def test_there_are_never_more_than_there_is_room_for(box, port):
     """Also not for the moment in which those that make way are closed."""
