@@ -3,6 +3,8 @@
 #define WIDTH  HISTORY_SAMPLES
 #define HEIGHT 48
 
+#define SAMPLE_SECONDS ((unsigned)(HISTORY_INTERVAL / CLOCK_SECOND))
+
 static double a_second(uint32_t value)
 {
 	return (double)value * CLOCK_SECOND / HISTORY_INTERVAL;
@@ -24,10 +26,9 @@ void chart_write_line(struct evbuffer *body, const char *name, const uint32_t *v
 	evbuffer_add_printf(body,
 			    "<figure><figcaption><span>%s</span><span>now %.1f, most %.1f"
 			    "</span></figcaption>\n"
-			    "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\""
-			    " aria-label=\"%s: now %.1f, most %.1f a second\"><path d=\"",
-			    name, a_second(last), a_second(most), WIDTH, HEIGHT, name,
-			    a_second(last), a_second(most));
+			    "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\""
+			    " aria-hidden=\"true\"><path d=\"",
+			    name, a_second(last), a_second(most), WIDTH, HEIGHT);
 	for (unsigned i = 0; i < count; i++)
 		evbuffer_add_printf(body, "%c%u %.1f", i == 0 ? 'M' : 'L', column(i, count),
 				    (HEIGHT - 1) * (1 - (double)values[i] / (most > 0 ? most : 1)) +
@@ -38,13 +39,15 @@ void chart_write_line(struct evbuffer *body, const char *name, const uint32_t *v
 /* A rectangle for each run of samples that are alike. */
 void chart_write_clock(struct evbuffer *body, const struct history_sample *samples, unsigned count)
 {
-	unsigned first = 0;
+	unsigned first = 0, good = 0;
 
+	for (unsigned i = 0; i < count; i++)
+		good += samples[i].clock == HISTORY_SYNCHRONISED;
 	evbuffer_add_printf(body,
-			    "<svg class=\"strip\" viewBox=\"0 0 %d 1\""
-			    " preserveAspectRatio=\"none\" role=\"img\""
-			    " aria-label=\"whether the clock was synchronised, the last hour\">",
-			    WIDTH);
+			    "<figure><figcaption><span>synchronised</span><span>%u of the last %u s"
+			    "</span></figcaption>\n<svg class=\"strip\" viewBox=\"0 0 %d 1\""
+			    " preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+			    good * SAMPLE_SECONDS, count * SAMPLE_SECONDS, WIDTH);
 	for (unsigned i = 1; i <= count; i++) {
 		if (i < count && samples[i].clock == samples[first].clock)
 			continue;
@@ -53,5 +56,5 @@ void chart_write_clock(struct evbuffer *body, const struct history_sample *sampl
 				    column(first, count), column(i, count), column(first, count));
 		first = i;
 	}
-	evbuffer_add_printf(body, "</svg>\n");
+	evbuffer_add_printf(body, "</svg></figure>\n");
 }

@@ -10,19 +10,14 @@
 
 #define TEXT_SIZE 32
 
-/* The state of the clock in the words of the page. */
-static const char *name_state(const struct clock_state *state)
+/* The state of the clock in the words of the page, which tells a leap second on its own day. */
+static const char *name_state(const struct clock_state *state, time_t now)
 {
-	switch (state->leap) {
-	case CLOCK_LEAP_NONE:
-		return "synchronised";
-	case CLOCK_LEAP_INSERT:
-		return "insert";
-	case CLOCK_LEAP_DELETE:
-		return "delete";
-	default:
+	if (!clock_is_synchronised(state))
 		return "unsynchronised";
-	}
+	if (state->leap == CLOCK_LEAP_NONE || !leap_may_end_day(now))
+		return "synchronised";
+	return state->leap == CLOCK_LEAP_INSERT ? "insert" : "delete";
 }
 
 /* For programs and for people with no more than a terminal. */
@@ -35,7 +30,8 @@ static void write_text(struct page *page, const struct tm *now, const struct clo
 			    clock_is_synchronised(state) ? "" : " (not synchronised)");
 }
 
-static void write_document(struct page *page, const struct tm *now, const struct clock_state *state)
+/* state is a word of the page. */
+static void write_document(struct page *page, const struct tm *now, const char *state)
 {
 	char datetime[TEXT_SIZE], time[TEXT_SIZE], date[TEXT_SIZE], week[TEXT_SIZE];
 	const struct replacement replacements[] = {
@@ -44,7 +40,7 @@ static void write_document(struct page *page, const struct tm *now, const struct
 					  QUERY_CHINESE ?
 				  "zh" :
 				  "en" },
-		{ .name = "state", .text = name_state(state) },
+		{ .name = "state", .text = state },
 		{ .name = "datetime", .text = datetime },
 		{ .name = "time", .text = time },
 		{ .name = "date", .text = date },
@@ -70,7 +66,7 @@ void page_write_clock(struct page *page)
 	if (!gmtime_r(&seconds, &now))
 		page_fail(page, HTTP_INTERNAL, "No calendar has this year.");
 	else if (strstr(page_header(page, "Accept"), "text/html"))
-		write_document(page, &now, &state);
+		write_document(page, &now, name_state(&state, seconds));
 	else
 		write_text(page, &now, &state);
 }

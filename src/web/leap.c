@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LIST  "/usr/share/zoneinfo/leap-seconds.list"
 #define EPOCH INT64_C(2208988800) /* from 1900, where the list counts from, to 1970 */
+#define DAY   86400
 
 /* "SECONDS OFFSET": since 1900, and valid from there on. Other lines are comments. */
 static bool read_change(const char *line, long long *seconds, long *offset)
@@ -43,4 +45,12 @@ void leap_read_file(struct leap *leap, const char *path)
 void leap_read(struct leap *leap)
 {
 	leap_read_file(leap, LIST);
+}
+
+bool leap_may_end_day(int64_t now)
+{
+	time_t tomorrow = (time_t)(now + DAY);
+	struct tm date;
+
+	return gmtime_r(&tomorrow, &date) && date.tm_mday == 1;
 }

@@ -1,4 +1,4 @@
-/* What the system's list of leap seconds says: the difference of TAI and UTC. */
+/* Leap seconds: when they can be, and what the system's list of them says: TAI - UTC. */
 #ifndef WEB_LEAP_H
 #define WEB_LEAP_H
 
@@ -30,5 +30,9 @@ static inline int leap_offset(const struct leap *leap, int64_t now)
 {
 	return now < leap->change ? leap->before : leap->after;
 }
+
+/* Whether the day of now, in UTC, can end with a leap second: is the last of a month (ITU-R
+ * TF.460). */
+bool leap_may_end_day(int64_t now);
 
 #endif

@@ -38,6 +38,13 @@ void page_fail(struct page *page, int code, const char *text)
 	evbuffer_add_printf(page->body, "%s\n", text);
 }
 
+const char *page_query(const struct page *page)
+{
+	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(page->request));
+
+	return query ? query : "";
+}
+
 const char *page_header(const struct page *page, const char *name)
 {
 	const char *value =

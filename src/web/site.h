@@ -68,6 +68,9 @@ void page_write_health(struct page *page);
 /* Makes the page an error, told in a line. */
 void page_fail(struct page *page, int code, const char *text);
 
+/* What stands behind the "?" of the address; empty if nothing does. */
+const char *page_query(const struct page *page);
+
 /* A header of the request; empty if it has none. */
 const char *page_header(const struct page *page, const char *name);
 

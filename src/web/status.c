@@ -9,8 +9,8 @@
 static void begin_table(struct evbuffer *body, const char *name, const char *value)
 {
 	evbuffer_add_printf(body,
-			    "<table><thead><tr><th>%s</th><th class=\"number\">%s</th></tr>"
-			    "</thead><tbody>\n",
+			    "<table><thead><tr><th scope=\"col\">%s</th>"
+			    "<th scope=\"col\" class=\"number\">%s</th></tr></thead><tbody>\n",
 			    name, value);
 }
 
@@ -19,23 +19,35 @@ static void end_table(struct evbuffer *body)
 	evbuffer_add_printf(body, "</tbody></table>\n");
 }
 
+static void begin_row(struct evbuffer *body, const char *name)
+{
+	evbuffer_add_printf(body, "<tr><th scope=\"row\">%s</th><td class=\"number\">", name);
+}
+
+static void end_row(struct evbuffer *body)
+{
+	evbuffer_add_printf(body, "</td></tr>\n");
+}
+
 static void add_text(struct evbuffer *body, const char *name, const char *text)
 {
-	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">", name);
+	begin_row(body, name);
 	page_add_escaped(body, text);
-	evbuffer_add_printf(body, "</td></tr>\n");
+	end_row(body);
 }
 
 static void add_number(struct evbuffer *body, const char *name, uint64_t number)
 {
-	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">%" PRIu64 "</td></tr>\n",
-			    name, number);
+	begin_row(body, name);
+	evbuffer_add_printf(body, "%" PRIu64, number);
+	end_row(body);
 }
 
 static void add_span(struct evbuffer *body, const char *name, double seconds)
 {
-	evbuffer_add_printf(body, "<tr><th>%s</th><td class=\"number\">%.6f s</td></tr>\n", name,
-			    seconds);
+	begin_row(body, name);
+	evbuffer_add_printf(body, "%.6f s", seconds);
+	end_row(body);
 }
 
 static void write_clock(struct page *page)
@@ -117,18 +129,19 @@ static void add_step(struct evbuffer *body, const struct histogram *histogram, s
 {
 	uint64_t count = counter_read(&histogram->steps[step]);
 	double microseconds = (double)histogram_bound(step) / 1000;
+	char name[32] = "more";
 
 	if (count == 0)
 		return;
 	if (step < HISTOGRAM_STEPS - 1)
-		evbuffer_add_printf(body, "<tr><th>up to %g \302\265s</th>", microseconds);
-	else
-		evbuffer_add_printf(body, "<tr><th>more</th>");
+		snprintf(name, sizeof(name), "up to %g \302\265s", microseconds);
+	begin_row(body, name);
+	/* Who cannot see the bar has the number. */
 	evbuffer_add_printf(body,
-			    "<td class=\"number\"><meter min=\"0\" max=\"%" PRIu64
-			    "\" value=\"%" PRIu64 "\"></meter> <span>%" PRIu64
-			    "</span></td></tr>\n",
+			    "<meter aria-hidden=\"true\" min=\"0\" max=\"%" PRIu64
+			    "\" value=\"%" PRIu64 "\"></meter> <span>%" PRIu64 "</span>",
 			    total, count, count);
+	end_row(body);
 }
 
 static void write_stamps(struct page *page)
@@ -203,23 +216,32 @@ static void write_process(struct page *page)
 	end_table(page->body);
 }
 
-static void write_state(struct page *page)
+/* Who reads slowly, or by ear, can have the page hold still. */
+static bool is_held(const struct page *page)
 {
-	struct clock_state state;
-
-	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
-	evbuffer_add_printf(page->body, "%s",
-			    clock_is_synchronised(&state) ? "synchronised" : "unsynchronised");
+	return strcmp(page_query(page), "hold") == 0;
 }
 
-void page_write_status(struct page *page)
+static void write_refresh(struct page *page)
 {
-	struct ledger_reason reason = { "synchronised" };
-	struct clock_state clock;
+	if (!is_held(page))
+		evbuffer_add_printf(page->body, "<meta http-equiv=\"refresh\" content=\"10\">");
+}
+
+static void write_other(struct page *page)
+{
+	evbuffer_add_printf(page->body, is_held(page) ? "<a href=\"/status\">keep up to date</a>" :
+							"<a href=\"/status?hold\">hold still</a>");
+}
+
+static void write_document(struct page *page, const char *state, const char *verdict)
+{
 	const struct replacement replacements[] = {
 		{ .name = "host", .text = page_host(page) },
-		{ .name = "verdict", .text = reason.text },
-		{ .name = "state", .write = write_state },
+		{ .name = "refresh", .write = write_refresh },
+		{ .name = "state", .text = state },
+		{ .name = "verdict", .text = verdict },
+		{ .name = "other", .write = write_other },
 		{ .name = "clock", .write = write_clock },
 		{ .name = "charts", .write = write_charts },
 		{ .name = "protocols", .write = write_protocols },
@@ -230,9 +252,20 @@ void page_write_status(struct page *page)
 		{ .name = "process", .write = write_process },
 	};
 
-	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &clock);
-	if (!clock_is_synchronised(&clock))
-		ledger_read_reason(page->site->ledger, &reason);
 	template_write(page, &document_status, replacements,
 		       sizeof(replacements) / sizeof(replacements[0]));
+}
+
+void page_write_status(struct page *page)
+{
+	const struct ledger *ledger = page->site->ledger;
+	struct ledger_reason reason;
+	struct clock_state clock;
+
+	clock_read_state(&ledger->clock, clock_monotonic(), &clock);
+	ledger_read_reason(ledger, &reason);
+	if (clock_is_synchronised(&clock))
+		write_document(page, "synchronised", "synchronised");
+	else
+		write_document(page, "unsynchronised", reason.text);
 }

@@ -31,13 +31,6 @@ static void write_json(struct page *page, json_t *object)
 	page->type = "application/json";
 }
 
-static const char *find_query(const struct page *page)
-{
-	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(page->request));
-
-	return query ? query : "";
-}
-
 /* TAI minus UTC, or null. */
 static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
 {
@@ -52,7 +45,7 @@ void page_write_time(struct page *page)
 	struct clock_state state;
 	json_t *object;
 
-	if (!query_read_origin(find_query(page), origin)) {
+	if (!query_read_origin(page_query(page), origin)) {
 		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
 		return;
 	}
@@ -76,7 +69,7 @@ void page_write_nict(struct page *page)
 	const struct leap *leap = &page->site->leap;
 	int64_t now = page->arrival.clock / CLOCK_SECOND;
 	char initiated[QUERY_STAMP_SIZE] = "0.000";
-	const char *query = find_query(page);
+	const char *query = page_query(page);
 	json_t *object;
 
 	if (query[0] != '\0' && !query_read_stamp(query, initiated)) {

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 
 import harness
@@ -18,6 +19,7 @@ PROGRAMS = [shutil.which(name) for name in ("chromium", "chromedriver")]
 needs_browser = pytest.mark.skipif(
     not (webdriver and all(PROGRAMS)),
     reason="needs a browser (Debian's packages chromium, chromium-driver, python3-selenium)")
+OUT_OF_REACH = re.compile(r"/time\.json\S* - Failed to load resource: net::ERR_")
 
 
 def options(folder):
@@ -108,9 +110,6 @@ class Page:
     def style(self, selector, name):
         return self.find(selector).value_of_css_property(name)
 
-    def type(self, keys):
-        self.find("body").send_keys(keys)
-
     def size(self, width, height, mobile=False):
         self.tell("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=mobile)
@@ -194,3 +193,21 @@ class Clock(Page):
 
     def prefer(self, zone):
         self.prepare(f"localStorage.setItem('zone', '{zone}')")
+
+
+@pytest.fixture(scope="module")
+def driver():
+    with browser() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(driver, port):
+    """Whatever a test does, the page asks only its server, and nothing but its absence is logged."""
+    page = Clock(driver, port)
+    yield page
+    asked = {address for address in page.requests() if not address.startswith("data:")}
+    unexpected = [line for line in page.complaints() if not OUT_OF_REACH.search(line)]
+    page.close()
+    assert all(address.startswith(f"{page.origin}/") for address in asked), asked
+    assert not unexpected, unexpected

@@ -337,7 +337,7 @@ class Page(html.parser.HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag, attributes):
-        if tag == "path" and "figure" in self.open:
+        if tag == "path" and dict(attributes).get("class") is None:
             self.charts.append(dict(attributes)["d"])
         if tag not in ("meta", "link"):
             self.open.append(tag)
@@ -363,5 +363,6 @@ def test_the_status_after_a_while(box, port):
         charts = [re.sub(r"[\d.]+", "", chart) for chart in Page(page).charts]
         assert charts == ["M "] * 3 and '<path class="yes"' in page
         assert "<span>ntp</span><span>now 2.0, most 2.0</span>" in page
+        assert "<span>synchronised</span><span>10 of the last 10 s</span>" in page
         for text in (answer.decode(), page):
             assert ("127.7.7.0/24" in text) == shown and "127.7.7.7" not in text

@@ -105,6 +105,17 @@ static void the_list_of_leap_seconds(void **state)
 	assert_false(leap_is_known(&leap, 1498608000)); /* 28 June 2017 */
 }
 
+static void the_days_that_a_leap_second_can_end(void **state)
+{
+	(void)state;
+	assert_true(leap_may_end_day(NEW_YEAR - 1));
+	assert_true(leap_may_end_day(NEW_YEAR - 86400));
+	assert_false(leap_may_end_day(NEW_YEAR - 86401));
+	assert_false(leap_may_end_day(NEW_YEAR));
+	assert_true(leap_may_end_day(1709164800)); /* 29 February 2024 */
+	assert_false(leap_may_end_day(1709164799));
+}
+
 /* No list, one that does not say until when it holds, or one without a line. */
 static void a_list_that_says_nothing(void **state)
 {
@@ -167,6 +178,7 @@ int main(void)
 		cmocka_unit_test(a_host_has_no_strange_letters),
 		cmocka_unit_test(the_language_that_is_liked_best),
 		cmocka_unit_test(the_list_of_leap_seconds),
+		cmocka_unit_test(the_days_that_a_leap_second_can_end),
 		cmocka_unit_test(a_list_that_says_nothing),
 		cmocka_unit_test(a_request_is_read_as_it_is_written),
 		cmocka_unit_test(a_reply_is_read_as_it_is_written),

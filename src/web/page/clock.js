@@ -16,7 +16,6 @@ const DRIFT = 50e-6; // what a device's oscillator may be off, seconds in a seco
 const STEP = 250; // what only sleep or somebody who sets the clock does to it, in milliseconds
 const LATE = 2000; // what only throttled timers or sleep do to a tick, in milliseconds
 const DAY = 86400;
-const STATES = ["synchronised", "insert", "delete", "unsynchronised"]; // by the leap indicator
 
 const texts = {
 	en: {
@@ -146,8 +145,10 @@ function compareDevice() {
 async function ask() {
 	const sent = performance.now();
 	const origin = sent.toFixed(3);
+	const limit = new AbortController();
+	setTimeout(() => limit.abort(), PATIENCE); // which does nothing to what has ended
 	const response = await fetch(`/time.json?origin=${origin}`,
-		{ cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE) });
+		{ cache: "no-store", credentials: "omit", signal: limit.signal });
 	const received = performance.now();
 	const answer = await response.json();
 	if (!response.ok || answer.origin !== origin)
@@ -217,10 +218,17 @@ function adopt(best) {
 	shift = clockShift();
 	due = Infinity;
 	root.dataset.contact = "good";
-	root.dataset.state = STATES[sample.answer.leap];
+	root.dataset.state = stateOf(sample);
 	for (const element of document.getElementsByClassName("reason"))
 		element.textContent = sample.answer.reason;
 	tick();
+}
+
+/** In the words of the page. A leap second is told on the day that ends with it. */
+function stateOf({ answer, jump }) {
+	if (!answer.synchronised)
+		return "unsynchronised";
+	return { "-1": "insert", 0: "synchronised", 1: "delete" }[jump];
 }
 
 function miss() {
@@ -257,6 +265,7 @@ function draw({ time, leap }) {
 	const [day, clock] = date.toISOString().slice(0, 19).replace(/\d\d$/, seconds).split("T");
 	put("time", format.clock.format(date).replace(/\d\d$/, seconds));
 	find("time").dateTime = `${day}T${clock}Z`;
+	put("place", format.place);
 	put("date", format.date.format(date));
 	put("week", isoWeek(format.day.format(date)));
 	put("shift", shiftWords(date));
@@ -273,10 +282,13 @@ function isoWeek(day) {
 	return `${year}-W${String(week).padStart(2, "0")}-${weekday}`;
 }
 
-/** "UTC+5:30" */
+/** "UTC+5:30", by what the zone's clocks show at a whole second. */
 function shiftWords(date) {
-	const parts = format.shift.formatToParts(date);
-	return parts.find(({ type }) => type === "timeZoneName").value.replace("GMT", "UTC");
+	const shown = Date.parse(`${format.day.format(date)}T${format.clock.format(date)}Z`);
+	const minutes = Math.abs(shown - date) / 60000;
+	const part = minutes % 60 ? ":" + String(minutes % 60).padStart(2, "0") : "";
+	const sign = shown < date ? "-" : "+";
+	return minutes ? `UTC${sign}${Math.floor(minutes / 60)}${part}` : "UTC";
 }
 
 /** In sleep performance.now() may have stood: what is reckoned with it is in doubt. */
@@ -323,9 +335,8 @@ function chooseZone(zone) {
 		clock: formatter("en-GB", { hourCycle: "h23", timeStyle: "medium" }),
 		day: formatter("sv-SE", { dateStyle: "short" }), // Sweden writes ISO 8601
 		date: formatter(text.locale, { dateStyle: "full" }),
-		shift: formatter("en-GB", { timeZoneName: "shortOffset" }),
+		place: zone.replaceAll("_", " "),
 	};
-	put("place", zone.replaceAll("_", " "));
 }
 
 /** The zone remembered here, or the one to remember. Storage may be denied, and then throws. */
@@ -378,11 +389,6 @@ async function keepAwake() {
 
 function watchWall() {
 	find("full").addEventListener("click", toggleWall);
-	addEventListener("keydown", event => {
-		const other = event.ctrlKey || event.altKey || event.metaKey || event.repeat;
-		if (event.key.toLowerCase() === "f" && !other && !event.target.matches("select"))
-			toggleWall();
-	});
 	addEventListener("hashchange", keepAwake);
 	document.addEventListener("fullscreenchange", () => {
 		if (!document.fullscreenElement && onWall())

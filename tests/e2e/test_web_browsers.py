@@ -1,0 +1,131 @@
+"""Browsers that lack what is new, scripts that fail, and the pages without sight."""
+import time
+from html.parser import HTMLParser
+
+import browser
+import pytest
+from browser import driver, page  # noqa: F401  fixtures
+from harness import wait_until
+from test_web_clients import fetch, start
+
+pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
+
+# What has come to Chrome, Firefox and Safari since the versions that the manual names.
+NEWER = """
+    delete AbortSignal.timeout;
+    delete AbortSignal.any;
+    delete Intl.supportedValuesOf;
+    delete Navigator.prototype.wakeLock;
+    delete Element.prototype.requestFullscreen;
+    delete Array.prototype.at;
+    delete String.prototype.at;
+    delete window.structuredClone;
+    delete crypto.randomUUID;
+    for (const name of ["findLast", "findLastIndex", "toSorted", "toReversed", "with"])
+        delete Array.prototype[name];
+    {
+        const Format = Intl.DateTimeFormat;
+        Intl.DateTimeFormat = function (locale, options) {
+            if (/Offset|Generic/.test(options?.timeZoneName))
+                throw new RangeError("timeZoneName");
+            return new Format(locale, options);
+        };
+    }
+"""
+
+FAILURES = {
+    "not to be understood": "var QUESTIONS;",
+    "at its start": "document.getElementById = null",
+    "after it asked": "Math.random = null",
+    "when it draws": "Date.prototype.toISOString = () => { throw new Error('no') }",
+}
+
+
+def moves(page):
+    """Whether the page shows another second, and then another one."""
+    for _ in range(2):
+        shown = page.settled_text("#time")
+        wait_until(lambda: page.settled_text("#time") not in ("", shown), 10, "another second")
+
+
+def test_a_browser_of_2021(box, port, page):
+    start(box, port)
+    page.prepare(NEWER)
+    page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
+    page.show()
+    assert page.text("#shift") == "UTC+4:30"
+    assert page.run("return [...document.getElementById('zone').options].map(o => o.value)") == [
+        "UTC", "Asia/Kabul"]
+    page.find("button").click()
+    wait_until(lambda: page.driver.current_url.endswith("#wall"), what="the wall")
+
+
+@pytest.mark.parametrize("zone, shift", [
+    ("UTC", "UTC"), ("Australia/Eucla", "UTC+8:45"), ("America/Phoenix", "UTC-7"),
+    ("Pacific/Marquesas", "UTC-9:30"), ("Pacific/Kiritimati", "UTC+14"), ("Africa/Abidjan", "UTC")])
+def test_how_far_a_zone_is_from_utc(box, port, page, zone, shift):
+    start(box, port)
+    page.prefer(zone)
+    page.show()
+    assert page.text("#shift") == shift
+
+
+@pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
+def test_a_script_that_fails(box, port, page, source):
+    """The page is the server's then, each second anew: it never stands still."""
+    start(box, port)
+    page.prepare(source)
+    page.open()
+    moves(page)
+    told, now = wait_until(lambda: page.settled_text("#time"), what="the time"), time.time()
+    assert told in [time.strftime("%T", time.gmtime(now - age)) for age in range(4)]
+    page.open("/time.json")
+    assert page.complaints(), "the script has failed"
+
+
+def test_a_script_that_fails_later(box, port, page):
+    """Then it begins anew."""
+    start(box, port)
+    page.prepare("setTimeout(() => { Date.prototype.toISOString = null; }, 1500)")
+    page.show()
+    page.run("window.old = true")
+    wait_until(lambda: page.driver.execute_script("return !window.old"), what="another page")
+    page.await_contact("good")
+    page.open("/time.json")
+    assert page.complaints(), "the script has failed"
+
+
+class Document(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.elements = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def all(self, *tags):
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+
+def test_the_status_page_can_be_held(box, port, page):
+    """It comes anew by itself, unless somebody wants to read it in peace."""
+    start(box, port)
+    refresh = {"http-equiv": "refresh", "content": "10"}
+    assert refresh in Document(fetch(port, "/status").body.decode()).all("meta")
+    page.open("/status")
+    page.driver.find_element("link text", "hold still").click()
+    assert page.driver.current_url.endswith("/status?hold")
+    assert refresh not in Document(fetch(port, "/status?hold").body.decode()).all("meta")
+    page.driver.find_element("link text", "keep up to date").click()
+    assert page.driver.current_url.endswith("/status")
+
+
+def test_the_status_page_for_who_cannot_see_it(box, port):
+    """Each cell of a head says what it is the head of; what is drawn is also there in words."""
+    start(box, port)
+    text = fetch(port, "/status").body.decode()
+    document = Document(text)
+    assert {head.get("scope") for head in document.all("th")} == {"row", "col"}
+    assert {drawing.get("aria-hidden") for drawing in document.all("svg", "meter")} == {"true"}
+    assert "<span>synchronised</span><span>" in text and "<span>dropped</span><span>now 0.0" in text
