@@ -105,19 +105,21 @@ static bool makes_way_for(const struct visitor *one, const struct visitor *other
 static struct visitor *choose(struct visitors *visitors)
 {
 	unsigned counts[VISITORS_NETWORKS + 1] = { 0 }, most = 0;
-	struct visitor *chosen = NULL;
+	struct visitor *chosen = visitors->places;
 
 	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
 		learn(visitors, visitor);
-		if (++counts[visitor->network] > counts[most])
+		if (++counts[visitor->network] > counts[most]) {
 			most = visitor->network;
+			chosen = visitor;
+		}
 	}
 	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
-		if (visitor->network == most && (!chosen || makes_way_for(visitor, chosen)))
+		if (visitor->network == most && makes_way_for(visitor, chosen))
 			chosen = visitor;
 	}
 	return chosen;

@@ -273,6 +273,27 @@ static void numbers_end_with_their_bytes(void **state)
 	assert_int_equal(bytes_written(&writer), 16);
 }
 
+static void the_network_of_an_address(void **state)
+{
+	static const struct {
+		const char *host;
+		uint64_t network;
+	} rows[] = {
+		{ "192.0.2.255", 0x0400000000c00002 },
+		{ "0.0.0.1", 0x0400000000000000 },
+		{ "::ffff:192.0.2.1", 0x0400000000c00002 },
+		{ "2001:db8:1:ffff::1", 0x060020010db80001 },
+		{ "::1", 0x0600000000000000 },
+	};
+	struct address address;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(address_parse(&address, rows[i].host, 13));
+		assert_true(address_network(&address) == rows[i].network);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +307,7 @@ int main(void)
 		cmocka_unit_test(names_are_no_addresses),
 		cmocka_unit_test(any_addresses_are_known),
 		cmocka_unit_test(any_word_of_an_address_counts),
+		cmocka_unit_test(the_network_of_an_address),
 		cmocka_unit_test(a_zone_without_a_name_is_a_number),
 		cmocka_unit_test(a_host_too_long_is_no_address),
 		cmocka_unit_test(numbers_end_with_their_bytes),
