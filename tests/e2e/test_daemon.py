@@ -266,15 +266,19 @@ def test_a_caller_that_captures_output_is_not_kept_waiting(box, port):
 
 @not_instrumented("memory")
 def test_it_is_one_process_of_at_most_2_mib(box, port):
-    """With a thread for a core, and one that looks after them."""
-    daemon = box.listen(port)
-    for _ in range(200):
-        ask(port)
-    resident = int(daemon.status("VmRSS").split()[0])
+    """With a thread for a core, and one that looks after them. How much of the C library it shares
+    with all others is counted as its own depends on where chance put that: so, the median of three."""
+    resident = []
+    for _ in range(3):
+        daemon = box.listen(port)
+        for _ in range(200):
+            ask(port)
+        resident.append(int(daemon.status("VmRSS").split()[0]))
+        assert int(daemon.status("Threads")) == len(os.sched_getaffinity(0)) + 1
+        assert box.processes() == [daemon.pid]
+        daemon.stop()
     print(f"resident: {resident} KiB")
-    assert resident <= 2048
-    assert int(daemon.status("Threads")) == len(os.sched_getaffinity(0)) + 1
-    assert box.processes() == [daemon.pid]
+    assert sorted(resident)[1] <= 2048
 
 
 @not_instrumented("CPU time")
