@@ -12,7 +12,7 @@ import time
 import pytest
 
 import harness
-from harness import (SERVER, ask, is_daytime, needs_program, not_instrumented, not_wrapped, serves,
+from harness import (BITS, SERVER, ask, is_daytime, needs_program, not_instrumented, not_wrapped, serves,
                      wait_until)
 
 SIGNALFD = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
@@ -278,7 +278,7 @@ def test_it_is_one_process_of_at_most_2_mib(box, port):
         assert box.processes() == [daemon.pid]
         daemon.stop()
     print(f"resident: {resident} KiB")
-    assert sorted(resident)[1] <= 2048
+    assert statistics.median(resident) <= (2048 if BITS == 64 else 2304)  # its libraries are others
 
 
 @not_instrumented("CPU time")
