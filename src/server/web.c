@@ -30,6 +30,11 @@
 #define PAUSE	   (CLOCK_SECOND / 5)
 #define PAUSES_MAX 7
 
+/* How often it is asked whether it still serves, and how many questions in a row it may leave
+ * unanswered; counted, since after a pause of the whole machine no clock tells who hung. */
+#define ASK_INTERVAL   (2 * CLOCK_SECOND)
+#define UNANSWERED_MAX 3
+
 /* The program's name, the role, five numbers, the listeners and the end. */
 #define WORDS_MAX (7 + ROLE_LISTENERS_MAX + 1)
 #define WORD_SIZE 16
@@ -213,6 +218,8 @@ static bool start(struct web *web, const struct service *service, struct failure
 	web->process = next.process;
 	web->leash = next.leash;
 	web->begun = next.begun;
+	web->ask_at = clock_monotonic() + ASK_INTERVAL;
+	web->unanswered = 0;
 	return true;
 }
 
@@ -301,20 +308,49 @@ int64_t web_tend_before(const struct web *web, int64_t now)
 	return INT64_MAX;
 }
 
-int64_t web_tend(struct web *web, const struct service *service, int64_t now)
+static void try_again(struct web *web, const struct service *service)
 {
 	static struct log_limit failures;
 	struct failure failure;
 
-	if (web->again_at > now)
-		return web->again_at;
 	if (start(web, service, &failure)) {
 		web->again_at = INT64_MAX;
 	} else {
 		log_limited(&failures, LOG_ERR, "%s", failure.text);
 		plan(web, clock_monotonic());
 	}
-	return web->again_at;
+}
+
+/* Hears what the process has answered, which may be anything, and asks it anew. */
+static void ask(struct web *web)
+{
+	static struct log_limit hangs;
+	char word;
+
+	for (int i = 0; i < UNANSWERED_MAX; i++) {
+		if (recv(web->leash, &word, sizeof(word), MSG_DONTWAIT) > 0)
+			web->unanswered = 0;
+	}
+	if (web->unanswered == UNANSWERED_MAX) {
+		log_limited(&hangs, LOG_ERR, "the web process hangs: ending it by force");
+		kill(web->process, SIGKILL);
+		return;
+	}
+	(void)!send(web->leash, ROLE_ASK, strlen(ROLE_ASK), MSG_DONTWAIT | MSG_NOSIGNAL);
+	web->unanswered++;
+}
+
+int64_t web_tend(struct web *web, const struct service *service, int64_t now)
+{
+	if (web->again_at <= now)
+		try_again(web, service);
+	if (web->process == 0)
+		return web->again_at;
+	if (web->ask_at <= now) {
+		ask(web);
+		web->ask_at = now + ASK_INTERVAL;
+	}
+	return web->again_at < web->ask_at ? web->again_at : web->ask_at;
 }
 
 void web_end(struct web *web)

@@ -16,13 +16,15 @@ struct web {
 	struct ledger *ledger;	 /* what the process reads */
 	struct web_tally *tally; /* what it counts */
 	int ledger_fd, tally_fd;
-	pid_t process;	   /* 0: there is none */
-	pid_t before;	   /* whose place it has taken, until that has ended; 0: it has */
-	int64_t kill_at;   /* when that is to end by force, on the monotonic clock */
-	int leash;	   /* a socket to it; -1: none */
-	int64_t begun;	   /* on the monotonic clock, as the next */
-	int64_t again_at;  /* when to start it again; INT64_MAX: there is nothing to start */
-	unsigned failures; /* in a row */
+	pid_t process;	     /* 0: there is none */
+	pid_t before;	     /* whose place it has taken, until that has ended; 0: it has */
+	int64_t kill_at;     /* when that is to end by force, on the monotonic clock */
+	int leash;	     /* a socket to it; -1: none */
+	int64_t begun;	     /* on the monotonic clock, as the next ones */
+	int64_t ask_at;	     /* when to ask it whether it still serves */
+	unsigned unanswered; /* such questions in a row */
+	int64_t again_at;    /* when to start it again; INT64_MAX: there is nothing to start */
+	unsigned failures;   /* in a row */
 };
 
 /* Makes the memory that is shared with it. web_close is to be called also after a failure. */
@@ -46,7 +48,8 @@ static inline bool web_is_wanted(const struct web *web)
  * later if it did not live for long. */
 void web_reap(struct web *web);
 
-/* Starts the process again if that is due at now. Returns when to be called again. */
+/* Starts the process again if that is due at now, and ends one that hangs, for web_reap to bury.
+ * Returns when to be called again. */
 int64_t web_tend(struct web *web, const struct service *service, int64_t now);
 
 /* Ends the process before by force, if it has had its time at now and is still there. Returns when

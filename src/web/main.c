@@ -62,19 +62,26 @@ static bool read_words(struct role *role, char **words)
 	return role->listener_count > 0;
 }
 
-/* The daemon has closed its end, or is no more: no new connection, and a moment for those there
- * are. */
-static void let_go(int fd, short events, void *argument)
+static void say(const struct role *role, const char *text)
+{
+	(void)!send(role->leash_fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* The daemon asks; or it has closed its end, or is no more: then no new connection, and a moment
+ * for those there are. */
+static void heed_leash(int fd, short events, void *argument)
 {
 	struct role *role = argument;
 	char word;
 	ssize_t length = recv(fd, &word, sizeof(word), MSG_DONTWAIT);
 
 	(void)events;
-	if (length > 0 || (length < 0 && errno == EAGAIN))
-		return;
-	event_del(role->leash);
-	site_end(&role->site);
+	if (length > 0) {
+		say(role, ROLE_READY);
+	} else if (length == 0 || errno != EAGAIN) {
+		event_del(role->leash);
+		site_end(&role->site);
+	}
 }
 
 static bool open_all(struct role *role)
@@ -90,7 +97,7 @@ static bool open_all(struct role *role)
 	    !site_open(site, role->base))
 		return false;
 	leap_read(&site->leap);
-	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, let_go, role);
+	role->leash = event_new(role->base, role->leash_fd, EV_READ | EV_PERSIST, heed_leash, role);
 	if (!role->leash || event_add(role->leash, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < role->listener_count; i++) {
@@ -98,11 +105,6 @@ static bool open_all(struct role *role)
 			return false;
 	}
 	return true;
-}
-
-static void say(const struct role *role, const char *text)
-{
-	(void)!send(role->leash_fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
 /* What libevent has to say is of no use to anybody, and strangers have a hand in it. */
@@ -118,7 +120,8 @@ int web_run(char **words)
 
 	prctl(PR_SET_NAME, "timeserver-web"); /* or it would be "exe" */
 	signal(SIGPIPE, SIG_IGN);
-	/* Whoever signals all processes of a service or terminal means the daemon: see let_go. */
+	/* Whoever signals all processes of a service or terminal means the daemon, which lets go of
+	 * the leash. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -7,6 +7,7 @@ import mmap
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -52,17 +53,17 @@ def is_there(port, path="/time.json"):
     return answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
 
 
-def seconds_to_answer(port):
+def seconds_to_answer(port, limit=10):
     began = time.monotonic()
-    wait_until(lambda: is_there(port), 10, "an answer of HTTP")
+    wait_until(lambda: is_there(port), limit, "an answer of HTTP")
     return time.monotonic() - began
 
 
-def begin(box, port, time_port, **more):
+def begin(box, port, time_port, *words, **more):
     """In the foreground, for its log."""
     lines = [f"listen http 127.0.0.1:{port}", f"listen ntp {time_port}",
              f"listen daytime/tcp {time_port}", "clock local"]
-    server = box.foreground("-n", *(word for line in lines for word in ("-o", line)), **more)
+    server = box.foreground("-n", *(word for line in lines for word in ("-o", line)), *words, **more)
     wait_until(lambda: is_there(port), what="the first answer")
     return server
 
@@ -82,6 +83,21 @@ def test_it_is_back_within_a_second(box, port):
     assert server.log().count("the web process ended by signal 9: starting another\n") == 1
     assert server.alive() and [value(metrics(port), f"http_{what}_total")
                                for what in ("starts", "deaths")] == [2, 1]
+
+
+def test_one_that_hangs_is_replaced(box, port):
+    """And one that has nothing to do, for as long, is not."""
+    asked, calm = free_port(), free_port()
+    server = begin(box, port, asked)
+    other = begin(box, calm, free_port(), "--pidfile", box.dir / "other.pid")
+    with web_of(other) as idle, web_of(server) as web, Onlooker(asked) as onlooker:
+        web.signal(signal.SIGSTOP)
+        seconds = seconds_to_answer(port, longer(15))
+        assert not web.alive() and idle.alive()
+    print(f"HTTP is back after {seconds:.1f} s; {onlooker}")
+    assert onlooker.unanswered == 0 and 5 < seconds < longer(10)
+    assert "the web process hangs: ending it by force\n" in server.log()
+    assert [value(metrics(where), "http_deaths_total") for where in (port, calm)] == [1, 0]
 
 
 @not_instrumented("the delay")
