@@ -2,11 +2,15 @@
  * third of a megabyte more of memory, and the daemon promises to need two in all. */
 #include "base/sandbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -44,45 +48,72 @@ bool sandbox_is_instrumented(void)
 
 #if SANDBOX_FILTERS_CALLS
 
-#define BEFORE	13 /* instructions before those of the list */
-#define X32_BIT 0x40000000
+#define LOAD(field)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define SKIP_IF(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, n, 0)
+#define SKIP_UNLESS(v, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, 0, n)
+#define RETURN(what)	  BPF_STMT(BPF_RET | BPF_K, what)
 
-/* Its lower half: no command is longer, and all of these machines put that first. */
-#define SECOND_ARGUMENT offsetof(struct seccomp_data, args[1])
+#define CONDITIONS_MAX 32 /* instructions before those of the list */
+
+#define X32_BIT 0x40000000
+#define NAMESPACES                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET)
 
 /* A jump of the filter reaches no further. */
-_Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX - BEFORE, "the list may be too long");
+_Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX, "the list may be too long");
 
+/* Of an argument its lower half is looked at: no command and no flag is longer, and all of these
+ * machines put that half first. */
 bool sandbox_calls(const int *allowed, size_t count)
 {
-	struct sock_filter filter[BEFORE + SANDBOX_CALLS_MAX + 2] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, (uint8_t)(count + 11)),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, (uint8_t)(count + 9), 0),
+	const uint32_t refusal = sandbox_refusal();
+	const struct sock_filter conditions[] = {
+		LOAD(arch),
+		SKIP_IF(ARCHITECTURE, 1),
+		RETURN(refusal),
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		RETURN(refusal),
+		/* In a user namespace a process would have all capabilities again. Where the flags
+		 * lie in memory they cannot be seen; the C library then goes back to clone. */
+		SKIP_UNLESS(SYS_clone3, 1),
+		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+		SKIP_UNLESS(SYS_clone, 4),
+		LOAD(args[0]),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1),
+		RETURN(refusal),
+		LOAD(nr),
 		/* A descriptor must not be made to send a signal to another process. */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 3, 7),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SECOND_ARGUMENT),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN, (uint8_t)(count + 5), 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN_EX, (uint8_t)(count + 4), 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SECOND_ARGUMENT),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIONBIO, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIONREAD, 0, (uint8_t)(count + 1)),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		SKIP_UNLESS(SYS_fcntl, 5),
+		LOAD(args[1]),
+		SKIP_IF(F_SETOWN, 1),
+		SKIP_UNLESS(F_SETOWN_EX, 1),
+		RETURN(refusal),
+		LOAD(nr),
+		/* Beside what sockets need, the names and numbers of interfaces: fe80::1%eth0. */
+		SKIP_UNLESS(SYS_ioctl, 7),
+		LOAD(args[1]),
+		SKIP_IF(FIONBIO, 4),
+		SKIP_IF(FIONREAD, 3),
+		SKIP_IF(SIOCGIFINDEX, 2),
+		SKIP_IF(SIOCGIFNAME, 1),
+		RETURN(refusal),
+		LOAD(nr),
 	};
-	struct sock_fprog program = { .len = (unsigned short)(BEFORE + count + 2),
-				      .filter = filter };
+	struct sock_filter filter[CONDITIONS_MAX + SANDBOX_CALLS_MAX + 2];
+	struct sock_filter *end = filter + sizeof(conditions) / sizeof(conditions[0]);
+	struct sock_fprog program = { .filter = filter };
 
+	_Static_assert(sizeof(conditions) <= CONDITIONS_MAX * sizeof(conditions[0]), "too many");
 	if (count > SANDBOX_CALLS_MAX)
 		return false;
+	memcpy(filter, conditions, sizeof(conditions));
 	for (size_t i = 0; i < count; i++)
-		filter[BEFORE + i] =
-			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						     (uint32_t)allowed[i], (uint8_t)(count - i), 0);
-	filter[BEFORE + count] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, sandbox_refusal());
-	filter[BEFORE + count + 1] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		*end++ = (struct sock_filter)SKIP_IF((uint32_t)allowed[i], (uint8_t)(count - i));
+	*end++ = (struct sock_filter)RETURN(refusal);
+	*end++ = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	program.len = (unsigned short)(end - filter);
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 

@@ -1,11 +1,14 @@
 #include "server/confine.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <link.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -86,13 +89,22 @@ static const char *find_loader(void)
 	return loader;
 }
 
+/* The loader is allowed by its folder, or it would not be any more once the C library is upgraded:
+ * that puts another file in its place. What lies beside it could be loaded anyhow. */
+static bool allow_loader(int rules)
+{
+	const char *loader = find_loader();
+	char path[PATH_MAX];
+
+	return !loader || (realpath(loader, path) &&
+			   sandbox_allow_path(rules, dirname(path), LANDLOCK_ACCESS_FS_EXECUTE));
+}
+
 /* This program may be executed again, in another role: see ledger/role.h. */
 static bool allow_program(int rules)
 {
-	const char *loader = find_loader();
-
 	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&
-	       (!loader || sandbox_allow_path(rules, loader, LANDLOCK_ACCESS_FS_EXECUTE));
+	       allow_loader(rules);
 }
 
 /* Reading stays as it is: a reload may include any file, and a name may be looked up anyhow. */

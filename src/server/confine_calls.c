@@ -57,7 +57,6 @@ static const int allowed[] = {
 	SYS_madvise,
 	SYS_futex,
 	SYS_clone,
-	SYS_clone3,
 	SYS_set_robust_list,
 	SYS_rseq,
 	SYS_exit,

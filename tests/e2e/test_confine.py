@@ -3,7 +3,9 @@ import glob
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -96,6 +98,7 @@ def test_what_systemd_thinks_of_the_units(box, unit, most):
 EXECUTE = """
 #include "server/confine.h"
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 int main(int argc, char **argv)
 {
@@ -106,21 +109,46 @@ int main(int argc, char **argv)
 		return 99;
 	if (!confine(&confinement, &user, "/tmp", true, &failure) || !confinement.paths)
 		return 77;
+	if (puts("confined") < 0 || fflush(stdout) != 0 || getchar() == 'x')
+		return 98;
 	execl(argv[1], argv[0], "again", "again", (char *)0);
 	return errno;
 }
 """
 
 
-@needs_program("cc")
-@pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
-def test_the_daemon_can_execute_itself_alone(box, program, outcome):
-    """A program of the daemon's own parts, with the right to have a web process, tries others."""
+def make_executor(box, *flags):
+    """A program of the daemon's own parts, with the right to have a web process."""
     source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
     parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c",
              "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", "-o", made, source, *parts], check=True)
-    code = box.run(made, program).code
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", *flags, "-o", made, source, *parts], check=True)
+    return made
+
+
+@needs_program("cc")
+@pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
+def test_the_daemon_can_execute_itself_alone(box, program, outcome):
+    code = box.run(make_executor(box), program).code
     if code == 77:
         pytest.skip("needs Landlock")
     assert code == outcome
+
+
+@needs_program("cc")
+def test_it_can_after_an_upgrade_of_the_c_library(box):
+    """Which puts another file in the place of the loader."""
+    loader = re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
+    folder = box.dir / "lib"
+    folder.mkdir()
+    for name in ("loader", "new"):
+        shutil.copy(loader, folder / name)
+    program = make_executor(box, f"-Wl,--dynamic-linker={folder}/loader")
+    with subprocess.Popen([program, "/proc/self/exe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdout.readline()
+        (folder / "new").rename(folder / "loader")
+        running.communicate(b"go")
+    code = running.returncode
+    if code == 77:
+        pytest.skip("needs Landlock")
+    assert code == 99

@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -22,6 +25,11 @@
 
 #include "base/sandbox.h"
 #include "server/confine.h"
+
+static const unsigned long namespaces[] = {
+	CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+	CLONE_NEWUSER, CLONE_NEWPID,	CLONE_NEWNET,
+};
 
 static char folder[] = "/tmp/confine-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
 
@@ -98,6 +106,52 @@ static int check_calls(const struct confinement *confinement)
 	return getpid() > 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 7;
 }
 
+/* In another user namespace it would have every capability again. */
+static int check_namespaces(const struct confinement *confinement)
+{
+	long child;
+
+	if (!confinement->calls)
+		return 0;
+	for (unsigned i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		child = syscall(SYS_clone, namespaces[i] | SIGCHLD, NULL, NULL, NULL, 0);
+		if (child == 0)
+			_exit(0);
+		if (child != -1 || errno != EPERM)
+			return 1;
+	}
+	if (unshare(CLONE_NEWUSER) != -1 || errno != EPERM)
+		return 2;
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+		return 3;
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	return waitpid((pid_t)child, NULL, 0) == child ? 0 : 4;
+}
+
+static void no_namespace_is_made(void **state)
+{
+	(void)state;
+	in_confined_child(check_namespaces);
+}
+
+static int check_zones(const struct confinement *confinement)
+{
+	char name[IF_NAMESIZE];
+	unsigned index = if_nametoindex("lo");
+
+	(void)confinement;
+	return index > 0 && if_indextoname(index, name) && strcmp(name, "lo") == 0 ? 0 : 1;
+}
+
+/* A reload has addresses to read, such as fe80::1%eth0. */
+static void interfaces_are_known_by_name(void **state)
+{
+	(void)state;
+	in_confined_child(check_zones);
+}
+
 static void other_calls_are_refused(void **state)
 {
 	(void)state;
@@ -158,6 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_right_is_regained),
 		cmocka_unit_test(other_calls_are_refused),
+		cmocka_unit_test(no_namespace_is_made),
+		cmocka_unit_test(interfaces_are_known_by_name),
 		cmocka_unit_test(files_are_made_in_one_folder),
 		cmocka_unit_test(it_says_what_is_in_force),
 	};
