@@ -76,13 +76,6 @@ static enum drop judge_excess(struct admission *admission, const struct listener
 	return one_in(admission, leak) ? DROP_COUNT : DROP_LIMITED;
 }
 
-static bool has_limit(const struct service *service, const struct protocol *protocol)
-{
-	const struct config_ratelimit *limit = &service->config.ratelimit;
-
-	return limit->given || (protocol->answers_anything && !limit->off);
-}
-
 enum drop admit_datagram(struct admission *admission, const struct listener *listener,
 			 const struct datagram *datagram, int64_t now, time_t second,
 			 enum verdict *verdict)
@@ -104,7 +97,7 @@ enum drop admit_datagram(struct admission *admission, const struct listener *lis
 	}
 	if (protocol->answers_anything && may_loop(service, datagram, second))
 		return DROP_LOOP;
-	if (has_limit(service, protocol) &&
+	if (config_limits(&service->config, protocol) &&
 	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
 			   now))
 		return judge_excess(admission, listener, verdict);

@@ -86,6 +86,12 @@ const char *config_listen_format(const struct config_listen *listen,
 /* Whether two configurations rest on the same word. */
 bool config_clock_equal(const struct config_clock *a, const struct config_clock *b);
 
+/* Whether it is limited how often a network may ask by a protocol over UDP. */
+static inline bool config_limits(const struct config *config, const struct protocol *protocol)
+{
+	return config->ratelimit.given || (protocol->answers_anything && !config->ratelimit.off);
+}
+
 void config_free(struct config *config);
 
 #endif

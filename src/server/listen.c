@@ -110,6 +110,7 @@ void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid)
 struct opening {
 	struct listeners *listeners;
 	const struct listeners *present;
+	const struct config *config;
 	unsigned sets;
 	struct failure *failure;
 };
@@ -203,12 +204,28 @@ static bool open_sibling(const struct opening *opening, const struct protocol *p
 	return false;
 }
 
-/* The sockets beside the first: as many as are wanted, and all that there are already. */
+/* Has all requests of a network meet the same limits, and where there are none leaves it to the
+ * kernel which worker they meet. Where that cannot, a limit is one of each worker. */
+static void steer(const struct opening *opening, const struct protocol *protocol,
+		  const struct address *address, int first, unsigned sets)
+{
+	if (protocol->transport != TRANSPORT_UDP)
+		return;
+	if (config_limits(opening->config, protocol))
+		socket_steer_by_network(first, address, sets);
+	else
+		socket_steer_no_more(first);
+}
+
+/* The sockets beside the first: as many as are wanted, and all that there are already. What is
+ * served elsewhere (see web_adapt) has the first one alone. */
 static bool open_siblings(const struct opening *opening, const struct protocol *protocol,
 			  const struct address *address, int first)
 {
-	unsigned sets = protocol->reply ? opening->sets : 1;
+	unsigned sets = opening->sets;
 
+	if (!protocol->reply)
+		return true;
 	for (size_t i = 0; i < opening->present->count; i++) {
 		if (opening->present->items[i].set >= sets)
 			sets = opening->present->items[i].set + 1;
@@ -217,9 +234,8 @@ static bool open_siblings(const struct opening *opening, const struct protocol *
 		if (!open_sibling(opening, protocol, address, set))
 			return false;
 	}
-	/* Where the kernel cannot, a limit is one of each worker. */
-	if (sets > 1 && protocol->transport == TRANSPORT_UDP && protocol->answers_anything)
-		socket_steer_by_network(first, address, sets);
+	if (sets > 1)
+		steer(opening, protocol, address, first, sets);
 	return true;
 }
 
@@ -290,7 +306,7 @@ static bool has_inherited(const struct listeners *present)
 bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
 		    const struct listeners *present, struct failure *failure)
 {
-	const struct opening opening = { listeners, present, sets, failure };
+	const struct opening opening = { listeners, present, config, sets, failure };
 	bool wanted = !config->listens_are_default || !has_inherited(present);
 	bool opened = true;
 

@@ -120,3 +120,8 @@ bool socket_steer_by_network(int fd, const struct address *address, unsigned cou
 
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
 }
+
+void socket_steer_no_more(int fd)
+{
+	set_option(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+}

@@ -28,4 +28,7 @@ bool socket_share(int fd);
  * (IPv4 /24, IPv6 /48), out of count, so that all requests of a network meet the same limits. */
 bool socket_steer_by_network(int fd, const struct address *address, unsigned count);
 
+/* Leaves that choice to the kernel again. */
+void socket_steer_no_more(int fd);
+
 #endif

@@ -1,7 +1,10 @@
 """NTP as its clients see it: each field, and who is answered at all."""
+import contextlib
 import itertools
+import json
 import os
 import random
+import select
 import socket
 import struct
 import subprocess
@@ -9,7 +12,7 @@ import time
 
 import ntp
 import pytest
-from harness import free_port, needs_private, fewer
+from harness import Box, fewer, free_port, needs_private, wait_until
 
 MUTATIONS = int(os.environ.get("TIMESERVER_MUTATIONS", fewer(100000)))
 
@@ -153,17 +156,18 @@ def test_a_reply_leaves_from_the_address_that_was_asked(box, port, family):
         assert ntp.ask(port, address)[1][:2] == (address, port)
 
 
-def answers(port, count):
-    """What comes back for so many requests in a row."""
+def answers(port, count, sockets=1):
+    """What comes back for so many requests in a row, from as many ports."""
     found = []
-    with ntp.client(timeout=1) as asking:
+    with contextlib.ExitStack() as stack:
+        asking = [stack.enter_context(ntp.client(timeout=1)) for _ in range(sockets)]
         for number in range(count):
-            asking.sendto(ntp.request(transmit=number), ("127.0.0.1", port))
-        try:
-            while True:
-                found.append(ntp.parse(asking.recv(2048)))
-        except TimeoutError:
-            return found
+            asking[number % sockets].sendto(ntp.request(transmit=number), ("127.0.0.1", port))
+        waiting = asking
+        while waiting:
+            waiting, _, _ = select.select(asking, [], [], 1)
+            found += [ntp.parse(one.recv(2048)) for one in waiting]
+    return found
 
 
 def test_who_is_denied_is_told_so_once_a_second(box, port):
@@ -184,6 +188,39 @@ def test_a_rate_is_held(box, port):
     assert [reply.stratum for reply in answers(port, 20)] == [10] * 3
     status = box.status()
     assert status["limited"] == "17" and status["ntp"] == "3 of 20"
+
+
+def ask_many(box, port):
+    """From a hundred ports of one address. How many were answered, and by how many workers asked."""
+    def balance():
+        return json.loads(box.server("--signal", "status", "--json").out)["balance"]
+    before, found = balance(), answers(port, 100, 100)
+    return len(found), sum(more > less for less, more in zip(before, balance()))
+
+
+def test_a_rate_is_held_by_all_workers_together(box, port):
+    """They share the networks, not the ports, from the reload that brings the limit to the one that
+    takes it away."""
+    lines = f"listen ntp {port}\nclock local\nworkers 4\n"
+    box.start("-c", box.config(lines))
+    assert ask_many(box, port) == (100, 4)
+    box.config(lines + "ratelimit interval 100 burst 3 leak 0\n")
+    assert box.signal("reload").code == 0 and ask_many(box, port) == (3, 1)
+    box.config(lines)
+    assert box.signal("reload").code == 0 and ask_many(box, port) == (100, 4)
+
+
+@needs_private("an address of its own")
+def test_addresses_with_a_zone(box, port):
+    """Also once the daemon is confined: at a reload, in its status, and to follow a server there."""
+    subprocess.run(["ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad"], check=False)
+    box.start("-c", box.config(f"listen ntp [fe80::1%lo]:{port}\nclock local stratum 4\n"))
+    assert box.signal("reload").code == 0
+    assert box.status()["listen"] == [f"ntp [fe80::1%lo]:{port}"]
+    with contextlib.closing(Box()) as other:
+        there = free_port()
+        start(other, there, f"clock follow [fe80::1%lo]:{port}")
+        wait_until(lambda: ntp.ask(there)[0].stratum == 5, what="the word of the server")
 
 
 def test_above_the_rate_some_are_answered_and_some_told(box, port):
