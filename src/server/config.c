@@ -273,9 +273,8 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	struct config_parser parser = { .config = config, .errors = errors };
 
 	*config = (struct config){
-		.clock.stratum = 10,
-		.ratelimit.rate = { .interval = CLOCK_SECOND / 5, .burst = 10 },
-		.ratelimit.leak = 4,
+		.clock = config_default_clock,
+		.ratelimit = config_default_ratelimit,
 		.facility_name = "daemon",
 		.facility = LOG_DAEMON,
 	};

@@ -4,6 +4,7 @@
 #include <syslog.h>
 
 #include "base/text.h"
+#include "ledger/role.h"
 #include "server/config_parse.h"
 
 static const struct {
@@ -32,6 +33,20 @@ static bool listens_collide(const struct config_listen *a, const struct config_l
 		address_equal(&a->address, &b->address));
 }
 
+/* The web process is told its sockets, and has room for so many. */
+static bool has_room(const struct config *config, const struct config_listen *listen)
+{
+	unsigned count = 0;
+
+	if (listen->protocol->reply)
+		return true;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		if (config->listens[i].protocol == listen->protocol)
+			count += config->listens[i].every ? 2 : 1;
+	}
+	return count + (listen->every ? 2 : 1) <= ROLE_LISTENERS_MAX;
+}
+
 static void add_listen(struct config_parser *parser, const struct config_listen *listen)
 {
 	struct config *config = parser->config;
@@ -45,6 +60,12 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 				     config_listen_format(&config->listens[i], other));
 			return;
 		}
+	}
+	if (!has_room(config, listen)) {
+		config_error(parser, "%s is more than the %d addresses of %s that there can be",
+			     config_listen_format(listen, text), ROLE_LISTENERS_MAX,
+			     listen->protocol->word);
+		return;
 	}
 	grown = reallocarray(config->listens, config->listen_count + 1, sizeof(*grown));
 	if (!grown) {

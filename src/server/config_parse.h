@@ -36,6 +36,10 @@ extern const size_t config_directive_count;
 void config_error(struct config_parser *parser, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Where no line says otherwise. */
+extern const struct config_clock config_default_clock;
+extern const struct config_ratelimit config_default_ratelimit;
+
 /* Directives that have a file of their own, and what they expect. */
 #define CONFIG_EXPECTED_CLOCK	  "system, local [stratum N] or follow HOST[:PORT]"
 #define CONFIG_EXPECTED_RATELIMIT "off, or any of: interval SECONDS, burst N, leak N"

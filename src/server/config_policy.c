@@ -12,6 +12,13 @@
 #define LEAK_MAX      65535
 #define BUSY_POLL_MAX 1000000 /* microseconds */
 
+const struct config_clock config_default_clock = { .stratum = 10 };
+
+const struct config_ratelimit config_default_ratelimit = {
+	.rate = { .interval = CLOCK_SECOND / 5, .burst = 10 },
+	.leak = 4,
+};
+
 static void parse_stratum(struct config_parser *parser, const char *word)
 {
 	unsigned stratum;
@@ -43,6 +50,7 @@ void config_apply_clock(struct config_parser *parser, char **words, size_t count
 {
 	struct config_clock *clock = &parser->config->clock;
 
+	*clock = config_default_clock;
 	if (strcmp(words[0], "system") == 0 && count == 1) {
 		clock->source = CLOCK_SOURCE_SYSTEM;
 	} else if (strcmp(words[0], "local") == 0 && count == 1) {
@@ -138,6 +146,7 @@ void config_apply_ratelimit(struct config_parser *parser, char **words, size_t c
 {
 	struct config_ratelimit *limit = &parser->config->ratelimit;
 
+	*limit = config_default_ratelimit;
 	limit->off = count == 1 && strcmp(words[0], "off") == 0;
 	limit->given = !limit->off;
 	if (limit->off)

@@ -125,6 +125,16 @@ def test_options_replace_the_file_or_come_after_it(box):
     assert "syslog mail" in both and "syslog user" not in both
 
 
+@pytest.mark.parametrize("line, option, outcome", [
+    ("clock local stratum 3", "clock local", "clock local stratum 10"),
+    ("clock follow there:1123", "clock follow here", "clock follow here:123"),
+    ("ratelimit interval 5 burst 1 leak 0", "ratelimit burst 20", "ratelimit interval 0.200 burst 20 leak 4"),
+    ("ratelimit burst 3", "ratelimit off", "ratelimit off")])
+def test_an_option_leaves_nothing_of_the_line_it_replaces(box, line, option, outcome):
+    config = box.config(f"listen ntp 6000\n{line}\n")
+    assert f"\n{outcome}\n" in box.server("-T", "-c", config, "-o", option).out
+
+
 def test_errors_in_options_have_their_number(box):
     code, out, err = box.server("-o", "clock system", "-o", "listen x", "-o", "what is this")
     assert (code, out) == (78, "")
