@@ -195,7 +195,7 @@ bool server_take_place(struct server *server, struct failure *failure)
 
 void server_stop(struct server *server)
 {
-	web_end(&server->web);
+	web_let_go(&server->web);
 	watcher_stop(&server->watcher);
 	workers_stop(&server->workers);
 	workers_close(&server->workers);
@@ -220,7 +220,7 @@ static void say_farewell(struct server *server)
 	struct listeners *listeners = &server->service.listeners;
 	struct tally sum = { 0 };
 
-	web_end(&server->web);
+	web_let_go(&server->web);
 	if (server->successor < 0)
 		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
 	workers_stop(&server->workers);
@@ -228,6 +228,7 @@ static void say_farewell(struct server *server)
 		workers_serve_last(&server->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
 	workers_see_off(&server->workers, 0);
+	web_end(&server->web);
 	ledger_sum(server->service.ledger, server->web.tally, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
 		  (unsigned long long)tally_answers(&sum));
@@ -272,7 +273,7 @@ static int64_t tend_watchdog(struct server *server, int64_t now)
 		return INT64_MAX;
 	if (server->next_life_sign <= now) {
 		notify_send(&server->notify, "WATCHDOG=1");
-		server->next_life_sign = now + server->notify.watchdog / 2;
+		server->next_life_sign = now + server->notify.watchdog;
 	}
 	return server->next_life_sign;
 }
@@ -282,22 +283,30 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Whether a reload is wanted and can be done: not while a successor is about to take over. */
+static bool may_reload(const struct server *server)
+{
+	return server->reload_wanted && !server->stopping && server->successor < 0;
+}
+
 /* Does what is due by time and not by event. Returns for how many milliseconds to wait; -1 for
  * ever. */
 static int tend(struct server *server)
 {
 	const struct service *service = &server->service;
-	int64_t now = clock_monotonic(), due = tend_watchdog(server, now);
+	int64_t now = clock_monotonic(), due = server_tend_loan(server, now);
 
 	due = earlier(due, server_tend_workers(server, now));
 	due = earlier(due, server_tend_control(server, now));
-	due = earlier(due, server_tend_loan(server, now));
+	due = earlier(due, tend_watchdog(server, now));
 	due = earlier(due, web_tend_before(&server->web, now));
 	if (web_is_wanted(&server->web)) {
 		due = earlier(due, web_tend(&server->web, service, now));
 		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,
 						 server->web.tally, now));
 	}
+	if (may_reload(server))
+		return 0;
 	if (due == INT64_MAX)
 		return -1;
 	now = clock_monotonic();
@@ -313,7 +322,7 @@ void server_run(struct server *server)
 		count = epoll_wait(server->epoll, events, EVENTS_MAX, tend(server));
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64);
-		if (server->reload_wanted && !server->stopping && server->successor < 0)
+		if (may_reload(server))
 			server_reload_on_signal(server);
 	}
 	say_farewell(server);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,11 +15,10 @@
 #include "base/text.h"
 #include "clock/clock.h"
 #include "ledger/role.h"
-#include "server/program.h"
-#include "server/socket.h"
+#include "server/web_spawn.h"
 
 #define START_MILLISECONDS 5000
-#define END_MILLISECONDS   500
+#define END		   (2 * CLOCK_SECOND / 5)
 #define TIME_TO_END	   CLOCK_SECOND
 
 /* One that lives for so long has got over whatever ended the one before. */
@@ -35,17 +33,6 @@
 #define ASK_INTERVAL   (2 * CLOCK_SECOND)
 #define UNANSWERED_MAX 3
 
-/* The program's name, the role, five numbers, the listeners and the end. */
-#define WORDS_MAX (7 + ROLE_LISTENERS_MAX + 1)
-#define WORD_SIZE 16
-
-/* A command line, and where its words are. */
-struct command_line {
-	char numbers[WORDS_MAX][WORD_SIZE];
-	char *words[WORDS_MAX];
-	unsigned count;
-};
-
 bool web_open(struct web *web, struct failure *failure)
 {
 	*web = (struct web){ .ledger_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
@@ -53,100 +40,6 @@ bool web_open(struct web *web, struct failure *failure)
 	web->tally =
 		web->ledger ? shared_make(sizeof(*web->tally), SHARED_WRITE, &web->tally_fd) : NULL;
 	return web->tally || failure_set_errno(failure, "cannot make memory to share");
-}
-
-static void append(struct command_line *line, size_t number)
-{
-	char *word = line->numbers[line->count];
-
-	snprintf(word, WORD_SIZE, "%zu", number);
-	line->words[line->count++] = word;
-}
-
-/* Appends a descriptor, which the new process is to have. */
-static bool pass(struct command_line *line, posix_spawn_file_actions_t *actions, int fd)
-{
-	append(line, (size_t)fd);
-	errno = posix_spawn_file_actions_adddup2(actions, fd, fd);
-	return errno == 0;
-}
-
-/* Puts who may ask into memory to be read by others. Returns its descriptor; -1, with errno. */
-static int share_access(const struct access *access)
-{
-	size_t size = (access->range_count + 1) * sizeof(*access->ranges);
-	int fd;
-	void *memory = shared_make(size, SHARED_READ, &fd);
-
-	if (!memory)
-		return -1;
-	if (access->range_count > 0)
-		memcpy(memory, access->ranges, access->range_count * sizeof(*access->ranges));
-	munmap(memory, size);
-	return fd;
-}
-
-static bool pass_all(const struct web *web, const struct service *service, const int passed_on[2],
-		     struct command_line *line, posix_spawn_file_actions_t *actions)
-{
-	const struct listeners *listeners = &service->listeners;
-	static char name[] = PROGRAM_NAME, role[] = ROLE_WEB;
-	bool passed;
-
-	*line = (struct command_line){ .words = { name, role }, .count = 2 };
-	passed = pass(line, actions, passed_on[0]) && pass(line, actions, web->ledger_fd) &&
-		 pass(line, actions, web->tally_fd) && pass(line, actions, passed_on[1]);
-	append(line, service->config.access.range_count);
-	for (size_t i = 0; passed && i < listeners->count; i++) {
-		if (listeners->items[i].protocol->reply)
-			continue;
-		errno = E2BIG; /* see web_adapt */
-		/* It listens already, unless a process that was taken over has shut it down. */
-		passed = line->count < WORDS_MAX - 1 &&
-			 listen(listeners->items[i].fd, SOCKET_BACKLOG) == 0 &&
-			 pass(line, actions, listeners->items[i].fd);
-	}
-	return passed;
-}
-
-/* Executes this program in its other role; what it is not passed is closed. Returns 0 or an
- * errno. */
-static int spawn_with(struct web *web, const struct service *service, const int passed_on[2])
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	struct command_line line;
-	sigset_t all, none;
-	int error = posix_spawnattr_init(&attributes);
-
-	if (error != 0)
-		return error;
-	error = posix_spawn_file_actions_init(&actions);
-	if (error != 0)
-		goto out;
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	error = pass_all(web, service, passed_on, &line, &actions) ?
-			posix_spawn(&web->process, ROLE_PROGRAM, &actions, &attributes, line.words,
-				    environ) :
-			errno;
-	posix_spawn_file_actions_destroy(&actions);
-out:
-	posix_spawnattr_destroy(&attributes);
-	return error;
-}
-
-static int spawn(struct web *web, const struct service *service, int leash)
-{
-	int passed_on[2] = { leash, share_access(&service->config.access) };
-	int error = passed_on[1] < 0 ? errno : spawn_with(web, service, passed_on);
-
-	if (passed_on[1] >= 0)
-		close(passed_on[1]);
-	return error;
 }
 
 /* Waits for the process to say that it serves, or why it cannot. */
@@ -165,11 +58,12 @@ static bool hear(const struct web *web, struct failure *failure)
 			   text[0] != '\0' ? text : "it says nothing");
 }
 
-static void bury(pid_t process)
+/* Waits for the end of a process, which comes by force then. */
+static void bury(pid_t process, int64_t until)
 {
 	if (process == 0)
 		return;
-	for (int i = 0; i < END_MILLISECONDS; i++) {
+	while (clock_monotonic() < until) {
 		if (waitpid(process, NULL, WNOHANG) != 0)
 			return;
 		poll(NULL, 0, 1);
@@ -183,7 +77,7 @@ static void retire(struct web *web)
 {
 	if (web->process == 0)
 		return;
-	bury(web->before); /* it has had its time */
+	bury(web->before, clock_monotonic() + END);
 	close(web->leash);
 	web->before = web->process;
 	web->kill_at = clock_monotonic() + TIME_TO_END;
@@ -203,7 +97,7 @@ static bool start(struct web *web, const struct service *service, struct failure
 	next.process = 0;
 	next.leash = ends[0];
 	next.begun = clock_monotonic();
-	errno = spawn(&next, service, ends[1]);
+	errno = web_spawn(&next, service, ends[1]);
 	if (errno != 0) {
 		failure_set_errno(failure, "cannot start the web process");
 		next.process = 0;
@@ -211,7 +105,7 @@ static bool start(struct web *web, const struct service *service, struct failure
 	close(ends[1]);
 	if (next.process == 0 || !hear(&next, failure)) {
 		close(next.leash);
-		bury(next.process);
+		bury(next.process, clock_monotonic() + END);
 		return false;
 	}
 	retire(web);
@@ -353,19 +247,25 @@ int64_t web_tend(struct web *web, const struct service *service, int64_t now)
 	return web->again_at < web->ask_at ? web->again_at : web->ask_at;
 }
 
-void web_end(struct web *web)
+void web_let_go(struct web *web)
 {
 	if (web->leash >= 0)
 		close(web->leash);
-	bury(web->process);
-	bury(web->before);
+	web->leash = -1;
+	web->kill_at = clock_monotonic() + END;
+}
+
+void web_end(struct web *web)
+{
+	bury(web->process, web->kill_at);
+	bury(web->before, web->kill_at);
 	web->process = 0;
 	web->before = 0;
-	web->leash = -1;
 }
 
 void web_close(struct web *web)
 {
+	web_let_go(web);
 	web_end(web);
 	if (web->ledger)
 		munmap(web->ledger, sizeof(*web->ledger));

@@ -56,7 +56,9 @@ int64_t web_tend(struct web *web, const struct service *service, int64_t now);
  * to be called again. */
 int64_t web_tend_before(const struct web *web, int64_t now);
 
-/* Ends the process, which may finish what it is at, for a moment. */
+/* Has the process finish what it is at, and end; then waits for that, for a moment at most after
+ * web_let_go. */
+void web_let_go(struct web *web);
 void web_end(struct web *web);
 
 void web_close(struct web *web);

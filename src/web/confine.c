@@ -22,7 +22,6 @@ static const int allowed[] = {
 	SYS_shutdown,
 	SYS_close,
 	SYS_getsockopt,
-	SYS_setsockopt,
 	SYS_getpeername,
 	SYS_ioctl,
 	SYS_fcntl,

@@ -147,6 +147,14 @@ def assert_has_few_descriptors(web, daemon):
     assert len([what for what in shared if what.startswith("socket:")]) == 1, "the listener"
 
 
+@not_instrumented("standard error")
+def test_it_has_nothing_of_the_terminal(box, port):
+    """Nor of the log, which may be the same."""
+    server = begin(box, port, free_port())
+    with web_of(server) as web:
+        assert [web.descriptors()[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
+
+
 @not_instrumented("rights")
 @needs_private("root")
 @pytest.mark.parametrize("user", [None, "nobody"])
