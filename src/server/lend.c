@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@
 
 /* More than a start may take: see daemon.c. */
 #define PATIENCE_SECONDS 15
+
+/* How long one has to end that has not taken over. */
+#define TIME_TO_END CLOCK_SECOND
 
 /* How often to try to have the pid file's name again. */
 #define AGAIN (CLOCK_SECOND / 10)
@@ -70,17 +74,26 @@ static bool send_all(const struct server *server, int peer)
 	return sent && send_line(peer, end, -1);
 }
 
-/* The name can be another's yet, until that process has ended. */
+/* The name can be the successor's yet, until that has ended. One that has heard that it is to and
+ * does not is ended: whoever asks for the daemon would be sent to it. */
 static bool take_name_back(struct server *server, struct failure *failure)
 {
-	server->lent_until = clock_monotonic() + AGAIN;
-	return pidfile_take_back(&server->pidfile, failure);
+	int64_t now = clock_monotonic();
+
+	server->lent_until = now + AGAIN;
+	if (pidfile_take_back(&server->pidfile, failure))
+		return true;
+	if (server->borrower > 0 && server->end_borrower_at <= now &&
+	    pidfile_borrower(&server->pidfile) == server->borrower)
+		kill(server->borrower, SIGKILL);
+	return false;
 }
 
 static void take_back(struct server *server)
 {
 	struct failure ignored;
 
+	server->end_borrower_at = clock_monotonic() + TIME_TO_END;
 	server->successor = -1;
 	server->control.lent = false;
 	take_name_back(server, &ignored);
@@ -104,6 +117,7 @@ void server_lend(struct server *server, unsigned peer)
 	}
 	server_attend_no_more(server);
 	server->successor = (int)peer;
+	server->borrower = control_peer_process(&server->control, peer);
 	server->lent_until = clock_monotonic() + PATIENCE_SECONDS * CLOCK_SECOND;
 	pidfile_lend(&server->pidfile);
 	server->control.lent = true;

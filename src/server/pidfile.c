@@ -222,6 +222,11 @@ bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure)
 	return true;
 }
 
+pid_t pidfile_borrower(const struct pidfile *pidfile)
+{
+	return lock_holder(pidfile->fd, LOCK_NAME);
+}
+
 bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
 {
 	*pidfile = (struct pidfile){ .fd = fd, .lent = true };

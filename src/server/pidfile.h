@@ -29,6 +29,9 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 void pidfile_lend(struct pidfile *pidfile);
 bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure);
 
+/* The process that has the name of a file that was lent; 0: none has. */
+pid_t pidfile_borrower(const struct pidfile *pidfile);
+
 /* Puts this process' name to the file at path that another process has lent as fd. Until lent is
  * false again the file is that one's. fd is the pidfile's in any case. */
 bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct failure *failure);

@@ -2,7 +2,9 @@
 import contextlib
 import fcntl
 import json
+import multiprocessing
 import os
+import signal
 import socket
 import struct
 
@@ -63,25 +65,35 @@ def test_a_daemon_that_has_not_waited(box, port):
         assert not serves(port) and box.files() == ["t.pid", "t.sock"]
 
 
-def test_a_successor_that_hangs(box, port):
-    """It has taken the name, and never says that it serves: after a while all is as it was."""
-    old = box.foreground("-n", *lines(port))
-    wait_until(lambda: serves(port))
+def hang(box, heeds):
+    """As a successor that takes the name, and never says that it serves."""
     connection, _, descriptors = ask_for_all(box)
     assert tuple(box.signal("status")) == (
         1, "", f"timeserver: starting, or being replaced (pid file {box.pidfile})\n")
     set_lock(descriptors[0], NAME, fcntl.F_WRLCK)
     connection.settimeout(longer(20))
-    assert json.loads(connection.recv(200)) == NOT_WAITED
+    assert json.loads(connection.recv(200)) == NOT_WAITED and connection.recv(200) == b""
     with pytest.raises(BrokenPipeError):
         connection.send(b"serving")
-    wait_until(lambda: "has not: serving on" in old.log(), what="its word in the log")
+    while not heeds:
+        signal.pause()
+
+
+@pytest.mark.parametrize("heeds", [True, False], ids=["it ends", "it stays"])
+def test_a_successor_that_hangs(box, port, heeds):
+    """After a while all is as it was, and what was asked for meanwhile is done. It is ended by force
+    if need be: whoever asks for the daemon would be sent to it."""
+    old = box.foreground("-n", *lines(port))
+    wait_until(lambda: serves(port))
+    successor = multiprocessing.get_context("fork").Process(target=hang, args=[box, heeds])
+    successor.start()
+    wait_until(lambda: box.signal("status").code == 1, what="its request")
+    os.kill(old.pid, signal.SIGHUP)
+    successor.join(longer(30))
+    assert successor.exitcode == (0 if heeds else -signal.SIGKILL)
+    wait_until(lambda: "has not: serving on" in old.log() and "reloaded: " in old.log(), what="its words")
     assert ntp.ask(port)[0].stratum == 10 and serves(port)
-    set_lock(descriptors[0], NAME, fcntl.F_UNLCK)
-    assert box.status()["process"] == str(old.pid)
-    assert box.pidfile.read_text() == f"{old.pid}\n" and box.signal("reload").code == 0
-    for descriptor in descriptors:
-        os.close(descriptor)
-    connection.close()
+    wait_until(lambda: box.pidfile.read_text() == f"{old.pid}\n", what="its name")
+    assert box.status()["process"] == str(old.pid) and box.signal("reload").code == 0
     box.start("--upgrade", *lines(port))
     assert old.wait() == 0
