@@ -53,6 +53,16 @@ static bool resume(struct server *server, struct failure *failure)
 	       server_watch_clock(server, failure) && workers_start(&server->workers, failure);
 }
 
+static void tell_manager(const struct server *server)
+{
+	char serving[512];
+
+	listeners_describe(&server->service.listeners, serving, sizeof(serving));
+	notify_send(&server->notify, "READY=1\nSTATUS=%s%s",
+		    server->resume_at == 0 ? "serving " : "halted: waits for threads to serve ",
+		    serving);
+}
+
 /* Others may have taken the threads that were ended here. What is asked meanwhile waits in the
  * kernel. */
 static void stand_still(struct server *server, const struct failure *failure)
@@ -77,6 +87,7 @@ int64_t server_tend_workers(struct server *server, int64_t now)
 	}
 	server->resume_at = 0;
 	log_write(LOG_NOTICE, "serving again");
+	tell_manager(server);
 	return INT64_MAX;
 }
 
@@ -105,45 +116,50 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	return exchanged;
 }
 
-/* The web process is executed anew, with what there is now, and the old one ends. Should that fail
- * it is tried again and again. */
-static void adapt_web(struct server *server)
-{
-	struct failure failure;
+/* What came of a reload. */
+struct outcome {
+	bool exchanged;		 /* the new configuration is in effect, by HTTP perhaps not yet */
+	enum exit_status status; /* as for a start */
+};
 
-	if (!server_adapt_web(server, &failure))
-		log_write(LOG_ERR, "%s", failure.text);
+static void tell_failure(FILE *report, const struct failure *failure, const char *consequence,
+			 struct outcome *outcome)
+{
+	fprintf(report, "%s: %s%s\n", PROGRAM_NAME, failure->text, consequence);
+	outcome->status = failure->status;
 }
 
 /* The errors, if any, are written to report, a line each. */
-static enum exit_status reload(struct server *server, FILE *report)
+static struct outcome reload(struct server *server, FILE *report)
 {
 	struct service *service = &server->service;
-	enum exit_status status = EXIT_SERVING;
+	struct outcome outcome = { .status = EXIT_SERVING };
 	struct exchange next;
 	struct failure failure;
 
 	if (!config_load(&next.config, server->source, report)) {
-		status = EXIT_CONFIGURATION;
+		outcome.status = EXIT_CONFIGURATION;
 		goto out;
 	}
 	if (!listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
 			    &service->listeners, &failure)) {
-		fprintf(report, "%s: %s\n", PROGRAM_NAME, failure.text);
-		status = failure.status;
+		tell_failure(report, &failure, "", &outcome);
 		goto out;
 	}
 	warn_of_unchangeable(&service->config, &next.config);
-	if (!exchange(server, &next, &failure)) {
-		fprintf(report, "%s: %s\n", PROGRAM_NAME, failure.text);
-		status = failure.status;
-	}
-	adapt_web(server);
+	outcome.exchanged = exchange(server, &next, &failure);
+	if (!outcome.exchanged)
+		tell_failure(report, &failure, "", &outcome);
+	/* The web process is executed anew, with what there is now, and the old one ends. Should
+	 * that fail it is tried again and again. */
+	if (!server_adapt_web(server, &failure))
+		tell_failure(report, &failure, ": HTTP stays as it is, to be tried again",
+			     &outcome);
 	listeners_close_unless(&next.listeners, &service->listeners);
 	log_set_facility(service->config.facility);
 out:
 	config_free(&next.config);
-	return status;
+	return outcome;
 }
 
 /* The log names the program by itself. */
@@ -179,27 +195,26 @@ enum exit_status server_reload(struct server *server, char **text)
 	char serving[512];
 	size_t size;
 	FILE *report = open_memstream(text, &size);
-	enum exit_status status;
+	struct outcome outcome;
 
 	server->reload_wanted = false;
 	if (!report)
 		return EXIT_NOT_STARTED;
 	notify_send_reloading(&server->notify);
-	status = reload(server, report);
+	outcome = reload(server, report);
 	fclose(report);
 	if (*text)
 		shorten(*text);
-	if (status == EXIT_SERVING) {
+	if (outcome.status != EXIT_SERVING)
+		log_lines(*text ? *text : "");
+	if (outcome.exchanged)
 		log_write(LOG_NOTICE, "reloaded: serving %s",
 			  listeners_describe(&server->service.listeners, serving, sizeof(serving)));
-	} else {
-		log_lines(*text ? *text : "");
+	else
 		log_write(LOG_ERR, "reload failed: the present configuration stays%s",
 			  server->resume_at == 0 ? " in effect" : "");
-	}
-	notify_send(&server->notify, "READY=1\nSTATUS=serving %s",
-		    listeners_describe(&server->service.listeners, serving, sizeof(serving)));
-	return status;
+	tell_manager(server);
+	return outcome.status;
 }
 
 void server_reload_on_signal(struct server *server)

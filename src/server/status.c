@@ -64,6 +64,13 @@ void status_publish_facts(struct server *server)
 	ledger_publish_facts(server->service.ledger, &facts);
 }
 
+static const char *describe_state(const struct server *server)
+{
+	if (server->stopping)
+		return "stopping";
+	return server->resume_at == 0 ? "serving" : "halted";
+}
+
 static json_t *list_listens(const struct listeners *listeners)
 {
 	json_t *list = json_array();
@@ -91,8 +98,7 @@ char *status_line(const struct server *server)
 	/* More of them than there is room for in the ledger. */
 	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
-	    json_object_set_new(status, "state",
-				json_string(server->stopping ? "stopping" : "serving")) == 0 &&
+	    json_object_set_new(status, "state", json_string(describe_state(server))) == 0 &&
 	    json_object_set_new(status, "talkers", describe_talkers(&talkers)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);

@@ -68,16 +68,18 @@ static const struct listener *listener_at(const struct worker *worker, size_t in
 	return &worker->service->listeners.items[index];
 }
 
+/* A worker that has no datagrams to answer needs no memory for them, and has none. */
+static bool can_take_datagrams(struct worker *worker)
+{
+	return worker->datagrams.ends || datagrams_open(&worker->datagrams);
+}
+
 bool worker_watch(struct worker *worker, size_t index)
 {
 	const struct listener *listener = listener_at(worker, index);
 
-	/* A worker that has no datagrams to answer needs no memory for them. */
-	if (listener->protocol->transport == TRANSPORT_UDP && !worker->datagrams.ends &&
-	    !datagrams_open(&worker->datagrams))
-		return false;
 	if (listener->protocol->transport == TRANSPORT_UDP)
-		return wait_for(worker, listener->fd, index);
+		return can_take_datagrams(worker) && wait_for(worker, listener->fd, index);
 	return event_watch(worker->epoll, EPOLL_CTL_ADD, listener->fd,
 			   event_tag(EVENT_LISTENER, (uint32_t)index));
 }
@@ -95,7 +97,7 @@ void worker_serve_last(struct worker *worker, const struct listener *listener)
 {
 	if (listener->protocol->transport == TRANSPORT_TCP)
 		streams_accept_last(&worker->streams, listener, clock_monotonic());
-	else
+	else if (can_take_datagrams(worker))
 		datagrams_serve_last(&worker->datagrams, listener);
 }
 

@@ -254,23 +254,44 @@ def test_more_threads_that_are_refused(box, port):
     assert onlooker.unanswered == 0 and server.alive()
 
 
+@contextlib.contextmanager
+def without_threads(box, port, change):
+    """A daemon whose user has no thread left when it is reloaded with a change."""
+    user = random.randrange(1 << 17, 1 << 30)
+    settings = {"user": user, "group": user, "extra_groups": []}
+    os.chown(box.dir, user, user)
+    text = f"listen ntp {port}\nlisten daytime/tcp {port}\nclock local\nworkers 3\n"
+    config = box.config(text)
+    server = box.foreground("-n", "-c", config, before=["prlimit", "--nproc=8:8"], **settings)
+    wait_until(lambda: serves(port))
+    others = [subprocess.Popen(["sleep", "60"], **settings) for _ in range(9)]
+    config.write_text(change(text))
+    assert box.signal("reload").code == 1 and not serves(port)
+    assert box.status()["state"] == "halted"
+    try:
+        yield server
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+@needs_private("a user of its own")
+@not_instrumented("threads")
+def test_a_stop_while_nothing_is_served(box, port):
+    """Fewer workers were wanted, and those that are to be there again have never served yet."""
+    with without_threads(box, port, lambda text: text.replace("workers 3", "workers 1")) as server:
+        assert box.signal("stop").code == 0 and server.wait() == 0
+
+
 @needs_private("a user of its own")
 @not_instrumented("threads")
 def test_threads_that_others_have_taken(box, port):
     """Where a reload finds no thread any more, not even for what it had, it says so and tries again
     until it serves."""
-    user = random.randrange(1 << 17, 1 << 30)
-    settings = {"user": user, "group": user, "extra_groups": []}
-    os.chown(box.dir, user, user)
-    config = box.config(f"listen ntp {port}\nlisten daytime/tcp {port}\nclock local\nworkers 3\n")
-    server = box.foreground("-n", "-c", config, before=["prlimit", "--nproc=8:8"], **settings)
+    with without_threads(box, port, lambda text: text) as server:
+        pass
     wait_until(lambda: serves(port))
-    others = [subprocess.Popen(["sleep", "60"], **settings) for _ in range(9)]
-    assert box.signal("reload").code == 1 and not serves(port)
-    for other in others:
-        other.kill()
-        other.wait()
-    wait_until(lambda: serves(port))
-    assert server.alive()
+    assert server.alive() and box.status()["state"] == "serving"
     log = server.log()
     assert "nothing is served: cannot start 3 workers" in log and "serving again" in log

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 
@@ -73,9 +74,18 @@ def test_a_web_process_that_hangs_is_ended(box, port, still):
     assert serves(asked)
 
 
+def block(listener):
+    listener.setblocking(True)
+
+
+def shut_down(listener):
+    listener.shutdown(socket.SHUT_RDWR)
+
+
 @needs_private("root")
 @not_wrapped("descriptors")
-def test_a_listener_that_was_shut_down(box, port):
+@pytest.mark.parametrize("damage", [shut_down, block])
+def test_a_listener_that_was_damaged(box, port, damage):
     """A web process that is taken over can do that to what it shares with those that follow."""
     daemon = start(box, port)
     with web_of(daemon) as web:
@@ -83,10 +93,11 @@ def test_a_listener_that_was_shut_down(box, port):
         taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
         assert taken >= 0, os.strerror(ctypes.get_errno())
         with socket.socket(fileno=taken) as listener:
-            listener.shutdown(socket.SHUT_RDWR)
-        assert not is_there(port)
+            damage(listener)
+        assert not (is_there(port) and is_there(port))
         web.kill()
     wait_until(lambda: is_there(port), what="the next one's answer")
+    assert all(is_there(port) for _ in range(5))
 
 
 @not_instrumented("threads")
@@ -100,8 +111,10 @@ def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
                             extra_groups=[])
     wait_until(lambda: is_there(port), what="the first answer")
     with web_of(server) as web:
-        assert box.signal("reload").code == 0
-        wait_until(lambda: "cannot start the web process" in server.log(), what="a word in the log")
+        result = box.signal("reload")
+        words = (r"cannot start the web process: .*: HTTP stays as it is, to be tried again\n")
+        assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
+        wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="a word in the log")
         assert web.alive() and is_there(port)
 
 
@@ -122,8 +135,32 @@ def test_no_host_of_strange_letters_is_followed(box, host):
     assert result.code == 78 and "expected HOST[:PORT]" in result.err
 
 
-def test_more_addresses_than_the_web_process_takes(box, port):
-    words = ["clock local", *(f"listen http 127.0.{i}.1:{port}" for i in range(65))]
-    result = box.server(*(word for line in words for word in ("-o", line)))
-    assert (result.code, result.err) == (78, "timeserver: http at more than 64 addresses\n")
+@pytest.mark.parametrize("mode", [[], ["-t"]])
+@pytest.mark.parametrize("last, place", [("127.0.1.1:{}", 66), ("*:{}", 65)])
+def test_more_addresses_than_the_web_process_takes(box, port, mode, last, place):
+    lines = ["clock local", *(f"listen http 127.0.0.{i}:{port}" for i in range(1, place - 1))]
+    lines.append("listen http " + last.format(port + 1))
+    result = box.server(*mode, *(word for line in lines for word in ("-o", line)))
+    assert (result.code, result.err) == (
+        78, f"option:{place}: listen: {last.format(port + 1)} is more than the 64 addresses of http that"
+            " there can be\n")
     assert box.processes() == []
+
+
+def sockets_at(port):
+    """How many listen there, over IPv4 and IPv6."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{name}", encoding="ascii")]
+    return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
+
+
+@not_instrumented("so many threads")
+def test_many_workers_and_one_web_process(box, port):
+    """It has one socket at an address, however many other protocols have, also after all changes."""
+    words = ["-c", box.config(f"listen ntp {free_port()}\nlisten http *:{port}\nclock local\nworkers 40\n")]
+    box.start(*words)
+    wanted = sockets_at(port)
+    assert wanted in (1, 2)
+    for change in (lambda: box.signal("reload"), lambda: box.server("--upgrade", *words)) * 2:
+        result = change()
+        assert result.code == 0, result
+        assert sockets_at(port) == wanted and all(is_there(port) for _ in range(20))
