@@ -221,7 +221,7 @@ def test_as_process_1(box, port):
     assert box.pidfile.read_text() == "1\n"
     inner = next(pid for pid in box.processes() if pid != outer.pid)
     assert os.path.exists(f"/proc/{inner}") and len(box.processes()) == 2
-    assert "serving" in harness.read_back(err), "it logs to standard error"
+    wait_until(lambda: "serving" in harness.read_back(err), what="a log at standard error")
     os.kill(inner, signal.SIGTERM)
     assert outer.wait(5) == 0 and box.files() == []
 
