@@ -77,10 +77,11 @@ LIBEVENT_LIBS ?= $(or $(call archive,libevent_extra,event_extra) $(call archive,
 	$(shell $(PKG_CONFIG) --libs libevent_extra libevent_core))
 SERVER_JANSSON_LIBS ?= $(or $(call archive,jansson,jansson),$(JANSSON_LIBS))
 
-# Knowledge points one way: base <- clock <- protocol <- ledger <- {server, web}, protocol <- client.
-objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(1))))))
+# Knowledge points one way: base <- clock <- protocol <- stats <- {server, web}, protocol <- client.
+sources_of = $(sort $(foreach room,$(1),$(wildcard src/$(room)/*.c src/$(room)/*/*.c)))
+objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources_of,$(1)))
 COMMON_OBJECTS := $(call objects_of,base clock protocol)
-SERVER_OBJECTS := $(call objects_of,ledger server web) $(BUILD)/obj/src/web/documents_text.o
+SERVER_OBJECTS := $(call objects_of,stats server web) $(BUILD)/obj/src/web/documents_text.o
 CLIENT_OBJECTS := $(call objects_of,client)
 PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
 MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8
@@ -114,7 +115,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE)
 
-$(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/ledger/%.o $(BUILD)/obj/src/server/%.o \
+$(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/stats/%.o $(BUILD)/obj/src/server/%.o \
 	$(BUILD)/obj/src/web/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
 
 # The pages are part of the program, each in one piece.
@@ -133,7 +134,7 @@ $(BUILD)/obj/server.a: $(filter-out %/main.o,$(SERVER_OBJECTS))
 $(BUILD)/obj/client.a: $(filter-out %/main.o,$(CLIENT_OBJECTS))
 $(BUILD)/obj/common.a: $(COMMON_OBJECTS)
 $(ARCHIVES):
-	@rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@ && $(AR) rcsP $@ $^
 
 $(BUILD)/tests/unit/test_client_%: $(BUILD)/obj/tests/unit/test_client_%.o $(BUILD)/obj/client.a $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -216,7 +217,7 @@ check-valgrind:
 analyze:
 	@tools/install-dependencies build clang
 	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
-	@echo src/*/*.c | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
+	@echo $(wildcard src/*.c src/*/*.c src/*/*/*.c) | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
 		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS)
 	@echo "analyze: nothing found"
 
@@ -236,7 +237,8 @@ demo:
 # fuzz_client_* is linked with the client and any other with the server.
 SECONDS ?= 60
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,src/base src/clock src/protocol $(1))))
+fuzz_sources = $(filter-out %/main.c,$(call sources_of,base clock protocol $(1)))
+HEADERS := $(wildcard src/*/*.h src/*/*/*.h)
 FUZZ_LINK = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBRARIES)
 fuzz:
 	@tools/install-dependencies fuzz
@@ -244,10 +246,10 @@ fuzz:
 	@tools/run-fuzzers $(SECONDS) $(FUZZERS)
 
 fuzzers: $(FUZZERS)
-$(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,src/client) $(wildcard src/*/*.h) Makefile
+$(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,client) $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
-$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,src/ledger src/server) src/web/query.c src/web/leap.c $(wildcard src/*/*.h) Makefile
+$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,stats server) src/web/query.c src/web/leap.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
 $(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)

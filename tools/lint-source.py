@@ -21,9 +21,9 @@ LAYERS = {
     "base": set(),
     "clock": {"base"},
     "protocol": {"base", "clock"},
-    "ledger": {"base", "clock", "protocol"},
-    "server": {"base", "clock", "protocol", "ledger"},
-    "web": {"base", "clock", "protocol", "ledger"},
+    "stats": {"base", "clock", "protocol"},
+    "server": {"base", "clock", "protocol", "stats"},
+    "web": {"base", "clock", "protocol", "stats"},
     "client": {"base", "clock", "protocol"},
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "protocol/ntp_answer.h"
+#include "protocol/ntp_client.h"
 
 #define ROUNDING 2 /* nanoseconds that conversions may lose */
 

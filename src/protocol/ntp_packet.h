@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "clock/state.h"
+#include "clock/clock_state.h"
 
 #define NTP_PORT	  123
 #define NTP_PACKET_SIZE	  48

@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 #include "clock/clock.h"
-#include "clock/state.h"
+#include "clock/clock_state.h"
 
 /* No reply of any protocol is longer than this. */
 #define PROTOCOL_REPLY_MAX 64

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "server/control/control_message.h"
 #include "server/events.h"
-#include "server/lend.h"
 #include "server/reload.h"
-#include "server/request.h"
 #include "server/status.h"
+#include "server/upgrade/hand_over.h"
 
 /* How long to leave new peers waiting where the system has nothing left to let them in with. */
 #define REST CLOCK_SECOND

@@ -6,14 +6,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ledger/role.h"
-#include "server/command.h"
-#include "server/config.h"
-#include "server/daemon.h"
-#include "server/notify.h"
+#include "server/config/config.h"
+#include "server/control/command.h"
 #include "server/options.h"
+#include "server/process/daemon.h"
+#include "server/process/notify.h"
 #include "server/program.h"
 #include "server/server.h"
+#include "stats/role.h"
 
 /* Relative paths on the command line are the caller's; the daemon's folder is another one. */
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])

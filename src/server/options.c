@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "protocol/protocol.h"
-#include "server/config.h"
-#include "server/confine.h"
+#include "server/config/config.h"
+#include "server/process/privileges.h"
 #include "server/program.h"
 
 /* Options without a letter. */

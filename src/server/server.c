@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "server/attend.h"
 #include "server/events.h"
-#include "server/lend.h"
 #include "server/reload.h"
 #include "server/status.h"
+#include "server/upgrade/hand_over.h"
 
 #define EVENTS_MAX 16
 

@@ -8,17 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/config.h"
-#include "server/confine.h"
-#include "server/control.h"
-#include "server/failure.h"
-#include "server/handover.h"
-#include "server/notify.h"
-#include "server/pidfile.h"
-#include "server/recorder.h"
-#include "server/watcher.h"
-#include "server/web.h"
-#include "server/workers.h"
+#include "base/failure.h"
+#include "server/clock/clock_monitor.h"
+#include "server/config/config.h"
+#include "server/control/control.h"
+#include "server/history_sampler.h"
+#include "server/process/notify.h"
+#include "server/process/pidfile.h"
+#include "server/process/privileges.h"
+#include "server/request/workers.h"
+#include "server/upgrade/take_over.h"
+#include "server/web_child.h"
 
 struct server {
 	const struct config_source *source; /* read again by a reload */

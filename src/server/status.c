@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ledger/describe.h"
+#include "stats/stats_json.h"
 
 /* A reply has to have an end. */
 #define LISTENS_MAX 1000

@@ -4,7 +4,7 @@
 
 #include <event2/buffer.h>
 
-#include "ledger/history.h"
+#include "stats/history.h"
 
 /* A line of so many values, one for each interval, the latest at the right end; the highest is
  * what is told beside the name. Requests a second. */

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/shared.h"
+#include "base/shm.h"
 #include "base/text.h"
-#include "ledger/role.h"
-#include "web/confine.h"
-#include "web/site.h"
+#include "stats/role.h"
+#include "web/http.h"
+#include "web/web_sandbox.h"
 
 /* Of descriptors, and of ranges. */
 #define NUMBER_MAX 16777216

@@ -2,7 +2,7 @@
 #ifndef WEB_TEMPLATE_H
 #define WEB_TEMPLATE_H
 
-#include "web/site.h"
+#include "web/http.h"
 
 /* A document, and what a browser may load for it. Both end with a zero byte. */
 struct document {

@@ -65,13 +65,13 @@ def test_status_tells_the_truth(box, port):
 @pytest.mark.skipif(not os.path.exists("/usr/include/seccomp.h"), reason="needs libseccomp-dev")
 def test_a_debug_build_names_what_is_forbidden(box):
     """A program of the daemon's own parts that does what the daemon never does."""
-    source = box.config('#include "base/log.h"\n#include "server/confine.h"\n#include <unistd.h>\n'
+    source = box.config('#include "base/log.h"\n#include "server/process/privileges.h"\n#include <unistd.h>\n'
                         'int main(void) { log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);'
                         " struct confinement confinement; struct failure failure; struct user user = { 0 };"
                         ' confine(&confinement, &user, "/", false, &failure); return chroot("/"); }\n', "main.c")
     program = box.dir / "program"
-    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c", "src/server/failure.c",
-             *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
+             "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
     subprocess.run(["cc", "-D_GNU_SOURCE", "-DDEBUG_CALLS", "-Isrc", "-pthread", "-o", program, source, *parts,
                     "-lseccomp"], check=True)
     popen, _, err = box.popen([program])
@@ -96,7 +96,7 @@ def test_what_systemd_thinks_of_the_units(box, unit, most):
 
 
 EXECUTE = """
-#include "server/confine.h"
+#include "server/process/privileges.h"
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -120,8 +120,8 @@ int main(int argc, char **argv)
 def make_executor(box, *flags):
     """A program of the daemon's own parts, with the right to have a web process."""
     source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
-    parts = ["src/server/confine.c", "src/server/confine_calls.c", "src/server/user.c",
-             "src/server/failure.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
+    parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
+             "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
     subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", *flags, "-o", made, source, *parts], check=True)
     return made
 

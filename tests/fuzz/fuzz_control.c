@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/control.h"
-#include "server/request.h"
+#include "server/control/control.h"
+#include "server/control/control_message.h"
 #include "server/status.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

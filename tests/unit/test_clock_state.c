@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "clock/state.h"
+#include "clock/clock_state.h"
 
 #define MILLION 1000000
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 static char folder[] = "/tmp/timeserver-test-config-XXXXXX";
 

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "protocol/ntp_packet.h"
-#include "server/follow.h"
+#include "server/clock/follow.h"
 
 #define NONCE 0x0123456789abcdef
 #define T1    0xeeadbdbc00000000

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "protocol/ntp_packet.h"
-#include "server/follow.h"
+#include "server/clock/follow.h"
 
 #define MS CLOCK_MILLISECOND
 

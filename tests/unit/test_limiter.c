@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "server/limiter.h"
+#include "base/limiter.h"
 
 #define SEED	123
 #define SECOND	INT64_C(1000000000)

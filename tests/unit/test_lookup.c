@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "server/follow.h"
-#include "server/lookup.h"
+#include "server/clock/follow.h"
+#include "server/clock/lookup.h"
 
 #define PATIENCE 10000 /* milliseconds */
 

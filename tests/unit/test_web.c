@@ -11,7 +11,7 @@
 
 #include <unistd.h>
 
-#include "server/request.h"
+#include "server/control/control_message.h"
 #include "web/leap.h"
 #include "web/query.h"
 

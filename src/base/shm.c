@@ -1,0 +1,44 @@
+#include "base/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Without these a process that shares the memory could take it away from another that reads it. */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+void *shared_make(size_t size, enum shared_rights rights, int *fd)
+{
+	int seals = SEALS | F_SEAL_SEAL | (rights == SHARED_READ ? F_SEAL_FUTURE_WRITE : 0);
+	void *memory = MAP_FAILED;
+
+	*fd = memfd_create("timeserver", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd >= 0 && ftruncate(*fd, (off_t)size) == 0)
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (memory != MAP_FAILED && fcntl(*fd, F_ADD_SEALS, seals) == 0)
+		return memory;
+	if (memory != MAP_FAILED)
+		munmap(memory, size);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return NULL;
+}
+
+void *shared_map(int fd, size_t size, enum shared_rights rights)
+{
+	int protection = PROT_READ | (rights == SHARED_WRITE ? PROT_WRITE : 0);
+	struct stat status;
+	void *memory;
+
+	if (fstat(fd, &status) < 0)
+		return NULL;
+	if ((size_t)status.st_size != size || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) {
+		errno = EPROTO;
+		return NULL;
+	}
+	memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}

@@ -1,0 +1,25 @@
+/* A message that one thread writes again and again, and that any other reads whole, without a lock:
+ * another process too, in memory that it has for reading only. There is always a whole message: a
+ * new one is written beside the last, so that nobody ever waits for the writer, not even for one
+ * that was killed halfway. */
+#ifndef BASE_SNAPSHOT_H
+#define BASE_SNAPSHOT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How many words a message of so many bytes takes, and how many there are to be for two of them. */
+#define BULLETIN_WORDS(bytes)  (((bytes) + 7) / 8)
+#define BULLETIN_PLACES(bytes) (2 * BULLETIN_WORDS(bytes))
+
+/* Publishes a message of size bytes; sequence and places were zero at first. For one thread
+ * only. */
+void bulletin_publish(atomic_uint *sequence, _Atomic uint64_t *places, const void *message,
+		      size_t size);
+
+/* Reads what was published last, or zeros if nothing was. */
+void bulletin_read(const atomic_uint *sequence, const _Atomic uint64_t *places, void *message,
+		   size_t size);
+
+#endif

@@ -1,0 +1,91 @@
+#include "protocol/ntp_reference.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* What separates the two clocks, without a sign. */
+static uint64_t distance_of(const struct ntp_measurement *measurement)
+{
+	clock_ntp_span offset = measurement->offset;
+
+	return offset < 0 ? -(uint64_t)offset : (uint64_t)offset;
+}
+
+/* Fills measurement in unless our own clock went back between question and answer. */
+static enum ntp_verdict check_offset(struct ntp_measurement *measurement,
+				     const struct ntp_exchange *exchange,
+				     const struct ntp_packet *packet)
+{
+	uint64_t most = (uint64_t)clock_span_to_ntp(ANSWER_OFFSET_MAX);
+
+	if ((clock_ntp_span)(exchange->received - exchange->sent) < 0)
+		return NTP_ANSWER_OFFSET;
+	*measurement = ntp_measure(exchange, packet);
+	most += (uint64_t)measurement->delay / 2;
+	return distance_of(measurement) > most ? NTP_ANSWER_OFFSET : NTP_ANSWER_GOOD;
+}
+
+static void take_over(struct clock_state *state, const struct answer_context *context,
+		      const struct ntp_packet *packet, const struct ntp_measurement *measurement)
+{
+	clock_ntp_short delay = clock_short_from_span(measurement->delay);
+	clock_ntp_short error = clock_short_from_span(
+		(clock_ntp_span)(distance_of(measurement) + (uint64_t)measurement->delay / 2));
+
+	*state = (struct clock_state){
+		.leap = packet->leap,
+		.stratum = packet->stratum,
+		.reference_id = packet->reference_id,
+		.reference_time = packet->reference,
+		.root_delay = packet->root_delay,
+		.root_dispersion = clock_short_add(packet->root_dispersion, error),
+		.drift_ppm = CLOCK_DRIFT_PPM,
+		.measured = context->monotonic,
+	};
+	if (context->same_host)
+		return;
+	state->stratum++;
+	state->reference_id = context->reference_id;
+	state->reference_time = context->exchange.received;
+	state->root_delay = clock_short_add(packet->root_delay, delay);
+}
+
+enum ntp_verdict answer_judge(const struct answer_context *context, const void *bytes, size_t size,
+			      struct clock_state *state, uint32_t *kiss)
+{
+	struct ntp_measurement measurement;
+	struct ntp_packet packet;
+	enum ntp_verdict verdict = ntp_answer_read(&packet, &context->exchange, bytes, size);
+
+	if (!ntp_answer_is_to_question(verdict))
+		return verdict;
+	if (verdict == NTP_ANSWER_KISS)
+		*kiss = packet.reference_id;
+	if (verdict == NTP_ANSWER_GOOD)
+		verdict = check_offset(&measurement, &context->exchange, &packet);
+	if (verdict == NTP_ANSWER_GOOD && !context->same_host &&
+	    packet.stratum + 1 == NTP_STRATUM_LIMIT)
+		verdict = NTP_ANSWER_DEEP;
+	if (verdict == NTP_ANSWER_GOOD)
+		take_over(state, context, &packet, &measurement);
+	else
+		clock_state_unsynchronised(state, verdict == NTP_ANSWER_OFFSET ?
+							  CLOCK_REFERENCE_STEP :
+							  CLOCK_REFERENCE_INIT);
+	return verdict;
+}
+
+uint32_t answer_reference_id(const struct address *server)
+{
+	const struct in6_addr *ip6 = &server->ip6.sin6_addr;
+	uint32_t hash = 2166136261;
+
+	if (server->any.sa_family == AF_INET)
+		return ntohl(server->ip4.sin_addr.s_addr);
+	if (IN6_IS_ADDR_V4MAPPED(ip6))
+		return (uint32_t)ip6->s6_addr[12] << 24 | (uint32_t)ip6->s6_addr[13] << 16 |
+		       (uint32_t)ip6->s6_addr[14] << 8 | ip6->s6_addr[15];
+	for (size_t i = 0; i < sizeof(ip6->s6_addr); i++)
+		hash = (hash ^ ip6->s6_addr[i]) * 16777619;
+	return hash;
+}

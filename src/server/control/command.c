@@ -1,0 +1,134 @@
+#include "server/control/command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "server/control/control.h"
+#include "server/control/control_message.h"
+#include "server/process/pidfile.h"
+#include "server/program.h"
+#include "server/status.h"
+
+#define PATIENCE_SECONDS 10
+
+static enum exit_status failed(const struct failure *failure)
+{
+	fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
+	return failure->status;
+}
+
+/* The descriptor stands for the process itself, so that its number cannot come to mean another one
+ * between the look and the signal: the lock is looked at once more through it. */
+static bool end_process(pid_t process, const char *pidfile, struct failure *failure)
+{
+	int fd = pidfd_open(process, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	bool done = false;
+
+	if (fd < 0 && errno == ESRCH)
+		return true;
+	if (fd < 0)
+		return failure_set_errno(failure, "cannot stop process %ld", (long)process);
+	if (pidfile_holder(pidfile) != process) {
+		done = true;
+	} else if (pidfd_send_signal(fd, SIGTERM, NULL, 0) < 0) {
+		done = errno == ESRCH;
+		if (!done)
+			failure_set_errno(failure, "cannot stop process %ld", (long)process);
+	} else {
+		done = poll(&ended, 1, PATIENCE_SECONDS * 1000) == 1;
+		if (!done)
+			failure_set(failure, EXIT_NOT_STARTED,
+				    "process %ld has not stopped after %d s", (long)process,
+				    PATIENCE_SECONDS);
+	}
+	close(fd);
+	return done;
+}
+
+static enum exit_status stop(pid_t process, const char *pidfile)
+{
+	struct failure failure;
+
+	if (!end_process(process, pidfile, &failure))
+		return failed(&failure);
+	printf(PROGRAM_NAME ": process %ld stopped\n", (long)process);
+	return EXIT_SERVING;
+}
+
+/* The longest text of a reply: every error of a configuration. */
+#define TEXT_MAX CONTROL_REPLY_MAX
+
+/* Lines for people, or what the daemon has to say to the request itself. */
+static void tell_errors(pid_t process, const char *text)
+{
+	if (strchr(text, '\n'))
+		fputs(text, stderr);
+	else
+		fprintf(stderr, PROGRAM_NAME ": process %ld: %s\n", (long)process, text);
+}
+
+static enum exit_status reload(pid_t process, const char *pidfile)
+{
+	struct failure failure;
+	char *reply =
+		control_ask(pidfile, request_line(REQUEST_RELOAD), PATIENCE_SECONDS, &failure);
+	char *text = reply ? malloc(TEXT_MAX) : NULL;
+	enum exit_status status = EXIT_NOT_STARTED;
+
+	if (text)
+		status = request_read_reply(reply, text, TEXT_MAX);
+	if (!reply)
+		status = failed(&failure);
+	else if (status == EXIT_SERVING)
+		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
+	else
+		tell_errors(process, text ? text : "is not to be understood: out of memory");
+	free(text);
+	free(reply);
+	return status;
+}
+
+static enum exit_status show_status(const char *pidfile, bool json)
+{
+	struct failure failure;
+	char *reply =
+		control_ask(pidfile, request_line(REQUEST_STATUS), PATIENCE_SECONDS, &failure);
+	bool shown = false;
+	char text[256];
+
+	if (reply && request_read_reply(reply, text, sizeof(text)) != EXIT_SERVING)
+		failure_set(&failure, EXIT_NOT_STARTED, "%s", text);
+	else if (reply)
+		shown = json ? puts(reply) >= 0 : status_print(reply, stdout);
+	free(reply);
+	return shown ? EXIT_SERVING : failed(&failure);
+}
+
+enum exit_status command_run(const struct options *options, const char *pidfile)
+{
+	pid_t process = pidfile_holder(pidfile);
+	struct failure failure;
+
+	if (process <= 0) {
+		failure_set(&failure, EXIT_NOT_STARTED,
+			    process == 0 ? "not running (pid file %s)" :
+					   "starting, or being replaced (pid file %s)",
+			    pidfile);
+		return failed(&failure);
+	}
+	switch (options->action) {
+	case ACTION_STOP:
+		return stop(process, pidfile);
+	case ACTION_RELOAD:
+		return reload(process, pidfile);
+	default:
+		return show_status(pidfile, options->json);
+	}
+}

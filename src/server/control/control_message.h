@@ -1,0 +1,40 @@
+/* What is said at the control socket: a line of JSON each way.
+ *
+ *	{"version":1,"command":"status"}	or "reload", or "upgrade"
+ *	{"version":1,"status":0,"text":""}	an exit status, and why
+ *
+ * The reply to "status" is what ledger/describe.h describes, with a status too. */
+#ifndef SERVER_CONTROL_MESSAGE_H
+#define SERVER_CONTROL_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/failure.h"
+
+#define REQUEST_VERSION 1
+
+enum request {
+	REQUEST_STATUS,
+	REQUEST_RELOAD,
+	REQUEST_UPGRADE,
+	REQUEST_NONE, /* it is not to be understood */
+};
+
+/* The reply where there is no memory for another. */
+#define REQUEST_FAILED "{\"version\":1,\"status\":1,\"text\":\"cannot do that now\"}"
+
+/* Reads a request. */
+enum request request_read(const char *line);
+
+/* The line for a request. */
+const char *request_line(enum request request);
+
+/* The line for a reply without more in it, to be freed; NULL if memory is short. */
+char *request_reply(enum exit_status status, const char *text);
+
+/* Reads such a reply: its status, and its text into text. One that is not to be understood is
+ * EXIT_NOT_STARTED. */
+enum exit_status request_read_reply(const char *line, char *text, size_t size);
+
+#endif

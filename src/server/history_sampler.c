@@ -1,0 +1,57 @@
+#include "server/history_sampler.h"
+
+/* How much was counted since the last sample, which this becomes. */
+static uint32_t since(uint64_t *last, uint64_t now)
+{
+	uint64_t more = now - *last;
+
+	*last = now;
+	return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
+}
+
+static void take_sample(struct recorder *recorder, struct ledger *ledger,
+			const struct web_tally *web, int64_t now, struct history_sample *sample)
+{
+	struct clock_state state;
+	struct tally sum = { 0 };
+
+	ledger_sum(ledger, web, &sum);
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
+	sample->drops = since(&recorder->drops, tally_drops(&sum));
+	clock_read_state(&ledger->clock, now, &state);
+	sample->clock =
+		clock_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
+}
+
+void recorder_publish_talkers(const struct service *service, const struct workers *workers)
+{
+	struct talkers_list talkers;
+
+	if (!service->config.http_show_clients)
+		return;
+	workers_talkers(workers, &talkers);
+	ledger_publish_talkers(service->ledger, &talkers);
+}
+
+int64_t recorder_tend(struct recorder *recorder, const struct service *service,
+		      const struct workers *workers, const struct web_tally *web, int64_t now)
+{
+	struct history_sample sample;
+	bool first = recorder->next == 0;
+
+	if (now < recorder->next)
+		return recorder->next;
+	take_sample(recorder, service->ledger, web, now, &sample);
+	recorder_publish_talkers(service, workers);
+	if (!first)
+		history_add(&service->ledger->history, &sample);
+	recorder->next = now + HISTORY_INTERVAL;
+	return recorder->next;
+}
+
+void recorder_rest(struct recorder *recorder, struct ledger *ledger)
+{
+	recorder->next = 0;
+	history_clear(&ledger->history);
+}

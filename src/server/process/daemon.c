@@ -1,0 +1,207 @@
+#include "server/process/daemon.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock/clock.h"
+#include "server/program.h"
+
+/* A start takes milliseconds. One that takes this long hangs, and is ended. */
+#define START_SECONDS 10
+
+/* The descriptor of the report in the daemon: the first one after standard input, output and
+ * error. */
+#define REPORT_DESCRIPTOR 3
+
+/* What goes through the status pipe: an exit status and a line for the terminal, in one piece. */
+struct report {
+	unsigned char status;
+	char text[1000];
+};
+_Static_assert(sizeof(struct report) <= PIPE_BUF, "a report must be written in one piece");
+
+void daemon_fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void daemon_reset_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		signal(number,
+		       SIG_DFL); /* fails for KILL, STOP and the library's own: as it should */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void report_write(int report, enum exit_status status, const char *text)
+{
+	struct report message = { .status = (unsigned char)status };
+
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	/* A caller that was killed while it waited is no reason not to serve. One that hears
+	 * nothing ends us. */
+	signal(SIGPIPE, SIG_IGN);
+	(void)!write(report, &message, sizeof(message));
+	close(report);
+}
+
+void daemon_report_serving(int report, const char *what)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "serving as process %ld: %s", (long)getpid(), what);
+	if (report >= 0)
+		report_write(report, EXIT_SERVING, text);
+}
+
+void daemon_report_failure(int report, const struct failure *failure)
+{
+	if (report >= 0)
+		report_write(report, failure->status, failure->text);
+	else
+		fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
+}
+
+/* Reads the report; false if the pipe was closed, or the time was up, before it came. */
+static bool report_read(int report, struct report *message, bool *late)
+{
+	int64_t deadline = clock_monotonic() + START_SECONDS * CLOCK_SECOND;
+	struct pollfd ready = { .fd = report, .events = POLLIN };
+	int64_t left;
+
+	do {
+		left = (deadline - clock_monotonic()) / CLOCK_MILLISECOND;
+		*late = left <= 0;
+	} while (!*late && poll(&ready, 1, (int)left) != 1);
+	return !*late && read(report, message, sizeof(*message)) == sizeof(*message);
+}
+
+/* The calling process stays for this alone: the shell is given back when there is something to
+ * say. */
+static _Noreturn void wait_for_report(int report, pid_t session)
+{
+	struct report message;
+	bool late, told = report_read(report, &message, &late);
+
+	/* What this process says of the daemon is to be true, also if it has not heard from it. */
+	if (!told)
+		kill(-session, late ? SIGKILL : SIGTERM);
+	waitpid(session, NULL, 0); /* the leader, which has long ended, is ours to bury */
+	if (told) {
+		fprintf(message.status == EXIT_SERVING ? stdout : stderr, PROGRAM_NAME ": %s\n",
+			message.text);
+		if (fflush(stdout) != 0)
+			perror(PROGRAM_NAME ": serving, but cannot write standard output");
+		exit(message.status);
+	}
+	if (late)
+		fprintf(stderr, PROGRAM_NAME ": not serving after %d s, so ended\n", START_SECONDS);
+	else
+		fprintf(stderr, PROGRAM_NAME ": ended unexpectedly before it served\n");
+	exit(EXIT_NOT_STARTED);
+}
+
+static _Noreturn void give_up(int report, const char *what)
+{
+	struct failure failure;
+
+	failure_set_errno(&failure, "cannot become a daemon: %s", what);
+	daemon_report_failure(report, &failure);
+	_exit(failure.status);
+}
+
+/* Standard input, output and error lead nowhere, and nothing else that was open stays so but
+ * report, which moves to REPORT_DESCRIPTOR. */
+static void leave_descriptors(int report)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0)
+		give_up(report, "/dev/null");
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (dup2(null, fd) < 0)
+			give_up(report, "/dev/null");
+	}
+	if (report != REPORT_DESCRIPTOR && dup3(report, REPORT_DESCRIPTOR, O_CLOEXEC) < 0)
+		give_up(report, "status pipe");
+	if (close_range(REPORT_DESCRIPTOR + 1, ~0U, 0) < 0)
+		give_up(REPORT_DESCRIPTOR, "close_range");
+}
+
+int daemon_detach(void)
+{
+	int report[2];
+	pid_t child;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		give_up(-1, "pipe");
+	fflush(NULL); /* or both processes would print what is buffered */
+
+	/* 1. The parent waits for the report; the child goes on in the background. */
+	child = fork();
+	if (child < 0)
+		give_up(-1, "fork");
+	if (child > 0) {
+		close(report[1]);
+		wait_for_report(report[0], child);
+	}
+	daemon_reset_signals();
+
+	/* 2. A new session, without a controlling terminal. */
+	if (setsid() < 0)
+		give_up(report[1], "setsid");
+
+	/* 3. The end of a session's leader may send this; afterwards it means: reload. */
+	signal(SIGHUP, SIG_IGN);
+
+	/* 4. The leader ends, and only a leader could ever acquire a terminal again. */
+	child = fork();
+	if (child < 0)
+		give_up(report[1], "fork");
+	if (child > 0)
+		_exit(EXIT_SUCCESS);
+
+	/* 5. No file system is kept from being unmounted. */
+	if (chdir("/") < 0)
+		give_up(report[1], "/");
+
+	/* 6. Nothing the caller had open is kept open. */
+	leave_descriptors(report[1]);
+
+	/* 7. Every file made from here on states its own mode. */
+	umask(0);
+
+	/* 8. The log is opened by the caller of this function, who knows the facility. */
+	return REPORT_DESCRIPTOR;
+}
+
+void daemon_stay(int inherited_sockets)
+{
+	struct failure failure;
+
+	daemon_reset_signals();
+	if (chdir("/") == 0 &&
+	    close_range(STDERR_FILENO + 1 + (unsigned)inherited_sockets, ~0U, 0) == 0) {
+		umask(0);
+		return;
+	}
+	failure_set_errno(&failure, "cannot start");
+	daemon_report_failure(-1, &failure);
+	exit(failure.status);
+}

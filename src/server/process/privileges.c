@@ -1,0 +1,163 @@
+#include "server/process/privileges.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <link.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sandbox.h"
+#include "stats/role.h"
+
+#define CAPABILITY_LAST 63
+
+/* The kernel's calls that the C library has no functions for. libcap would do for them, at
+ * the price of more memory than all of this program's own. */
+
+static bool get_capabilities(struct __user_cap_data_struct data[static _LINUX_CAPABILITY_U32S_3])
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return syscall(SYS_capget, &header, data) == 0;
+}
+
+static bool set_capabilities(
+	const struct __user_cap_data_struct data[static _LINUX_CAPABILITY_U32S_3])
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return syscall(SYS_capset, &header, data) == 0;
+}
+
+/* What no exec could give back. Only who has CAP_SETPCAP can, and only who has it needs to. */
+static void empty_bounding_set(void)
+{
+	for (unsigned long capability = 0; capability <= CAPABILITY_LAST; capability++)
+		prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+/* A reload may open a port below 1024, if this process could until now: root could, or who was
+ * given the right; another user that root has become cannot. */
+static bool drop_capabilities(void)
+{
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (!get_capabilities(data))
+		return false;
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		data[i].permitted &= i == 0 ? 1U << CAP_NET_BIND_SERVICE : 0;
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	return set_capabilities(data);
+}
+
+static bool allow_folder(int rules, const char *folder)
+{
+	uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+			  SANDBOX_RIGHT_TRUNCATE;
+
+	return sandbox_allow_path(rules, folder, rights & sandbox_write_rights());
+}
+
+/* The program that makes this one from its file and libraries: the file says which. NULL: it says
+ * nothing. */
+static const char *find_loader(void)
+{
+	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+	size_t count = getauxval(AT_PHNUM);
+	const char *loader = NULL, *base = NULL;
+
+	for (size_t i = 0; headers && i < count; i++) {
+		if (headers[i].p_type == PT_PHDR)
+			base = (const char *)headers - headers[i].p_vaddr;
+	}
+	for (size_t i = 0; base && i < count; i++) {
+		if (headers[i].p_type == PT_INTERP)
+			loader = base + headers[i].p_vaddr;
+	}
+	return loader;
+}
+
+/* The loader is allowed by its folder, or it would not be any more once the C library is upgraded:
+ * that puts another file in its place. What lies beside it could be loaded anyhow. */
+static bool allow_loader(int rules)
+{
+	const char *loader = find_loader();
+	char path[PATH_MAX];
+
+	return !loader || (realpath(loader, path) &&
+			   sandbox_allow_path(rules, dirname(path), LANDLOCK_ACCESS_FS_EXECUTE));
+}
+
+/* This program may be executed again, in another role: see ledger/role.h. */
+static bool allow_program(int rules)
+{
+	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&
+	       allow_loader(rules);
+}
+
+/* Reading stays as it is: a reload may include any file, and a name may be looked up anyhow. */
+static bool restrict_paths(const char *folder)
+{
+	int rules = sandbox_begin_paths(sandbox_write_rights());
+
+	return rules >= 0 &&
+	       sandbox_end_paths(rules, allow_folder(rules, folder) && allow_program(rules));
+}
+
+bool confine(struct confinement *confinement, const struct user *user, const char *folder, bool web,
+	     struct failure *failure)
+{
+	empty_bounding_set();
+	if (!user_become(user, failure))
+		return false;
+	*confinement = (struct confinement){
+		.capabilities = drop_capabilities(),
+		.no_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
+	};
+	if (!confinement->no_privileges || sandbox_is_instrumented())
+		return true;
+	confinement->paths = restrict_paths(folder);
+	confinement->calls = confine_calls(web || confinement->paths);
+	return true;
+}
+
+struct confinement confine_foresee(void)
+{
+	return (struct confinement){
+		.capabilities = true,
+		.no_privileges = true,
+		.paths = sandbox_write_rights() != 0 && !sandbox_is_instrumented(),
+		.calls = SANDBOX_FILTERS_CALLS && !sandbox_is_instrumented(),
+	};
+}
+
+const char *confine_describe(const struct confinement *confinement, char *text, size_t size)
+{
+	const char *const words[] = {
+		confinement->capabilities ? "capabilities" : NULL,
+		confinement->no_privileges ? "new privileges" : NULL,
+		confinement->paths ? "paths" : NULL,
+		confinement->calls ? "system calls" : NULL,
+	};
+	size_t used = 0;
+
+	snprintf(text, size, "nothing");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && used < size; i++) {
+		if (words[i])
+			used += (size_t)snprintf(text + used, size - used, "%s%s",
+						 used > 0 ? ", " : "", words[i]);
+	}
+	return text;
+}

@@ -1,0 +1,218 @@
+#include "server/request/udp_io.h"
+
+#include <linux/net_tstamp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* To send nothing, but go most of the way that sending goes. The kernel takes it from anybody; only
+ * the C library does not name it. */
+#define MSG_PROBE 0x10
+
+/* Room for what comes with a datagram, an error, or a reply: a stamp or the wish for one, and an
+ * address, with what the kernel adds to errors. Aligned as the header has to be. */
+struct control {
+	_Alignas(struct cmsghdr)
+		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) +
+			      CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
+};
+
+struct datagram_sockets {
+	struct mmsghdr requests[DATAGRAM_BATCH], replies[DATAGRAM_BATCH];
+	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
+	struct control controls[DATAGRAM_BATCH];
+	struct control watched_control;
+	unsigned used; /* requests from here on are as they have to be before a call */
+	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
+};
+
+struct datagram_sockets *datagram_sockets_open(struct datagram items[static DATAGRAM_BATCH])
+{
+	struct datagram_sockets *sockets = calloc(1, sizeof(*sockets));
+
+	for (unsigned i = 0; sockets && i < DATAGRAM_BATCH; i++) {
+		struct msghdr *request = &sockets->requests[i].msg_hdr;
+
+		items[i].bytes = sockets->bytes[i];
+		sockets->request_bytes[i] = (struct iovec){ sockets->bytes[i], DATAGRAM_SIZE };
+		request->msg_iov = &sockets->request_bytes[i];
+		request->msg_iovlen = 1;
+		request->msg_name = &items[i].peer;
+		request->msg_control = &sockets->controls[i];
+	}
+	if (sockets)
+		sockets->used = DATAGRAM_BATCH;
+	return sockets;
+}
+
+void datagram_sockets_close(struct datagram_sockets *sockets)
+{
+	free(sockets);
+}
+
+/* The kernel's stamp among a message's controls; 0 if there is none. */
+static clock_ntp_time find_stamp(struct msghdr *message)
+{
+	struct cmsghdr *control = CMSG_FIRSTHDR(message);
+	struct timespec stamp;
+
+	for (; control; control = CMSG_NXTHDR(message, control)) {
+		if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_TIMESTAMPNS) {
+			memcpy(&stamp, CMSG_DATA(control), sizeof(stamp));
+			return clock_to_ntp(&stamp);
+		}
+	}
+	return 0;
+}
+
+unsigned datagram_sockets_receive(struct datagram_sockets *sockets, int fd,
+				  struct datagram items[static DATAGRAM_BATCH])
+{
+	int count;
+
+	for (unsigned i = 0; i < sockets->used; i++) {
+		struct msghdr *request = &sockets->requests[i].msg_hdr;
+
+		request->msg_namelen = sizeof(items[i].peer);
+		request->msg_controllen = sizeof(sockets->controls[i]);
+	}
+	sockets->used = 0;
+	count = recvmmsg(fd, sockets->requests, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
+	if (count <= 0)
+		return 0;
+	sockets->used = (unsigned)count;
+	for (int i = 0; i < count; i++) {
+		struct msghdr *request = &sockets->requests[i].msg_hdr;
+
+		items[i].size = sockets->requests[i].msg_len;
+		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
+		items[i].arrival = find_stamp(request);
+	}
+	return (unsigned)count;
+}
+
+/* The reply leaves from the address that was asked. By which interface is the routing table's
+ * matter, but a link-local address means nothing without one. */
+static void keep_local_address(struct cmsghdr *control, const struct address *peer)
+{
+	if (control->cmsg_level == IPPROTO_IP) {
+		struct in_pktinfo *local = (struct in_pktinfo *)CMSG_DATA(control);
+
+		local->ipi_ifindex = 0;
+	} else if (!IN6_IS_ADDR_LINKLOCAL(&peer->ip6.sin6_addr)) {
+		struct in6_pktinfo *local = (struct in6_pktinfo *)CMSG_DATA(control);
+
+		local->ipi6_ifindex = 0;
+	}
+}
+
+static bool is_local_address(const struct cmsghdr *control)
+{
+	return (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) ||
+	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
+}
+
+/* A reply's control is the piece of its request's that says which address was asked. */
+static void address_reply(struct msghdr *reply, struct msghdr *request)
+{
+	struct cmsghdr *control = CMSG_FIRSTHDR(request);
+
+	while (control && !is_local_address(control))
+		control = CMSG_NXTHDR(request, control);
+	reply->msg_control = control;
+	reply->msg_controllen = control ? CMSG_ALIGN(control->cmsg_len) : 0;
+	if (control)
+		keep_local_address(control, request->msg_name);
+}
+
+static unsigned collect_replies(struct datagram_sockets *sockets,
+				struct datagram items[static DATAGRAM_BATCH], unsigned count)
+{
+	unsigned replies = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct msghdr *request = &sockets->requests[i].msg_hdr;
+		struct msghdr *reply = &sockets->replies[replies].msg_hdr;
+
+		if (items[i].reply_size == 0)
+			continue;
+		sockets->reply_bytes[replies] =
+			(struct iovec){ items[i].reply, items[i].reply_size };
+		reply->msg_name = request->msg_name;
+		reply->msg_namelen = request->msg_namelen;
+		reply->msg_iov = &sockets->reply_bytes[replies];
+		reply->msg_iovlen = 1;
+		address_reply(reply, request);
+		replies++;
+	}
+	return replies;
+}
+
+/* Asks the kernel to stamp the departure of this reply. */
+static void watch(struct datagram_sockets *sockets, struct msghdr *reply)
+{
+	const uint32_t flags = SOF_TIMESTAMPING_TX_SOFTWARE;
+	uint8_t *bytes = sockets->watched_control.bytes;
+	struct cmsghdr control = {
+		.cmsg_len = CMSG_LEN(sizeof(flags)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SO_TIMESTAMPING,
+	};
+
+	if (reply->msg_controllen > 0)
+		memcpy(bytes, reply->msg_control, reply->msg_controllen);
+	memcpy(bytes + reply->msg_controllen, &control, sizeof(control));
+	memcpy(bytes + reply->msg_controllen + CMSG_LEN(0), &flags, sizeof(flags));
+	reply->msg_control = bytes;
+	reply->msg_controllen += CMSG_SPACE(sizeof(flags));
+}
+
+/* Reads a stamp of departure: 0 if none is there. It comes as that of an arrival would. */
+static clock_ntp_time read_departure(int fd)
+{
+	struct control control;
+	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
+
+	return recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0 ? 0 : find_stamp(&message);
+}
+
+void datagram_sockets_clear_errors(int fd)
+{
+	for (int i = 0; i < DATAGRAM_BATCH && read_departure(fd) != 0; i++)
+		continue;
+}
+
+/* Sends all; one that cannot be sent holds up none of the others. */
+static unsigned send_replies(struct datagram_sockets *sockets, int fd, unsigned replies)
+{
+	unsigned done = 0, sent = 0;
+	int result;
+
+	while (done < replies) {
+		result = sendmmsg(fd, sockets->replies + done, replies - done, MSG_DONTWAIT);
+		sent += result > 0 ? (unsigned)result : 0;
+		done += result > 0 ? (unsigned)result : 1;
+	}
+	return sent;
+}
+
+void datagram_sockets_rehearse(struct datagram_sockets *sockets, int fd,
+			       struct datagram items[static DATAGRAM_BATCH], unsigned count)
+{
+	if (collect_replies(sockets, items, count) > 0)
+		sendmmsg(fd, sockets->replies, 1, MSG_PROBE | MSG_DONTWAIT);
+}
+
+unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
+			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
+			       int watched, clock_ntp_time *left)
+{
+	unsigned replies = collect_replies(sockets, items, count), sent;
+
+	if (watched >= 0)
+		watch(sockets, &sockets->replies[watched].msg_hdr);
+	sent = send_replies(sockets, fd, replies);
+	*left = watched >= 0 ? read_departure(fd) : 0;
+	return sent;
+}

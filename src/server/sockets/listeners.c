@@ -1,0 +1,320 @@
+#include "server/sockets/listeners.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/sockets/socket.h"
+
+/* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
+static const char *describe_place(enum transport transport, const struct address *address,
+				  char *text, size_t size)
+{
+	char place[ADDRESS_TEXT_SIZE];
+
+	if (address_is_any(address))
+		snprintf(text, size, "%s %u", transport_name(transport), address_port(address));
+	else
+		snprintf(text, size, "%s %s", transport_name(transport),
+			 address_format(address, place));
+	return text;
+}
+
+const char *listeners_describe(const struct listeners *listeners, char *text, size_t size)
+{
+	char place[ADDRESS_TEXT_SIZE + 8], previous[sizeof(place)] = "";
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < listeners->count && used < size; i++) {
+		const struct listener *item = &listeners->items[i];
+
+		if (item->set > 0)
+			continue;
+		describe_place(item->protocol->transport, &item->address, place, sizeof(place));
+		if (strcmp(place, previous) == 0)
+			continue; /* the other family of "*" */
+		strcpy(previous, place);
+		used += (size_t)snprintf(text + used, size - used, "%s%s on %s",
+					 used > 0 ? ", " : "", item->protocol->name, place);
+	}
+	return text;
+}
+
+bool listeners_append(struct listeners *listeners, const struct listener *listener,
+		      struct failure *failure)
+{
+	struct listener *grown =
+		reallocarray(listeners->items, listeners->count + 1, sizeof(*grown));
+
+	if (!grown)
+		return failure_set_errno(failure, "cannot listen");
+	grown[listeners->count++] = *listener;
+	listeners->items = grown;
+	return true;
+}
+
+bool listeners_have(const struct listeners *listeners, int fd)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listeners->items[i].fd == fd)
+			return true;
+	}
+	return false;
+}
+
+static bool has_address(const struct listeners *listeners, const struct listener *wanted)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listeners->items[i].protocol == wanted->protocol &&
+		    address_equal(&listeners->items[i].address, &wanted->address))
+			return true;
+	}
+	return false;
+}
+
+void listeners_keep_siblings(struct listeners *listeners, const struct listeners *others)
+{
+	struct failure ignored;
+
+	for (size_t i = 0; i < others->count; i++) {
+		const struct listener *other = &others->items[i];
+
+		if (!listeners_have(listeners, other->fd) && has_address(listeners, other))
+			listeners_append(listeners, other, &ignored);
+	}
+}
+
+void listeners_close_unless(struct listeners *listeners, const struct listeners *kept)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (!kept || !listeners_have(kept, listeners->items[i].fd))
+			close(listeners->items[i].fd);
+	}
+	free(listeners->items);
+	*listeners = (struct listeners){ 0 };
+}
+
+void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (fchown(listeners->items[i].fd, uid, gid) < 0)
+			return; /* only a reload to a colliding address would miss it, and say so */
+	}
+}
+
+/* What open_one works with; constant while listeners are opened. */
+struct opening {
+	struct listeners *listeners;
+	const struct listeners *present;
+	const struct config *config;
+	unsigned sets;
+	struct failure *failure;
+};
+
+static const struct listener *find_present(const struct listeners *present,
+					   const struct protocol *protocol,
+					   const struct address *address, unsigned set)
+{
+	for (size_t i = 0; i < present->count; i++) {
+		const struct listener *item = &present->items[i];
+
+		if ((item->protocol != protocol && !item->inherited) || item->set != set ||
+		    item->protocol->transport != protocol->transport)
+			continue;
+		if (address_equal(&item->address, address) ||
+		    (item->both_families && address_is_any(address) &&
+		     address_port(&item->address) == address_port(address)))
+			return item;
+	}
+	return NULL;
+}
+
+/* Whether the same datagram could be meant for both. */
+static bool overlap(const struct address *a, const struct address *b)
+{
+	return a->any.sa_family == b->any.sa_family && address_port(a) == address_port(b) &&
+	       (address_is_any(a) || address_is_any(b) || address_equal(a, b));
+}
+
+/* Makes the sockets of listeners that are in the way share their port. Returns whether there is
+ * one. */
+static bool share_port(const struct listeners *listeners, const struct protocol *protocol,
+		       const struct address *address)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *item = &listeners->items[i];
+
+		if (item->protocol->transport == protocol->transport &&
+		    overlap(&item->address, address))
+			found = socket_share(item->fd) || found;
+	}
+	return found;
+}
+
+/* Alone at first; beside others only if these are our own. */
+static int open_first(const struct opening *opening, const struct protocol *protocol,
+		      const struct address *address)
+{
+	int fd = socket_open(protocol, address, false);
+
+	if (fd < 0 && errno == EADDRINUSE && share_port(opening->present, protocol, address)) {
+		fd = socket_open(protocol, address, true);
+		errno = fd < 0 ? EADDRINUSE : 0;
+	}
+	return fd;
+}
+
+static bool take_over(const struct opening *opening, const struct listener *found,
+		      const struct protocol *protocol)
+{
+	struct listener listener = *found;
+
+	listener.protocol = protocol;
+	return listeners_have(opening->listeners, found->fd) ||
+	       listeners_append(opening->listeners, &listener, opening->failure);
+}
+
+/* The socket of a set at an address, which the first set has already. */
+static bool open_sibling(const struct opening *opening, const struct protocol *protocol,
+			 const struct address *address, unsigned set)
+{
+	const struct listener *found = find_present(opening->present, protocol, address, set);
+	struct listener opened = { .protocol = protocol, .address = *address, .set = set };
+	char place[ADDRESS_TEXT_SIZE + 8];
+
+	if (found)
+		return take_over(opening, found, protocol);
+	if (set >= opening->sets)
+		return true;
+	share_port(opening->listeners, protocol, address);
+	opened.fd = socket_open(protocol, address, true);
+	if (opened.fd < 0)
+		return failure_set_errno(opening->failure, "cannot listen on %s a second time",
+					 describe_place(protocol->transport, address, place,
+							sizeof(place)));
+	if (listeners_append(opening->listeners, &opened, opening->failure))
+		return true;
+	close(opened.fd);
+	return false;
+}
+
+/* Has all requests of a network meet the same limits, and where there are none leaves it to the
+ * kernel which worker they meet. Where that cannot, a limit is one of each worker. */
+static void steer(const struct opening *opening, const struct protocol *protocol,
+		  const struct address *address, int first, unsigned sets)
+{
+	if (protocol->transport != TRANSPORT_UDP)
+		return;
+	if (config_limits(opening->config, protocol))
+		socket_steer_by_network(first, address, sets);
+	else
+		socket_steer_no_more(first);
+}
+
+/* The sockets beside the first: as many as are wanted, and all that there are already. What is
+ * served elsewhere (see web_adapt) has the first one alone. */
+static bool open_siblings(const struct opening *opening, const struct protocol *protocol,
+			  const struct address *address, int first)
+{
+	unsigned sets = opening->sets;
+
+	if (!protocol->reply)
+		return true;
+	for (size_t i = 0; i < opening->present->count; i++) {
+		if (opening->present->items[i].set >= sets)
+			sets = opening->present->items[i].set + 1;
+	}
+	for (unsigned set = 1; set < sets; set++) {
+		if (!open_sibling(opening, protocol, address, set))
+			return false;
+	}
+	if (sets > 1)
+		steer(opening, protocol, address, first, sets);
+	return true;
+}
+
+/* One address of a listen line: taken over from present or opened. */
+static bool open_one(const struct opening *opening, const struct config_listen *listen,
+		     const struct address *address)
+{
+	const struct protocol *protocol = listen->protocol;
+	const struct listener *found = find_present(opening->present, protocol, address, 0);
+	struct listener opened = { .protocol = protocol, .address = *address };
+	char place[ADDRESS_TEXT_SIZE + 8];
+
+	if (found && found->inherited)
+		return take_over(opening, found, protocol);
+	if (found)
+		return take_over(opening, found, protocol) &&
+		       open_siblings(opening, protocol, address, found->fd);
+	opened.fd = open_first(opening, protocol, address);
+	/* "*" means every address that there is: a host may well have no IPv6. */
+	if (opened.fd < 0 && listen->every && address->any.sa_family == AF_INET6 &&
+	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+		return true;
+	if (opened.fd < 0)
+		return failure_set_errno(opening->failure, "cannot listen on %s",
+					 describe_place(protocol->transport, address, place,
+							sizeof(place)));
+	log_write(LOG_DEBUG, "opened %s %s", transport_name(protocol->transport),
+		  address_format(address, place));
+	if (listeners_append(opening->listeners, &opened, opening->failure))
+		return open_siblings(opening, protocol, address, opened.fd);
+	close(opened.fd);
+	return false;
+}
+
+static bool open_listen(const struct opening *opening, const struct config_listen *listen)
+{
+	uint16_t port = address_port(&listen->address);
+	struct address any4 = address_any(AF_INET, port), any6 = address_any(AF_INET6, port);
+
+	if (!listen->every)
+		return open_one(opening, listen, &listen->address);
+	return open_one(opening, listen, &any4) && open_one(opening, listen, &any6);
+}
+
+/* Inherited sockets that no listen line took over. */
+static bool keep_inherited(struct listeners *listeners, const struct listeners *present,
+			   struct failure *failure)
+{
+	for (size_t i = 0; i < present->count; i++) {
+		const struct listener *item = &present->items[i];
+
+		if (item->inherited && !listeners_have(listeners, item->fd) &&
+		    !listeners_append(listeners, item, failure))
+			return false;
+	}
+	return true;
+}
+
+static bool has_inherited(const struct listeners *present)
+{
+	for (size_t i = 0; i < present->count; i++) {
+		if (present->items[i].inherited)
+			return true;
+	}
+	return false;
+}
+
+bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
+		    const struct listeners *present, struct failure *failure)
+{
+	const struct opening opening = { listeners, present, config, sets, failure };
+	bool wanted = !config->listens_are_default || !has_inherited(present);
+	bool opened = true;
+
+	*listeners = (struct listeners){ 0 };
+	for (size_t i = 0; wanted && opened && i < config->listen_count; i++)
+		opened = open_listen(&opening, &config->listens[i]);
+	opened = opened && keep_inherited(listeners, present, failure);
+	if (!opened)
+		listeners_close_unless(listeners, present);
+	return opened;
+}

@@ -1,0 +1,85 @@
+/* Sockets that a service manager opened for us: see sd_listen_fds(3). */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "server/sockets/listeners.h"
+#include "server/sockets/socket.h"
+
+static int get_option(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+
+	return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
+}
+
+/* The word of the protocol that a socket is for unless its name says so; NULL: it is none that can
+ * be served on. */
+static const char *default_protocol(int fd)
+{
+	int domain = get_option(fd, SOL_SOCKET, SO_DOMAIN);
+
+	if (domain != AF_INET && domain != AF_INET6)
+		return NULL;
+	if (get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
+		return "ntp";
+	if (get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	    get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1)
+		return "daytime/tcp";
+	return NULL;
+}
+
+/* By its name, or else, since other names are the operator's own and mean nothing to us, by its
+ * kind. */
+static const struct protocol *choose_protocol(const char *name, const char *otherwise)
+{
+	const struct protocol *named = protocol_find(name), *usual = protocol_find(otherwise);
+
+	return named && named->transport == usual->transport ? named : usual;
+}
+
+struct listener *listeners_adopt(struct listeners *listeners, int fd, const char *name,
+				 struct failure *failure)
+{
+	struct listener listener = { .fd = fd, .inherited = true };
+	struct address *address = &listener.address;
+	socklen_t size = sizeof(*address);
+	const char *otherwise = default_protocol(fd);
+
+	if (!otherwise || getsockname(fd, &address->any, &size) < 0) {
+		failure_set(failure, EXIT_NOT_STARTED,
+			    "inherited descriptor %d: is neither a listening TCP socket nor"
+			    " a UDP socket",
+			    fd);
+		goto failed;
+	}
+	listener.protocol = choose_protocol(name, otherwise);
+	listener.both_families = address->any.sa_family == AF_INET6 && address_is_any(address) &&
+				 get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    !socket_prepare(fd, listener.protocol, address)) {
+		failure_set_errno(failure, "inherited descriptor %d", fd);
+		goto failed;
+	}
+	if (listeners_append(listeners, &listener, failure))
+		return &listeners->items[listeners->count - 1];
+failed:
+	close(fd);
+	return NULL;
+}
+
+bool listeners_inherit(struct listeners *listeners, const struct notify *notify,
+		       struct failure *failure)
+{
+	char name[PROTOCOL_WORD_SIZE];
+
+	*listeners = (struct listeners){ 0 };
+	for (int i = 0; i < notify->inherited; i++) {
+		notify_socket_name(notify, i, name, sizeof(name));
+		if (!listeners_adopt(listeners, NOTIFY_FIRST_SOCKET + i, name, failure)) {
+			listeners_close_unless(listeners, NULL);
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,127 @@
+#include "server/sockets/socket.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+bool socket_share(int fd)
+{
+	return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+/* An answer is one segment: there is no congestion for a more thoughtful algorithm to control, and
+ * the simplest one, which every kernel has, costs the least. Accepted sockets inherit it. */
+static void choose_congestion_control(int fd)
+{
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
+}
+
+/* Replies fit every path, so the kernel need not keep book of how wide this one is. */
+static void ignore_path_mtu(int fd, sa_family_t family)
+{
+	if (family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	else
+		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+}
+
+/* On a socket of every address, which one was asked; that of all others is known. */
+static bool want_local_address(int fd, const struct address *address)
+{
+	if (!address_is_any(address))
+		return true;
+	if (address->any.sa_family == AF_INET6)
+		return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+/* Arrivals are stamped by the kernel. */
+static bool want_stamps(int fd)
+{
+	return set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+}
+
+bool socket_prepare(int fd, const struct protocol *protocol, const struct address *address)
+{
+	if (protocol->transport == TRANSPORT_TCP) {
+		choose_congestion_control(fd);
+		return true;
+	}
+	ignore_path_mtu(fd, address->any.sa_family);
+	return want_local_address(fd, address) && (protocol->answers_anything || want_stamps(fd));
+}
+
+/* SO_REUSEADDR, for TCP: connections of the last run that wait out their time must not hold up the
+ * next one. For UDP it would let others take the port over. */
+int socket_open(const struct protocol *protocol, const struct address *address, bool shared)
+{
+	bool tcp = protocol->transport == TRANSPORT_TCP;
+	int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = socket(address->any.sa_family, type, 0), saved_errno;
+
+	if (fd < 0)
+		return -1;
+	if ((!tcp || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
+	    (!shared || socket_share(fd)) &&
+	    (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+	    socket_prepare(fd, protocol, address) &&
+	    bind(fd, &address->any, address_length(address)) == 0 &&
+	    (!tcp || listen(fd, SOCKET_BACKLOG) == 0))
+		return fd;
+	saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return -1;
+}
+
+#define LOAD(offset)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_NET_OFF + (offset))
+#define COMPUTE(what, by) BPF_STMT(BPF_ALU | (what) | BPF_K, (by))
+
+/* A multiplication by an odd constant near 2^32 divided by the golden ratio spreads what differs in
+ * few bits over all of them; the upper ones are the best mixed. */
+#define SPREAD UINT32_C(2654435769)
+
+bool socket_steer_by_network(int fd, const struct address *address, unsigned count)
+{
+	struct sock_filter ip4[] = {
+		LOAD(12), /* the source address */
+		COMPUTE(BPF_AND, 0xffffff00),
+		COMPUTE(BPF_MUL, SPREAD),
+		COMPUTE(BPF_RSH, 16),
+		COMPUTE(BPF_MOD, count),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	struct sock_filter ip6[] = {
+		LOAD(8),
+		COMPUTE(BPF_MUL, SPREAD),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		LOAD(12),
+		COMPUTE(BPF_AND, 0xffff0000),
+		BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
+		COMPUTE(BPF_MUL, SPREAD),
+		COMPUTE(BPF_RSH, 16),
+		COMPUTE(BPF_MOD, count),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	bool six = address->any.sa_family == AF_INET6;
+	struct sock_fprog program = {
+		.len = six ? sizeof(ip6) / sizeof(ip6[0]) : sizeof(ip4) / sizeof(ip4[0]),
+		.filter = six ? ip6 : ip4,
+	};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
+}
+
+void socket_steer_no_more(int fd)
+{
+	set_option(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+}

@@ -1,0 +1,56 @@
+#include "stats/counters.h"
+
+static const char *const drop_names[DROP_COUNT] = {
+	[DROP_DENIED] = "denied",
+	[DROP_LIMITED] = "limited",
+	[DROP_LOOP] = "loop",
+	[DROP_INVALID] = "invalid",
+	[DROP_UNSYNCHRONISED] = "unsynchronised",
+	[DROP_FAILED] = "failed",
+};
+
+const char *drop_name(enum drop reason)
+{
+	return drop_names[reason];
+}
+
+static void add(struct counter *sum, const struct counter *part, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		counter_add(&sum[i], counter_read(&part[i]));
+}
+
+void tally_add(struct tally *sum, const struct tally *part)
+{
+	add(sum->requests, part->requests, PROTOCOL_COUNT);
+	add(sum->answers, part->answers, PROTOCOL_COUNT);
+	add(sum->drops, part->drops, DROP_COUNT);
+	add(&sum->kisses, &part->kisses, 1);
+	add(&sum->connections, &part->connections, 1);
+	histogram_add(&sum->response_time, &part->response_time);
+	histogram_add(&sum->stamp_error, &part->stamp_error);
+}
+
+static uint64_t sum_up(const struct counter *counters, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += counter_read(&counters[i]);
+	return sum;
+}
+
+uint64_t tally_requests(const struct tally *tally)
+{
+	return sum_up(tally->requests, PROTOCOL_COUNT);
+}
+
+uint64_t tally_answers(const struct tally *tally)
+{
+	return sum_up(tally->answers, PROTOCOL_COUNT);
+}
+
+uint64_t tally_drops(const struct tally *tally)
+{
+	return sum_up(tally->drops, DROP_COUNT);
+}

@@ -1,0 +1,41 @@
+/* What the web process counts: memory that it writes and the daemon reads, and that outlives it. In
+ * a reload the one before it finishes what it is at, and counts too. The daemon believes none of
+ * it: it only shows the numbers. */
+#ifndef STATS_WEB_COUNTERS_H
+#define STATS_WEB_COUNTERS_H
+
+#include "base/counter.h"
+#include "base/histogram.h"
+
+enum web_path {
+	WEB_CLOCK,
+	WEB_TIME,
+	WEB_NICT,
+	WEB_STATUS,
+	WEB_STATUS_JSON,
+	WEB_METRICS,
+	WEB_HEALTH,
+	WEB_OTHER,
+	WEB_PATHS,
+};
+
+enum web_outcome {
+	WEB_GOOD,    /* 2xx */
+	WEB_REFUSED, /* 4xx */
+	WEB_FAILED,  /* 5xx */
+	WEB_OUTCOMES,
+};
+
+struct web_tally {
+	struct counter requests[WEB_PATHS][WEB_OUTCOMES];
+	struct counter connections;	/* open at present */
+	struct histogram response_time; /* from a request's first byte to its answer */
+};
+
+/* All requests. */
+uint64_t web_tally_requests(const struct web_tally *tally);
+
+/* "/time.json"; "other" for WEB_OTHER. */
+const char *web_path_name(enum web_path path);
+
+#endif

@@ -1,0 +1,271 @@
+/* The status page: what the ledger says, for people. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "stats/stats_json.h"
+#include "web/chart.h"
+#include "web/template.h"
+
+static void begin_table(struct evbuffer *body, const char *name, const char *value)
+{
+	evbuffer_add_printf(body,
+			    "<table><thead><tr><th scope=\"col\">%s</th>"
+			    "<th scope=\"col\" class=\"number\">%s</th></tr></thead><tbody>\n",
+			    name, value);
+}
+
+static void end_table(struct evbuffer *body)
+{
+	evbuffer_add_printf(body, "</tbody></table>\n");
+}
+
+static void begin_row(struct evbuffer *body, const char *name)
+{
+	evbuffer_add_printf(body, "<tr><th scope=\"row\">%s</th><td class=\"number\">", name);
+}
+
+static void end_row(struct evbuffer *body)
+{
+	evbuffer_add_printf(body, "</td></tr>\n");
+}
+
+static void add_text(struct evbuffer *body, const char *name, const char *text)
+{
+	begin_row(body, name);
+	page_add_escaped(body, text);
+	end_row(body);
+}
+
+static void add_number(struct evbuffer *body, const char *name, uint64_t number)
+{
+	begin_row(body, name);
+	evbuffer_add_printf(body, "%" PRIu64, number);
+	end_row(body);
+}
+
+static void add_span(struct evbuffer *body, const char *name, double seconds)
+{
+	begin_row(body, name);
+	evbuffer_add_printf(body, "%.6f s", seconds);
+	end_row(body);
+}
+
+static void write_clock(struct page *page)
+{
+	struct history_sample samples[HISTORY_SAMPLES];
+	const struct ledger *ledger = page->site->ledger;
+	struct ledger_facts facts;
+	struct clock_state state;
+
+	ledger_read_facts(ledger, &facts);
+	clock_read_state(&ledger->clock, clock_monotonic(), &state);
+	chart_write_clock(page->body, samples, history_read(&ledger->history, samples));
+	begin_table(page->body, "what", "now");
+	add_text(page->body, "source", facts.source);
+	add_number(page->body, "stratum", state.stratum);
+	add_number(page->body, "leap", state.leap);
+	add_span(page->body, "root delay", describe_short(state.root_delay));
+	add_span(page->body, "root dispersion", describe_short(state.root_dispersion));
+	add_span(page->body, "root distance", describe_short(describe_root_distance(&state)));
+	end_table(page->body);
+}
+
+/* One for each protocol that is served, and one of what was dropped. */
+static void write_charts(struct page *page)
+{
+	struct history_sample samples[HISTORY_SAMPLES];
+	uint32_t values[HISTORY_SAMPLES];
+	struct ledger_facts facts;
+	unsigned count = history_read(&page->site->ledger->history, samples);
+	bool served[PROTOCOL_COUNT] = { false };
+
+	ledger_read_facts(page->site->ledger, &facts);
+	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
+		served[facts.listens[i].protocol] = true;
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
+		for (unsigned j = 0; j < count; j++)
+			values[j] = samples[j].requests[i];
+		if (served[i])
+			chart_write_line(page->body, protocol_table[i].word, values, count);
+	}
+	for (unsigned j = 0; j < count; j++)
+		values[j] = samples[j].drops;
+	chart_write_line(page->body, "dropped", values, count);
+}
+
+static void write_protocols(struct page *page)
+{
+	const struct site *site = page->site;
+	struct ledger_facts facts;
+	struct tally sum = { 0 };
+
+	ledger_read_facts(site->ledger, &facts);
+	ledger_sum(site->ledger, site->tally, &sum);
+	begin_table(page->body, "where", "what");
+	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
+		add_text(page->body, facts.listens[i].address,
+			 protocol_table[facts.listens[i].protocol].word);
+	end_table(page->body);
+	begin_table(page->body, "protocol", "answers");
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		add_number(page->body, protocol_table[i].word, counter_read(&sum.answers[i]));
+	add_number(page->body, "kisses", counter_read(&sum.kisses));
+	end_table(page->body);
+}
+
+static void write_drops(struct page *page)
+{
+	struct tally sum = { 0 };
+
+	ledger_sum(page->site->ledger, page->site->tally, &sum);
+	begin_table(page->body, "reason", "requests");
+	for (size_t i = 0; i < DROP_COUNT; i++)
+		add_number(page->body, drop_name((enum drop)i), counter_read(&sum.drops[i]));
+	end_table(page->body);
+}
+
+static void add_step(struct evbuffer *body, const struct histogram *histogram, size_t step,
+		     uint64_t total)
+{
+	uint64_t count = counter_read(&histogram->steps[step]);
+	double microseconds = (double)histogram_bound(step) / 1000;
+	char name[32] = "more";
+
+	if (count == 0)
+		return;
+	if (step < HISTOGRAM_STEPS - 1)
+		snprintf(name, sizeof(name), "up to %g \302\265s", microseconds);
+	begin_row(body, name);
+	/* Who cannot see the bar has the number. */
+	evbuffer_add_printf(body,
+			    "<meter aria-hidden=\"true\" min=\"0\" max=\"%" PRIu64
+			    "\" value=\"%" PRIu64 "\"></meter> <span>%" PRIu64 "</span>",
+			    total, count, count);
+	end_row(body);
+}
+
+static void write_stamps(struct page *page)
+{
+	struct tally sum = { 0 };
+	uint64_t total;
+
+	ledger_sum(page->site->ledger, page->site->tally, &sum);
+	total = histogram_total(&sum.stamp_error);
+	begin_table(page->body, "off by", "replies that were watched");
+	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
+		add_step(page->body, &sum.stamp_error, i, total);
+	end_table(page->body);
+}
+
+static void write_balance(struct page *page)
+{
+	const struct ledger *ledger = page->site->ledger;
+	char name[16];
+
+	begin_table(page->body, "worker", "requests");
+	for (unsigned i = 0; i < ledger_workers(ledger); i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		add_number(page->body, name, tally_requests(&ledger->workers[i].tally));
+	}
+	end_table(page->body);
+}
+
+/* Who asks is nobody else's business, unless the operator says that it is. */
+static void write_clients(struct page *page)
+{
+	char network[ADDRESS_TEXT_SIZE], share[16];
+	struct talkers_list talkers;
+	struct ledger_facts facts;
+
+	ledger_read_facts(page->site->ledger, &facts);
+	if (!facts.show_clients)
+		return;
+	ledger_read_talkers(page->site->ledger, &talkers);
+	evbuffer_add_printf(page->body, "<section>\n<h2>Who asks the most</h2>\n");
+	begin_table(page->body, "network", "share of all requests, lately");
+	for (size_t i = 0; i < TALKERS_TOLD && talkers.items[i].count > 0; i++) {
+		snprintf(share, sizeof(share), "%.0f %%",
+			 100.0 * (double)talkers.items[i].count / (double)talkers.total);
+		add_text(page->body, talkers_format(talkers.items[i].network, network), share);
+	}
+	end_table(page->body);
+	evbuffer_add_printf(page->body, "</section>\n");
+}
+
+static void write_process(struct page *page)
+{
+	const struct site *site = page->site;
+	struct ledger_facts facts;
+	struct tally sum = { 0 };
+	char up[32];
+
+	ledger_read_facts(site->ledger, &facts);
+	ledger_sum(site->ledger, site->tally, &sum);
+	snprintf(up, sizeof(up), "%" PRId64 " s",
+		 (clock_monotonic() - facts.started) / CLOCK_SECOND);
+	begin_table(page->body, "what", "now");
+	add_text(page->body, "version", PROGRAM_VERSION);
+	add_number(page->body, "process", facts.process);
+	add_text(page->body, "up", up);
+	add_text(page->body, "confined", facts.confined);
+	add_number(page->body, "connections", counter_read(&sum.connections));
+	add_number(page->body, "room for", facts.capacity);
+	add_number(page->body, "connections of HTTP", counter_read(&site->tally->connections));
+	add_number(page->body, "starts of the web process",
+		   counter_read(&site->ledger->web_starts));
+	end_table(page->body);
+}
+
+/* Who reads slowly, or by ear, can have the page hold still. */
+static bool is_held(const struct page *page)
+{
+	return strcmp(page_query(page), "hold") == 0;
+}
+
+static void write_refresh(struct page *page)
+{
+	if (!is_held(page))
+		evbuffer_add_printf(page->body, "<meta http-equiv=\"refresh\" content=\"10\">");
+}
+
+static void write_other(struct page *page)
+{
+	evbuffer_add_printf(page->body, is_held(page) ? "<a href=\"/status\">keep up to date</a>" :
+							"<a href=\"/status?hold\">hold still</a>");
+}
+
+static void write_document(struct page *page, const char *state, const char *verdict)
+{
+	const struct replacement replacements[] = {
+		{ .name = "host", .text = page_host(page) },
+		{ .name = "refresh", .write = write_refresh },
+		{ .name = "state", .text = state },
+		{ .name = "verdict", .text = verdict },
+		{ .name = "other", .write = write_other },
+		{ .name = "clock", .write = write_clock },
+		{ .name = "charts", .write = write_charts },
+		{ .name = "protocols", .write = write_protocols },
+		{ .name = "drops", .write = write_drops },
+		{ .name = "stamps", .write = write_stamps },
+		{ .name = "balance", .write = write_balance },
+		{ .name = "clients", .write = write_clients },
+		{ .name = "process", .write = write_process },
+	};
+
+	template_write(page, &document_status, replacements,
+		       sizeof(replacements) / sizeof(replacements[0]));
+}
+
+void page_write_status(struct page *page)
+{
+	const struct ledger *ledger = page->site->ledger;
+	struct ledger_reason reason;
+	struct clock_state clock;
+
+	clock_read_state(&ledger->clock, clock_monotonic(), &clock);
+	ledger_read_reason(ledger, &reason);
+	if (clock_is_synchronised(&clock))
+		write_document(page, "synchronised", "synchronised");
+	else
+		write_document(page, "unsynchronised", reason.text);
+}

@@ -1,0 +1,119 @@
+/* The time for programs: our own form, NICT's form, and whether it is to be believed. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stats/stats_json.h"
+#include "web/http.h"
+#include "web/query.h"
+
+#define TIME_SCHEMA 1
+
+/* Sixteen digits tell the time of day to the microsecond, and no number here has more. */
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(16))
+
+static double seconds(int64_t nanoseconds)
+{
+	return (double)nanoseconds / CLOCK_SECOND;
+}
+
+static void write_json(struct page *page, json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_FLAGS) : NULL;
+
+	json_decref(object);
+	if (!text) {
+		page_fail(page, HTTP_INTERNAL, "There is no memory for this now.");
+		return;
+	}
+	evbuffer_add_printf(page->body, "%s\n", text);
+	free(text);
+	page->type = "application/json";
+}
+
+/* TAI minus UTC, or null. */
+static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
+{
+	return leap_is_known(leap, now) ? json_integer(leap_offset(leap, now)) : json_null();
+}
+
+/* The stamps, and how far to trust them. */
+void page_write_time(struct page *page)
+{
+	char origin[QUERY_STAMP_SIZE];
+	struct ledger_reason reason;
+	struct clock_state state;
+	json_t *object;
+
+	if (!query_read_origin(page_query(page), origin)) {
+		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
+		return;
+	}
+	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	ledger_read_reason(page->site->ledger, &reason);
+	object = json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
+			   TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
+			   "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
+			   clock_is_synchronised(&state), "reason",
+			   clock_is_synchronised(&state) ? NULL : reason.text, "root_distance",
+			   describe_short(describe_root_distance(&state)), "tai_offset",
+			   describe_tai_offset(&page->site->leap,
+					       page->arrival.clock / CLOCK_SECOND),
+			   "transmit", seconds(clock_system()));
+	write_json(page, object);
+}
+
+/* As NICT's servers answer: "/cgi-bin/json?1795469446.123". */
+void page_write_nict(struct page *page)
+{
+	const struct leap *leap = &page->site->leap;
+	int64_t now = page->arrival.clock / CLOCK_SECOND;
+	char initiated[QUERY_STAMP_SIZE] = "0.000";
+	const char *query = page_query(page);
+	json_t *object;
+
+	if (query[0] != '\0' && !query_read_stamp(query, initiated)) {
+		page_fail(page, HTTP_BADREQUEST, "expected a time stamp: digits and a point");
+		return;
+	}
+	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
+			   "st", seconds(clock_system()));
+	if (leap_is_known(leap, now))
+		json_object_update_new(object,
+				       json_pack("{s:i, s:I, s:i}", "leap", leap_offset(leap, now),
+						 "next", (json_int_t)leap->change, "step",
+						 leap->after - leap->before));
+	write_json(page, object);
+}
+
+void page_write_health(struct page *page)
+{
+	struct ledger_reason reason;
+	struct clock_state state;
+
+	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	ledger_read_reason(page->site->ledger, &reason);
+	if (clock_is_synchronised(&state)) {
+		evbuffer_add_printf(page->body, "synchronised, stratum %u\n", state.stratum);
+		return;
+	}
+	page->code = HTTP_SERVUNAVAIL;
+	evbuffer_add_printf(page->body, "not synchronised: %s\n", reason.text);
+}
+
+/* Who asks is told, and shown, only if the operator has said so. */
+void page_write_status_json(struct page *page)
+{
+	const struct ledger *ledger = page->site->ledger;
+	json_t *status = describe_ledger(ledger, page->site->tally);
+	struct talkers_list talkers;
+	struct ledger_facts facts;
+
+	ledger_read_facts(ledger, &facts);
+	json_object_set_new(status, "history", describe_history(&ledger->history));
+	if (facts.show_clients) {
+		ledger_read_talkers(ledger, &talkers);
+		json_object_set_new(status, "talkers", describe_talkers(&talkers));
+	}
+	write_json(page, status);
+}

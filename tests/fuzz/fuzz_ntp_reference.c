@@ -1,0 +1,41 @@
+/* What a followed NTP server says, from any bytes: a state of the clock that can be told, or none.
+ * The first eight bytes are the question's, so that some answers are to it. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "protocol/ntp_reference.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes_reader reader = bytes_reader_open(data, size);
+	struct answer_context context = {
+		.exchange = { .sent = 0xee00000000000000, .received = 0xee00000000100000 },
+	};
+	struct clock_state state;
+	enum ntp_verdict verdict;
+	uint32_t kiss = 0;
+
+	context.exchange.nonce = bytes_get_64(&reader);
+	context.same_host = (context.exchange.nonce & 1) != 0;
+	memset(&state, 0xa5, sizeof(state));
+	size = bytes_left(&reader);
+	verdict = answer_judge(&context, bytes_skip(&reader, size), size, &state, &kiss);
+	check(ntp_answer_describe(verdict) != NULL);
+	if (verdict == NTP_ANSWER_GOOD)
+		check(state.leap < CLOCK_LEAP_UNKNOWN && state.stratum >= 1 && state.stratum <= 15);
+	else if (ntp_answer_is_to_question(verdict))
+		check(state.leap == CLOCK_LEAP_UNKNOWN && state.stratum == 0);
+	else
+		check(state.leap == 0xa5);
+	return 0;
+}

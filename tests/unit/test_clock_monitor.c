@@ -1,0 +1,227 @@
+/* The clock watcher at work, with a kernel that says what the test wants it to. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "server/clock/clock_monitor.h"
+
+/* The test's own kernel: the program's function goes before that of the C library. */
+static atomic_int kernel_status, kernel_result;
+static atomic_long kernel_maxerror;
+static atomic_uint kernel_asked;
+
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): of the library's own */
+int ntp_adjtime(struct timex *kernel)
+{
+	assert_int_equal(kernel->modes, 0); /* it is only ever asked */
+	memset(kernel, 0, sizeof(*kernel));
+	kernel->status = kernel_status;
+	kernel->maxerror = kernel_maxerror;
+	kernel_asked++;
+	return kernel_result;
+}
+
+static void set_kernel(int status, int result, long maxerror)
+{
+	kernel_status = status;
+	kernel_result = result;
+	kernel_maxerror = maxerror;
+}
+
+static struct ledger ledger;
+static struct watcher watcher;
+
+static int end(void **state)
+{
+	(void)state;
+	watcher_stop(&watcher);
+	assert_false(watcher.running);
+	watcher_stop(&watcher);
+	return 0;
+}
+
+static void start(enum clock_source source, const char *host)
+{
+	struct config_clock config = { .source = source, .stratum = 7, .port = 123 };
+	struct failure failure;
+
+	memset(&ledger, 0, sizeof(ledger));
+	strcpy(config.host, host);
+	assert_true(watcher_start(&watcher, &config, &ledger, &failure));
+}
+
+static struct clock_state read_state(void)
+{
+	struct clock_state state;
+
+	clock_read_state(&ledger.clock, clock_monotonic(), &state);
+	return state;
+}
+
+/* Waits until what is published has a leap indicator and a stratum; not for ever. */
+static struct clock_state wait_for(uint8_t leap, uint8_t stratum)
+{
+	struct clock_state state = read_state();
+
+	for (int i = 0; i < 10000 && (state.leap != leap || state.stratum != stratum); i++) {
+		usleep(1000);
+		state = read_state();
+	}
+	assert_int_equal(state.leap, leap);
+	assert_int_equal(state.stratum, stratum);
+	return state;
+}
+
+static void the_first_state_is_there_at_once(void **state)
+{
+	(void)state;
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	assert_int_equal(read_state().stratum, CLOCK_SYSTEM_STRATUM);
+	watcher_stop(&watcher);
+	set_kernel(STA_UNSYNC, TIME_ERROR, 16000000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	assert_int_equal(read_state().reference_id, CLOCK_REFERENCE_INIT);
+	watcher_stop(&watcher);
+	start(CLOCK_SOURCE_LOCAL, "");
+	assert_int_equal(read_state().stratum, 7);
+	watcher_stop(&watcher);
+	start(CLOCK_SOURCE_FOLLOW, "127.0.0.1");
+	assert_int_equal(read_state().reference_id, CLOCK_REFERENCE_INIT);
+}
+
+static void the_kernel_is_looked_at_all_the_time(void **state)
+{
+	(void)state;
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	set_kernel(STA_INS, TIME_INS, 1000);
+	wait_for(CLOCK_LEAP_INSERT, CLOCK_SYSTEM_STRATUM);
+	set_kernel(STA_DEL, TIME_DEL, 1000);
+	wait_for(CLOCK_LEAP_DELETE, CLOCK_SYSTEM_STRATUM);
+	set_kernel(STA_INS, TIME_OOP, 1000);
+	assert_int_equal(wait_for(CLOCK_LEAP_UNKNOWN, 0).reference_id, CLOCK_REFERENCE_STEP);
+	set_kernel(STA_INS, TIME_WAIT, 1000);
+	wait_for(CLOCK_LEAP_NONE, CLOCK_SYSTEM_STRATUM);
+	set_kernel(STA_UNSYNC, TIME_ERROR, 1000);
+	assert_int_equal(wait_for(CLOCK_LEAP_UNKNOWN, 0).reference_id, CLOCK_REFERENCE_INIT);
+}
+
+/* Only a bound of the error that shrinks shows a correction. */
+static void the_reference_time_is_that_of_a_correction(void **state)
+{
+	struct clock_state before, now;
+
+	(void)state;
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	before = read_state();
+	set_kernel(STA_INS, TIME_INS, 2000);
+	now = wait_for(CLOCK_LEAP_INSERT, CLOCK_SYSTEM_STRATUM);
+	assert_int_equal(now.reference_time, before.reference_time);
+	assert_true(now.root_dispersion > before.root_dispersion);
+	set_kernel(0, TIME_OK, 1500);
+	now = wait_for(CLOCK_LEAP_NONE, CLOCK_SYSTEM_STRATUM);
+	assert_true((clock_ntp_span)(now.reference_time - before.reference_time) > 0);
+}
+
+/* Whatever else vouches for a clock, it tells the second before again. */
+static void a_leap_second_is_one_for_everyone(void **state)
+{
+	(void)state;
+	set_kernel(STA_UNSYNC, TIME_ERROR, 0);
+	start(CLOCK_SOURCE_LOCAL, "");
+	assert_int_equal(read_state().stratum, 7);
+	set_kernel(STA_INS, TIME_OOP, 0);
+	wait_for(CLOCK_LEAP_UNKNOWN, 0);
+	set_kernel(STA_INS, TIME_WAIT, 0);
+	wait_for(CLOCK_LEAP_NONE, 7);
+}
+
+static void a_quiet_clock_costs_little(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	before = kernel_asked;
+	usleep(1000000);
+	assert_in_range(kernel_asked - before, 1, 30);
+}
+
+/* The signals that the watcher's thread blocks, as the kernel shows them: all that can be. */
+static unsigned long long blocked_by_watcher(void)
+{
+	unsigned long long blocked = 0, least = 0;
+	char path[64], line[128];
+	FILE *file;
+
+	/* Threads of a process are numbered upwards: the watcher's is the latest. */
+	for (int id = getpid(); id < getpid() + 1000; id++) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/status", id);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		while (fgets(line, sizeof(line), file)) {
+			if (strncmp(line, "SigBlk:", 7) == 0)
+				blocked = strtoull(line + 7, NULL, 16);
+		}
+		fclose(file);
+		if (id != getpid())
+			least = blocked;
+	}
+	return least;
+}
+
+static void signals_are_for_others(void **state)
+{
+	const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGALRM };
+	sigset_t before, after;
+
+	(void)state;
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		assert_int_equal(sigismember(&after, signals[i]), sigismember(&before, signals[i]));
+		assert_true(blocked_by_watcher() >> (signals[i] - 1) & 1);
+	}
+}
+
+static void the_kernel_is_asked_once(void **state)
+{
+	(void)state;
+	set_kernel(0, TIME_OK, 1000);
+	assert_true(watcher_kernel_is_synchronised());
+	set_kernel(STA_UNSYNC, TIME_ERROR, 1000);
+	assert_false(watcher_kernel_is_synchronised());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(the_first_state_is_there_at_once, end),
+		cmocka_unit_test_teardown(the_kernel_is_looked_at_all_the_time, end),
+		cmocka_unit_test_teardown(the_reference_time_is_that_of_a_correction, end),
+		cmocka_unit_test_teardown(a_leap_second_is_one_for_everyone, end),
+		cmocka_unit_test_teardown(a_quiet_clock_costs_little, end),
+		cmocka_unit_test_teardown(signals_are_for_others, end),
+		cmocka_unit_test(the_kernel_is_asked_once),
+	};
+
+	log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

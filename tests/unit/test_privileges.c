@@ -1,0 +1,222 @@
+/* Confinement, in a process of its own: what it can do no more, and what it still can. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sandbox.h"
+#include "server/process/privileges.h"
+
+static const unsigned long namespaces[] = {
+	CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+	CLONE_NEWUSER, CLONE_NEWPID,	CLONE_NEWNET,
+};
+
+static char folder[] = "/tmp/confine-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) && close(mkstemp(victim)) == 0 ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	return unlink(victim) == 0 && rmdir(folder) == 0 ? 0 : -1;
+}
+
+/* Runs check in a confined child; it returns the number of what went wrong, or 0. */
+static void in_confined_child(int (*check)(const struct confinement *confinement))
+{
+	const struct user nobody = { .name = "" };
+	struct confinement confinement;
+	struct failure failure;
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (!confine(&confinement, &nobody, folder, false, &failure))
+			_exit(99);
+		_exit(check(&confinement));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int check_rights(const struct confinement *confinement)
+{
+	if (!confinement->capabilities || !confinement->no_privileges)
+		return 1;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 2;
+	for (unsigned long capability = 0; capability <= 40; capability++) {
+		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1 && geteuid() == 0)
+			return 3;
+	}
+	return 0;
+}
+
+static void no_right_is_regained(void **state)
+{
+	(void)state;
+	in_confined_child(check_rights);
+}
+
+static int check_calls(const struct confinement *confinement)
+{
+	static char *const nothing[] = { NULL };
+
+	if (sandbox_is_instrumented())
+		return 0;
+	if (!confinement->calls)
+		return SANDBOX_FILTERS_CALLS;
+	if (execve("/bin/true", nothing, nothing) != -1 ||
+	    errno != (confinement->paths ? EACCES : EPERM))
+		return 2;
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM)
+		return 3;
+	if (mkdir("/tmp/confine-new", 0700) != -1 || errno != EPERM)
+		return 4;
+	if (setuid(0) != -1 || errno != EPERM)
+		return 5;
+	if (syscall(SYS_init_module, NULL, 0, "") != -1 || errno != EPERM)
+		return 6;
+	/* and what it needs is there */
+	return getpid() > 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 7;
+}
+
+/* In another user namespace it would have every capability again. */
+static int check_namespaces(const struct confinement *confinement)
+{
+	long child;
+
+	if (!confinement->calls)
+		return 0;
+	for (unsigned i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		child = syscall(SYS_clone, namespaces[i] | SIGCHLD, NULL, NULL, NULL, 0);
+		if (child == 0)
+			_exit(0);
+		if (child != -1 || errno != EPERM)
+			return 1;
+	}
+	if (unshare(CLONE_NEWUSER) != -1 || errno != EPERM)
+		return 2;
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+		return 3;
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	return waitpid((pid_t)child, NULL, 0) == child ? 0 : 4;
+}
+
+static void no_namespace_is_made(void **state)
+{
+	(void)state;
+	in_confined_child(check_namespaces);
+}
+
+static int check_zones(const struct confinement *confinement)
+{
+	char name[IF_NAMESIZE];
+	unsigned index = if_nametoindex("lo");
+
+	(void)confinement;
+	return index > 0 && if_indextoname(index, name) && strcmp(name, "lo") == 0 ? 0 : 1;
+}
+
+/* A reload has addresses to read, such as fe80::1%eth0. */
+static void interfaces_are_known_by_name(void **state)
+{
+	(void)state;
+	in_confined_child(check_zones);
+}
+
+static void other_calls_are_refused(void **state)
+{
+	(void)state;
+	in_confined_child(check_calls);
+}
+
+static int check_paths(const struct confinement *confinement)
+{
+	char path[64];
+
+	if (sandbox_is_instrumented() || !confinement->paths)
+		return 0;
+	if (open("/tmp/confine-new", O_WRONLY | O_CREAT, 0600) != -1 || errno != EACCES)
+		return 1;
+	if (open("/dev/null", O_WRONLY) != -1 || errno != EACCES)
+		return 2;
+	if (open("/etc/passwd", O_RDONLY) < 0)
+		return 3;
+	if (sandbox_write_rights() & SANDBOX_RIGHT_TRUNCATE &&
+	    (open(victim, O_RDONLY | O_TRUNC) != -1 || errno != EACCES))
+		return 6;
+	if (confinement->calls && (chmod(victim, 04755) != -1 || errno != EPERM))
+		return 7;
+	snprintf(path, sizeof(path), "%s/t.pid", folder);
+	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
+		return 4;
+	return unlink(path) == 0 ? 0 : 5;
+}
+
+static void files_are_made_in_one_folder(void **state)
+{
+	(void)state;
+	in_confined_child(check_paths);
+}
+
+static void it_says_what_is_in_force(void **state)
+{
+	static const struct {
+		struct confinement confinement;
+		const char *text;
+	} cases[] = {
+		{ { false, false, false, false }, "nothing" },
+		{ { true, true, true, true }, "capabilities, new privileges, paths, system calls" },
+		{ { false, true, false, true }, "new privileges, system calls" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[128];
+
+		confine_describe(&cases[i].confinement, text, sizeof(text));
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_right_is_regained),
+		cmocka_unit_test(other_calls_are_refused),
+		cmocka_unit_test(no_namespace_is_made),
+		cmocka_unit_test(interfaces_are_known_by_name),
+		cmocka_unit_test(files_are_made_in_one_folder),
+		cmocka_unit_test(it_says_what_is_in_force),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,203 @@
+/* What is counted and remembered: spans in steps, the last hour, who asks the most. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stats/stats_json.h"
+
+#define MICROSECOND INT64_C(1000)
+
+static void a_span_is_counted_in_its_step(void **state)
+{
+	static const struct {
+		int64_t span;
+		size_t step;
+	} cases[] = {
+		{ -5, 0 },
+		{ 0, 0 },
+		{ 100, 0 },
+		{ 101, 1 },
+		{ 1 * MICROSECOND, 3 },
+		{ 1 * MICROSECOND + 1, 4 },
+		{ CLOCK_MILLISECOND, 12 },
+		{ CLOCK_SECOND, 15 },
+		{ CLOCK_SECOND + 1, 16 },
+		{ INT64_MAX, 16 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct histogram histogram = { 0 };
+
+		histogram_count(&histogram, cases[i].span);
+		assert_int_equal(counter_read(&histogram.steps[cases[i].step]), 1);
+		assert_int_equal(histogram_total(&histogram), 1);
+	}
+}
+
+static void steps_grow_and_have_no_gap(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < HISTOGRAM_STEPS; i++)
+		assert_true(histogram_bound(i) > histogram_bound(i - 1));
+	assert_true(histogram_bound(HISTOGRAM_STEPS - 1) == INT64_MAX);
+}
+
+static void histograms_add_up(void **state)
+{
+	struct histogram one = { 0 }, other = { 0 };
+
+	(void)state;
+	histogram_count(&one, 7 * MICROSECOND);
+	histogram_count(&other, 9 * MICROSECOND);
+	histogram_count(&other, CLOCK_SECOND);
+	histogram_add(&one, &other);
+	assert_int_equal(histogram_total(&one), 3);
+	assert_int_equal(counter_read(&one.sum), 16 * MICROSECOND + CLOCK_SECOND);
+}
+
+static void the_last_hour_is_kept(void **state)
+{
+	struct history_sample samples[HISTORY_SAMPLES], sample = { 0 };
+	struct history history = { 0 };
+
+	(void)state;
+	assert_int_equal(history_read(&history, samples), 0);
+	for (uint32_t i = 0; i < 3 * HISTORY_SAMPLES + 7; i++) {
+		unsigned count, expected = i < HISTORY_SAMPLES ? i : HISTORY_SAMPLES - 1;
+
+		count = history_read(&history, samples);
+		assert_int_equal(count, expected);
+		for (unsigned j = 0; j < count; j++)
+			assert_int_equal(samples[j].requests[0], i - count + j);
+		sample.requests[0] = i;
+		history_add(&history, &sample);
+	}
+	history_clear(&history);
+	assert_int_equal(history_read(&history, samples), 0);
+}
+
+static struct address make_address(const char *host)
+{
+	struct address address;
+
+	assert_true(address_parse(&address, host, 123));
+	return address;
+}
+
+static void count(struct talkers *talkers, const char *host, uint64_t requests)
+{
+	struct address peer = make_address(host);
+
+	talkers_count(talkers, &peer, requests, CLOCK_SECOND);
+}
+
+static void networks_are_told_by_their_share(void **state)
+{
+	struct talkers one = { 0 }, other = { 0 };
+	struct talkers_list list = { 0 };
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	one.halve_at = other.halve_at = INT64_MAX;
+	count(&one, "192.0.2.1", 3);
+	count(&one, "192.0.2.99", 4);
+	count(&one, "2001:db8:1:2::3", 5);
+	count(&other, "2001:db8:1:ffff::1", 6);
+	count(&other, "::ffff:198.51.100.7", 1);
+	talkers_list_add(&list, &one, CLOCK_SECOND);
+	talkers_list_add(&list, &other, CLOCK_SECOND);
+	assert_int_equal(list.total, 19);
+	assert_string_equal(talkers_format(list.items[0].network, text), "2001:db8:1::/48");
+	assert_int_equal(list.items[0].count, 11);
+	assert_string_equal(talkers_format(list.items[1].network, text), "192.0.2.0/24");
+	assert_int_equal(list.items[1].count, 7);
+	assert_string_equal(talkers_format(list.items[2].network, text), "198.51.100.0/24");
+	assert_int_equal(list.items[3].count, 0);
+}
+
+/* One network in ten thousand that asks a tenth of the time. */
+static void who_asks_a_lot_is_never_missed(void **state)
+{
+	struct talkers talkers = { .halve_at = INT64_MAX };
+	struct talkers_list list = { 0 };
+	char host[32], text[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(host, sizeof(host), "10.%u.%u.1", i / 256, i % 256);
+		count(&talkers, i % 10 == 0 ? "192.0.2.1" : host, 1);
+	}
+	talkers_list_add(&list, &talkers, CLOCK_SECOND);
+	assert_string_equal(talkers_format(list.items[0].network, text), "192.0.2.0/24");
+	assert_in_range(list.items[0].count, 1000, 1000 + 10000 / TALKERS_PLACES);
+}
+
+static uint64_t count_at(const struct talkers *talkers, int64_t now)
+{
+	struct talkers_list list = { 0 };
+
+	talkers_list_add(&list, talkers, now);
+	assert_int_equal(list.total, list.items[0].count);
+	return list.total;
+}
+
+/* By a half in each interval, whether anything was asked in it or not: the counts of a worker that
+ * has nothing to do do not outlive those of the others. */
+static void what_was_asked_long_ago_fades(void **state)
+{
+	struct talkers talkers = { 0 };
+	struct address peer = make_address("192.0.2.1");
+
+	(void)state;
+	talkers_count(&talkers, &peer, 800, CLOCK_SECOND);
+	assert_int_equal(count_at(&talkers, TALKERS_INTERVAL), 800);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + TALKERS_INTERVAL), 400);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 3 * TALKERS_INTERVAL), 100);
+	assert_int_equal(count_at(&talkers, INT64_MAX), 0);
+	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 2 * TALKERS_INTERVAL);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 2 * TALKERS_INTERVAL), 201);
+	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 999 * TALKERS_INTERVAL);
+	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 999 * TALKERS_INTERVAL), 1);
+}
+
+/* Of a new ledger everything is told, and everything is zero. */
+static void a_new_ledger_is_told_whole(void **state)
+{
+	static struct ledger ledger;
+	static struct web_tally web;
+	struct ledger_facts facts = { .clock_watched = 1, .source = "system" };
+	json_t *told, *clock;
+
+	(void)state;
+	ledger_publish_facts(&ledger, &facts);
+	told = describe_ledger(&ledger, &web);
+	assert_int_equal(json_integer_value(json_object_get(told, "version")), DESCRIBE_VERSION);
+	assert_int_equal(json_object_size(json_object_get(told, "protocols")), PROTOCOL_COUNT);
+	assert_int_equal(json_object_size(json_object_get(told, "dropped")), DROP_COUNT);
+	clock = json_object_get(told, "clock");
+	assert_true(json_is_false(json_object_get(clock, "synchronised")));
+	assert_int_equal(json_integer_value(json_object_get(clock, "leap")), 3);
+	json_decref(told);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_span_is_counted_in_its_step),
+		cmocka_unit_test(steps_grow_and_have_no_gap),
+		cmocka_unit_test(histograms_add_up),
+		cmocka_unit_test(the_last_hour_is_kept),
+		cmocka_unit_test(networks_are_told_by_their_share),
+		cmocka_unit_test(who_asks_a_lot_is_never_missed),
+		cmocka_unit_test(what_was_asked_long_ago_fades),
+		cmocka_unit_test(a_new_ledger_is_told_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
