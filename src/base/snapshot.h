@@ -10,16 +10,16 @@
 #include <stdint.h>
 
 /* How many words a message of so many bytes takes, and how many there are to be for two of them. */
-#define BULLETIN_WORDS(bytes)  (((bytes) + 7) / 8)
-#define BULLETIN_PLACES(bytes) (2 * BULLETIN_WORDS(bytes))
+#define SNAPSHOT_WORDS(bytes) (((bytes) + 7) / 8)
+#define SNAPSHOT_SLOTS(bytes) (2 * SNAPSHOT_WORDS(bytes))
 
-/* Publishes a message of size bytes; sequence and places were zero at first. For one thread
+/* Publishes a message of size bytes; sequence and slots were zero at first. For one thread
  * only. */
-void bulletin_publish(atomic_uint *sequence, _Atomic uint64_t *places, const void *message,
+void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *message,
 		      size_t size);
 
 /* Reads what was published last, or zeros if nothing was. */
-void bulletin_read(const atomic_uint *sequence, const _Atomic uint64_t *places, void *message,
+void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, void *message,
 		   size_t size);
 
 #endif

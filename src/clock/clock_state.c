@@ -40,13 +40,13 @@ static clock_ntp_short growth(int64_t age, uint32_t ppm)
 
 void clock_publish(struct clock_board *board, const struct clock_state *state)
 {
-	bulletin_publish(&board->sequence, board->places, state, sizeof(*state));
+	snapshot_publish(&board->sequence, board->slots, state, sizeof(*state));
 }
 
 /* No published state is all zeros: leap is not 0 where stratum is. */
 void clock_read_state(const struct clock_board *board, int64_t now, struct clock_state *state)
 {
-	bulletin_read(&board->sequence, board->places, state, sizeof(*state));
+	snapshot_read(&board->sequence, board->slots, state, sizeof(*state));
 	if (state->leap == 0 && state->stratum == 0) {
 		clock_state_unsynchronised(state, CLOCK_REFERENCE_INIT);
 		return;

@@ -56,11 +56,11 @@ struct clock_state {
 	int64_t measured;		 /* on the monotonic clock, nanoseconds */
 };
 
-/* Where the state is published, as a bulletin; zero-initialised it holds none: read as not
+/* Where the state is published, as a snapshot; zero-initialised it holds none: read as not
  * synchronised. */
 struct clock_board {
 	atomic_uint sequence;
-	_Atomic uint64_t places[BULLETIN_PLACES(sizeof(struct clock_state))];
+	_Atomic uint64_t slots[SNAPSHOT_SLOTS(sizeof(struct clock_state))];
 };
 
 /* Publishes state; for one thread only. */

@@ -1,5 +1,5 @@
 /* What the daemon knows of itself: memory that it writes and that its web process reads, where
- * numbers are counted up in place and everything else is a bulletin. Nothing in it is a pointer. */
+ * numbers are counted up in place and everything else is a snapshot. Nothing in it is a pointer. */
 #ifndef STATS_STATS_H
 #define STATS_STATS_H
 
@@ -50,9 +50,9 @@ struct ledger_worker {
 struct ledger {
 	struct clock_board clock;
 	atomic_uint facts_sequence, reason_sequence, talkers_sequence;
-	_Atomic uint64_t facts[BULLETIN_PLACES(sizeof(struct ledger_facts))];
-	_Atomic uint64_t reason[BULLETIN_PLACES(sizeof(struct ledger_reason))];
-	_Atomic uint64_t talkers[BULLETIN_PLACES(sizeof(struct talkers_list))];
+	_Atomic uint64_t facts[SNAPSHOT_SLOTS(sizeof(struct ledger_facts))];
+	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct ledger_reason))];
+	_Atomic uint64_t talkers[SNAPSHOT_SLOTS(sizeof(struct talkers_list))];
 	struct counter web_starts,
 		web_deaths; /* of the web process; deaths that nobody asked for */
 	struct history history;
@@ -62,32 +62,32 @@ struct ledger {
 
 static inline void ledger_publish_facts(struct ledger *ledger, const struct ledger_facts *facts)
 {
-	bulletin_publish(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
+	snapshot_publish(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
 }
 
 static inline void ledger_read_facts(const struct ledger *ledger, struct ledger_facts *facts)
 {
-	bulletin_read(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
+	snapshot_read(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
 }
 
 static inline void ledger_publish_reason(struct ledger *ledger, const struct ledger_reason *reason)
 {
-	bulletin_publish(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
+	snapshot_publish(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
 }
 
 static inline void ledger_read_reason(const struct ledger *ledger, struct ledger_reason *reason)
 {
-	bulletin_read(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
+	snapshot_read(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
 }
 
 static inline void ledger_publish_talkers(struct ledger *ledger, const struct talkers_list *list)
 {
-	bulletin_publish(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
+	snapshot_publish(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
 }
 
 static inline void ledger_read_talkers(const struct ledger *ledger, struct talkers_list *list)
 {
-	bulletin_read(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
+	snapshot_read(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
 }
 
 /* Adds up what all workers have counted, and the requests that the web process has answered. */

@@ -119,15 +119,15 @@ static void memory_that_cannot_be_had_leaves_nothing_open(void **state)
 static void a_message_is_read_as_it_was_published(void **state)
 {
 	static const char text[] = "what is published is read";
-	_Atomic uint64_t places[2 * BULLETIN_WORDS(sizeof(text))] = { 0 };
+	_Atomic uint64_t places[2 * SNAPSHOT_WORDS(sizeof(text))] = { 0 };
 	atomic_uint sequence = 0;
 	char read[sizeof(text) + 1];
 
 	(void)state;
 	for (size_t size = 1; size <= sizeof(text); size++) {
 		memset(read, '~', sizeof(read));
-		bulletin_publish(&sequence, places, text, size);
-		bulletin_read(&sequence, places, read, size);
+		snapshot_publish(&sequence, places, text, size);
+		snapshot_read(&sequence, places, read, size);
 		assert_memory_equal(read, text, size);
 		assert_int_equal(read[size], '~');
 	}
