@@ -9,9 +9,9 @@
 /* Without these a process that shares the memory could take it away from another that reads it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
-void *shared_make(size_t size, enum shared_rights rights, int *fd)
+void *shm_create(size_t size, enum shm_access access, int *fd)
 {
-	int seals = SEALS | F_SEAL_SEAL | (rights == SHARED_READ ? F_SEAL_FUTURE_WRITE : 0);
+	int seals = SEALS | F_SEAL_SEAL | (access == SHM_READ ? F_SEAL_FUTURE_WRITE : 0);
 	void *memory = MAP_FAILED;
 
 	*fd = memfd_create("timeserver", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -27,9 +27,9 @@ void *shared_make(size_t size, enum shared_rights rights, int *fd)
 	return NULL;
 }
 
-void *shared_map(int fd, size_t size, enum shared_rights rights)
+void *shm_map(int fd, size_t size, enum shm_access access)
 {
-	int protection = PROT_READ | (rights == SHARED_WRITE ? PROT_WRITE : 0);
+	int protection = PROT_READ | (access == SHM_WRITE ? PROT_WRITE : 0);
 	struct stat status;
 	void *memory;
 

@@ -36,9 +36,9 @@
 bool web_open(struct web *web, struct failure *failure)
 {
 	*web = (struct web){ .ledger_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
-	web->ledger = shared_make(sizeof(*web->ledger), SHARED_READ, &web->ledger_fd);
+	web->ledger = shm_create(sizeof(*web->ledger), SHM_READ, &web->ledger_fd);
 	web->tally =
-		web->ledger ? shared_make(sizeof(*web->tally), SHARED_WRITE, &web->tally_fd) : NULL;
+		web->ledger ? shm_create(sizeof(*web->tally), SHM_WRITE, &web->tally_fd) : NULL;
 	return web->tally || failure_set_errno(failure, "cannot make memory to share");
 }
 

@@ -48,7 +48,7 @@ static int share_access(const struct access *access)
 {
 	size_t size = (access->range_count + 1) * sizeof(*access->ranges);
 	int fd;
-	void *memory = shared_make(size, SHARED_READ, &fd);
+	void *memory = shm_create(size, SHM_READ, &fd);
 
 	if (!memory)
 		return -1;

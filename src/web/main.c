@@ -89,9 +89,9 @@ static bool open_all(struct role *role)
 	struct site *site = &role->site;
 	size_t ranges = (site->access.range_count + 1) * sizeof(*site->access.ranges);
 
-	site->access.ranges = shared_map(role->access_fd, ranges, SHARED_READ);
-	site->ledger = shared_map(role->ledger_fd, sizeof(struct ledger), SHARED_READ);
-	site->tally = shared_map(role->tally_fd, sizeof(struct web_tally), SHARED_WRITE);
+	site->access.ranges = shm_map(role->access_fd, ranges, SHM_READ);
+	site->ledger = shm_map(role->ledger_fd, sizeof(struct ledger), SHM_READ);
+	site->tally = shm_map(role->tally_fd, sizeof(struct web_tally), SHM_WRITE);
 	role->base = event_base_new();
 	if (!site->access.ranges || !site->ledger || !site->tally || !role->base ||
 	    !site_open(site, role->base))

@@ -25,11 +25,11 @@ static void memory_is_shared_and_cannot_be_taken_away(void **state)
 	int fd;
 
 	(void)state;
-	mine = shared_make(SIZE, SHARED_READ, &fd);
+	mine = shm_create(SIZE, SHM_READ, &fd);
 	assert_non_null(mine);
-	assert_null(shared_map(fd, SIZE, SHARED_WRITE));
+	assert_null(shm_map(fd, SIZE, SHM_WRITE));
 	assert_int_equal(errno, EPERM);
-	theirs = shared_map(fd, SIZE, SHARED_READ);
+	theirs = shm_map(fd, SIZE, SHM_READ);
 	assert_non_null(theirs);
 	mine[SIZE - 1] = 7;
 	assert_int_equal(theirs[SIZE - 1], 7);
@@ -45,9 +45,9 @@ static void memory_is_written_by_both_if_that_was_meant(void **state)
 	int fd;
 
 	(void)state;
-	mine = shared_make(SIZE, SHARED_WRITE, &fd);
+	mine = shm_create(SIZE, SHM_WRITE, &fd);
 	assert_non_null(mine);
-	theirs = shared_map(fd, SIZE, SHARED_WRITE);
+	theirs = shm_map(fd, SIZE, SHM_WRITE);
 	assert_non_null(theirs);
 	theirs[0] = 7;
 	assert_int_equal(mine[0], 7);
@@ -59,7 +59,7 @@ static void memory_is_written_by_both_if_that_was_meant(void **state)
 static void expect_refused(int fd, int error)
 {
 	errno = 0;
-	assert_null(shared_map(fd, SIZE, SHARED_READ));
+	assert_null(shm_map(fd, SIZE, SHM_READ));
 	assert_int_equal(errno, error);
 }
 
@@ -68,7 +68,7 @@ static void other_memory_is_refused(void **state)
 {
 	int changeable = memfd_create("test", MFD_CLOEXEC);
 	int pipes[2], fd;
-	void *mine = shared_make(SIZE + 1, SHARED_READ, &fd);
+	void *mine = shm_create(SIZE + 1, SHM_READ, &fd);
 
 	(void)state;
 	assert_int_equal(pipe(pipes), 0);
@@ -89,7 +89,7 @@ static void expect_not_made(size_t size)
 	int next = dup(0), fd = 0;
 
 	errno = 0;
-	assert_null(shared_make(size, SHARED_READ, &fd));
+	assert_null(shm_create(size, SHM_READ, &fd));
 	assert_int_not_equal(errno, 0);
 	assert_int_equal(fd, -1);
 	close(next);
@@ -109,7 +109,7 @@ static void memory_that_cannot_be_had_leaves_nothing_open(void **state)
 	none.rlim_max = before.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	errno = 0;
-	assert_null(shared_make(SIZE, SHARED_READ, &fd));
+	assert_null(shm_create(SIZE, SHM_READ, &fd));
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(errno, EMFILE);
 	assert_int_equal(fd, -1);
