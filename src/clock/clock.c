@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t clock_system(void)
+int64_t clock_realtime(void)
 {
 	struct timespec now;
 

@@ -47,7 +47,7 @@ int8_t clock_measure_precision(void);
 clock_ntp_time clock_read_second(struct clock_second *second);
 
 /* The system clock: nanoseconds since 1970-01-01 00:00:00 UTC. */
-int64_t clock_system(void);
+int64_t clock_realtime(void);
 
 /* Nanoseconds on the clock that no one can step, for limits and ages. */
 int64_t clock_monotonic(void);

@@ -38,15 +38,16 @@ static clock_ntp_short growth(int64_t age, uint32_t ppm)
 	return short_from_nanoseconds((microseconds * ppm + 999) / 1000);
 }
 
-void clock_publish(struct clock_board *board, const struct clock_state *state)
+void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clock_state *state)
 {
-	snapshot_publish(&board->sequence, board->slots, state, sizeof(*state));
+	snapshot_publish(&snapshot->sequence, snapshot->slots, state, sizeof(*state));
 }
 
 /* No published state is all zeros: leap is not 0 where stratum is. */
-void clock_read_state(const struct clock_board *board, int64_t now, struct clock_state *state)
+void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
+		      struct clock_state *state)
 {
-	snapshot_read(&board->sequence, board->slots, state, sizeof(*state));
+	snapshot_read(&snapshot->sequence, snapshot->slots, state, sizeof(*state));
 	if (state->leap == 0 && state->stratum == 0) {
 		clock_state_unsynchronised(state, CLOCK_REFERENCE_INIT);
 		return;
@@ -86,8 +87,8 @@ void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_tim
 /* The kernel counts its bound of the error in microseconds. */
 #define KERNEL_ERROR_MAX 16000000
 
-void clock_state_of_kernel(struct clock_state *state, const struct timex *kernel, int result,
-			   clock_ntp_time now, int64_t monotonic)
+void clock_state_from_kernel(struct clock_state *state, const struct timex *kernel, int result,
+			     clock_ntp_time now, int64_t monotonic)
 {
 	if (result == TIME_OOP) {
 		clock_state_unsynchronised(state, CLOCK_REFERENCE_STEP);

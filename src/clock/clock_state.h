@@ -58,20 +58,21 @@ struct clock_state {
 
 /* Where the state is published, as a snapshot; zero-initialised it holds none: read as not
  * synchronised. */
-struct clock_board {
+struct clock_state_snapshot {
 	atomic_uint sequence;
 	_Atomic uint64_t slots[SNAPSHOT_SLOTS(sizeof(struct clock_state))];
 };
 
 /* Publishes state; for one thread only. */
-void clock_publish(struct clock_board *board, const struct clock_state *state);
+void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clock_state *state);
 
 /* Reads what was published last, with root_dispersion grown to now, a time on the monotonic
  * clock; a time before measured counts as measured. It stays below the format's end (18 hours),
  * and is never less than the truth for the format's coarseness. */
-void clock_read_state(const struct clock_board *board, int64_t now, struct clock_state *state);
+void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
+		      struct clock_state *state);
 
-static inline bool clock_is_synchronised(const struct clock_state *state)
+static inline bool clock_state_is_synchronised(const struct clock_state *state)
 {
 	return state->leap != CLOCK_LEAP_UNKNOWN;
 }
@@ -101,7 +102,7 @@ void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_tim
  * better. */
 #define CLOCK_SYSTEM_STRATUM 8
 #define CLOCK_KERNEL_PPM     500
-void clock_state_of_kernel(struct clock_state *state, const struct timex *kernel, int result,
-			   clock_ntp_time now, int64_t monotonic);
+void clock_state_from_kernel(struct clock_state *state, const struct timex *kernel, int result,
+			     clock_ntp_time now, int64_t monotonic);
 
 #endif

@@ -19,9 +19,9 @@ static void take_sample(struct recorder *recorder, struct ledger *ledger,
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
 	sample->drops = since(&recorder->drops, tally_drops(&sum));
-	clock_read_state(&ledger->clock, now, &state);
+	clock_state_read(&ledger->clock, now, &state);
 	sample->clock =
-		clock_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
+		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
 }
 
 void recorder_publish_talkers(const struct service *service, const struct workers *workers)

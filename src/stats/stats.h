@@ -48,7 +48,7 @@ struct ledger_worker {
 };
 
 struct ledger {
-	struct clock_board clock;
+	struct clock_state_snapshot clock;
 	atomic_uint facts_sequence, reason_sequence, talkers_sequence;
 	_Atomic uint64_t facts[SNAPSHOT_SLOTS(sizeof(struct ledger_facts))];
 	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct ledger_reason))];

@@ -33,12 +33,12 @@ static json_t *describe_clock(const struct ledger *ledger, const struct ledger_f
 
 	if (!facts->clock_watched)
 		return json_null();
-	clock_read_state(&ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&ledger->clock, clock_monotonic(), &state);
 	ledger_read_reason(ledger, &reason);
 	return json_pack("{s:s, s:b, s:i, s:i, s:s?, s:f, s:f, s:f}", "source", facts->source,
-			 "synchronised", clock_is_synchronised(&state), "stratum",
+			 "synchronised", clock_state_is_synchronised(&state), "stratum",
 			 (int)state.stratum, "leap", (int)state.leap, "reason",
-			 clock_is_synchronised(&state) ? NULL : reason.text, "root_delay",
+			 clock_state_is_synchronised(&state) ? NULL : reason.text, "root_delay",
 			 describe_short(state.root_delay), "root_dispersion",
 			 describe_short(state.root_dispersion), "root_distance",
 			 describe_short(describe_root_distance(&state)));

@@ -43,7 +43,7 @@ static void cut(struct visitor *visitor)
 
 static struct arrival arrive(void)
 {
-	return (struct arrival){ .clock = clock_system(), .moment = clock_monotonic() };
+	return (struct arrival){ .clock = clock_realtime(), .moment = clock_monotonic() };
 }
 
 static void note_arrival(struct evbuffer *input, const struct evbuffer_cb_info *info,

@@ -112,7 +112,7 @@ static bool is_unwelcome(const struct page *page)
 static void add_headers(const struct page *page, size_t length)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(page->request);
-	time_t now = (time_t)(clock_system() / CLOCK_SECOND);
+	time_t now = (time_t)(clock_realtime() / CLOCK_SECOND);
 	char text[32], date[64] = "";
 	struct tm utc;
 

@@ -13,7 +13,7 @@
 /* The state of the clock in the words of the page, which tells a leap second on its own day. */
 static const char *name_state(const struct clock_state *state, time_t now)
 {
-	if (!clock_is_synchronised(state))
+	if (!clock_state_is_synchronised(state))
 		return "unsynchronised";
 	if (state->leap == CLOCK_LEAP_NONE || !leap_may_end_day(now))
 		return "synchronised";
@@ -27,7 +27,7 @@ static void write_text(struct page *page, const struct tm *now, const struct clo
 
 	strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S UTC", now);
 	evbuffer_add_printf(page->body, "%s%s\n", text,
-			    clock_is_synchronised(state) ? "" : " (not synchronised)");
+			    clock_state_is_synchronised(state) ? "" : " (not synchronised)");
 }
 
 /* state is a word of the page. */
@@ -58,11 +58,11 @@ static void write_document(struct page *page, const struct tm *now, const char *
 
 void page_write_clock(struct page *page)
 {
-	time_t seconds = (time_t)(clock_system() / CLOCK_SECOND);
+	time_t seconds = (time_t)(clock_realtime() / CLOCK_SECOND);
 	struct clock_state state;
 	struct tm now;
 
-	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
 	if (!gmtime_r(&seconds, &now))
 		page_fail(page, HTTP_INTERNAL, "No calendar has this year.");
 	else if (strstr(page_header(page, "Accept"), "text/html"))

@@ -83,7 +83,7 @@ static void add_clock(const struct figures *figures)
 	evbuffer_add_printf(figures->body, "timeserver_clock_info{source=\"%s\"} 1\n",
 			    figures->facts.source);
 	add_gauge(figures, "clock_synchronised", "1 if the clock is to be believed, else 0.",
-		  clock_is_synchronised(state));
+		  clock_state_is_synchronised(state));
 	add_gauge(figures, "clock_stratum", "Steps from a reference clock; 0: not synchronised.",
 		  state->stratum);
 	add_gauge(figures, "clock_leap", "0; 1 or 2 before a leap second; 3: not synchronised.",
@@ -182,7 +182,7 @@ void page_write_metrics(struct page *page)
 
 	ledger_read_facts(figures.ledger, &figures.facts);
 	ledger_sum(figures.ledger, figures.web, &figures.sum);
-	clock_read_state(&figures.ledger->clock, clock_monotonic(), &figures.state);
+	clock_state_read(&figures.ledger->clock, clock_monotonic(), &figures.state);
 	page->type = "text/plain; version=0.0.4; charset=utf-8";
 	add_process(&figures);
 	add_clock(&figures);

@@ -58,7 +58,7 @@ static void write_clock(struct page *page)
 	struct clock_state state;
 
 	ledger_read_facts(ledger, &facts);
-	clock_read_state(&ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&ledger->clock, clock_monotonic(), &state);
 	chart_write_clock(page->body, samples, history_read(&ledger->history, samples));
 	begin_table(page->body, "what", "now");
 	add_text(page->body, "source", facts.source);
@@ -262,9 +262,9 @@ void page_write_status(struct page *page)
 	struct ledger_reason reason;
 	struct clock_state clock;
 
-	clock_read_state(&ledger->clock, clock_monotonic(), &clock);
+	clock_state_read(&ledger->clock, clock_monotonic(), &clock);
 	ledger_read_reason(ledger, &reason);
-	if (clock_is_synchronised(&clock))
+	if (clock_state_is_synchronised(&clock))
 		write_document(page, "synchronised", "synchronised");
 	else
 		write_document(page, "unsynchronised", reason.text);

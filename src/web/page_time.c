@@ -49,17 +49,18 @@ void page_write_time(struct page *page)
 		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
 		return;
 	}
-	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
 	ledger_read_reason(page->site->ledger, &reason);
-	object = json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
-			   TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
-			   "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
-			   clock_is_synchronised(&state), "reason",
-			   clock_is_synchronised(&state) ? NULL : reason.text, "root_distance",
-			   describe_short(describe_root_distance(&state)), "tai_offset",
-			   describe_tai_offset(&page->site->leap,
-					       page->arrival.clock / CLOCK_SECOND),
-			   "transmit", seconds(clock_system()));
+	object =
+		json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
+			  TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
+			  "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
+			  clock_state_is_synchronised(&state), "reason",
+			  clock_state_is_synchronised(&state) ? NULL : reason.text, "root_distance",
+			  describe_short(describe_root_distance(&state)), "tai_offset",
+			  describe_tai_offset(&page->site->leap,
+					      page->arrival.clock / CLOCK_SECOND),
+			  "transmit", seconds(clock_realtime()));
 	write_json(page, object);
 }
 
@@ -77,7 +78,7 @@ void page_write_nict(struct page *page)
 		return;
 	}
 	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
-			   "st", seconds(clock_system()));
+			   "st", seconds(clock_realtime()));
 	if (leap_is_known(leap, now))
 		json_object_update_new(object,
 				       json_pack("{s:i, s:I, s:i}", "leap", leap_offset(leap, now),
@@ -91,9 +92,9 @@ void page_write_health(struct page *page)
 	struct ledger_reason reason;
 	struct clock_state state;
 
-	clock_read_state(&page->site->ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
 	ledger_read_reason(page->site->ledger, &reason);
-	if (clock_is_synchronised(&state)) {
+	if (clock_state_is_synchronised(&state)) {
 		evbuffer_add_printf(page->body, "synchronised, stratum %u\n", state.stratum);
 		return;
 	}

@@ -65,7 +65,7 @@ static struct clock_state read_state(void)
 {
 	struct clock_state state;
 
-	clock_read_state(&ledger.clock, clock_monotonic(), &state);
+	clock_state_read(&ledger.clock, clock_monotonic(), &state);
 	return state;
 }
 

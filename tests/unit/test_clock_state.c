@@ -45,38 +45,38 @@ static void assert_unsynchronised(const struct clock_state *state, uint32_t reas
 	};
 
 	assert_same(state, &expected);
-	assert_false(clock_is_synchronised(state));
+	assert_false(clock_state_is_synchronised(state));
 }
 
 static void an_empty_board_is_not_synchronised(void **cmocka)
 {
-	static const struct clock_board board;
+	static const struct clock_state_snapshot snapshot;
 	struct clock_state state;
 
 	(void)cmocka;
-	clock_read_state(&board, clock_monotonic(), &state);
+	clock_state_read(&snapshot, clock_monotonic(), &state);
 	assert_unsynchronised(&state, 0x494e4954); /* "INIT" */
 }
 
 static void what_is_published_is_read(void **cmocka)
 {
-	struct clock_board board = { 0 };
+	struct clock_state_snapshot snapshot = { 0 };
 	struct clock_state state, none;
 
 	(void)cmocka;
 	clock_state_unsynchronised(&none, CLOCK_REFERENCE_STEP);
 	for (int i = 0; i < 3; i++) {
-		clock_publish(&board, &full);
-		clock_read_state(&board, full.measured, &state);
+		clock_state_publish(&snapshot, &full);
+		clock_state_read(&snapshot, full.measured, &state);
 		assert_same(&state, &full);
-		assert_true(clock_is_synchronised(&state));
-		clock_publish(&board, &none);
-		clock_read_state(&board, full.measured, &state);
+		assert_true(clock_state_is_synchronised(&state));
+		clock_state_publish(&snapshot, &none);
+		clock_state_read(&snapshot, full.measured, &state);
 		assert_unsynchronised(&state, 0x53544550); /* "STEP" */
 	}
-	board.sequence = UINT32_MAX; /* the next one is 0, and counts nevertheless */
-	clock_publish(&board, &full);
-	clock_read_state(&board, full.measured, &state);
+	snapshot.sequence = UINT32_MAX; /* the next one is 0, and counts nevertheless */
+	clock_state_publish(&snapshot, &full);
+	clock_state_read(&snapshot, full.measured, &state);
 	assert_same(&state, &full);
 }
 
@@ -110,7 +110,7 @@ static void dispersion_grows_with_age(void **cmocka)
 		{ CLOCK_SECOND, 500, UINT32_MAX - 33, UINT32_MAX },
 		{ CLOCK_SECOND, 500, UINT32_MAX - 34, UINT32_MAX - 1 },
 	};
-	struct clock_board board = { 0 };
+	struct clock_state_snapshot snapshot = { 0 };
 	struct clock_state state = full;
 
 	(void)cmocka;
@@ -120,21 +120,21 @@ static void dispersion_grows_with_age(void **cmocka)
 
 		state.drift_ppm = rows[i].ppm;
 		state.root_dispersion = rows[i].dispersion;
-		clock_publish(&board, &state);
-		clock_read_state(&board, rows[i].age, &read);
+		clock_state_publish(&snapshot, &state);
+		clock_state_read(&snapshot, rows[i].age, &read);
 		assert_int_equal(read.root_dispersion, rows[i].expected);
 	}
 }
 
 static void an_age_has_no_end(void **cmocka)
 {
-	struct clock_board board = { 0 };
+	struct clock_state_snapshot snapshot = { 0 };
 	struct clock_state state = full;
 
 	(void)cmocka;
 	state.measured = INT64_MAX;
-	clock_publish(&board, &state);
-	clock_read_state(&board, INT64_MIN, &state);
+	clock_state_publish(&snapshot, &state);
+	clock_state_read(&snapshot, INT64_MIN, &state);
 	assert_int_equal(state.root_dispersion, full.root_dispersion);
 }
 
@@ -194,7 +194,7 @@ static bool is_same(const struct clock_state *a, const struct clock_state *b)
 }
 
 struct reading {
-	const struct clock_board *board;
+	const struct clock_state_snapshot *snapshot;
 	uint32_t torn, backwards, last;
 };
 
@@ -204,8 +204,8 @@ static void *read_until_last(void *argument)
 	struct clock_state state, expected;
 
 	do {
-		clock_read_state(reading->board, INT64_MIN, &state);
-		if (!clock_is_synchronised(&state))
+		clock_state_read(reading->snapshot, INT64_MIN, &state);
+		if (!clock_state_is_synchronised(&state))
 			continue; /* nothing was published yet */
 		expected = nth_state(state.reference_id);
 		reading->torn += !is_same(&state, &expected);
@@ -217,8 +217,8 @@ static void *read_until_last(void *argument)
 
 static void no_reader_sees_half_a_state(void **cmocka)
 {
-	struct clock_board board = { 0 };
-	struct reading readings[2] = { { .board = &board }, { .board = &board } };
+	struct clock_state_snapshot snapshot = { 0 };
+	struct reading readings[2] = { { .snapshot = &snapshot }, { .snapshot = &snapshot } };
 	pthread_t threads[2];
 
 	(void)cmocka;
@@ -228,7 +228,7 @@ static void no_reader_sees_half_a_state(void **cmocka)
 	for (uint32_t n = 1; n <= PUBLICATIONS; n++) {
 		struct clock_state state = nth_state(n);
 
-		clock_publish(&board, &state);
+		clock_state_publish(&snapshot, &state);
 	}
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -278,7 +278,7 @@ static struct clock_state kernel_state(int status, int result, long maxerror)
 	struct clock_state state;
 
 	memset(&state, 0xee, sizeof(state));
-	clock_state_of_kernel(&state, &kernel, result, SOME_TIME, 777);
+	clock_state_from_kernel(&state, &kernel, result, SOME_TIME, 777);
 	return state;
 }
 

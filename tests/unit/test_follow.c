@@ -248,7 +248,7 @@ static void kisses_are_handed_on(void **cmocka)
 	assert_int_equal(answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss),
 			 NTP_ANSWER_KISS);
 	assert_int_equal(kiss, 0x52415445);
-	assert_false(clock_is_synchronised(&state));
+	assert_false(clock_state_is_synchronised(&state));
 }
 
 /* The server's clock is ahead by offset; the way there and back takes delay. */

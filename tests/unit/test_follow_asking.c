@@ -136,7 +136,7 @@ static void assert_synchronised(void)
 
 	assert_null(follow_state(&test.follow, &state));
 	assert_int_equal(state.stratum, 3);
-	assert_true(clock_is_synchronised(&state));
+	assert_true(clock_state_is_synchronised(&state));
 }
 
 static void assert_unsynchronised(const char *reason)
@@ -144,7 +144,7 @@ static void assert_unsynchronised(const char *reason)
 	struct clock_state state;
 
 	assert_string_equal(follow_state(&test.follow, &state), reason);
-	assert_false(clock_is_synchronised(&state));
+	assert_false(clock_state_is_synchronised(&state));
 	assert_int_equal(state.stratum, 0);
 }
 

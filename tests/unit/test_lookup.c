@@ -103,7 +103,7 @@ static void a_server_that_is_nowhere_is_looked_for_again(void **state)
 	}
 	assert_int_equal(follow.attempt, 2);
 	assert_string_equal(follow_state(&follow, &clock), "cannot be found");
-	assert_false(clock_is_synchronised(&clock));
+	assert_false(clock_state_is_synchronised(&clock));
 	follow_close(&follow);
 }
 

@@ -34,8 +34,8 @@ bool watcher_kernel_is_synchronised(void)
 	struct clock_state state;
 	int result = ntp_adjtime(&kernel);
 
-	clock_state_of_kernel(&state, &kernel, result, clock_read_ntp(), clock_monotonic());
-	return clock_is_synchronised(&state);
+	clock_state_from_kernel(&state, &kernel, result, clock_read_ntp(), clock_monotonic());
+	return clock_state_is_synchronised(&state);
 }
 
 /* How far the system clock is from the monotonic one. Both are steered alike: it stays the same
@@ -51,12 +51,12 @@ static const char *ask_kernel(struct watcher *watcher, int64_t now, struct clock
 	clock_ntp_time time = clock_read_ntp();
 
 	watcher->kernel = ntp_adjtime(&kernel);
-	clock_state_of_kernel(state, &kernel, watcher->kernel, time, now);
+	clock_state_from_kernel(state, &kernel, watcher->kernel, time, now);
 	/* The bound of the error grows by itself, and only a correction makes it less. */
 	if (kernel.maxerror < watcher->maxerror || watcher->corrected == 0)
 		watcher->corrected = time;
 	watcher->maxerror = kernel.maxerror;
-	if (!clock_is_synchronised(state))
+	if (!clock_state_is_synchronised(state))
 		return watcher->kernel == TIME_OOP ? "is inserting a leap second" :
 						     "does not vouch for it";
 	state->reference_time = watcher->corrected;
@@ -100,7 +100,7 @@ static void publish(struct watcher *watcher)
 	char name[sizeof(watcher->source.host) + 16];
 	struct ledger_reason reason = { "" };
 
-	clock_publish(&watcher->ledger->clock, &watcher->published);
+	clock_state_publish(&watcher->ledger->clock, &watcher->published);
 	if (watcher->reason == watcher->reason_published)
 		return;
 	if (watcher->reason)

@@ -23,7 +23,7 @@ static inline bool service_is_silent(const struct service *service, const struct
 				     const struct clock_state *state)
 {
 	return service->config.require_sync && protocol->answers_anything &&
-	       !clock_is_synchronised(state);
+	       !clock_state_is_synchronised(state);
 }
 
 /* Whether any protocol is served on this port. */
