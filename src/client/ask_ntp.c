@@ -18,18 +18,18 @@ static void compose(struct bytes_writer *request, uint64_t nonce)
 	ntp_packet_write(&packet, request);
 }
 
-static const char *name_verdict(enum ntp_verdict verdict)
+static const char *name_verdict(enum ntp_client_verdict verdict)
 {
 	static const char *const names[] = {
-		[NTP_ANSWER_SHORT] = "too short",
-		[NTP_ANSWER_ORIGIN] = "wrong origin",
-		[NTP_ANSWER_MODE] = "wrong mode",
-		[NTP_ANSWER_VERSION] = "wrong version",
-		[NTP_ANSWER_KISS] = "kiss of death",
-		[NTP_ANSWER_LEAP] = "leap 3",
-		[NTP_ANSWER_STRATUM] = "stratum 16 or more",
-		[NTP_ANSWER_NO_TIME] = "no time",
-		[NTP_ANSWER_BACKWARDS] = "times that run backwards",
+		[NTP_CLIENT_SHORT] = "too short",
+		[NTP_CLIENT_ORIGIN] = "wrong origin",
+		[NTP_CLIENT_MODE] = "wrong mode",
+		[NTP_CLIENT_VERSION] = "wrong version",
+		[NTP_CLIENT_KISS] = "kiss of death",
+		[NTP_CLIENT_LEAP] = "leap 3",
+		[NTP_CLIENT_STRATUM] = "stratum 16 or more",
+		[NTP_CLIENT_NO_TIME] = "no time",
+		[NTP_CLIENT_BACKWARDS] = "times that run backwards",
 	};
 
 	return names[verdict];
@@ -49,22 +49,22 @@ static void fail_kiss(struct ask_answer *answer, uint32_t code)
 			 text_escape(shown, sizeof(shown), &bytes, size));
 }
 
-static enum datagram_verdict doubt(struct ask_answer *answer, enum ntp_verdict verdict)
+static enum datagram_verdict doubt(struct ask_answer *answer, enum ntp_client_verdict verdict)
 {
-	if (verdict == NTP_ANSWER_KISS)
+	if (verdict == NTP_CLIENT_KISS)
 		fail_kiss(answer, answer->packet.reference_id);
 	else
-		ask_fail(answer, "%s: it %s", name_verdict(verdict), ntp_answer_describe(verdict));
+		ask_fail(answer, "%s: it %s", name_verdict(verdict), ntp_client_describe(verdict));
 	return DATAGRAM_DOUBTED;
 }
 
 /* Half of the way there and back can be all one way: so much the offset can be off, beside what the
  * server itself may be. */
 static void tell(struct ask_answer *answer, const struct datagram *datagram,
-		 const struct ntp_exchange *exchange)
+		 const struct ntp_client_exchange *exchange)
 {
-	struct ntp_measurement measured = ntp_measure(exchange, &answer->packet);
-	uint64_t distance = ntp_root_distance(&answer->packet);
+	struct ntp_client_measurement measured = ntp_client_measure(exchange, &answer->packet);
+	uint64_t distance = ntp_client_root_distance(&answer->packet);
 
 	answer->valid = true;
 	answer->timed = true;
@@ -79,18 +79,17 @@ static void tell(struct ask_answer *answer, const struct datagram *datagram,
 static enum datagram_verdict judge(const struct datagram *datagram, struct ask_answer *answer,
 				   const char **reason)
 {
-	struct ntp_exchange exchange = {
+	struct ntp_client_exchange exchange = {
 		.nonce = datagram->nonce,
 		.sent = clock_to_ntp(&datagram->sent),
 		.received = clock_to_ntp(&datagram->received),
 	};
-	enum ntp_verdict verdict =
-		ntp_answer_read(&answer->packet, &exchange, datagram->bytes, datagram->size);
+	enum ntp_client_verdict verdict =
+		ntp_client_check(&answer->packet, &exchange, datagram->bytes, datagram->size);
 
-	if (verdict != NTP_ANSWER_GOOD && verdict != NTP_ANSWER_DISTANCE) {
+	if (verdict != NTP_CLIENT_OK && verdict != NTP_CLIENT_DISTANCE) {
 		*reason = name_verdict(verdict);
-		return ntp_answer_is_to_question(verdict) ? doubt(answer, verdict) :
-							    DATAGRAM_REFUSED;
+		return ntp_client_is_reply(verdict) ? doubt(answer, verdict) : DATAGRAM_REFUSED;
 	}
 	if ((clock_ntp_span)(exchange.received - exchange.sent) < 0) {
 		*reason = "clock set meanwhile";

@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 
 /* What separates the two clocks, without a sign. */
-static uint64_t distance_of(const struct ntp_measurement *measurement)
+static uint64_t distance_of(const struct ntp_client_measurement *measurement)
 {
 	clock_ntp_span offset = measurement->offset;
 
@@ -12,21 +12,22 @@ static uint64_t distance_of(const struct ntp_measurement *measurement)
 }
 
 /* Fills measurement in unless our own clock went back between question and answer. */
-static enum ntp_verdict check_offset(struct ntp_measurement *measurement,
-				     const struct ntp_exchange *exchange,
-				     const struct ntp_packet *packet)
+static enum ntp_client_verdict check_offset(struct ntp_client_measurement *measurement,
+					    const struct ntp_client_exchange *exchange,
+					    const struct ntp_packet *packet)
 {
-	uint64_t most = (uint64_t)clock_span_to_ntp(ANSWER_OFFSET_MAX);
+	uint64_t most = (uint64_t)clock_span_to_ntp(NTP_REFERENCE_OFFSET_MAX);
 
 	if ((clock_ntp_span)(exchange->received - exchange->sent) < 0)
-		return NTP_ANSWER_OFFSET;
-	*measurement = ntp_measure(exchange, packet);
+		return NTP_CLIENT_OFFSET;
+	*measurement = ntp_client_measure(exchange, packet);
 	most += (uint64_t)measurement->delay / 2;
-	return distance_of(measurement) > most ? NTP_ANSWER_OFFSET : NTP_ANSWER_GOOD;
+	return distance_of(measurement) > most ? NTP_CLIENT_OFFSET : NTP_CLIENT_OK;
 }
 
-static void take_over(struct clock_state *state, const struct answer_context *context,
-		      const struct ntp_packet *packet, const struct ntp_measurement *measurement)
+static void take_over(struct clock_state *state, const struct ntp_reference_context *context,
+		      const struct ntp_packet *packet,
+		      const struct ntp_client_measurement *measurement)
 {
 	clock_ntp_short delay = clock_short_from_span(measurement->delay);
 	clock_ntp_short error = clock_short_from_span(
@@ -50,32 +51,34 @@ static void take_over(struct clock_state *state, const struct answer_context *co
 	state->root_delay = clock_short_add(packet->root_delay, delay);
 }
 
-enum ntp_verdict answer_judge(const struct answer_context *context, const void *bytes, size_t size,
-			      struct clock_state *state, uint32_t *kiss)
+enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_context *context,
+						 const void *bytes, size_t size,
+						 struct clock_state *state, uint32_t *kiss)
 {
-	struct ntp_measurement measurement;
+	struct ntp_client_measurement measurement;
 	struct ntp_packet packet;
-	enum ntp_verdict verdict = ntp_answer_read(&packet, &context->exchange, bytes, size);
+	enum ntp_client_verdict verdict =
+		ntp_client_check(&packet, &context->exchange, bytes, size);
 
-	if (!ntp_answer_is_to_question(verdict))
+	if (!ntp_client_is_reply(verdict))
 		return verdict;
-	if (verdict == NTP_ANSWER_KISS)
+	if (verdict == NTP_CLIENT_KISS)
 		*kiss = packet.reference_id;
-	if (verdict == NTP_ANSWER_GOOD)
+	if (verdict == NTP_CLIENT_OK)
 		verdict = check_offset(&measurement, &context->exchange, &packet);
-	if (verdict == NTP_ANSWER_GOOD && !context->same_host &&
+	if (verdict == NTP_CLIENT_OK && !context->same_host &&
 	    packet.stratum + 1 == NTP_STRATUM_LIMIT)
-		verdict = NTP_ANSWER_DEEP;
-	if (verdict == NTP_ANSWER_GOOD)
+		verdict = NTP_CLIENT_STRATUM_LAST;
+	if (verdict == NTP_CLIENT_OK)
 		take_over(state, context, &packet, &measurement);
 	else
-		clock_state_unsynchronised(state, verdict == NTP_ANSWER_OFFSET ?
+		clock_state_unsynchronised(state, verdict == NTP_CLIENT_OFFSET ?
 							  CLOCK_REFERENCE_STEP :
 							  CLOCK_REFERENCE_INIT);
 	return verdict;
 }
 
-uint32_t answer_reference_id(const struct address *server)
+uint32_t ntp_reference_id(const struct address *server)
 {
 	const struct in6_addr *ip6 = &server->ip6.sin6_addr;
 	uint32_t hash = 2166136261;

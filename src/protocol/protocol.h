@@ -76,7 +76,7 @@ void ntp_reply(const struct protocol_request *request, struct bytes_writer *repl
 /* Whether a datagram looks like an answer of Daytime, Time or NTP, which two servers on ports of
  * their own choice could be made to send each other for ever. now is the time that such an answer
  * would hold. */
-bool protocol_is_answer(const void *bytes, size_t size, time_t now);
+bool protocol_is_reply(const void *bytes, size_t size, time_t now);
 
 /* The table. */
 #define PROTOCOL_COUNT 6

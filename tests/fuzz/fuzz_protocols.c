@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	protocol->reply(&request, &reply);
 	length = bytes_written(&reply);
-	protocol_is_answer(request.bytes, request.size, now.seconds);
+	protocol_is_reply(request.bytes, request.size, now.seconds);
 	if (protocol->answers_anything || length == 0)
 		return 0;
 	check(length == 48 && length <= request.size);

@@ -28,7 +28,7 @@
 #define UNIT  (UINT64_C(1) << 16) /* of the short format, in that of times */
 
 /* 2 units there, 3 units at the server, 4 units back: offset -1 unit, delay 6 units. */
-static const struct answer_context remote = {
+static const struct ntp_reference_context remote = {
 	.exchange.nonce = NONCE,
 	.exchange.sent = T1,
 	.exchange.received = T1 + 9 * UNIT,
@@ -50,15 +50,15 @@ static const struct ntp_packet good = {
 	.transmit = T1 + 5 * UNIT,
 };
 
-static enum ntp_verdict judge(const struct answer_context *context, const struct ntp_packet *packet,
-			      struct clock_state *state)
+static enum ntp_client_verdict judge(const struct ntp_reference_context *context,
+				     const struct ntp_packet *packet, struct clock_state *state)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 	uint32_t kiss = 0;
 
 	ntp_packet_write(packet, &writer);
-	return answer_judge(context, bytes, bytes_written(&writer), state, &kiss);
+	return ntp_reference_from_reply(context, bytes, bytes_written(&writer), state, &kiss);
 }
 
 static void assert_same(const struct clock_state *state, const struct clock_state *expected)
@@ -88,7 +88,7 @@ static void a_server_elsewhere_is_one_above(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	assert_int_equal(judge(&remote, &good, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge(&remote, &good, &state), NTP_CLIENT_OK);
 	assert_same(&state, &expected);
 }
 
@@ -104,12 +104,12 @@ static void the_server_here_is_quoted(void **cmocka)
 		.drift_ppm = 15,
 		.measured = 4711,
 	};
-	struct answer_context here = remote;
+	struct ntp_reference_context here = remote;
 	struct clock_state state;
 
 	(void)cmocka;
 	here.same_host = true;
-	assert_int_equal(judge(&here, &good, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge(&here, &good, &state), NTP_CLIENT_OK);
 	assert_same(&state, &expected);
 }
 
@@ -119,42 +119,42 @@ static const struct {
 	size_t field; /* where in the packet's bytes, */
 	size_t width; /* how many of them, */
 	uint64_t value;
-	enum ntp_verdict verdict;
+	enum ntp_client_verdict verdict;
 	const char *reason; /* kiss code of the state; NULL: it is left alone */
 } lies[] = {
-	{ "origin off by a bit", 24, 8, NONCE ^ 1, NTP_ANSWER_ORIGIN, NULL },
-	{ "origin of our time", 24, 8, T1, NTP_ANSWER_ORIGIN, NULL },
-	{ "no origin", 24, 8, 0, NTP_ANSWER_ORIGIN, NULL },
-	{ "mode 0", 0, 1, 0x20, NTP_ANSWER_MODE, NULL },
-	{ "mode 1", 0, 1, 0x21, NTP_ANSWER_MODE, NULL },
-	{ "mode 2", 0, 1, 0x22, NTP_ANSWER_MODE, NULL },
-	{ "mode 3: our own request", 0, 1, 0x23, NTP_ANSWER_MODE, NULL },
-	{ "mode 5", 0, 1, 0x25, NTP_ANSWER_MODE, NULL },
-	{ "mode 6", 0, 1, 0x26, NTP_ANSWER_MODE, NULL },
-	{ "mode 7", 0, 1, 0x27, NTP_ANSWER_MODE, NULL },
-	{ "version 0", 0, 1, 0x04, NTP_ANSWER_VERSION, NULL },
-	{ "version 1", 0, 1, 0x0c, NTP_ANSWER_VERSION, NULL },
-	{ "version 2", 0, 1, 0x14, NTP_ANSWER_VERSION, NULL },
-	{ "version 3", 0, 1, 0x1c, NTP_ANSWER_GOOD, NULL },
-	{ "version 5", 0, 1, 0x2c, NTP_ANSWER_VERSION, NULL },
-	{ "version 7", 0, 1, 0x3c, NTP_ANSWER_VERSION, NULL },
-	{ "leap 3", 0, 1, 0xe4, NTP_ANSWER_LEAP, "INIT" },
-	{ "leap 3 of version 3", 0, 1, 0xdc, NTP_ANSWER_LEAP, "INIT" },
-	{ "stratum 0", 1, 1, 0, NTP_ANSWER_KISS, "INIT" },
-	{ "stratum 15", 1, 1, 15, NTP_ANSWER_DEEP, "INIT" },
-	{ "stratum 16", 1, 1, 16, NTP_ANSWER_STRATUM, "INIT" },
-	{ "stratum 255", 1, 1, 255, NTP_ANSWER_STRATUM, "INIT" },
-	{ "no receive time", 32, 8, 0, NTP_ANSWER_NO_TIME, "INIT" },
-	{ "no transmit time", 40, 8, 0, NTP_ANSWER_NO_TIME, "INIT" },
-	{ "receive after transmit", 32, 8, T1 + 5 * UNIT + 1, NTP_ANSWER_BACKWARDS, "INIT" },
-	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, NTP_ANSWER_GOOD, NULL },
-	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, NTP_ANSWER_OFFSET, "STEP" },
-	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, NTP_ANSWER_OFFSET, "STEP" },
+	{ "origin off by a bit", 24, 8, NONCE ^ 1, NTP_CLIENT_ORIGIN, NULL },
+	{ "origin of our time", 24, 8, T1, NTP_CLIENT_ORIGIN, NULL },
+	{ "no origin", 24, 8, 0, NTP_CLIENT_ORIGIN, NULL },
+	{ "mode 0", 0, 1, 0x20, NTP_CLIENT_MODE, NULL },
+	{ "mode 1", 0, 1, 0x21, NTP_CLIENT_MODE, NULL },
+	{ "mode 2", 0, 1, 0x22, NTP_CLIENT_MODE, NULL },
+	{ "mode 3: our own request", 0, 1, 0x23, NTP_CLIENT_MODE, NULL },
+	{ "mode 5", 0, 1, 0x25, NTP_CLIENT_MODE, NULL },
+	{ "mode 6", 0, 1, 0x26, NTP_CLIENT_MODE, NULL },
+	{ "mode 7", 0, 1, 0x27, NTP_CLIENT_MODE, NULL },
+	{ "version 0", 0, 1, 0x04, NTP_CLIENT_VERSION, NULL },
+	{ "version 1", 0, 1, 0x0c, NTP_CLIENT_VERSION, NULL },
+	{ "version 2", 0, 1, 0x14, NTP_CLIENT_VERSION, NULL },
+	{ "version 3", 0, 1, 0x1c, NTP_CLIENT_OK, NULL },
+	{ "version 5", 0, 1, 0x2c, NTP_CLIENT_VERSION, NULL },
+	{ "version 7", 0, 1, 0x3c, NTP_CLIENT_VERSION, NULL },
+	{ "leap 3", 0, 1, 0xe4, NTP_CLIENT_LEAP, "INIT" },
+	{ "leap 3 of version 3", 0, 1, 0xdc, NTP_CLIENT_LEAP, "INIT" },
+	{ "stratum 0", 1, 1, 0, NTP_CLIENT_KISS, "INIT" },
+	{ "stratum 15", 1, 1, 15, NTP_CLIENT_STRATUM_LAST, "INIT" },
+	{ "stratum 16", 1, 1, 16, NTP_CLIENT_STRATUM, "INIT" },
+	{ "stratum 255", 1, 1, 255, NTP_CLIENT_STRATUM, "INIT" },
+	{ "no receive time", 32, 8, 0, NTP_CLIENT_NO_TIME, "INIT" },
+	{ "no transmit time", 40, 8, 0, NTP_CLIENT_NO_TIME, "INIT" },
+	{ "receive after transmit", 32, 8, T1 + 5 * UNIT + 1, NTP_CLIENT_BACKWARDS, "INIT" },
+	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, NTP_CLIENT_OK, NULL },
+	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
+	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
 	/* 100/2 + 65485 units are less than a second, by one. */
-	{ "a distance below 1 s", 8, 4, 65485, NTP_ANSWER_GOOD, NULL },
-	{ "a distance of 1 s", 8, 4, 65486, NTP_ANSWER_DISTANCE, "INIT" },
-	{ "no end of dispersion", 8, 4, UINT32_MAX, NTP_ANSWER_DISTANCE, "INIT" },
-	{ "no end of delay", 4, 4, UINT32_MAX, NTP_ANSWER_DISTANCE, "INIT" },
+	{ "a distance below 1 s", 8, 4, 65485, NTP_CLIENT_OK, NULL },
+	{ "a distance of 1 s", 8, 4, 65486, NTP_CLIENT_DISTANCE, "INIT" },
+	{ "no end of dispersion", 8, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
+	{ "no end of delay", 4, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
 };
 
 static void each_lie_is_known_by_name(void **cmocka)
@@ -167,17 +167,17 @@ static void each_lie_is_known_by_name(void **cmocka)
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 		struct bytes_writer change;
-		enum ntp_verdict verdict;
+		enum ntp_client_verdict verdict;
 
 		ntp_packet_write(&good, &writer);
 		change = bytes_writer_open(bytes + lies[i].field, lies[i].width);
 		for (size_t byte = lies[i].width; byte > 0; byte--)
 			bytes_put_byte(&change, (uint8_t)(lies[i].value >> (8 * (byte - 1))));
 		memset(&state, 0xee, sizeof(state));
-		verdict = answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss);
+		verdict = ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kiss);
 		if (verdict != lies[i].verdict)
 			fail_msg("%s: verdict %d: %s", lies[i].what, verdict,
-				 ntp_answer_describe(verdict));
+				 ntp_client_describe(verdict));
 		if (lies[i].reason) {
 			clock_state_unsynchronised(&unsynchronised,
 						   CLOCK_REFERENCE(lies[i].reason[0],
@@ -185,7 +185,7 @@ static void each_lie_is_known_by_name(void **cmocka)
 								   lies[i].reason[2],
 								   lies[i].reason[3]));
 			assert_same(&state, &unsynchronised);
-		} else if (verdict != NTP_ANSWER_GOOD) {
+		} else if (verdict != NTP_CLIENT_OK) {
 			assert_int_equal(state.leap, 0xee);
 		}
 	}
@@ -193,27 +193,27 @@ static void each_lie_is_known_by_name(void **cmocka)
 
 static void the_same_host_has_the_last_stratum_too(void **cmocka)
 {
-	struct answer_context here = remote;
+	struct ntp_reference_context here = remote;
 	struct ntp_packet packet = good;
 	struct clock_state state;
 
 	(void)cmocka;
 	here.same_host = true;
 	packet.stratum = 15;
-	assert_int_equal(judge(&here, &packet, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge(&here, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.stratum, 15);
 }
 
 static void a_question_that_was_not_asked_has_no_answer(void **cmocka)
 {
-	struct answer_context none = remote;
+	struct ntp_reference_context none = remote;
 	struct ntp_packet packet = good;
 	struct clock_state state;
 
 	(void)cmocka;
 	none.exchange.nonce = 0;
 	packet.origin = 0;
-	assert_int_equal(judge(&none, &packet, &state), NTP_ANSWER_ORIGIN);
+	assert_int_equal(judge(&none, &packet, &state), NTP_CLIENT_ORIGIN);
 }
 
 static void only_a_whole_answer_counts(void **cmocka)
@@ -226,12 +226,12 @@ static void only_a_whole_answer_counts(void **cmocka)
 	(void)cmocka;
 	ntp_packet_write(&good, &writer);
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++)
-		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss),
-				 NTP_ANSWER_SHORT);
+		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kiss),
+				 NTP_CLIENT_SHORT);
 	/* What follows, an authenticator or extension fields, is none of our business. */
 	for (size_t size = NTP_PACKET_SIZE; size <= sizeof(bytes); size++)
-		assert_int_equal(answer_judge(&remote, bytes, size, &state, &kiss),
-				 NTP_ANSWER_GOOD);
+		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kiss),
+				 NTP_CLIENT_OK);
 }
 
 static void kisses_are_handed_on(void **cmocka)
@@ -245,16 +245,17 @@ static void kisses_are_handed_on(void **cmocka)
 	(void)cmocka;
 	packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E');
 	ntp_packet_write(&packet, &writer);
-	assert_int_equal(answer_judge(&remote, bytes, sizeof(bytes), &state, &kiss),
-			 NTP_ANSWER_KISS);
+	assert_int_equal(ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kiss),
+			 NTP_CLIENT_KISS);
 	assert_int_equal(kiss, 0x52415445);
 	assert_false(clock_state_is_synchronised(&state));
 }
 
 /* The server's clock is ahead by offset; the way there and back takes delay. */
-static enum ntp_verdict judge_offset(int64_t offset, int64_t delay, struct clock_state *state)
+static enum ntp_client_verdict judge_offset(int64_t offset, int64_t delay,
+					    struct clock_state *state)
 {
-	struct answer_context context = remote;
+	struct ntp_reference_context context = remote;
 	struct ntp_packet packet = good;
 
 	context.exchange.received = T1 + (uint64_t)clock_span_to_ntp(delay);
@@ -270,33 +271,32 @@ static void the_clock_must_be_the_same(void **cmocka)
 
 	(void)cmocka;
 	for (int sign = -1; sign <= 1; sign += 2) {
-		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), NTP_ANSWER_GOOD);
-		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), NTP_ANSWER_OFFSET);
+		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), NTP_CLIENT_OK);
+		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), NTP_CLIENT_OFFSET);
 		assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
 		/* A long way may hide as much as half of itself. */
-		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state),
-				 NTP_ANSWER_GOOD);
+		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state), NTP_CLIENT_OK);
 		assert_int_equal(judge_offset(sign * 178001 * us, 100 * ms, &state),
-				 NTP_ANSWER_OFFSET);
+				 NTP_CLIENT_OFFSET);
 		assert_int_equal(judge_offset(sign * 3600000 * ms, 1 * ms, &state),
-				 NTP_ANSWER_OFFSET);
+				 NTP_CLIENT_OFFSET);
 	}
 	/* 50 units were there before; 0.1 s are 6553.6, and half of 20 ms 655.4. */
-	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), NTP_CLIENT_OK);
 	assert_in_range(state.root_dispersion, 50 + 7208, 50 + 7210);
 	assert_in_range(state.root_delay, 100 + 1310, 100 + 1311);
 }
 
 static void a_clock_that_went_back_measures_nothing(void **cmocka)
 {
-	struct answer_context context = remote;
+	struct ntp_reference_context context = remote;
 	struct clock_state state;
 
 	(void)cmocka;
 	context.exchange.received = T1 - 1;
-	assert_int_equal(judge(&context, &good, &state), NTP_ANSWER_OFFSET);
+	assert_int_equal(judge(&context, &good, &state), NTP_CLIENT_OFFSET);
 	context.exchange.received = T1 + INT64_MIN;
-	assert_int_equal(judge(&context, &good, &state), NTP_ANSWER_OFFSET);
+	assert_int_equal(judge(&context, &good, &state), NTP_CLIENT_OFFSET);
 }
 
 /* Longer at the server than away from here: clocks are coarse, and a delay is never negative. */
@@ -308,14 +308,14 @@ static void a_delay_is_not_negative(void **cmocka)
 	(void)cmocka;
 	packet.receive = T1 - UNIT;
 	packet.transmit = T1 + 10 * UNIT;
-	assert_int_equal(judge(&remote, &packet, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge(&remote, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.root_delay, 100);
 	assert_int_equal(state.root_dispersion, 50);
 }
 
 static void eras_do_not_matter(void **cmocka)
 {
-	struct answer_context context = remote;
+	struct ntp_reference_context context = remote;
 	struct ntp_packet packet = good;
 	struct clock_state state;
 
@@ -324,7 +324,7 @@ static void eras_do_not_matter(void **cmocka)
 	context.exchange.received = 6 * UNIT;
 	packet.receive = 0 - UNIT;
 	packet.transmit = 2 * UNIT;
-	assert_int_equal(judge(&context, &packet, &state), NTP_ANSWER_GOOD);
+	assert_int_equal(judge(&context, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.root_delay, 106);
 	assert_int_equal(state.root_dispersion, 54);
 }
@@ -344,15 +344,15 @@ static void servers_have_names(void **cmocka)
 	(void)cmocka;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_true(address_parse(&address, rows[i].host, 123));
-		assert_int_equal(answer_reference_id(&address), rows[i].expected);
+		assert_int_equal(ntp_reference_id(&address), rows[i].expected);
 	}
 }
 
 static void every_verdict_has_words(void **cmocka)
 {
 	(void)cmocka;
-	for (int verdict = NTP_ANSWER_GOOD; verdict <= NTP_ANSWER_DEEP; verdict++)
-		assert_non_null(ntp_answer_describe((enum ntp_verdict)verdict));
+	for (int verdict = NTP_CLIENT_OK; verdict <= NTP_CLIENT_STRATUM_LAST; verdict++)
+		assert_non_null(ntp_client_describe((enum ntp_client_verdict)verdict));
 }
 
 int main(void)

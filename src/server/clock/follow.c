@@ -172,8 +172,8 @@ int64_t follow_tend(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 && now >= lost_at(follow))
 		doubt_clock(follow, CLOCK_REFERENCE_INIT,
-			    follow->doubt == NTP_ANSWER_GOOD ? "does not answer" :
-							       ntp_answer_describe(follow->doubt));
+			    follow->doubt == NTP_CLIENT_OK ? "does not answer" :
+							     ntp_client_describe(follow->doubt));
 	if (now >= follow->next)
 		go_on(follow, now);
 	return now < lost_at(follow) ? earlier(follow->next, lost_at(follow)) : follow->next;
@@ -199,15 +199,15 @@ static void heed_kiss(struct follow *follow, uint32_t kiss, int64_t now)
 	}
 }
 
-static void heed(struct follow *follow, enum ntp_verdict verdict, const struct clock_state *state,
-		 uint32_t kiss, int64_t now)
+static void heed(struct follow *follow, enum ntp_client_verdict verdict,
+		 const struct clock_state *state, uint32_t kiss, int64_t now)
 {
 	follow->heard = now;
 	follow->patience = FOLLOW_PATIENCE;
-	follow->doubt = NTP_ANSWER_GOOD;
+	follow->doubt = NTP_CLIENT_OK;
 	follow->state = *state;
-	follow->reason = verdict == NTP_ANSWER_GOOD ? NULL : ntp_answer_describe(verdict);
-	if (verdict == NTP_ANSWER_KISS)
+	follow->reason = verdict == NTP_CLIENT_OK ? NULL : ntp_client_describe(verdict);
+	if (verdict == NTP_CLIENT_KISS)
 		heed_kiss(follow, kiss, now);
 }
 
@@ -225,13 +225,13 @@ static bool is_loopback(const struct address *address)
 static void take(struct follow *follow, const void *bytes, size_t size, clock_ntp_time received,
 		 int64_t now)
 {
-	struct answer_context context = {
+	struct ntp_reference_context context = {
 		.exchange.received = received,
 		.monotonic = now,
 		.same_host = is_loopback(&follow->server),
-		.reference_id = answer_reference_id(&follow->server),
+		.reference_id = ntp_reference_id(&follow->server),
 	};
-	enum ntp_verdict verdict, doubt = NTP_ANSWER_SHORT;
+	enum ntp_client_verdict verdict, doubt = NTP_CLIENT_SHORT;
 	struct clock_state state;
 	uint32_t kiss = 0;
 
@@ -240,8 +240,8 @@ static void take(struct follow *follow, const void *bytes, size_t size, clock_nt
 
 		context.exchange.nonce = now - request->asked <= FOLLOW_LATE ? request->nonce : 0;
 		context.exchange.sent = request->sent;
-		verdict = answer_judge(&context, bytes, size, &state, &kiss);
-		if (ntp_answer_is_to_question(verdict)) {
+		verdict = ntp_reference_from_reply(&context, bytes, size, &state, &kiss);
+		if (ntp_client_is_reply(verdict)) {
 			request->nonce = 0;
 			heed(follow, verdict, &state, kiss, now);
 			return;

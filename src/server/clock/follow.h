@@ -47,10 +47,10 @@ struct follow {
 	unsigned asked; /* how many times by this socket */
 	int64_t interval;
 	int64_t patience;
-	int64_t next;		/* when to ask, or to look for the server */
-	int64_t heard;		/* when it last answered, or, before it has, was first asked */
-	enum ntp_verdict doubt; /* why what came since then is no answer */
-	const char *reason;	/* why the clock is not synchronised; NULL: it is */
+	int64_t next;  /* when to ask, or to look for the server */
+	int64_t heard; /* when it last answered, or, before it has, was first asked */
+	enum ntp_client_verdict doubt; /* why what came since then is no answer */
+	const char *reason;	       /* why the clock is not synchronised; NULL: it is */
 	struct clock_state state;
 };
 

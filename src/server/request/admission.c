@@ -58,7 +58,7 @@ static bool may_loop(const struct service *service, const struct datagram *datag
 	uint16_t port = address_port(&datagram->peer);
 
 	return port < RESERVED_PORTS || service_has_port(service, port) ||
-	       protocol_is_answer(datagram->bytes, datagram->size, second);
+	       protocol_is_reply(datagram->bytes, datagram->size, second);
 }
 
 /* Above the rate. Some are answered all the same, or whoever forges a client's address could keep

@@ -20,7 +20,7 @@ static bool is_time_answer(const uint8_t *bytes, time_t now)
 	return age > -86400 && age < 86400;
 }
 
-bool protocol_is_answer(const void *bytes, size_t size, time_t now)
+bool protocol_is_reply(const void *bytes, size_t size, time_t now)
 {
 	if (size == TIME_ANSWER_SIZE)
 		return is_time_answer(bytes, now);
