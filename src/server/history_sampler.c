@@ -9,17 +9,17 @@ static uint32_t since(uint64_t *last, uint64_t now)
 	return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
 }
 
-static void take_sample(struct recorder *recorder, struct ledger *ledger,
-			const struct web_tally *web, int64_t now, struct history_sample *sample)
+static void take_sample(struct recorder *recorder, struct stats *stats, const struct web_tally *web,
+			int64_t now, struct history_sample *sample)
 {
 	struct clock_state state;
 	struct tally sum = { 0 };
 
-	ledger_sum(ledger, web, &sum);
+	stats_sum(stats, web, &sum);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
 	sample->drops = since(&recorder->drops, tally_drops(&sum));
-	clock_state_read(&ledger->clock, now, &state);
+	clock_state_read(&stats->clock, now, &state);
 	sample->clock =
 		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
 }
@@ -31,7 +31,7 @@ void recorder_publish_talkers(const struct service *service, const struct worker
 	if (!service->config.http_show_clients)
 		return;
 	workers_talkers(workers, &talkers);
-	ledger_publish_talkers(service->ledger, &talkers);
+	stats_publish_talkers(service->stats, &talkers);
 }
 
 int64_t recorder_tend(struct recorder *recorder, const struct service *service,
@@ -42,16 +42,16 @@ int64_t recorder_tend(struct recorder *recorder, const struct service *service,
 
 	if (now < recorder->next)
 		return recorder->next;
-	take_sample(recorder, service->ledger, web, now, &sample);
+	take_sample(recorder, service->stats, web, now, &sample);
 	recorder_publish_talkers(service, workers);
 	if (!first)
-		history_add(&service->ledger->history, &sample);
+		history_add(&service->stats->history, &sample);
 	recorder->next = now + HISTORY_INTERVAL;
 	return recorder->next;
 }
 
-void recorder_rest(struct recorder *recorder, struct ledger *ledger)
+void recorder_rest(struct recorder *recorder, struct stats *stats)
 {
 	recorder->next = 0;
-	history_clear(&ledger->history);
+	history_clear(&stats->history);
 }

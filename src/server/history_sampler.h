@@ -1,4 +1,4 @@
-/* Keeps the last hour in the ledger, and who asks the most, while there is a status page to show
+/* Keeps the last hour in the stats, and who asks the most, while there is a status page to show
  * it on. */
 #ifndef SERVER_HISTORY_SAMPLER_H
 #define SERVER_HISTORY_SAMPLER_H
@@ -23,6 +23,6 @@ int64_t recorder_tend(struct recorder *recorder, const struct service *service,
 void recorder_publish_talkers(const struct service *service, const struct workers *workers);
 
 /* Nothing is recorded from here on. */
-void recorder_rest(struct recorder *recorder, struct ledger *ledger);
+void recorder_rest(struct recorder *recorder, struct stats *stats);
 
 #endif

@@ -22,7 +22,7 @@ static bool open_ledger(struct server *server, struct failure *failure)
 {
 	bool opened = web_open(&server->web, failure);
 
-	server->service.ledger = server->web.ledger;
+	server->service.stats = server->web.stats;
 	return opened;
 }
 
@@ -123,7 +123,7 @@ bool server_watch_clock(struct server *server, struct failure *failure)
 	    config_clock_equal(source, &server->watcher.source))
 		return true;
 	watcher_stop(&server->watcher);
-	return !needed || watcher_start(&server->watcher, source, server->service.ledger, failure);
+	return !needed || watcher_start(&server->watcher, source, server->service.stats, failure);
 }
 
 bool server_adapt_web(struct server *server, struct failure *failure)
@@ -135,7 +135,7 @@ bool server_adapt_web(struct server *server, struct failure *failure)
 	recorder_publish_talkers(&server->service, &server->workers);
 	adapted = web_adapt(web, &server->service, failure);
 	if (!web_is_wanted(web))
-		recorder_rest(&server->recorder, web->ledger);
+		recorder_rest(&server->recorder, web->stats);
 	return adapted;
 }
 
@@ -229,7 +229,7 @@ static void say_farewell(struct server *server)
 	listeners_close_unless(listeners, NULL);
 	workers_see_off(&server->workers, 0);
 	web_end(&server->web);
-	ledger_sum(server->service.ledger, server->web.tally, &sum);
+	stats_sum(server->service.stats, server->web.tally, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
 		  (unsigned long long)tally_answers(&sum));
 }

@@ -67,7 +67,7 @@ void server_run(struct server *server);
  * when this returns. */
 bool server_watch_clock(struct server *server, struct failure *failure);
 
-/* Has the web process, if there is to be one, at work for what is configured, and the ledger tell
+/* Has the web process, if there is to be one, at work for what is configured, and the stats tell
  * of it. */
 bool server_adapt_web(struct server *server, struct failure *failure);
 

@@ -27,26 +27,26 @@ static void note_source(const struct config_clock *clock, char *text, size_t siz
 	}
 }
 
-static void note_listens(const struct listeners *listeners, struct ledger_facts *facts)
+static void note_listens(const struct listeners *listeners, struct stats_info *info)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *listener = &listeners->items[i];
-		uint32_t number = facts->listen_count;
+		uint32_t number = info->listen_count;
 
 		if (listener->set != 0)
 			continue;
-		facts->listen_count++;
-		if (number >= LEDGER_LISTENS)
+		info->listen_count++;
+		if (number >= STATS_LISTENS)
 			continue;
-		facts->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
-		address_format(&listener->address, facts->listens[number].address);
+		info->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
+		address_format(&listener->address, info->listens[number].address);
 	}
 }
 
 void status_publish_facts(struct server *server)
 {
 	const struct config *config = &server->service.config;
-	struct ledger_facts facts = {
+	struct stats_info info = {
 		.started = server->started,
 		.started_clock = server->started_clock,
 		.process = (uint32_t)getpid(),
@@ -58,10 +58,10 @@ void status_publish_facts(struct server *server)
 		.show_clients = config->http_show_clients,
 	};
 
-	confine_describe(&server->confinement, facts.confined, sizeof(facts.confined));
-	note_source(&config->clock, facts.source, sizeof(facts.source));
-	note_listens(&server->service.listeners, &facts);
-	ledger_publish_facts(server->service.ledger, &facts);
+	confine_describe(&server->confinement, info.confined, sizeof(info.confined));
+	note_source(&config->clock, info.source, sizeof(info.source));
+	note_listens(&server->service.listeners, &info);
+	stats_publish_info(server->service.stats, &info);
 }
 
 static const char *describe_state(const struct server *server)
@@ -90,12 +90,12 @@ static json_t *list_listens(const struct listeners *listeners)
 
 char *status_line(const struct server *server)
 {
-	json_t *status = describe_ledger(server->service.ledger, server->web.tally);
+	json_t *status = describe_ledger(server->service.stats, server->web.tally);
 	struct talkers_list talkers;
 	char *line = NULL;
 
 	workers_talkers(&server->workers, &talkers);
-	/* More of them than there is room for in the ledger. */
+	/* More of them than there is room for in the stats. */
 	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
 	    json_object_set_new(status, "state", json_string(describe_state(server))) == 0 &&

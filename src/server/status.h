@@ -6,7 +6,7 @@
 
 #include "server/server.h"
 
-/* Publishes what the ledger is to say of the configuration in effect. */
+/* Publishes what the stats is to say of the configuration in effect. */
 void status_publish_facts(struct server *server);
 
 /* The reply to a request for the status, to be freed; NULL if memory is short. */

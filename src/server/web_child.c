@@ -35,10 +35,9 @@
 
 bool web_open(struct web *web, struct failure *failure)
 {
-	*web = (struct web){ .ledger_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
-	web->ledger = shm_create(sizeof(*web->ledger), SHM_READ, &web->ledger_fd);
-	web->tally =
-		web->ledger ? shm_create(sizeof(*web->tally), SHM_WRITE, &web->tally_fd) : NULL;
+	*web = (struct web){ .stats_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
+	web->stats = shm_create(sizeof(*web->stats), SHM_READ, &web->stats_fd);
+	web->tally = web->stats ? shm_create(sizeof(*web->tally), SHM_WRITE, &web->tally_fd) : NULL;
 	return web->tally || failure_set_errno(failure, "cannot make memory to share");
 }
 
@@ -93,7 +92,7 @@ static bool start(struct web *web, const struct service *service, struct failure
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return failure_set_errno(failure, "cannot start the web process");
-	counter_add(&web->ledger->web_starts, 1);
+	counter_add(&web->stats->web_starts, 1);
 	next.process = 0;
 	next.leash = ends[0];
 	next.begun = clock_monotonic();
@@ -182,7 +181,7 @@ void web_reap(struct web *web)
 			    "the web process ended by %s %d: starting another",
 			    WIFSIGNALED(status) ? "signal" : "itself with status",
 			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		counter_add(&web->ledger->web_deaths, 1);
+		counter_add(&web->stats->web_deaths, 1);
 		web->process = 0;
 		close(web->leash);
 		web->leash = -1;
@@ -267,12 +266,12 @@ void web_close(struct web *web)
 {
 	web_let_go(web);
 	web_end(web);
-	if (web->ledger)
-		munmap(web->ledger, sizeof(*web->ledger));
+	if (web->stats)
+		munmap(web->stats, sizeof(*web->stats));
 	if (web->tally)
 		munmap(web->tally, sizeof(*web->tally));
-	if (web->ledger_fd >= 0)
-		close(web->ledger_fd);
+	if (web->stats_fd >= 0)
+		close(web->stats_fd);
 	if (web->tally_fd >= 0)
 		close(web->tally_fd);
 }

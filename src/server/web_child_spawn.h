@@ -1,4 +1,4 @@
-/* Executing this program as the web process: see ledger/role.h. */
+/* Executing this program as the web process: see stats/role.h. */
 #ifndef SERVER_WEB_CHILD_SPAWN_H
 #define SERVER_WEB_CHILD_SPAWN_H
 

@@ -12,7 +12,7 @@
  *
  * LEASH is a socket to the daemon. There the process says ROLE_READY once it serves, or else why it
  * cannot, and ROLE_READY again whenever the daemon says ROLE_ASK. When the daemon closes its end,
- * or is no more, the process finishes what it is doing and ends. LEDGER is a struct ledger to read,
+ * or is no more, the process finishes what it is doing and ends. LEDGER is a struct stats to read,
  * TALLY a struct web_tally to count in, ACCESS has so many RANGES of struct access, and one more
  * that says nothing, and each LISTENER is a socket to accept connections at.
  */

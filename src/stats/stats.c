@@ -1,18 +1,18 @@
 #include "stats/stats.h"
 
-unsigned ledger_workers(const struct ledger *ledger)
+unsigned stats_workers(const struct stats *stats)
 {
-	unsigned count = atomic_load_explicit(&ledger->worker_count, memory_order_acquire);
+	unsigned count = atomic_load_explicit(&stats->worker_count, memory_order_acquire);
 
-	return count < LEDGER_WORKERS ? count : LEDGER_WORKERS;
+	return count < STATS_WORKERS ? count : STATS_WORKERS;
 }
 
-void ledger_sum(const struct ledger *ledger, const struct web_tally *web, struct tally *sum)
+void stats_sum(const struct stats *stats, const struct web_tally *web, struct tally *sum)
 {
-	unsigned count = ledger_workers(ledger);
+	unsigned count = stats_workers(stats);
 
 	for (unsigned i = 0; i < count; i++)
-		tally_add(sum, &ledger->workers[i].tally);
+		tally_add(sum, &stats->workers[i].tally);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
 		if (protocol_table[i].reply)
 			continue;

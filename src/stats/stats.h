@@ -14,86 +14,86 @@
 #include "stats/top_clients.h"
 #include "stats/web_counters.h"
 
-#define LEDGER_WORKERS	 256
-#define LEDGER_LISTENS	 32
-#define LEDGER_TEXT_SIZE 96
+#define STATS_WORKERS	256
+#define STATS_LISTENS	32
+#define STATS_TEXT_SIZE 96
 
 /* What stays as it is until the configuration changes. */
-struct ledger_facts {
+struct stats_info {
 	int64_t started;       /* on the monotonic clock */
 	int64_t started_clock; /* on the system clock, seconds since 1970 */
 	uint32_t process, user;
 	uint32_t workers;
-	uint32_t capacity;		 /* connections at a time */
-	uint32_t show_clients;		 /* to whoever looks at the status page */
-	uint32_t clock_watched;		 /* or else nothing is known of it */
-	uint32_t upgraded;		 /* has taken the place of a daemon that ran */
-	char confined[LEDGER_TEXT_SIZE]; /* "capabilities, new privileges" */
-	char source[LEDGER_TEXT_SIZE]; /* of the clock: "system", "local", "follow 192.0.2.1:123" */
-	uint32_t listen_count;	       /* of which the first LEDGER_LISTENS are told */
+	uint32_t capacity;		/* connections at a time */
+	uint32_t show_clients;		/* to whoever looks at the status page */
+	uint32_t clock_watched;		/* or else nothing is known of it */
+	uint32_t upgraded;		/* has taken the place of a daemon that ran */
+	char confined[STATS_TEXT_SIZE]; /* "capabilities, new privileges" */
+	char source[STATS_TEXT_SIZE]; /* of the clock: "system", "local", "follow 192.0.2.1:123" */
+	uint32_t listen_count;	      /* of which the first STATS_LISTENS are told */
 	struct {
 		uint32_t protocol; /* its row */
 		char address[ADDRESS_TEXT_SIZE];
-	} listens[LEDGER_LISTENS];
+	} listens[STATS_LISTENS];
 };
 
 /* Why the clock is not synchronised, in words; empty if it is. */
-struct ledger_reason {
-	char text[2 * LEDGER_TEXT_SIZE];
+struct stats_reason {
+	char text[2 * STATS_TEXT_SIZE];
 };
 
 /* A worker's own, on cache lines of its own. */
-struct ledger_worker {
+struct stats_worker {
 	_Alignas(64) struct tally tally;
 };
 
-struct ledger {
+struct stats {
 	struct clock_state_snapshot clock;
-	atomic_uint facts_sequence, reason_sequence, talkers_sequence;
-	_Atomic uint64_t facts[SNAPSHOT_SLOTS(sizeof(struct ledger_facts))];
-	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct ledger_reason))];
+	atomic_uint info_sequence, reason_sequence, talkers_sequence;
+	_Atomic uint64_t info[SNAPSHOT_SLOTS(sizeof(struct stats_info))];
+	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct stats_reason))];
 	_Atomic uint64_t talkers[SNAPSHOT_SLOTS(sizeof(struct talkers_list))];
 	struct counter web_starts,
 		web_deaths; /* of the web process; deaths that nobody asked for */
 	struct history history;
 	atomic_uint worker_count; /* of those below, so many have ever been used */
-	struct ledger_worker workers[LEDGER_WORKERS];
+	struct stats_worker workers[STATS_WORKERS];
 };
 
-static inline void ledger_publish_facts(struct ledger *ledger, const struct ledger_facts *facts)
+static inline void stats_publish_info(struct stats *stats, const struct stats_info *info)
 {
-	snapshot_publish(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
+	snapshot_publish(&stats->info_sequence, stats->info, info, sizeof(*info));
 }
 
-static inline void ledger_read_facts(const struct ledger *ledger, struct ledger_facts *facts)
+static inline void stats_read_info(const struct stats *stats, struct stats_info *info)
 {
-	snapshot_read(&ledger->facts_sequence, ledger->facts, facts, sizeof(*facts));
+	snapshot_read(&stats->info_sequence, stats->info, info, sizeof(*info));
 }
 
-static inline void ledger_publish_reason(struct ledger *ledger, const struct ledger_reason *reason)
+static inline void stats_publish_reason(struct stats *stats, const struct stats_reason *reason)
 {
-	snapshot_publish(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
+	snapshot_publish(&stats->reason_sequence, stats->reason, reason, sizeof(*reason));
 }
 
-static inline void ledger_read_reason(const struct ledger *ledger, struct ledger_reason *reason)
+static inline void stats_read_reason(const struct stats *stats, struct stats_reason *reason)
 {
-	snapshot_read(&ledger->reason_sequence, ledger->reason, reason, sizeof(*reason));
+	snapshot_read(&stats->reason_sequence, stats->reason, reason, sizeof(*reason));
 }
 
-static inline void ledger_publish_talkers(struct ledger *ledger, const struct talkers_list *list)
+static inline void stats_publish_talkers(struct stats *stats, const struct talkers_list *list)
 {
-	snapshot_publish(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
+	snapshot_publish(&stats->talkers_sequence, stats->talkers, list, sizeof(*list));
 }
 
-static inline void ledger_read_talkers(const struct ledger *ledger, struct talkers_list *list)
+static inline void stats_read_talkers(const struct stats *stats, struct talkers_list *list)
 {
-	snapshot_read(&ledger->talkers_sequence, ledger->talkers, list, sizeof(*list));
+	snapshot_read(&stats->talkers_sequence, stats->talkers, list, sizeof(*list));
 }
 
 /* Adds up what all workers have counted, and the requests that the web process has answered. */
-void ledger_sum(const struct ledger *ledger, const struct web_tally *web, struct tally *sum);
+void stats_sum(const struct stats *stats, const struct web_tally *web, struct tally *sum);
 
 /* How many workers have a place with what they have counted. */
-unsigned ledger_workers(const struct ledger *ledger);
+unsigned stats_workers(const struct stats *stats);
 
 #endif

@@ -26,16 +26,16 @@ const char *describe_time(int64_t seconds, char text[static 32])
 	return text;
 }
 
-static json_t *describe_clock(const struct ledger *ledger, const struct ledger_facts *facts)
+static json_t *describe_clock(const struct stats *stats, const struct stats_info *info)
 {
-	struct ledger_reason reason;
+	struct stats_reason reason;
 	struct clock_state state;
 
-	if (!facts->clock_watched)
+	if (!info->clock_watched)
 		return json_null();
-	clock_state_read(&ledger->clock, clock_monotonic(), &state);
-	ledger_read_reason(ledger, &reason);
-	return json_pack("{s:s, s:b, s:i, s:i, s:s?, s:f, s:f, s:f}", "source", facts->source,
+	clock_state_read(&stats->clock, clock_monotonic(), &state);
+	stats_read_reason(stats, &reason);
+	return json_pack("{s:s, s:b, s:i, s:i, s:s?, s:f, s:f, s:f}", "source", info->source,
 			 "synchronised", clock_state_is_synchronised(&state), "stratum",
 			 (int)state.stratum, "leap", (int)state.leap, "reason",
 			 clock_state_is_synchronised(&state) ? NULL : reason.text, "root_delay",
@@ -44,15 +44,15 @@ static json_t *describe_clock(const struct ledger *ledger, const struct ledger_f
 			 describe_short(describe_root_distance(&state)));
 }
 
-static json_t *describe_listens(const struct ledger_facts *facts)
+static json_t *describe_listens(const struct stats_info *info)
 {
 	json_t *listens = json_array();
 
-	for (uint32_t i = 0; i < facts->listen_count && i < LEDGER_LISTENS; i++) {
-		const struct protocol *protocol = &protocol_table[facts->listens[i].protocol];
+	for (uint32_t i = 0; i < info->listen_count && i < STATS_LISTENS; i++) {
+		const struct protocol *protocol = &protocol_table[info->listens[i].protocol];
 
 		json_array_append_new(listens, json_pack("{s:s, s:s}", "protocol", protocol->word,
-							 "address", facts->listens[i].address));
+							 "address", info->listens[i].address));
 	}
 	return listens;
 }
@@ -80,12 +80,12 @@ static json_t *describe_drops(const struct tally *sum)
 	return drops;
 }
 
-static json_t *describe_balance(const struct ledger *ledger)
+static json_t *describe_balance(const struct stats *stats)
 {
 	json_t *balance = json_array();
 
-	for (unsigned i = 0; i < ledger_workers(ledger); i++) {
-		uint64_t requests = tally_requests(&ledger->workers[i].tally);
+	for (unsigned i = 0; i < stats_workers(stats); i++) {
+		uint64_t requests = tally_requests(&stats->workers[i].tally);
 
 		json_array_append_new(balance, json_integer((json_int_t)requests));
 	}
@@ -111,13 +111,13 @@ static json_t *describe_histogram(const struct histogram *histogram)
 			 (double)counter_read(&histogram->sum) / CLOCK_SECOND, "steps", steps);
 }
 
-static json_t *describe_web(const struct ledger *ledger, const struct web_tally *web)
+static json_t *describe_web(const struct stats *stats, const struct web_tally *web)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "requests",
 			 (json_int_t)web_tally_requests(web), "connections",
 			 (json_int_t)counter_read(&web->connections), "starts",
-			 (json_int_t)counter_read(&ledger->web_starts), "deaths",
-			 (json_int_t)counter_read(&ledger->web_deaths), "response_time",
+			 (json_int_t)counter_read(&stats->web_starts), "deaths",
+			 (json_int_t)counter_read(&stats->web_deaths), "response_time",
 			 describe_histogram(&web->response_time));
 }
 
@@ -156,28 +156,27 @@ json_t *describe_history(const struct history *history)
 	return all;
 }
 
-json_t *describe_ledger(const struct ledger *ledger, const struct web_tally *web)
+json_t *describe_ledger(const struct stats *stats, const struct web_tally *web)
 {
-	struct ledger_facts facts;
+	struct stats_info info;
 	struct tally sum = { 0 };
 	int64_t up;
 	char started[32];
 
-	ledger_read_facts(ledger, &facts);
-	ledger_sum(ledger, web, &sum);
-	up = (clock_monotonic() - facts.started) / CLOCK_SECOND;
+	stats_read_info(stats, &info);
+	stats_sum(stats, web, &sum);
+	up = (clock_monotonic() - info.started) / CLOCK_SECOND;
 	return json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:I,"
 			 " s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
 			 "version", DESCRIBE_VERSION, "program", PROGRAM_VERSION, "process",
-			 (json_int_t)facts.process, "user", (json_int_t)facts.user, "confined",
-			 facts.confined, "started", describe_time(facts.started_clock, started),
-			 "up", (json_int_t)up, "upgraded", (int)facts.upgraded, "workers",
-			 (json_int_t)facts.workers, "clock", describe_clock(ledger, &facts),
-			 "listen", describe_listens(&facts), "protocols", describe_protocols(&sum),
-			 "dropped", describe_drops(&sum), "kisses",
-			 (json_int_t)counter_read(&sum.kisses), "connections", "open",
-			 (json_int_t)counter_read(&sum.connections), "most",
-			 (json_int_t)facts.capacity, "balance", describe_balance(ledger),
+			 (json_int_t)info.process, "user", (json_int_t)info.user, "confined",
+			 info.confined, "started", describe_time(info.started_clock, started), "up",
+			 (json_int_t)up, "upgraded", (int)info.upgraded, "workers",
+			 (json_int_t)info.workers, "clock", describe_clock(stats, &info), "listen",
+			 describe_listens(&info), "protocols", describe_protocols(&sum), "dropped",
+			 describe_drops(&sum), "kisses", (json_int_t)counter_read(&sum.kisses),
+			 "connections", "open", (json_int_t)counter_read(&sum.connections), "most",
+			 (json_int_t)info.capacity, "balance", describe_balance(stats),
 			 "response_time", describe_histogram(&sum.response_time), "stamp_error",
-			 describe_histogram(&sum.stamp_error), "http", describe_web(ledger, web));
+			 describe_histogram(&sum.stamp_error), "http", describe_web(stats, web));
 }

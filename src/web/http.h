@@ -16,7 +16,7 @@
 #include "web/leap.h"
 
 struct site {
-	const struct ledger *ledger;
+	const struct stats *stats;
 	struct web_tally *tally;
 	struct access access; /* who may ask: its ranges */
 	struct event_base *base;

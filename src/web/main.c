@@ -1,4 +1,4 @@
-/* The web process: the same program in another role (see ledger/role.h), which has what the daemon
+/* The web process: the same program in another role (see stats/role.h), which has what the daemon
  * hands it and nothing else. */
 #include <errno.h>
 #include <event2/event.h>
@@ -25,7 +25,7 @@ struct role {
 	struct site site;
 	struct event_base *base;
 	struct event *leash;
-	int leash_fd, ledger_fd, tally_fd, access_fd;
+	int leash_fd, stats_fd, tally_fd, access_fd;
 	int listeners[ROLE_LISTENERS_MAX];
 	size_t listener_count;
 };
@@ -39,7 +39,7 @@ static int read_number(const char *word)
 
 static bool read_words(struct role *role, char **words)
 {
-	int *const places[] = { &role->leash_fd, &role->ledger_fd, &role->tally_fd,
+	int *const places[] = { &role->leash_fd, &role->stats_fd, &role->tally_fd,
 				&role->access_fd };
 	int ranges;
 
@@ -90,10 +90,10 @@ static bool open_all(struct role *role)
 	size_t ranges = (site->access.range_count + 1) * sizeof(*site->access.ranges);
 
 	site->access.ranges = shm_map(role->access_fd, ranges, SHM_READ);
-	site->ledger = shm_map(role->ledger_fd, sizeof(struct ledger), SHM_READ);
+	site->stats = shm_map(role->stats_fd, sizeof(struct stats), SHM_READ);
 	site->tally = shm_map(role->tally_fd, sizeof(struct web_tally), SHM_WRITE);
 	role->base = event_base_new();
-	if (!site->access.ranges || !site->ledger || !site->tally || !role->base ||
+	if (!site->access.ranges || !site->stats || !site->tally || !role->base ||
 	    !site_open(site, role->base))
 		return false;
 	leap_read(&site->leap);

@@ -62,7 +62,7 @@ void page_write_clock(struct page *page)
 	struct clock_state state;
 	struct tm now;
 
-	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
+	clock_state_read(&page->site->stats->clock, clock_monotonic(), &state);
 	if (!gmtime_r(&seconds, &now))
 		page_fail(page, HTTP_INTERNAL, "No calendar has this year.");
 	else if (strstr(page_header(page, "Accept"), "text/html"))

@@ -7,9 +7,9 @@
 /* What is read once for all of them. */
 struct figures {
 	struct evbuffer *body;
-	const struct ledger *ledger;
+	const struct stats *stats;
 	const struct web_tally *web;
-	struct ledger_facts facts;
+	struct stats_info info;
 	struct clock_state state;
 	struct tally sum;
 };
@@ -65,14 +65,14 @@ static void add_process(const struct figures *figures)
 	evbuffer_add_printf(figures->body, "timeserver_build_info{version=\"%s\"} 1\n",
 			    PROGRAM_VERSION);
 	add_gauge(figures, "start_time_seconds", "When the daemon started, since 1970.",
-		  (double)figures->facts.started_clock);
+		  (double)figures->info.started_clock);
 	add_gauge(figures, "upgraded", "1 if it then took the place of a daemon that ran, else 0.",
-		  figures->facts.upgraded);
-	add_gauge(figures, "workers", "Threads that answer.", figures->facts.workers);
+		  figures->info.upgraded);
+	add_gauge(figures, "workers", "Threads that answer.", figures->info.workers);
 	add_gauge(figures, "connections", "Connections of Daytime and Time that are open.",
 		  (double)counter_read(&figures->sum.connections));
 	add_gauge(figures, "connections_max", "Connections that there is room for.",
-		  figures->facts.capacity);
+		  figures->info.capacity);
 }
 
 static void add_clock(const struct figures *figures)
@@ -81,7 +81,7 @@ static void add_clock(const struct figures *figures)
 
 	begin(figures, "clock_info", "gauge", "Whose word the state of the clock rests on.");
 	evbuffer_add_printf(figures->body, "timeserver_clock_info{source=\"%s\"} 1\n",
-			    figures->facts.source);
+			    figures->info.source);
 	add_gauge(figures, "clock_synchronised", "1 if the clock is to be believed, else 0.",
 		  clock_state_is_synchronised(state));
 	add_gauge(figures, "clock_stratum", "Steps from a reference clock; 0: not synchronised.",
@@ -129,10 +129,10 @@ static void add_requests(const struct figures *figures)
 static void add_workers(const struct figures *figures)
 {
 	begin(figures, "worker_requests_total", "counter", "Requests by the thread they came to.");
-	for (unsigned i = 0; i < ledger_workers(figures->ledger); i++)
+	for (unsigned i = 0; i < stats_workers(figures->stats); i++)
 		evbuffer_add_printf(figures->body,
 				    "timeserver_worker_requests_total{worker=\"%u\"} %" PRIu64 "\n",
-				    i, tally_requests(&figures->ledger->workers[i].tally));
+				    i, tally_requests(&figures->stats->workers[i].tally));
 }
 
 static void add_http(const struct figures *figures)
@@ -153,9 +153,9 @@ static void add_http(const struct figures *figures)
 	add_gauge(figures, "http_connections", "Connections of HTTP that are open.",
 		  (double)counter_read(&web->connections));
 	add_counter(figures, "http_starts_total", "How often the web process was started.",
-		    counter_read(&figures->ledger->web_starts));
+		    counter_read(&figures->stats->web_starts));
 	add_counter(figures, "http_deaths_total", "How often it ended though nothing had changed.",
-		    counter_read(&figures->ledger->web_deaths));
+		    counter_read(&figures->stats->web_deaths));
 }
 
 static void add_times(const struct figures *figures)
@@ -176,13 +176,13 @@ void page_write_metrics(struct page *page)
 {
 	struct figures figures = {
 		.body = page->body,
-		.ledger = page->site->ledger,
+		.stats = page->site->stats,
 		.web = page->site->tally,
 	};
 
-	ledger_read_facts(figures.ledger, &figures.facts);
-	ledger_sum(figures.ledger, figures.web, &figures.sum);
-	clock_state_read(&figures.ledger->clock, clock_monotonic(), &figures.state);
+	stats_read_info(figures.stats, &figures.info);
+	stats_sum(figures.stats, figures.web, &figures.sum);
+	clock_state_read(&figures.stats->clock, clock_monotonic(), &figures.state);
 	page->type = "text/plain; version=0.0.4; charset=utf-8";
 	add_process(&figures);
 	add_clock(&figures);

@@ -1,4 +1,4 @@
-/* The status page: what the ledger says, for people. */
+/* The status page: what the stats says, for people. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -53,15 +53,15 @@ static void add_span(struct evbuffer *body, const char *name, double seconds)
 static void write_clock(struct page *page)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
-	const struct ledger *ledger = page->site->ledger;
-	struct ledger_facts facts;
+	const struct stats *stats = page->site->stats;
+	struct stats_info info;
 	struct clock_state state;
 
-	ledger_read_facts(ledger, &facts);
-	clock_state_read(&ledger->clock, clock_monotonic(), &state);
-	chart_write_clock(page->body, samples, history_read(&ledger->history, samples));
+	stats_read_info(stats, &info);
+	clock_state_read(&stats->clock, clock_monotonic(), &state);
+	chart_write_clock(page->body, samples, history_read(&stats->history, samples));
 	begin_table(page->body, "what", "now");
-	add_text(page->body, "source", facts.source);
+	add_text(page->body, "source", info.source);
 	add_number(page->body, "stratum", state.stratum);
 	add_number(page->body, "leap", state.leap);
 	add_span(page->body, "root delay", describe_short(state.root_delay));
@@ -75,13 +75,13 @@ static void write_charts(struct page *page)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
 	uint32_t values[HISTORY_SAMPLES];
-	struct ledger_facts facts;
-	unsigned count = history_read(&page->site->ledger->history, samples);
+	struct stats_info info;
+	unsigned count = history_read(&page->site->stats->history, samples);
 	bool served[PROTOCOL_COUNT] = { false };
 
-	ledger_read_facts(page->site->ledger, &facts);
-	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
-		served[facts.listens[i].protocol] = true;
+	stats_read_info(page->site->stats, &info);
+	for (uint32_t i = 0; i < info.listen_count && i < STATS_LISTENS; i++)
+		served[info.listens[i].protocol] = true;
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
 		for (unsigned j = 0; j < count; j++)
 			values[j] = samples[j].requests[i];
@@ -96,15 +96,15 @@ static void write_charts(struct page *page)
 static void write_protocols(struct page *page)
 {
 	const struct site *site = page->site;
-	struct ledger_facts facts;
+	struct stats_info info;
 	struct tally sum = { 0 };
 
-	ledger_read_facts(site->ledger, &facts);
-	ledger_sum(site->ledger, site->tally, &sum);
+	stats_read_info(site->stats, &info);
+	stats_sum(site->stats, site->tally, &sum);
 	begin_table(page->body, "where", "what");
-	for (uint32_t i = 0; i < facts.listen_count && i < LEDGER_LISTENS; i++)
-		add_text(page->body, facts.listens[i].address,
-			 protocol_table[facts.listens[i].protocol].word);
+	for (uint32_t i = 0; i < info.listen_count && i < STATS_LISTENS; i++)
+		add_text(page->body, info.listens[i].address,
+			 protocol_table[info.listens[i].protocol].word);
 	end_table(page->body);
 	begin_table(page->body, "protocol", "answers");
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
@@ -117,7 +117,7 @@ static void write_drops(struct page *page)
 {
 	struct tally sum = { 0 };
 
-	ledger_sum(page->site->ledger, page->site->tally, &sum);
+	stats_sum(page->site->stats, page->site->tally, &sum);
 	begin_table(page->body, "reason", "requests");
 	for (size_t i = 0; i < DROP_COUNT; i++)
 		add_number(page->body, drop_name((enum drop)i), counter_read(&sum.drops[i]));
@@ -149,7 +149,7 @@ static void write_stamps(struct page *page)
 	struct tally sum = { 0 };
 	uint64_t total;
 
-	ledger_sum(page->site->ledger, page->site->tally, &sum);
+	stats_sum(page->site->stats, page->site->tally, &sum);
 	total = histogram_total(&sum.stamp_error);
 	begin_table(page->body, "off by", "replies that were watched");
 	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
@@ -159,13 +159,13 @@ static void write_stamps(struct page *page)
 
 static void write_balance(struct page *page)
 {
-	const struct ledger *ledger = page->site->ledger;
+	const struct stats *stats = page->site->stats;
 	char name[16];
 
 	begin_table(page->body, "worker", "requests");
-	for (unsigned i = 0; i < ledger_workers(ledger); i++) {
+	for (unsigned i = 0; i < stats_workers(stats); i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		add_number(page->body, name, tally_requests(&ledger->workers[i].tally));
+		add_number(page->body, name, tally_requests(&stats->workers[i].tally));
 	}
 	end_table(page->body);
 }
@@ -175,12 +175,12 @@ static void write_clients(struct page *page)
 {
 	char network[ADDRESS_TEXT_SIZE], share[16];
 	struct talkers_list talkers;
-	struct ledger_facts facts;
+	struct stats_info info;
 
-	ledger_read_facts(page->site->ledger, &facts);
-	if (!facts.show_clients)
+	stats_read_info(page->site->stats, &info);
+	if (!info.show_clients)
 		return;
-	ledger_read_talkers(page->site->ledger, &talkers);
+	stats_read_talkers(page->site->stats, &talkers);
 	evbuffer_add_printf(page->body, "<section>\n<h2>Who asks the most</h2>\n");
 	begin_table(page->body, "network", "share of all requests, lately");
 	for (size_t i = 0; i < TALKERS_TOLD && talkers.items[i].count > 0; i++) {
@@ -195,24 +195,23 @@ static void write_clients(struct page *page)
 static void write_process(struct page *page)
 {
 	const struct site *site = page->site;
-	struct ledger_facts facts;
+	struct stats_info info;
 	struct tally sum = { 0 };
 	char up[32];
 
-	ledger_read_facts(site->ledger, &facts);
-	ledger_sum(site->ledger, site->tally, &sum);
+	stats_read_info(site->stats, &info);
+	stats_sum(site->stats, site->tally, &sum);
 	snprintf(up, sizeof(up), "%" PRId64 " s",
-		 (clock_monotonic() - facts.started) / CLOCK_SECOND);
+		 (clock_monotonic() - info.started) / CLOCK_SECOND);
 	begin_table(page->body, "what", "now");
 	add_text(page->body, "version", PROGRAM_VERSION);
-	add_number(page->body, "process", facts.process);
+	add_number(page->body, "process", info.process);
 	add_text(page->body, "up", up);
-	add_text(page->body, "confined", facts.confined);
+	add_text(page->body, "confined", info.confined);
 	add_number(page->body, "connections", counter_read(&sum.connections));
-	add_number(page->body, "room for", facts.capacity);
+	add_number(page->body, "room for", info.capacity);
 	add_number(page->body, "connections of HTTP", counter_read(&site->tally->connections));
-	add_number(page->body, "starts of the web process",
-		   counter_read(&site->ledger->web_starts));
+	add_number(page->body, "starts of the web process", counter_read(&site->stats->web_starts));
 	end_table(page->body);
 }
 
@@ -258,12 +257,12 @@ static void write_document(struct page *page, const char *state, const char *ver
 
 void page_write_status(struct page *page)
 {
-	const struct ledger *ledger = page->site->ledger;
-	struct ledger_reason reason;
+	const struct stats *stats = page->site->stats;
+	struct stats_reason reason;
 	struct clock_state clock;
 
-	clock_state_read(&ledger->clock, clock_monotonic(), &clock);
-	ledger_read_reason(ledger, &reason);
+	clock_state_read(&stats->clock, clock_monotonic(), &clock);
+	stats_read_reason(stats, &reason);
 	if (clock_state_is_synchronised(&clock))
 		write_document(page, "synchronised", "synchronised");
 	else

@@ -41,7 +41,7 @@ static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
 void page_write_time(struct page *page)
 {
 	char origin[QUERY_STAMP_SIZE];
-	struct ledger_reason reason;
+	struct stats_reason reason;
 	struct clock_state state;
 	json_t *object;
 
@@ -49,8 +49,8 @@ void page_write_time(struct page *page)
 		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
 		return;
 	}
-	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
-	ledger_read_reason(page->site->ledger, &reason);
+	clock_state_read(&page->site->stats->clock, clock_monotonic(), &state);
+	stats_read_reason(page->site->stats, &reason);
 	object =
 		json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
 			  TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
@@ -89,11 +89,11 @@ void page_write_nict(struct page *page)
 
 void page_write_health(struct page *page)
 {
-	struct ledger_reason reason;
+	struct stats_reason reason;
 	struct clock_state state;
 
-	clock_state_read(&page->site->ledger->clock, clock_monotonic(), &state);
-	ledger_read_reason(page->site->ledger, &reason);
+	clock_state_read(&page->site->stats->clock, clock_monotonic(), &state);
+	stats_read_reason(page->site->stats, &reason);
 	if (clock_state_is_synchronised(&state)) {
 		evbuffer_add_printf(page->body, "synchronised, stratum %u\n", state.stratum);
 		return;
@@ -105,15 +105,15 @@ void page_write_health(struct page *page)
 /* Who asks is told, and shown, only if the operator has said so. */
 void page_write_status_json(struct page *page)
 {
-	const struct ledger *ledger = page->site->ledger;
-	json_t *status = describe_ledger(ledger, page->site->tally);
+	const struct stats *stats = page->site->stats;
+	json_t *status = describe_ledger(stats, page->site->tally);
 	struct talkers_list talkers;
-	struct ledger_facts facts;
+	struct stats_info info;
 
-	ledger_read_facts(ledger, &facts);
-	json_object_set_new(status, "history", describe_history(&ledger->history));
-	if (facts.show_clients) {
-		ledger_read_talkers(ledger, &talkers);
+	stats_read_info(stats, &info);
+	json_object_set_new(status, "history", describe_history(&stats->history));
+	if (info.show_clients) {
+		stats_read_talkers(stats, &talkers);
 		json_object_set_new(status, "talkers", describe_talkers(&talkers));
 	}
 	write_json(page, status);

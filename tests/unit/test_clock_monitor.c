@@ -39,7 +39,7 @@ static void set_kernel(int status, int result, long maxerror)
 	kernel_maxerror = maxerror;
 }
 
-static struct ledger ledger;
+static struct stats stats;
 static struct watcher watcher;
 
 static int end(void **state)
@@ -56,16 +56,16 @@ static void start(enum clock_source source, const char *host)
 	struct config_clock config = { .source = source, .stratum = 7, .port = 123 };
 	struct failure failure;
 
-	memset(&ledger, 0, sizeof(ledger));
+	memset(&stats, 0, sizeof(stats));
 	strcpy(config.host, host);
-	assert_true(watcher_start(&watcher, &config, &ledger, &failure));
+	assert_true(watcher_start(&watcher, &config, &stats, &failure));
 }
 
 static struct clock_state read_state(void)
 {
 	struct clock_state state;
 
-	clock_state_read(&ledger.clock, clock_monotonic(), &state);
+	clock_state_read(&stats.clock, clock_monotonic(), &state);
 	return state;
 }
 

@@ -166,17 +166,17 @@ static void what_was_asked_long_ago_fades(void **state)
 	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 999 * TALKERS_INTERVAL), 1);
 }
 
-/* Of a new ledger everything is told, and everything is zero. */
+/* Of a new stats everything is told, and everything is zero. */
 static void a_new_ledger_is_told_whole(void **state)
 {
-	static struct ledger ledger;
+	static struct stats stats;
 	static struct web_tally web;
-	struct ledger_facts facts = { .clock_watched = 1, .source = "system" };
+	struct stats_info facts = { .clock_watched = 1, .source = "system" };
 	json_t *told, *clock;
 
 	(void)state;
-	ledger_publish_facts(&ledger, &facts);
-	told = describe_ledger(&ledger, &web);
+	stats_publish_info(&stats, &facts);
+	told = describe_ledger(&stats, &web);
 	assert_int_equal(json_integer_value(json_object_get(told, "version")), DESCRIBE_VERSION);
 	assert_int_equal(json_object_size(json_object_get(told, "protocols")), PROTOCOL_COUNT);
 	assert_int_equal(json_object_size(json_object_get(told, "dropped")), DROP_COUNT);

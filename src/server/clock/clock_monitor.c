@@ -98,15 +98,15 @@ static const char *name_source(const struct watcher *watcher, char *text, size_t
 static void publish(struct watcher *watcher)
 {
 	char name[sizeof(watcher->source.host) + 16];
-	struct ledger_reason reason = { "" };
+	struct stats_reason reason = { "" };
 
-	clock_state_publish(&watcher->ledger->clock, &watcher->published);
+	clock_state_publish(&watcher->stats->clock, &watcher->published);
 	if (watcher->reason == watcher->reason_published)
 		return;
 	if (watcher->reason)
 		snprintf(reason.text, sizeof(reason.text), "%s %s",
 			 name_source(watcher, name, sizeof(name)), watcher->reason);
-	ledger_publish_reason(watcher->ledger, &reason);
+	stats_publish_reason(watcher->stats, &reason);
 	watcher->reason_published = watcher->reason;
 }
 
@@ -298,12 +298,12 @@ static void close_all(struct watcher *watcher)
 	follow_close(&watcher->follow);
 }
 
-bool watcher_start(struct watcher *watcher, const struct config_clock *source,
-		   struct ledger *ledger, struct failure *failure)
+bool watcher_start(struct watcher *watcher, const struct config_clock *source, struct stats *stats,
+		   struct failure *failure)
 {
 	int64_t now = clock_monotonic();
 
-	*watcher = (struct watcher){ .ledger = ledger, .source = *source, .stop = -1, .step = -1 };
+	*watcher = (struct watcher){ .stats = stats, .source = *source, .stop = -1, .step = -1 };
 	follow_open(&watcher->follow, &watcher->source, now);
 	/* What is said before a server was asked needs no telling. */
 	watcher->told_reason = source->source == CLOCK_SOURCE_FOLLOW ?

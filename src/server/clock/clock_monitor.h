@@ -25,7 +25,7 @@ enum watcher_word {
 
 /* Everything from here on is the thread's own while it runs. */
 struct watcher {
-	struct ledger *ledger;
+	struct stats *stats;
 	struct config_clock source;
 	pthread_t thread;
 	bool running;
@@ -49,10 +49,10 @@ struct watcher {
 	struct log_limit steps;
 };
 
-/* Publishes a first state, and the reason for it, in ledger before it returns, and starts the
- * thread, which has all signals blocked. ledger must outlive it, and *watcher stay where it is. */
-bool watcher_start(struct watcher *watcher, const struct config_clock *source,
-		   struct ledger *ledger, struct failure *failure);
+/* Publishes a first state, and the reason for it, in stats before it returns, and starts the
+ * thread, which has all signals blocked. stats must outlive it, and *watcher stay where it is. */
+bool watcher_start(struct watcher *watcher, const struct config_clock *source, struct stats *stats,
+		   struct failure *failure);
 
 /* Ends the thread; nothing happens if it was not started. What was published last stays, and grows
  * old. */

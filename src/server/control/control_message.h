@@ -3,7 +3,7 @@
  *	{"version":1,"command":"status"}	or "reload", or "upgrade"
  *	{"version":1,"status":0,"text":""}	an exit status, and why
  *
- * The reply to "status" is what ledger/describe.h describes, with a status too. */
+ * The reply to "status" is what stats/describe.h describes, with a status too. */
 #ifndef SERVER_CONTROL_MESSAGE_H
 #define SERVER_CONTROL_MESSAGE_H
 

@@ -100,7 +100,7 @@ static bool allow_loader(int rules)
 			   sandbox_allow_path(rules, dirname(path), LANDLOCK_ACCESS_FS_EXECUTE));
 }
 
-/* This program may be executed again, in another role: see ledger/role.h. */
+/* This program may be executed again, in another role: see stats/role.h. */
 static bool allow_program(int rules)
 {
 	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&

@@ -148,7 +148,7 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	departure_begin(&datagrams->departure, now);
 	if (protocol->answers_anything)
 		clock_read_second(&datagrams->second);
-	clock_state_read(&service->ledger->clock, now, &state);
+	clock_state_read(&service->stats->clock, now, &state);
 	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
 		    verdicts);
 	if (!protocol->answers_anything && !datagrams->departure.hot)

@@ -12,7 +12,7 @@
 struct service {
 	struct config config;
 	struct listeners listeners;
-	struct ledger *ledger;	  /* what is counted, and what is known of the clock */
+	struct stats *stats;	  /* what is counted, and what is known of the clock */
 	int8_t precision;	  /* of the clock */
 	uint8_t ports[65536 / 8]; /* those of listeners, as bits */
 };

@@ -167,7 +167,7 @@ static enum drop stream_judge(const struct streams *streams, const struct listen
 
 	if (!access_allows(&service->config.access, peer))
 		return DROP_DENIED;
-	clock_state_read(&service->ledger->clock, now, &state);
+	clock_state_read(&service->stats->clock, now, &state);
 	return service_is_silent(service, listener->protocol, &state) ? DROP_UNSYNCHRONISED :
 									DROP_COUNT;
 }

@@ -34,7 +34,7 @@ static bool wait_for(struct worker *worker, int fd, size_t index)
 bool worker_open(struct worker *worker, const struct service *service, unsigned number,
 		 uint32_t connections, struct failure *failure)
 {
-	struct tally *tally = &service->ledger->workers[number].tally;
+	struct tally *tally = &service->stats->workers[number].tally;
 
 	worker->service = service;
 	worker->stop_by = INT64_MAX;

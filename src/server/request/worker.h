@@ -39,7 +39,7 @@ struct worker {
 	struct worker *next; /* among those that have retired: see workers_bury */
 };
 
-/* Opens what a worker works with. It counts in the ledger, at the place of its number. connections:
+/* Opens what a worker works with. It counts in the stats, at the place of its number. connections:
  * how many at a time. On failure worker_close still has to be called. */
 bool worker_open(struct worker *worker, const struct service *service, unsigned number,
 		 uint32_t connections, struct failure *failure);

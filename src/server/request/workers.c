@@ -74,7 +74,7 @@ static void close_worker(struct worker *worker)
 
 static bool add_worker(struct workers *workers, uint32_t connections, struct failure *failure)
 {
-	atomic_uint *used = &workers->service->ledger->worker_count;
+	atomic_uint *used = &workers->service->stats->worker_count;
 	struct worker *worker = allocate_worker();
 	unsigned number = workers->count;
 

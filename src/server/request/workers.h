@@ -6,7 +6,7 @@
 
 #include "server/request/worker.h"
 
-#define WORKERS_MAX LEDGER_WORKERS
+#define WORKERS_MAX STATS_WORKERS
 
 struct workers {
 	struct service *service;
