@@ -9,16 +9,16 @@ static uint32_t since(uint64_t *last, uint64_t now)
 	return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
 }
 
-static void take_sample(struct recorder *recorder, struct stats *stats, const struct web_tally *web,
-			int64_t now, struct history_sample *sample)
+static void take_sample(struct recorder *recorder, struct stats *stats,
+			const struct web_counters *web, int64_t now, struct history_sample *sample)
 {
 	struct clock_state state;
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 
 	stats_sum(stats, web, &sum);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
-	sample->drops = since(&recorder->drops, tally_drops(&sum));
+	sample->drops = since(&recorder->drops, counters_drops(&sum));
 	clock_state_read(&stats->clock, now, &state);
 	sample->clock =
 		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
@@ -35,7 +35,7 @@ void recorder_publish_talkers(const struct service *service, const struct worker
 }
 
 int64_t recorder_tend(struct recorder *recorder, const struct service *service,
-		      const struct workers *workers, const struct web_tally *web, int64_t now)
+		      const struct workers *workers, const struct web_counters *web, int64_t now)
 {
 	struct history_sample sample;
 	bool first = recorder->next == 0;

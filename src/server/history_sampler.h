@@ -16,7 +16,7 @@ struct recorder {
 
 /* Takes a sample if one is due at now. Returns when the next one is. */
 int64_t recorder_tend(struct recorder *recorder, const struct service *service,
-		      const struct workers *workers, const struct web_tally *web, int64_t now);
+		      const struct workers *workers, const struct web_counters *web, int64_t now);
 
 /* Publishes who asks the most, if whoever looks at the status page is to see that. Done with every
  * sample. */

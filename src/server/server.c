@@ -218,7 +218,7 @@ void server_stop(struct server *server)
 static void say_farewell(struct server *server)
 {
 	struct listeners *listeners = &server->service.listeners;
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 
 	web_let_go(&server->web);
 	if (server->successor < 0)
@@ -229,9 +229,9 @@ static void say_farewell(struct server *server)
 	listeners_close_unless(listeners, NULL);
 	workers_see_off(&server->workers, 0);
 	web_end(&server->web);
-	stats_sum(server->service.stats, server->web.tally, &sum);
+	stats_sum(server->service.stats, server->web.counters, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
-		  (unsigned long long)tally_answers(&sum));
+		  (unsigned long long)counters_answers(&sum));
 }
 
 static void take_signals(struct server *server)
@@ -303,7 +303,7 @@ static int tend(struct server *server)
 	if (web_is_wanted(&server->web)) {
 		due = earlier(due, web_tend(&server->web, service, now));
 		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,
-						 server->web.tally, now));
+						 server->web.counters, now));
 	}
 	if (may_reload(server))
 		return 0;

@@ -90,7 +90,7 @@ static json_t *list_listens(const struct listeners *listeners)
 
 char *status_line(const struct server *server)
 {
-	json_t *status = describe_ledger(server->service.stats, server->web.tally);
+	json_t *status = describe_ledger(server->service.stats, server->web.counters);
 	struct talkers_list talkers;
 	char *line = NULL;
 

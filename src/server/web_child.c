@@ -35,10 +35,14 @@
 
 bool web_open(struct web *web, struct failure *failure)
 {
-	*web = (struct web){ .stats_fd = -1, .tally_fd = -1, .leash = -1, .again_at = INT64_MAX };
+	*web = (struct web){
+		.stats_fd = -1, .counters_fd = -1, .leash = -1, .again_at = INT64_MAX
+	};
 	web->stats = shm_create(sizeof(*web->stats), SHM_READ, &web->stats_fd);
-	web->tally = web->stats ? shm_create(sizeof(*web->tally), SHM_WRITE, &web->tally_fd) : NULL;
-	return web->tally || failure_set_errno(failure, "cannot make memory to share");
+	web->counters = web->stats ?
+				shm_create(sizeof(*web->counters), SHM_WRITE, &web->counters_fd) :
+				NULL;
+	return web->counters || failure_set_errno(failure, "cannot make memory to share");
 }
 
 /* Waits for the process to say that it serves, or why it cannot. */
@@ -268,10 +272,10 @@ void web_close(struct web *web)
 	web_end(web);
 	if (web->stats)
 		munmap(web->stats, sizeof(*web->stats));
-	if (web->tally)
-		munmap(web->tally, sizeof(*web->tally));
+	if (web->counters)
+		munmap(web->counters, sizeof(*web->counters));
 	if (web->stats_fd >= 0)
 		close(web->stats_fd);
-	if (web->tally_fd >= 0)
-		close(web->tally_fd);
+	if (web->counters_fd >= 0)
+		close(web->counters_fd);
 }

@@ -13,9 +13,9 @@
 #include "stats/web_counters.h"
 
 struct web {
-	struct stats *stats;	 /* what the process reads */
-	struct web_tally *tally; /* what it counts */
-	int stats_fd, tally_fd;
+	struct stats *stats;	       /* what the process reads */
+	struct web_counters *counters; /* what it counts */
+	int stats_fd, counters_fd;
 	pid_t process;	     /* 0: there is none */
 	pid_t before;	     /* whose place it has taken, until that has ended; 0: it has */
 	int64_t kill_at;     /* when that is to end by force, on the monotonic clock */

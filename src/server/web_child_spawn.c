@@ -86,7 +86,7 @@ static bool pass_all(const struct web *web, const struct service *service, const
 
 	*line = (struct command_line){ .words = { name, role }, .count = 2 };
 	passed = pass(line, actions, passed_on[0]) && pass(line, actions, web->stats_fd) &&
-		 pass(line, actions, web->tally_fd) && pass(line, actions, passed_on[1]);
+		 pass(line, actions, web->counters_fd) && pass(line, actions, passed_on[1]);
 	append(line, service->config.access.range_count);
 	for (size_t i = 0; passed && i < listeners->count; i++) {
 		if (listeners->items[i].protocol->reply)

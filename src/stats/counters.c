@@ -9,7 +9,7 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_FAILED] = "failed",
 };
 
-const char *drop_name(enum drop reason)
+const char *counters_drop_name(enum drop reason)
 {
 	return drop_names[reason];
 }
@@ -20,7 +20,7 @@ static void add(struct counter *sum, const struct counter *part, size_t count)
 		counter_add(&sum[i], counter_read(&part[i]));
 }
 
-void tally_add(struct tally *sum, const struct tally *part)
+void counters_add(struct counters *sum, const struct counters *part)
 {
 	add(sum->requests, part->requests, PROTOCOL_COUNT);
 	add(sum->answers, part->answers, PROTOCOL_COUNT);
@@ -40,17 +40,17 @@ static uint64_t sum_up(const struct counter *counters, size_t count)
 	return sum;
 }
 
-uint64_t tally_requests(const struct tally *tally)
+uint64_t counters_requests(const struct counters *counters)
 {
-	return sum_up(tally->requests, PROTOCOL_COUNT);
+	return sum_up(counters->requests, PROTOCOL_COUNT);
 }
 
-uint64_t tally_answers(const struct tally *tally)
+uint64_t counters_answers(const struct counters *counters)
 {
-	return sum_up(tally->answers, PROTOCOL_COUNT);
+	return sum_up(counters->answers, PROTOCOL_COUNT);
 }
 
-uint64_t tally_drops(const struct tally *tally)
+uint64_t counters_drops(const struct counters *counters)
 {
-	return sum_up(tally->drops, DROP_COUNT);
+	return sum_up(counters->drops, DROP_COUNT);
 }

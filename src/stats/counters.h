@@ -17,7 +17,7 @@ enum drop {
 	DROP_COUNT,
 };
 
-struct tally {
+struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter answers[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
@@ -31,14 +31,14 @@ struct tally {
 };
 
 /* The word for a reason: "denied". */
-const char *drop_name(enum drop reason);
+const char *counters_drop_name(enum drop reason);
 
 /* Adds what part has counted. */
-void tally_add(struct tally *sum, const struct tally *part);
+void counters_add(struct counters *sum, const struct counters *part);
 
 /* All requests and all answers, by whatever protocol, and all drops for whatever reason. */
-uint64_t tally_requests(const struct tally *tally);
-uint64_t tally_answers(const struct tally *tally);
-uint64_t tally_drops(const struct tally *tally);
+uint64_t counters_requests(const struct counters *counters);
+uint64_t counters_answers(const struct counters *counters);
+uint64_t counters_drops(const struct counters *counters);
 
 #endif

@@ -44,7 +44,7 @@ struct stats_reason {
 
 /* A worker's own, on cache lines of its own. */
 struct stats_worker {
-	_Alignas(64) struct tally tally;
+	_Alignas(64) struct counters counters;
 };
 
 struct stats {
@@ -91,7 +91,7 @@ static inline void stats_read_talkers(const struct stats *stats, struct talkers_
 }
 
 /* Adds up what all workers have counted, and the requests that the web process has answered. */
-void stats_sum(const struct stats *stats, const struct web_tally *web, struct tally *sum);
+void stats_sum(const struct stats *stats, const struct web_counters *web, struct counters *sum);
 
 /* How many workers have a place with what they have counted. */
 unsigned stats_workers(const struct stats *stats);

@@ -57,7 +57,7 @@ static json_t *describe_listens(const struct stats_info *info)
 	return listens;
 }
 
-static json_t *describe_protocols(const struct tally *sum)
+static json_t *describe_protocols(const struct counters *sum)
 {
 	json_t *protocols = json_object();
 
@@ -70,12 +70,12 @@ static json_t *describe_protocols(const struct tally *sum)
 	return protocols;
 }
 
-static json_t *describe_drops(const struct tally *sum)
+static json_t *describe_drops(const struct counters *sum)
 {
 	json_t *drops = json_object();
 
 	for (size_t i = 0; i < DROP_COUNT; i++)
-		json_object_set_new(drops, drop_name((enum drop)i),
+		json_object_set_new(drops, counters_drop_name((enum drop)i),
 				    json_integer((json_int_t)counter_read(&sum->drops[i])));
 	return drops;
 }
@@ -85,7 +85,7 @@ static json_t *describe_balance(const struct stats *stats)
 	json_t *balance = json_array();
 
 	for (unsigned i = 0; i < stats_workers(stats); i++) {
-		uint64_t requests = tally_requests(&stats->workers[i].tally);
+		uint64_t requests = counters_requests(&stats->workers[i].counters);
 
 		json_array_append_new(balance, json_integer((json_int_t)requests));
 	}
@@ -111,10 +111,10 @@ static json_t *describe_histogram(const struct histogram *histogram)
 			 (double)counter_read(&histogram->sum) / CLOCK_SECOND, "steps", steps);
 }
 
-static json_t *describe_web(const struct stats *stats, const struct web_tally *web)
+static json_t *describe_web(const struct stats *stats, const struct web_counters *web)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "requests",
-			 (json_int_t)web_tally_requests(web), "connections",
+			 (json_int_t)web_counters_requests(web), "connections",
 			 (json_int_t)counter_read(&web->connections), "starts",
 			 (json_int_t)counter_read(&stats->web_starts), "deaths",
 			 (json_int_t)counter_read(&stats->web_deaths), "response_time",
@@ -156,10 +156,10 @@ json_t *describe_history(const struct history *history)
 	return all;
 }
 
-json_t *describe_ledger(const struct stats *stats, const struct web_tally *web)
+json_t *describe_ledger(const struct stats *stats, const struct web_counters *web)
 {
 	struct stats_info info;
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 	int64_t up;
 	char started[32];
 

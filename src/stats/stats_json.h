@@ -12,7 +12,7 @@
 #define DESCRIBE_VERSION 1
 
 /* Times are in seconds. Returns a new object, or NULL if memory is short. */
-json_t *describe_ledger(const struct stats *stats, const struct web_tally *web);
+json_t *describe_ledger(const struct stats *stats, const struct web_counters *web);
 
 /* Who asks the most, as an array of networks and their share of all requests. */
 json_t *describe_talkers(const struct talkers_list *list);

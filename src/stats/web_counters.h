@@ -26,16 +26,16 @@ enum web_outcome {
 	WEB_OUTCOMES,
 };
 
-struct web_tally {
+struct web_counters {
 	struct counter requests[WEB_PATHS][WEB_OUTCOMES];
 	struct counter connections;	/* open at present */
 	struct histogram response_time; /* from a request's first byte to its answer */
 };
 
 /* All requests. */
-uint64_t web_tally_requests(const struct web_tally *tally);
+uint64_t web_counters_requests(const struct web_counters *counters);
 
 /* "/time.json"; "other" for WEB_OTHER. */
-const char *web_path_name(enum web_path path);
+const char *web_counters_path_name(enum web_path path);
 
 #endif

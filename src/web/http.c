@@ -75,7 +75,7 @@ static const struct route *find_route(struct evhttp_request *request)
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
 
 	for (size_t i = 0; path && i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strcmp(path, web_path_name(routes[i].path)) == 0)
+		if (strcmp(path, web_counters_path_name(routes[i].path)) == 0)
 			return &routes[i];
 	}
 	return NULL;
@@ -133,13 +133,13 @@ static void add_headers(const struct page *page, size_t length)
 
 static void count(const struct page *page, const struct route *route)
 {
-	struct web_tally *tally = page->site->tally;
+	struct web_counters *counters = page->site->counters;
 	enum web_outcome outcome = page->code < 400 ? WEB_GOOD :
 				   page->code < 500 ? WEB_REFUSED :
 						      WEB_FAILED;
 
-	counter_add_shared(&tally->requests[route ? route->path : WEB_OTHER][outcome], 1);
-	histogram_count(&tally->response_time, clock_monotonic() - page->arrival.moment);
+	counter_add_shared(&counters->requests[route ? route->path : WEB_OTHER][outcome], 1);
+	histogram_count(&counters->response_time, clock_monotonic() - page->arrival.moment);
 }
 
 static void answer(struct evhttp_request *request, void *argument)
@@ -268,7 +268,7 @@ bool site_open(struct site *site, struct event_base *base)
 	evhttp_set_max_headers_size(site->http, HEADERS_MAX);
 	evhttp_set_max_body_size(site->http, BODY_MAX);
 	evhttp_set_timeout(site->http, VISITOR_PATIENCE / CLOCK_SECOND);
-	visitors_open(&site->visitors, &site->access, &site->tally->connections);
+	visitors_open(&site->visitors, &site->access, &site->counters->connections);
 	return true;
 }
 

@@ -17,7 +17,7 @@
 
 struct site {
 	const struct stats *stats;
-	struct web_tally *tally;
+	struct web_counters *counters;
 	struct access access; /* who may ask: its ranges */
 	struct event_base *base;
 	struct evhttp *http;

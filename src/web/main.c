@@ -25,7 +25,7 @@ struct role {
 	struct site site;
 	struct event_base *base;
 	struct event *leash;
-	int leash_fd, stats_fd, tally_fd, access_fd;
+	int leash_fd, stats_fd, counters_fd, access_fd;
 	int listeners[ROLE_LISTENERS_MAX];
 	size_t listener_count;
 };
@@ -39,7 +39,7 @@ static int read_number(const char *word)
 
 static bool read_words(struct role *role, char **words)
 {
-	int *const places[] = { &role->leash_fd, &role->stats_fd, &role->tally_fd,
+	int *const places[] = { &role->leash_fd, &role->stats_fd, &role->counters_fd,
 				&role->access_fd };
 	int ranges;
 
@@ -91,9 +91,9 @@ static bool open_all(struct role *role)
 
 	site->access.ranges = shm_map(role->access_fd, ranges, SHM_READ);
 	site->stats = shm_map(role->stats_fd, sizeof(struct stats), SHM_READ);
-	site->tally = shm_map(role->tally_fd, sizeof(struct web_tally), SHM_WRITE);
+	site->counters = shm_map(role->counters_fd, sizeof(struct web_counters), SHM_WRITE);
 	role->base = event_base_new();
-	if (!site->access.ranges || !site->stats || !site->tally || !role->base ||
+	if (!site->access.ranges || !site->stats || !site->counters || !role->base ||
 	    !site_open(site, role->base))
 		return false;
 	leap_read(&site->leap);

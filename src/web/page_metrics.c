@@ -8,10 +8,10 @@
 struct figures {
 	struct evbuffer *body;
 	const struct stats *stats;
-	const struct web_tally *web;
+	const struct web_counters *web;
 	struct stats_info info;
 	struct clock_state state;
-	struct tally sum;
+	struct counters sum;
 };
 
 static void begin(const struct figures *figures, const char *name, const char *type,
@@ -121,7 +121,8 @@ static void add_requests(const struct figures *figures)
 		evbuffer_add_printf(figures->body,
 				    "timeserver_requests_dropped_total{reason=\"%s\"} %" PRIu64
 				    "\n",
-				    drop_name((enum drop)i), counter_read(&figures->sum.drops[i]));
+				    counters_drop_name((enum drop)i),
+				    counter_read(&figures->sum.drops[i]));
 	add_counter(figures, "kisses_total", "Answers of NTP that tell a client to go away.",
 		    counter_read(&figures->sum.kisses));
 }
@@ -132,13 +133,13 @@ static void add_workers(const struct figures *figures)
 	for (unsigned i = 0; i < stats_workers(figures->stats); i++)
 		evbuffer_add_printf(figures->body,
 				    "timeserver_worker_requests_total{worker=\"%u\"} %" PRIu64 "\n",
-				    i, tally_requests(&figures->stats->workers[i].tally));
+				    i, counters_requests(&figures->stats->workers[i].counters));
 }
 
 static void add_http(const struct figures *figures)
 {
 	static const char *const codes[WEB_OUTCOMES] = { "2xx", "4xx", "5xx" };
-	const struct web_tally *web = figures->web;
+	const struct web_counters *web = figures->web;
 
 	begin(figures, "http_requests_total", "counter", "Requests of HTTP, and how they ended.");
 	for (size_t path = 0; path < WEB_PATHS; path++) {
@@ -147,7 +148,7 @@ static void add_http(const struct figures *figures)
 				figures->body,
 				"timeserver_http_requests_total{path=\"%s\",code=\"%s\"} %" PRIu64
 				"\n",
-				web_path_name((enum web_path)path), codes[outcome],
+				web_counters_path_name((enum web_path)path), codes[outcome],
 				counter_read(&web->requests[path][outcome]));
 	}
 	add_gauge(figures, "http_connections", "Connections of HTTP that are open.",
@@ -177,7 +178,7 @@ void page_write_metrics(struct page *page)
 	struct figures figures = {
 		.body = page->body,
 		.stats = page->site->stats,
-		.web = page->site->tally,
+		.web = page->site->counters,
 	};
 
 	stats_read_info(figures.stats, &figures.info);

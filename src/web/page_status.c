@@ -97,10 +97,10 @@ static void write_protocols(struct page *page)
 {
 	const struct site *site = page->site;
 	struct stats_info info;
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 
 	stats_read_info(site->stats, &info);
-	stats_sum(site->stats, site->tally, &sum);
+	stats_sum(site->stats, site->counters, &sum);
 	begin_table(page->body, "where", "what");
 	for (uint32_t i = 0; i < info.listen_count && i < STATS_LISTENS; i++)
 		add_text(page->body, info.listens[i].address,
@@ -115,12 +115,13 @@ static void write_protocols(struct page *page)
 
 static void write_drops(struct page *page)
 {
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 
-	stats_sum(page->site->stats, page->site->tally, &sum);
+	stats_sum(page->site->stats, page->site->counters, &sum);
 	begin_table(page->body, "reason", "requests");
 	for (size_t i = 0; i < DROP_COUNT; i++)
-		add_number(page->body, drop_name((enum drop)i), counter_read(&sum.drops[i]));
+		add_number(page->body, counters_drop_name((enum drop)i),
+			   counter_read(&sum.drops[i]));
 	end_table(page->body);
 }
 
@@ -146,10 +147,10 @@ static void add_step(struct evbuffer *body, const struct histogram *histogram, s
 
 static void write_stamps(struct page *page)
 {
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 	uint64_t total;
 
-	stats_sum(page->site->stats, page->site->tally, &sum);
+	stats_sum(page->site->stats, page->site->counters, &sum);
 	total = histogram_total(&sum.stamp_error);
 	begin_table(page->body, "off by", "replies that were watched");
 	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
@@ -165,7 +166,7 @@ static void write_balance(struct page *page)
 	begin_table(page->body, "worker", "requests");
 	for (unsigned i = 0; i < stats_workers(stats); i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		add_number(page->body, name, tally_requests(&stats->workers[i].tally));
+		add_number(page->body, name, counters_requests(&stats->workers[i].counters));
 	}
 	end_table(page->body);
 }
@@ -196,11 +197,11 @@ static void write_process(struct page *page)
 {
 	const struct site *site = page->site;
 	struct stats_info info;
-	struct tally sum = { 0 };
+	struct counters sum = { 0 };
 	char up[32];
 
 	stats_read_info(site->stats, &info);
-	stats_sum(site->stats, site->tally, &sum);
+	stats_sum(site->stats, site->counters, &sum);
 	snprintf(up, sizeof(up), "%" PRId64 " s",
 		 (clock_monotonic() - info.started) / CLOCK_SECOND);
 	begin_table(page->body, "what", "now");
@@ -210,7 +211,7 @@ static void write_process(struct page *page)
 	add_text(page->body, "confined", info.confined);
 	add_number(page->body, "connections", counter_read(&sum.connections));
 	add_number(page->body, "room for", info.capacity);
-	add_number(page->body, "connections of HTTP", counter_read(&site->tally->connections));
+	add_number(page->body, "connections of HTTP", counter_read(&site->counters->connections));
 	add_number(page->body, "starts of the web process", counter_read(&site->stats->web_starts));
 	end_table(page->body);
 }

@@ -106,7 +106,7 @@ void page_write_health(struct page *page)
 void page_write_status_json(struct page *page)
 {
 	const struct stats *stats = page->site->stats;
-	json_t *status = describe_ledger(stats, page->site->tally);
+	json_t *status = describe_ledger(stats, page->site->counters);
 	struct talkers_list talkers;
 	struct stats_info info;
 

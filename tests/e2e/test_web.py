@@ -126,7 +126,7 @@ def assert_maps_what_it_needs(web):
     """All that the daemon shares can be read, and what the process counts in also written."""
     words = web.proc("cmdline").read_text().split("\0")
     inodes = [os.stat(web.proc("fd") / number).st_ino for number in words[3:6]]
-    assert mappings_of(web) == dict(zip(inodes, ["r--s", "rw-s", "r--s"])), "stats, tally, access"
+    assert mappings_of(web) == dict(zip(inodes, ["r--s", "rw-s", "r--s"])), "stats, counters, access"
     assert not any(line.split()[1] == "rwxp" for line in web.proc("maps").read_text().splitlines())
     for number in (words[3], words[5]):  # not even by another mapping
         with open(web.proc("fd") / number, "r+b", buffering=0) as file:

@@ -170,7 +170,7 @@ static void what_was_asked_long_ago_fades(void **state)
 static void a_new_ledger_is_told_whole(void **state)
 {
 	static struct stats stats;
-	static struct web_tally web;
+	static struct web_counters web;
 	struct stats_info facts = { .clock_watched = 1, .source = "system" };
 	json_t *told, *clock;
 

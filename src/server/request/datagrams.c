@@ -25,7 +25,7 @@ void datagrams_close(struct datagrams *datagrams)
 
 static void drop(struct datagrams *datagrams, enum drop reason)
 {
-	counter_add(&datagrams->tally->drops[reason], 1);
+	counter_add(&datagrams->counters->drops[reason], 1);
 }
 
 /* Writes the reply to a datagram that was admitted. */
@@ -50,7 +50,7 @@ static void answer(struct datagrams *datagrams, const struct listener *listener,
 	if (datagram->reply_size == 0)
 		drop(datagrams, DROP_INVALID);
 	else if (request->verdict != VERDICT_ADMIT)
-		counter_add(&datagrams->tally->kisses, 1);
+		counter_add(&datagrams->counters->kisses, 1);
 }
 
 /* Judges every datagram of a batch; what is not to be answered gets a reason instead. */
@@ -109,10 +109,10 @@ static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time
 
 	for (unsigned passed = 0; datagram->reply_size == 0 || passed < position; datagram++)
 		passed += datagram->reply_size > 0;
-	histogram_count(&datagrams->tally->stamp_error,
+	histogram_count(&datagrams->counters->stamp_error,
 			clock_span_from_ntp(error < 0 ? -error : error));
 	if (datagram->arrival != 0)
-		histogram_count(&datagrams->tally->response_time,
+		histogram_count(&datagrams->counters->response_time,
 				clock_span_from_ntp((clock_ntp_span)(left - datagram->arrival)));
 	departure_learn(&datagrams->departure, position, left);
 }
@@ -130,8 +130,8 @@ static void send_batch(struct datagrams *datagrams, const struct listener *liste
 
 	if (left != 0)
 		learn(datagrams, (unsigned)watched, left);
-	counter_add(&datagrams->tally->answers[protocol_index(protocol)], sent);
-	counter_add(&datagrams->tally->drops[DROP_FAILED], replies - sent);
+	counter_add(&datagrams->counters->answers[protocol_index(protocol)], sent);
+	counter_add(&datagrams->counters->drops[DROP_FAILED], replies - sent);
 }
 
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now)
@@ -158,7 +158,7 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	/* One speaks for all that came with it, a different one every time. */
 	talkers_count(datagrams->talkers, &datagrams->items[(uint64_t)now / 64 % count].peer, count,
 		      now);
-	counter_add(&datagrams->tally->requests[protocol_index(protocol)], count);
+	counter_add(&datagrams->counters->requests[protocol_index(protocol)], count);
 	return count == DATAGRAM_BATCH;
 }
 

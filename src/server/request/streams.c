@@ -77,7 +77,7 @@ static void stream_close(struct streams *streams, uint32_t index)
 {
 	close(streams->slots[index].fd);
 	stream_move(streams, index, STREAM_FREE);
-	counter_set(&streams->tally->connections, --streams->open);
+	counter_set(&streams->counters->connections, --streams->open);
 }
 
 /* With a reset, so that the kernel too keeps nothing of a client that does not play along. */
@@ -153,9 +153,9 @@ static void stream_answer(struct streams *streams, const struct listener *listen
 	listener->protocol->reply(&request, &reply);
 	size = bytes_written(&reply);
 	if (size > 0 && send(fd, bytes, size, MSG_MORE | MSG_NOSIGNAL) == (ssize_t)size)
-		counter_add(&streams->tally->answers[protocol_index(listener->protocol)], 1);
+		counter_add(&streams->counters->answers[protocol_index(listener->protocol)], 1);
 	else
-		counter_add(&streams->tally->drops[DROP_FAILED], 1);
+		counter_add(&streams->counters->drops[DROP_FAILED], 1);
 }
 
 /* Why a connection gets no answer; DROP_COUNT if it does. */
@@ -186,7 +186,7 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 
 	if (fd < 0)
 		return -1;
-	counter_add(&streams->tally->requests[protocol_index(listener->protocol)], 1);
+	counter_add(&streams->counters->requests[protocol_index(listener->protocol)], 1);
 	if (curious)
 		talkers_count(streams->talkers, &peer, CURIOUS_EVERY, now);
 	if (choosy)
@@ -194,7 +194,7 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 	if (reason == DROP_COUNT)
 		stream_answer(streams, listener, fd);
 	else
-		counter_add(&streams->tally->drops[reason], 1);
+		counter_add(&streams->counters->drops[reason], 1);
 	shutdown(fd, SHUT_WR);
 	return fd;
 }
@@ -223,7 +223,7 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 	}
 	streams->slots[index] = (struct stream){ .fd = fd, .accepted = now };
 	list_append(streams, index, STREAM_FRESH);
-	counter_set(&streams->tally->connections, ++streams->open);
+	counter_set(&streams->counters->connections, ++streams->open);
 }
 
 /* No descriptor or no memory. Returns whether to go on accepting at once. */
@@ -316,11 +316,11 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 }
 
 bool streams_open(struct streams *streams, int epoll, const struct service *service,
-		  struct tally *tally, struct talkers *talkers, uint32_t capacity)
+		  struct counters *counters, struct talkers *talkers, uint32_t capacity)
 {
 	*streams = (struct streams){
 		.service = service,
-		.tally = tally,
+		.counters = counters,
 		.talkers = talkers,
 		.epoll = epoll,
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),

@@ -34,7 +34,7 @@ static bool wait_for(struct worker *worker, int fd, size_t index)
 bool worker_open(struct worker *worker, const struct service *service, unsigned number,
 		 uint32_t connections, struct failure *failure)
 {
-	struct tally *tally = &service->stats->workers[number].tally;
+	struct counters *counters = &service->stats->workers[number].counters;
 
 	worker->service = service;
 	worker->stop_by = INT64_MAX;
@@ -43,10 +43,10 @@ bool worker_open(struct worker *worker, const struct service *service, unsigned 
 	if (worker->epoll < 0 || worker->wake < 0 || !wait_for(worker, worker->epoll, 0) ||
 	    !event_watch(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
-	if (!streams_open(&worker->streams, worker->epoll, service, tally, &worker->talkers,
+	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->talkers,
 			  connections))
 		return failure_set_errno(failure, "cannot prepare for connections");
-	worker->datagrams = (struct datagrams){ .service = service, .tally = tally };
+	worker->datagrams = (struct datagrams){ .service = service, .counters = counters };
 	worker->datagrams.talkers = &worker->talkers;
 	return true;
 }
