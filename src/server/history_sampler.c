@@ -24,14 +24,14 @@ static void take_sample(struct recorder *recorder, struct stats *stats,
 		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
 }
 
-void recorder_publish_talkers(const struct service *service, const struct workers *workers)
+void recorder_publish_top_clients(const struct service *service, const struct workers *workers)
 {
-	struct talkers_list talkers;
+	struct top_clients_list top_clients;
 
 	if (!service->config.http_show_clients)
 		return;
-	workers_talkers(workers, &talkers);
-	stats_publish_talkers(service->stats, &talkers);
+	workers_top_clients(workers, &top_clients);
+	stats_publish_top_clients(service->stats, &top_clients);
 }
 
 int64_t recorder_tend(struct recorder *recorder, const struct service *service,
@@ -43,7 +43,7 @@ int64_t recorder_tend(struct recorder *recorder, const struct service *service,
 	if (now < recorder->next)
 		return recorder->next;
 	take_sample(recorder, service->stats, web, now, &sample);
-	recorder_publish_talkers(service, workers);
+	recorder_publish_top_clients(service, workers);
 	if (!first)
 		history_add(&service->stats->history, &sample);
 	recorder->next = now + HISTORY_INTERVAL;

@@ -20,7 +20,7 @@ int64_t recorder_tend(struct recorder *recorder, const struct service *service,
 
 /* Publishes who asks the most, if whoever looks at the status page is to see that. Done with every
  * sample. */
-void recorder_publish_talkers(const struct service *service, const struct workers *workers);
+void recorder_publish_top_clients(const struct service *service, const struct workers *workers);
 
 /* Nothing is recorded from here on. */
 void recorder_rest(struct recorder *recorder, struct stats *stats);

@@ -132,7 +132,7 @@ bool server_adapt_web(struct server *server, struct failure *failure)
 	bool adapted;
 
 	status_publish_facts(server);
-	recorder_publish_talkers(&server->service, &server->workers);
+	recorder_publish_top_clients(&server->service, &server->workers);
 	adapted = web_adapt(web, &server->service, failure);
 	if (!web_is_wanted(web))
 		recorder_rest(&server->recorder, web->stats);

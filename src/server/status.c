@@ -91,15 +91,15 @@ static json_t *list_listens(const struct listeners *listeners)
 char *status_line(const struct server *server)
 {
 	json_t *status = describe_ledger(server->service.stats, server->web.counters);
-	struct talkers_list talkers;
+	struct top_clients_list top_clients;
 	char *line = NULL;
 
-	workers_talkers(&server->workers, &talkers);
+	workers_top_clients(&server->workers, &top_clients);
 	/* More of them than there is room for in the stats. */
 	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
 	    json_object_set_new(status, "state", json_string(describe_state(server))) == 0 &&
-	    json_object_set_new(status, "talkers", describe_talkers(&talkers)) == 0)
+	    json_object_set_new(status, "talkers", describe_top_clients(&top_clients)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);
 	return line;
@@ -157,12 +157,12 @@ static void print_counters(json_t *status, FILE *out)
 	fprintf(out, "kisses: %lld\n", get(status, "kisses"));
 }
 
-static void print_talkers(const json_t *talkers, FILE *out)
+static void print_top_clients(const json_t *top_clients, FILE *out)
 {
 	const json_t *talker;
 	size_t i;
 
-	json_array_foreach(talkers, i, talker)
+	json_array_foreach(top_clients, i, talker)
 		fprintf(out, "talker: %s %.0f %%\n", get_text(talker, "network"),
 			100 * json_real_value(json_object_get(talker, "share")));
 }
@@ -187,7 +187,7 @@ bool status_print(const char *line, FILE *out)
 	print_counters(status, out);
 	fprintf(out, "connections: %lld of %lld\n", get(connections, "open"),
 		get(connections, "most"));
-	print_talkers(json_object_get(status, "talkers"), out);
+	print_top_clients(json_object_get(status, "talkers"), out);
 	json_decref(status);
 	return true;
 }

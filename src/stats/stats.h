@@ -49,10 +49,10 @@ struct stats_worker {
 
 struct stats {
 	struct clock_state_snapshot clock;
-	atomic_uint info_sequence, reason_sequence, talkers_sequence;
+	atomic_uint info_sequence, reason_sequence, top_clients_sequence;
 	_Atomic uint64_t info[SNAPSHOT_SLOTS(sizeof(struct stats_info))];
 	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct stats_reason))];
-	_Atomic uint64_t talkers[SNAPSHOT_SLOTS(sizeof(struct talkers_list))];
+	_Atomic uint64_t top_clients[SNAPSHOT_SLOTS(sizeof(struct top_clients_list))];
 	struct counter web_starts,
 		web_deaths; /* of the web process; deaths that nobody asked for */
 	struct history history;
@@ -80,14 +80,15 @@ static inline void stats_read_reason(const struct stats *stats, struct stats_rea
 	snapshot_read(&stats->reason_sequence, stats->reason, reason, sizeof(*reason));
 }
 
-static inline void stats_publish_talkers(struct stats *stats, const struct talkers_list *list)
+static inline void stats_publish_top_clients(struct stats *stats,
+					     const struct top_clients_list *list)
 {
-	snapshot_publish(&stats->talkers_sequence, stats->talkers, list, sizeof(*list));
+	snapshot_publish(&stats->top_clients_sequence, stats->top_clients, list, sizeof(*list));
 }
 
-static inline void stats_read_talkers(const struct stats *stats, struct talkers_list *list)
+static inline void stats_read_top_clients(const struct stats *stats, struct top_clients_list *list)
 {
-	snapshot_read(&stats->talkers_sequence, stats->talkers, list, sizeof(*list));
+	snapshot_read(&stats->top_clients_sequence, stats->top_clients, list, sizeof(*list));
 }
 
 /* Adds up what all workers have counted, and the requests that the web process has answered. */

@@ -121,17 +121,19 @@ static json_t *describe_web(const struct stats *stats, const struct web_counters
 			 describe_histogram(&web->response_time));
 }
 
-json_t *describe_talkers(const struct talkers_list *list)
+json_t *describe_top_clients(const struct top_clients_list *list)
 {
-	json_t *talkers = json_array();
+	json_t *top_clients = json_array();
 	char network[ADDRESS_TEXT_SIZE];
 
-	for (size_t i = 0; i < TALKERS_TOLD && list->items[i].count > 0; i++)
-		json_array_append_new(
-			talkers, json_pack("{s:s, s:f}", "network",
-					   talkers_format(list->items[i].network, network), "share",
-					   (double)list->items[i].count / (double)list->total));
-	return talkers;
+	for (size_t i = 0; i < TOP_CLIENTS_SHOWN && list->items[i].count > 0; i++)
+		json_array_append_new(top_clients,
+				      json_pack("{s:s, s:f}", "network",
+						top_clients_format(list->items[i].network, network),
+						"share",
+						(double)list->items[i].count /
+							(double)list->total));
+	return top_clients;
 }
 
 json_t *describe_history(const struct history *history)

@@ -15,7 +15,7 @@
 json_t *describe_ledger(const struct stats *stats, const struct web_counters *web);
 
 /* Who asks the most, as an array of networks and their share of all requests. */
-json_t *describe_talkers(const struct talkers_list *list);
+json_t *describe_top_clients(const struct top_clients_list *list);
 
 /* The last hour, as an object of arrays, a number for each interval. */
 json_t *describe_history(const struct history *history);

@@ -175,19 +175,20 @@ static void write_balance(struct page *page)
 static void write_clients(struct page *page)
 {
 	char network[ADDRESS_TEXT_SIZE], share[16];
-	struct talkers_list talkers;
+	struct top_clients_list top_clients;
 	struct stats_info info;
 
 	stats_read_info(page->site->stats, &info);
 	if (!info.show_clients)
 		return;
-	stats_read_talkers(page->site->stats, &talkers);
+	stats_read_top_clients(page->site->stats, &top_clients);
 	evbuffer_add_printf(page->body, "<section>\n<h2>Who asks the most</h2>\n");
 	begin_table(page->body, "network", "share of all requests, lately");
-	for (size_t i = 0; i < TALKERS_TOLD && talkers.items[i].count > 0; i++) {
+	for (size_t i = 0; i < TOP_CLIENTS_SHOWN && top_clients.items[i].count > 0; i++) {
 		snprintf(share, sizeof(share), "%.0f %%",
-			 100.0 * (double)talkers.items[i].count / (double)talkers.total);
-		add_text(page->body, talkers_format(talkers.items[i].network, network), share);
+			 100.0 * (double)top_clients.items[i].count / (double)top_clients.total);
+		add_text(page->body, top_clients_format(top_clients.items[i].network, network),
+			 share);
 	}
 	end_table(page->body);
 	evbuffer_add_printf(page->body, "</section>\n");

@@ -107,14 +107,14 @@ void page_write_status_json(struct page *page)
 {
 	const struct stats *stats = page->site->stats;
 	json_t *status = describe_ledger(stats, page->site->counters);
-	struct talkers_list talkers;
+	struct top_clients_list top_clients;
 	struct stats_info info;
 
 	stats_read_info(stats, &info);
 	json_object_set_new(status, "history", describe_history(&stats->history));
 	if (info.show_clients) {
-		stats_read_talkers(stats, &talkers);
-		json_object_set_new(status, "talkers", describe_talkers(&talkers));
+		stats_read_top_clients(stats, &top_clients);
+		json_object_set_new(status, "talkers", describe_top_clients(&top_clients));
 	}
 	write_json(page, status);
 }

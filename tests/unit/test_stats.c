@@ -90,17 +90,17 @@ static struct address make_address(const char *host)
 	return address;
 }
 
-static void count(struct talkers *talkers, const char *host, uint64_t requests)
+static void count(struct top_clients *top_clients, const char *host, uint64_t requests)
 {
 	struct address peer = make_address(host);
 
-	talkers_count(talkers, &peer, requests, CLOCK_SECOND);
+	top_clients_count(top_clients, &peer, requests, CLOCK_SECOND);
 }
 
 static void networks_are_told_by_their_share(void **state)
 {
-	struct talkers one = { 0 }, other = { 0 };
-	struct talkers_list list = { 0 };
+	struct top_clients one = { 0 }, other = { 0 };
+	struct top_clients_list list = { 0 };
 	char text[ADDRESS_TEXT_SIZE];
 
 	(void)state;
@@ -110,39 +110,39 @@ static void networks_are_told_by_their_share(void **state)
 	count(&one, "2001:db8:1:2::3", 5);
 	count(&other, "2001:db8:1:ffff::1", 6);
 	count(&other, "::ffff:198.51.100.7", 1);
-	talkers_list_add(&list, &one, CLOCK_SECOND);
-	talkers_list_add(&list, &other, CLOCK_SECOND);
+	top_clients_list_add(&list, &one, CLOCK_SECOND);
+	top_clients_list_add(&list, &other, CLOCK_SECOND);
 	assert_int_equal(list.total, 19);
-	assert_string_equal(talkers_format(list.items[0].network, text), "2001:db8:1::/48");
+	assert_string_equal(top_clients_format(list.items[0].network, text), "2001:db8:1::/48");
 	assert_int_equal(list.items[0].count, 11);
-	assert_string_equal(talkers_format(list.items[1].network, text), "192.0.2.0/24");
+	assert_string_equal(top_clients_format(list.items[1].network, text), "192.0.2.0/24");
 	assert_int_equal(list.items[1].count, 7);
-	assert_string_equal(talkers_format(list.items[2].network, text), "198.51.100.0/24");
+	assert_string_equal(top_clients_format(list.items[2].network, text), "198.51.100.0/24");
 	assert_int_equal(list.items[3].count, 0);
 }
 
 /* One network in ten thousand that asks a tenth of the time. */
 static void who_asks_a_lot_is_never_missed(void **state)
 {
-	struct talkers talkers = { .halve_at = INT64_MAX };
-	struct talkers_list list = { 0 };
+	struct top_clients top_clients = { .halve_at = INT64_MAX };
+	struct top_clients_list list = { 0 };
 	char host[32], text[ADDRESS_TEXT_SIZE];
 
 	(void)state;
 	for (unsigned i = 0; i < 10000; i++) {
 		snprintf(host, sizeof(host), "10.%u.%u.1", i / 256, i % 256);
-		count(&talkers, i % 10 == 0 ? "192.0.2.1" : host, 1);
+		count(&top_clients, i % 10 == 0 ? "192.0.2.1" : host, 1);
 	}
-	talkers_list_add(&list, &talkers, CLOCK_SECOND);
-	assert_string_equal(talkers_format(list.items[0].network, text), "192.0.2.0/24");
-	assert_in_range(list.items[0].count, 1000, 1000 + 10000 / TALKERS_PLACES);
+	top_clients_list_add(&list, &top_clients, CLOCK_SECOND);
+	assert_string_equal(top_clients_format(list.items[0].network, text), "192.0.2.0/24");
+	assert_in_range(list.items[0].count, 1000, 1000 + 10000 / TOP_CLIENTS_TRACKED);
 }
 
-static uint64_t count_at(const struct talkers *talkers, int64_t now)
+static uint64_t count_at(const struct top_clients *top_clients, int64_t now)
 {
-	struct talkers_list list = { 0 };
+	struct top_clients_list list = { 0 };
 
-	talkers_list_add(&list, talkers, now);
+	top_clients_list_add(&list, top_clients, now);
 	assert_int_equal(list.total, list.items[0].count);
 	return list.total;
 }
@@ -151,19 +151,19 @@ static uint64_t count_at(const struct talkers *talkers, int64_t now)
  * has nothing to do do not outlive those of the others. */
 static void what_was_asked_long_ago_fades(void **state)
 {
-	struct talkers talkers = { 0 };
+	struct top_clients top_clients = { 0 };
 	struct address peer = make_address("192.0.2.1");
 
 	(void)state;
-	talkers_count(&talkers, &peer, 800, CLOCK_SECOND);
-	assert_int_equal(count_at(&talkers, TALKERS_INTERVAL), 800);
-	assert_int_equal(count_at(&talkers, CLOCK_SECOND + TALKERS_INTERVAL), 400);
-	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 3 * TALKERS_INTERVAL), 100);
-	assert_int_equal(count_at(&talkers, INT64_MAX), 0);
-	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 2 * TALKERS_INTERVAL);
-	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 2 * TALKERS_INTERVAL), 201);
-	talkers_count(&talkers, &peer, 1, CLOCK_SECOND + 999 * TALKERS_INTERVAL);
-	assert_int_equal(count_at(&talkers, CLOCK_SECOND + 999 * TALKERS_INTERVAL), 1);
+	top_clients_count(&top_clients, &peer, 800, CLOCK_SECOND);
+	assert_int_equal(count_at(&top_clients, TOP_CLIENTS_INTERVAL), 800);
+	assert_int_equal(count_at(&top_clients, CLOCK_SECOND + TOP_CLIENTS_INTERVAL), 400);
+	assert_int_equal(count_at(&top_clients, CLOCK_SECOND + 3 * TOP_CLIENTS_INTERVAL), 100);
+	assert_int_equal(count_at(&top_clients, INT64_MAX), 0);
+	top_clients_count(&top_clients, &peer, 1, CLOCK_SECOND + 2 * TOP_CLIENTS_INTERVAL);
+	assert_int_equal(count_at(&top_clients, CLOCK_SECOND + 2 * TOP_CLIENTS_INTERVAL), 201);
+	top_clients_count(&top_clients, &peer, 1, CLOCK_SECOND + 999 * TOP_CLIENTS_INTERVAL);
+	assert_int_equal(count_at(&top_clients, CLOCK_SECOND + 999 * TOP_CLIENTS_INTERVAL), 1);
 }
 
 /* Of a new stats everything is told, and everything is zero. */

@@ -156,8 +156,8 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	replies = answer_batch(datagrams, listener, count, &state, verdicts);
 	send_batch(datagrams, listener, count, replies);
 	/* One speaks for all that came with it, a different one every time. */
-	talkers_count(datagrams->talkers, &datagrams->items[(uint64_t)now / 64 % count].peer, count,
-		      now);
+	top_clients_count(datagrams->top_clients,
+			  &datagrams->items[(uint64_t)now / 64 % count].peer, count, now);
 	counter_add(&datagrams->counters->requests[protocol_index(protocol)], count);
 	return count == DATAGRAM_BATCH;
 }

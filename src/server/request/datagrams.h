@@ -37,7 +37,7 @@ struct datagram_sockets;
 struct datagrams {
 	const struct service *service;
 	struct counters *counters;
-	struct talkers *talkers;
+	struct top_clients *top_clients;
 	struct admission admission;
 	struct departure departure;
 	struct clock_second second;
@@ -45,7 +45,7 @@ struct datagrams {
 	struct datagram_sockets *ends;
 };
 
-/* Prepares for datagrams; service, counters and talkers are set, all else is zero. Returns false if
+/* Prepares for datagrams; service, counters and top_clients are set, all else is zero. Returns false if
  * memory is short: then it may be tried again. */
 bool datagrams_open(struct datagrams *datagrams);
 

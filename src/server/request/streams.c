@@ -188,7 +188,7 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 		return -1;
 	counter_add(&streams->counters->requests[protocol_index(listener->protocol)], 1);
 	if (curious)
-		talkers_count(streams->talkers, &peer, CURIOUS_EVERY, now);
+		top_clients_count(streams->top_clients, &peer, CURIOUS_EVERY, now);
 	if (choosy)
 		reason = stream_judge(streams, listener, &peer, now);
 	if (reason == DROP_COUNT)
@@ -316,12 +316,12 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 }
 
 bool streams_open(struct streams *streams, int epoll, const struct service *service,
-		  struct counters *counters, struct talkers *talkers, uint32_t capacity)
+		  struct counters *counters, struct top_clients *top_clients, uint32_t capacity)
 {
 	*streams = (struct streams){
 		.service = service,
 		.counters = counters,
-		.talkers = talkers,
+		.top_clients = top_clients,
 		.epoll = epoll,
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.capacity = capacity,

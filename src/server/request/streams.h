@@ -43,7 +43,7 @@ struct stream_list {
 struct streams {
 	const struct service *service;
 	struct counters *counters;
-	struct talkers *talkers;
+	struct top_clients *top_clients;
 	int epoll;
 	int reserve; /* a descriptor to give up when there are no others: see streams_accept */
 	struct stream *slots;
@@ -60,7 +60,7 @@ struct streams {
 /* Prepares for capacity connections at a time. Their memory is touched only as they come. Events of
  * theirs are tagged EVENT_STREAM on epoll. Returns false, with errno, if something is short. */
 bool streams_open(struct streams *streams, int epoll, const struct service *service,
-		  struct counters *counters, struct talkers *talkers, uint32_t capacity);
+		  struct counters *counters, struct top_clients *top_clients, uint32_t capacity);
 
 /* Closes everything. */
 void streams_close(struct streams *streams);

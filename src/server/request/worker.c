@@ -43,11 +43,11 @@ bool worker_open(struct worker *worker, const struct service *service, unsigned 
 	if (worker->epoll < 0 || worker->wake < 0 || !wait_for(worker, worker->epoll, 0) ||
 	    !event_watch(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
-	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->talkers,
+	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->top_clients,
 			  connections))
 		return failure_set_errno(failure, "cannot prepare for connections");
 	worker->datagrams = (struct datagrams){ .service = service, .counters = counters };
-	worker->datagrams.talkers = &worker->talkers;
+	worker->datagrams.top_clients = &worker->top_clients;
 	return true;
 }
 

@@ -22,7 +22,7 @@
 
 struct worker {
 	const struct service *service;
-	struct talkers talkers;
+	struct top_clients top_clients;
 	struct streams streams;
 	struct datagrams datagrams;
 	struct pollfd *waits; /* for epoll, which stands first, and for the sockets of UDP */

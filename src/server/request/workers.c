@@ -199,13 +199,13 @@ void workers_serve_last(const struct workers *workers, const struct listener *li
 		worker_serve_last(workers_find(workers, listener), listener);
 }
 
-void workers_talkers(const struct workers *workers, struct talkers_list *list)
+void workers_top_clients(const struct workers *workers, struct top_clients_list *list)
 {
 	int64_t now = clock_monotonic();
 
-	*list = (struct talkers_list){ 0 };
+	*list = (struct top_clients_list){ 0 };
 	for (unsigned i = 0; i < workers->count; i++)
-		talkers_list_add(list, &workers->items[i]->talkers, now);
+		top_clients_list_add(list, &workers->items[i]->top_clients, now);
 }
 
 uint32_t workers_capacity(const struct workers *workers)

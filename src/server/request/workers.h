@@ -46,7 +46,7 @@ void workers_see_off(struct workers *workers, unsigned first);
 void workers_serve_last(const struct workers *workers, const struct listener *listener);
 
 /* Who asks all of them the most. */
-void workers_talkers(const struct workers *workers, struct talkers_list *list);
+void workers_top_clients(const struct workers *workers, struct top_clients_list *list);
 
 /* How many connections there may be at a time. */
 uint32_t workers_capacity(const struct workers *workers);
