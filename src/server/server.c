@@ -231,7 +231,7 @@ static void say_farewell(struct server *server)
 	web_end(&server->web);
 	stats_sum(server->service.stats, server->web.counters, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
-		  (unsigned long long)counters_answers(&sum));
+		  (unsigned long long)counters_replies(&sum));
 }
 
 static void take_signals(struct server *server)

@@ -99,7 +99,7 @@ char *status_line(const struct server *server)
 	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
 	    json_object_set_new(status, "state", json_string(describe_state(server))) == 0 &&
-	    json_object_set_new(status, "talkers", describe_top_clients(&top_clients)) == 0)
+	    json_object_set_new(status, "talkers", stats_json_top_clients(&top_clients)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);
 	return line;

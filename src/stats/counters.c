@@ -23,7 +23,7 @@ static void add(struct counter *sum, const struct counter *part, size_t count)
 void counters_add(struct counters *sum, const struct counters *part)
 {
 	add(sum->requests, part->requests, PROTOCOL_COUNT);
-	add(sum->answers, part->answers, PROTOCOL_COUNT);
+	add(sum->replies, part->replies, PROTOCOL_COUNT);
 	add(sum->drops, part->drops, DROP_COUNT);
 	add(&sum->kisses, &part->kisses, 1);
 	add(&sum->connections, &part->connections, 1);
@@ -45,9 +45,9 @@ uint64_t counters_requests(const struct counters *counters)
 	return sum_up(counters->requests, PROTOCOL_COUNT);
 }
 
-uint64_t counters_answers(const struct counters *counters)
+uint64_t counters_replies(const struct counters *counters)
 {
-	return sum_up(counters->answers, PROTOCOL_COUNT);
+	return sum_up(counters->replies, PROTOCOL_COUNT);
 }
 
 uint64_t counters_drops(const struct counters *counters)

@@ -19,7 +19,7 @@ enum drop {
 
 struct counters {
 	struct counter requests[PROTOCOL_COUNT];
-	struct counter answers[PROTOCOL_COUNT];
+	struct counter replies[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
 	struct counter kisses;	    /* of the answers, those that tell a client to go away */
 	struct counter connections; /* open at present */
@@ -38,7 +38,7 @@ void counters_add(struct counters *sum, const struct counters *part);
 
 /* All requests and all answers, by whatever protocol, and all drops for whatever reason. */
 uint64_t counters_requests(const struct counters *counters);
-uint64_t counters_answers(const struct counters *counters);
+uint64_t counters_replies(const struct counters *counters);
 uint64_t counters_drops(const struct counters *counters);
 
 #endif

@@ -17,6 +17,6 @@ void stats_sum(const struct stats *stats, const struct web_counters *web, struct
 		if (protocol_table[i].reply)
 			continue;
 		counter_add(&sum->requests[i], web_counters_requests(web));
-		counter_add(&sum->answers[i], web_counters_requests(web));
+		counter_add(&sum->replies[i], web_counters_requests(web));
 	}
 }

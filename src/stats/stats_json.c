@@ -5,18 +5,18 @@
 /* Every function here that returns an object returns a new one, or NULL if memory is short, and
  * json_pack passes that on: an "o" that is NULL makes the whole NULL. */
 
-double describe_short(clock_ntp_short span)
+double stats_json_short(clock_ntp_short span)
 {
 	return (double)span / CLOCK_SHORT_SECOND;
 }
 
-clock_ntp_short describe_root_distance(const struct clock_state *state)
+clock_ntp_short stats_json_root_distance(const struct clock_state *state)
 {
 	return clock_short_add(state->root_delay / 2 + (state->root_delay & 1),
 			       state->root_dispersion);
 }
 
-const char *describe_time(int64_t seconds, char text[static 32])
+const char *stats_json_time(int64_t seconds, char text[static 32])
 {
 	time_t time = (time_t)seconds;
 	struct tm utc;
@@ -39,9 +39,9 @@ static json_t *describe_clock(const struct stats *stats, const struct stats_info
 			 "synchronised", clock_state_is_synchronised(&state), "stratum",
 			 (int)state.stratum, "leap", (int)state.leap, "reason",
 			 clock_state_is_synchronised(&state) ? NULL : reason.text, "root_delay",
-			 describe_short(state.root_delay), "root_dispersion",
-			 describe_short(state.root_dispersion), "root_distance",
-			 describe_short(describe_root_distance(&state)));
+			 stats_json_short(state.root_delay), "root_dispersion",
+			 stats_json_short(state.root_dispersion), "root_distance",
+			 stats_json_short(stats_json_root_distance(&state)));
 }
 
 static json_t *describe_listens(const struct stats_info *info)
@@ -66,7 +66,7 @@ static json_t *describe_protocols(const struct counters *sum)
 				    json_pack("{s:I, s:I}", "requests",
 					      (json_int_t)counter_read(&sum->requests[i]),
 					      "answers",
-					      (json_int_t)counter_read(&sum->answers[i])));
+					      (json_int_t)counter_read(&sum->replies[i])));
 	return protocols;
 }
 
@@ -121,7 +121,7 @@ static json_t *describe_web(const struct stats *stats, const struct web_counters
 			 describe_histogram(&web->response_time));
 }
 
-json_t *describe_top_clients(const struct top_clients_list *list)
+json_t *stats_json_top_clients(const struct top_clients_list *list)
 {
 	json_t *top_clients = json_array();
 	char network[ADDRESS_TEXT_SIZE];
@@ -136,7 +136,7 @@ json_t *describe_top_clients(const struct top_clients_list *list)
 	return top_clients;
 }
 
-json_t *describe_history(const struct history *history)
+json_t *stats_json_history(const struct history *history)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
 	unsigned count = history_read(history, samples);
@@ -170,10 +170,10 @@ json_t *describe_ledger(const struct stats *stats, const struct web_counters *we
 	up = (clock_monotonic() - info.started) / CLOCK_SECOND;
 	return json_pack("{s:i, s:s, s:I, s:I, s:s, s:s, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:I,"
 			 " s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
-			 "version", DESCRIBE_VERSION, "program", PROGRAM_VERSION, "process",
+			 "version", STATS_JSON_VERSION, "program", PROGRAM_VERSION, "process",
 			 (json_int_t)info.process, "user", (json_int_t)info.user, "confined",
-			 info.confined, "started", describe_time(info.started_clock, started), "up",
-			 (json_int_t)up, "upgraded", (int)info.upgraded, "workers",
+			 info.confined, "started", stats_json_time(info.started_clock, started),
+			 "up", (json_int_t)up, "upgraded", (int)info.upgraded, "workers",
 			 (json_int_t)info.workers, "clock", describe_clock(stats, &info), "listen",
 			 describe_listens(&info), "protocols", describe_protocols(&sum), "dropped",
 			 describe_drops(&sum), "kisses", (json_int_t)counter_read(&sum.kisses),

@@ -89,12 +89,12 @@ static void add_clock(const struct figures *figures)
 	add_gauge(figures, "clock_leap", "0; 1 or 2 before a leap second; 3: not synchronised.",
 		  state->leap);
 	add_gauge(figures, "clock_root_delay_seconds", "To the reference clock and back.",
-		  describe_short(state->root_delay));
+		  stats_json_short(state->root_delay));
 	add_gauge(figures, "clock_root_dispersion_seconds", "What may have added up on the way.",
-		  describe_short(state->root_dispersion));
+		  stats_json_short(state->root_dispersion));
 	add_gauge(figures, "clock_root_distance_seconds",
 		  "How far the clock can be from the reference clock at most.",
-		  describe_short(describe_root_distance(state)));
+		  stats_json_short(stats_json_root_distance(state)));
 }
 
 static void add_by_protocol(const struct figures *figures, const char *name, const char *help,
@@ -115,7 +115,7 @@ static void add_requests(const struct figures *figures)
 {
 	add_by_protocol(figures, "requests_total", "Requests that came.", figures->sum.requests);
 	add_by_protocol(figures, "responses_total", "Answers that were sent.",
-			figures->sum.answers);
+			figures->sum.replies);
 	begin(figures, "requests_dropped_total", "counter", "Requests without an answer, and why.");
 	for (size_t i = 0; i < DROP_COUNT; i++)
 		evbuffer_add_printf(figures->body,

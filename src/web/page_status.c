@@ -64,9 +64,9 @@ static void write_clock(struct page *page)
 	add_text(page->body, "source", info.source);
 	add_number(page->body, "stratum", state.stratum);
 	add_number(page->body, "leap", state.leap);
-	add_span(page->body, "root delay", describe_short(state.root_delay));
-	add_span(page->body, "root dispersion", describe_short(state.root_dispersion));
-	add_span(page->body, "root distance", describe_short(describe_root_distance(&state)));
+	add_span(page->body, "root delay", stats_json_short(state.root_delay));
+	add_span(page->body, "root dispersion", stats_json_short(state.root_dispersion));
+	add_span(page->body, "root distance", stats_json_short(stats_json_root_distance(&state)));
 	end_table(page->body);
 }
 
@@ -108,7 +108,7 @@ static void write_protocols(struct page *page)
 	end_table(page->body);
 	begin_table(page->body, "protocol", "answers");
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		add_number(page->body, protocol_table[i].word, counter_read(&sum.answers[i]));
+		add_number(page->body, protocol_table[i].word, counter_read(&sum.replies[i]));
 	add_number(page->body, "kisses", counter_read(&sum.kisses));
 	end_table(page->body);
 }

@@ -57,7 +57,7 @@ void page_write_time(struct page *page)
 			  "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
 			  clock_state_is_synchronised(&state), "reason",
 			  clock_state_is_synchronised(&state) ? NULL : reason.text, "root_distance",
-			  describe_short(describe_root_distance(&state)), "tai_offset",
+			  stats_json_short(stats_json_root_distance(&state)), "tai_offset",
 			  describe_tai_offset(&page->site->leap,
 					      page->arrival.clock / CLOCK_SECOND),
 			  "transmit", seconds(clock_realtime()));
@@ -111,10 +111,10 @@ void page_write_status_json(struct page *page)
 	struct stats_info info;
 
 	stats_read_info(stats, &info);
-	json_object_set_new(status, "history", describe_history(&stats->history));
+	json_object_set_new(status, "history", stats_json_history(&stats->history));
 	if (info.show_clients) {
 		stats_read_top_clients(stats, &top_clients);
-		json_object_set_new(status, "talkers", describe_top_clients(&top_clients));
+		json_object_set_new(status, "talkers", stats_json_top_clients(&top_clients));
 	}
 	write_json(page, status);
 }

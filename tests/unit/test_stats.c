@@ -177,7 +177,7 @@ static void a_new_ledger_is_told_whole(void **state)
 	(void)state;
 	stats_publish_info(&stats, &facts);
 	told = describe_ledger(&stats, &web);
-	assert_int_equal(json_integer_value(json_object_get(told, "version")), DESCRIBE_VERSION);
+	assert_int_equal(json_integer_value(json_object_get(told, "version")), STATS_JSON_VERSION);
 	assert_int_equal(json_object_size(json_object_get(told, "protocols")), PROTOCOL_COUNT);
 	assert_int_equal(json_object_size(json_object_get(told, "dropped")), DROP_COUNT);
 	clock = json_object_get(told, "clock");

@@ -130,7 +130,7 @@ static void send_batch(struct datagrams *datagrams, const struct listener *liste
 
 	if (left != 0)
 		learn(datagrams, (unsigned)watched, left);
-	counter_add(&datagrams->counters->answers[protocol_index(protocol)], sent);
+	counter_add(&datagrams->counters->replies[protocol_index(protocol)], sent);
 	counter_add(&datagrams->counters->drops[DROP_FAILED], replies - sent);
 }
 

@@ -153,7 +153,7 @@ static void stream_answer(struct streams *streams, const struct listener *listen
 	listener->protocol->reply(&request, &reply);
 	size = bytes_written(&reply);
 	if (size > 0 && send(fd, bytes, size, MSG_MORE | MSG_NOSIGNAL) == (ssize_t)size)
-		counter_add(&streams->counters->answers[protocol_index(listener->protocol)], 1);
+		counter_add(&streams->counters->replies[protocol_index(listener->protocol)], 1);
 	else
 		counter_add(&streams->counters->drops[DROP_FAILED], 1);
 }
