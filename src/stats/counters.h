@@ -24,7 +24,7 @@ struct counters {
 	struct counter kisses;	    /* of the answers, those that tell a client to go away */
 	struct counter connections; /* open at present */
 
-	/* Of the replies that were watched on their way (see server/departure.h): the time from the
+	/* Of the replies that were watched on their way (see server/tx_delay.h): the time from the
 	 * arrival of the request to their departure, and by how much, either way, their transmit
 	 * stamp missed that. */
 	struct histogram response_time, stamp_error;

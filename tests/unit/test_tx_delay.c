@@ -14,22 +14,22 @@
 static const clock_ntp_time clock_now = UINT64_C(0xee00000000000000);
 
 /* Begins a batch at now and reckons from clock_now. */
-static void begin(struct departure *departure, int64_t now)
+static void begin(struct tx_delay *tx_delay, int64_t now)
 {
-	departure_begin(departure, now);
-	departure_reckon(departure, clock_now);
+	tx_delay_begin_batch(tx_delay, now);
+	tx_delay_set_clock(tx_delay, clock_now);
 }
 
 /* The delay that is expected for a reply of the present batch, nanoseconds. */
-static int64_t expected(const struct departure *departure, unsigned position)
+static int64_t expected(const struct tx_delay *tx_delay, unsigned position)
 {
 	return clock_span_from_ntp(
-		(clock_ntp_span)(departure_expect(departure, position) - clock_now));
+		(clock_ntp_span)(tx_delay_predict(tx_delay, position) - clock_now));
 }
 
-static void learn(struct departure *departure, unsigned position, int64_t delay)
+static void learn(struct tx_delay *tx_delay, unsigned position, int64_t delay)
 {
-	departure_learn(departure, position, clock_now + (clock_ntp_time)clock_span_to_ntp(delay));
+	tx_delay_update(tx_delay, position, clock_now + (clock_ntp_time)clock_span_to_ntp(delay));
 }
 
 static void assert_near(int64_t value, int64_t wanted)
@@ -39,103 +39,103 @@ static void assert_near(int64_t value, int64_t wanted)
 
 static void nothing_is_known_at_first(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	assert_int_equal(expected(&departure, 0), 0);
-	assert_int_equal(expected(&departure, 31), 0);
+	begin(&tx_delay, CLOCK_SECOND);
+	assert_int_equal(expected(&tx_delay, 0), 0);
+	assert_int_equal(expected(&tx_delay, 31), 0);
 }
 
 static void the_first_sample_is_believed(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	learn(&departure, 0, 7 * MICROSECOND);
-	assert_near(expected(&departure, 0), 7 * MICROSECOND);
+	begin(&tx_delay, CLOCK_SECOND);
+	learn(&tx_delay, 0, 7 * MICROSECOND);
+	assert_near(expected(&tx_delay, 0), 7 * MICROSECOND);
 }
 
 static void one_outlier_teaches_little(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	learn(&departure, 0, 8 * MICROSECOND);
-	learn(&departure, 0, 900 * MICROSECOND);
-	assert_in_range(expected(&departure, 0), 8 * MICROSECOND, 9 * MICROSECOND);
+	begin(&tx_delay, CLOCK_SECOND);
+	learn(&tx_delay, 0, 8 * MICROSECOND);
+	learn(&tx_delay, 0, 900 * MICROSECOND);
+	assert_in_range(expected(&tx_delay, 0), 8 * MICROSECOND, 9 * MICROSECOND);
 }
 
 static void what_cannot_be_is_not_believed(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	learn(&departure, 0, -MICROSECOND);
-	learn(&departure, 0, 2 * CLOCK_MILLISECOND);
-	learn(&departure, 0, 3600 * CLOCK_SECOND);
-	assert_int_equal(expected(&departure, 0), 0);
+	begin(&tx_delay, CLOCK_SECOND);
+	learn(&tx_delay, 0, -MICROSECOND);
+	learn(&tx_delay, 0, 2 * CLOCK_MILLISECOND);
+	learn(&tx_delay, 0, 3600 * CLOCK_SECOND);
+	assert_int_equal(expected(&tx_delay, 0), 0);
 }
 
 static void a_median_is_learned(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
+	begin(&tx_delay, CLOCK_SECOND);
 	for (int i = 0; i < 300; i++)
-		learn(&departure, 0, (i % 3 == 0 ? 100 : 5) * MICROSECOND);
-	assert_in_range(expected(&departure, 0), 4 * MICROSECOND, 7 * MICROSECOND);
+		learn(&tx_delay, 0, (i % 3 == 0 ? 100 : 5) * MICROSECOND);
+	assert_in_range(expected(&tx_delay, 0), 4 * MICROSECOND, 7 * MICROSECOND);
 }
 
 static void cold_and_hot_are_learned_apart(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	assert_false(departure.hot);
-	learn(&departure, 0, 9 * MICROSECOND);
-	begin(&departure, CLOCK_SECOND + 50 * MICROSECOND);
-	assert_true(departure.hot);
-	assert_int_equal(expected(&departure, 0), 0);
-	learn(&departure, 0, 2 * MICROSECOND);
-	assert_near(expected(&departure, 0), 2 * MICROSECOND);
-	begin(&departure, 2 * CLOCK_SECOND);
-	assert_near(expected(&departure, 0), 9 * MICROSECOND);
+	begin(&tx_delay, CLOCK_SECOND);
+	assert_false(tx_delay.warm);
+	learn(&tx_delay, 0, 9 * MICROSECOND);
+	begin(&tx_delay, CLOCK_SECOND + 50 * MICROSECOND);
+	assert_true(tx_delay.warm);
+	assert_int_equal(expected(&tx_delay, 0), 0);
+	learn(&tx_delay, 0, 2 * MICROSECOND);
+	assert_near(expected(&tx_delay, 0), 2 * MICROSECOND);
+	begin(&tx_delay, 2 * CLOCK_SECOND);
+	assert_near(expected(&tx_delay, 0), 9 * MICROSECOND);
 }
 
 static void later_replies_wait_for_earlier_ones(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	learn(&departure, 0, 4 * MICROSECOND);
-	learn(&departure, 10, 24 * MICROSECOND);
-	assert_near(expected(&departure, 0), 4 * MICROSECOND);
-	assert_near(expected(&departure, 5), 14 * MICROSECOND);
+	begin(&tx_delay, CLOCK_SECOND);
+	learn(&tx_delay, 0, 4 * MICROSECOND);
+	learn(&tx_delay, 10, 24 * MICROSECOND);
+	assert_near(expected(&tx_delay, 0), 4 * MICROSECOND);
+	assert_near(expected(&tx_delay, 5), 14 * MICROSECOND);
 }
 
 /* Every 4 ms one, the first and the last of a batch by turns. */
 static void few_are_watched(void **state)
 {
-	struct departure departure = { 0 };
+	struct tx_delay tx_delay = { 0 };
 	int watched = 0;
 
 	(void)state;
-	begin(&departure, CLOCK_SECOND);
-	assert_int_equal(departure_watch(&departure, 0), -1);
-	assert_int_equal(departure_watch(&departure, 8), 0);
-	assert_int_equal(departure_watch(&departure, 8), -1);
-	begin(&departure, CLOCK_SECOND + 5 * CLOCK_MILLISECOND);
-	assert_int_equal(departure_watch(&departure, 8), 7);
+	begin(&tx_delay, CLOCK_SECOND);
+	assert_int_equal(tx_delay_choose_sample(&tx_delay, 0), -1);
+	assert_int_equal(tx_delay_choose_sample(&tx_delay, 8), 0);
+	assert_int_equal(tx_delay_choose_sample(&tx_delay, 8), -1);
+	begin(&tx_delay, CLOCK_SECOND + 5 * CLOCK_MILLISECOND);
+	assert_int_equal(tx_delay_choose_sample(&tx_delay, 8), 7);
 	for (int64_t now = 2 * CLOCK_SECOND; now < 3 * CLOCK_SECOND; now += 10 * MICROSECOND) {
-		begin(&departure, now);
-		watched += departure_watch(&departure, 1) >= 0;
+		begin(&tx_delay, now);
+		watched += tx_delay_choose_sample(&tx_delay, 1) >= 0;
 	}
 	assert_int_equal(watched, 250);
 }

@@ -9,17 +9,17 @@ bool datagrams_open(struct datagrams *datagrams)
 {
 	if (!admission_open(&datagrams->admission, datagrams->service))
 		return false;
-	datagrams->ends = datagram_sockets_open(datagrams->items);
-	if (!datagrams->ends)
+	datagrams->io = udp_io_open(datagrams->items);
+	if (!datagrams->io)
 		admission_close(&datagrams->admission);
-	return datagrams->ends != NULL;
+	return datagrams->io != NULL;
 }
 
 void datagrams_close(struct datagrams *datagrams)
 {
-	if (!datagrams->ends)
+	if (!datagrams->io)
 		return;
-	datagram_sockets_close(datagrams->ends);
+	udp_io_close(datagrams->io);
 	admission_close(&datagrams->admission);
 }
 
@@ -86,14 +86,14 @@ static unsigned answer_batch(struct datagrams *datagrams, const struct listener 
 	};
 	unsigned replies = 0;
 
-	departure_reckon(&datagrams->departure, clock_read_second(&datagrams->second));
+	tx_delay_set_clock(&datagrams->tx_delay, clock_read_second(&datagrams->second));
 	for (unsigned i = 0; i < count; i++) {
 		struct datagram *datagram = &datagrams->items[i];
 
 		if (datagram->reply_size == 0)
 			continue;
 		request.verdict = verdicts[i];
-		request.transmit = departure_expect(&datagrams->departure, replies);
+		request.transmit = tx_delay_predict(&datagrams->tx_delay, replies);
 		answer(datagrams, listener, datagram, &request);
 		replies += datagram->reply_size > 0;
 	}
@@ -104,7 +104,7 @@ static unsigned answer_batch(struct datagrams *datagrams, const struct listener 
 static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time left)
 {
 	clock_ntp_span error =
-		(clock_ntp_span)(left - departure_expect(&datagrams->departure, position));
+		(clock_ntp_span)(left - tx_delay_predict(&datagrams->tx_delay, position));
 	const struct datagram *datagram = datagrams->items;
 
 	for (unsigned passed = 0; datagram->reply_size == 0 || passed < position; datagram++)
@@ -114,7 +114,7 @@ static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time
 	if (datagram->arrival != 0)
 		histogram_count(&datagrams->counters->response_time,
 				clock_span_from_ntp((clock_ntp_span)(left - datagram->arrival)));
-	departure_learn(&datagrams->departure, position, left);
+	tx_delay_update(&datagrams->tx_delay, position, left);
 }
 
 /* Sends the replies of a batch, so many there are. */
@@ -122,11 +122,12 @@ static void send_batch(struct datagrams *datagrams, const struct listener *liste
 		       unsigned replies)
 {
 	const struct protocol *protocol = listener->protocol;
-	int watched =
-		protocol->answers_anything ? -1 : departure_watch(&datagrams->departure, replies);
+	int watched = protocol->answers_anything ?
+			      -1 :
+			      tx_delay_choose_sample(&datagrams->tx_delay, replies);
 	clock_ntp_time left;
-	unsigned sent = datagram_sockets_send(datagrams->ends, listener->fd, datagrams->items,
-					      count, watched, &left);
+	unsigned sent =
+		udp_io_send(datagrams->io, listener->fd, datagrams->items, count, watched, &left);
 
 	if (left != 0)
 		learn(datagrams, (unsigned)watched, left);
@@ -142,17 +143,17 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	struct clock_state state;
 	unsigned count, replies;
 
-	count = datagram_sockets_receive(datagrams->ends, listener->fd, datagrams->items);
+	count = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
 	if (count == 0)
 		return false;
-	departure_begin(&datagrams->departure, now);
+	tx_delay_begin_batch(&datagrams->tx_delay, now);
 	if (protocol->answers_anything)
 		clock_read_second(&datagrams->second);
 	clock_state_read(&service->stats->clock, now, &state);
 	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
 		    verdicts);
-	if (!protocol->answers_anything && !datagrams->departure.hot)
-		datagram_sockets_rehearse(datagrams->ends, listener->fd, datagrams->items, count);
+	if (!protocol->answers_anything && !datagrams->tx_delay.warm)
+		udp_io_warm_up(datagrams->io, listener->fd, datagrams->items, count);
 	replies = answer_batch(datagrams, listener, count, &state, verdicts);
 	send_batch(datagrams, listener, count, replies);
 	/* One speaks for all that came with it, a different one every time. */

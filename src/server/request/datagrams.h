@@ -6,7 +6,7 @@
  *	reply      the protocol
  *	send       in one call
  *
- * The ends are a pair that can be replaced: sockets, here. */
+ * The io are a pair that can be replaced: sockets, here. */
 #ifndef SERVER_DATAGRAMS_H
 #define SERVER_DATAGRAMS_H
 
@@ -32,17 +32,17 @@ struct datagram {
 	size_t reply_size; /* 0: none */
 };
 
-struct datagram_sockets;
+struct udp_io;
 
 struct datagrams {
 	const struct service *service;
 	struct counters *counters;
 	struct top_clients *top_clients;
 	struct admission admission;
-	struct departure departure;
+	struct tx_delay tx_delay;
 	struct clock_second second;
 	struct datagram items[DATAGRAM_BATCH];
-	struct datagram_sockets *ends;
+	struct udp_io *io;
 };
 
 /* Prepares for datagrams; service, counters and top_clients are set, all else is zero. Returns false if

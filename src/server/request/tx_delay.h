@@ -11,40 +11,40 @@
 
 #include "clock/clock.h"
 
-struct departure {
+struct tx_delay {
 	int64_t first[2]; /* nanoseconds for the first reply of a batch: cold, hot */
 	int64_t next;	  /* and more for each reply after it */
 
 	/* Of the present batch: */
-	bool hot;
+	bool warm;
 	clock_ntp_time clock; /* what its stamps are reckoned from */
 
-	int64_t last, watch_next; /* on the monotonic clock: the batch before, the next to watch */
+	int64_t last, sample_next; /* on the monotonic clock: the batch before, the next to watch */
 	unsigned turn;
 };
 
 /* Begins a batch at now, on the monotonic clock. */
-void departure_begin(struct departure *departure, int64_t now);
+void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now);
 
 /* Begins to reckon its stamps, from a time just read. */
-static inline void departure_reckon(struct departure *departure, clock_ntp_time clock)
+static inline void tx_delay_set_clock(struct tx_delay *tx_delay, clock_ntp_time clock)
 {
-	departure->clock = clock;
+	tx_delay->clock = clock;
 }
 
 /* The time at which reply number position, from 0, will leave. */
-static inline clock_ntp_time departure_expect(const struct departure *departure, unsigned position)
+static inline clock_ntp_time tx_delay_predict(const struct tx_delay *tx_delay, unsigned position)
 {
-	int64_t delay = departure->first[departure->hot] + departure->next * (int64_t)position;
+	int64_t delay = tx_delay->first[tx_delay->warm] + tx_delay->next * (int64_t)position;
 
-	return departure->clock + (clock_ntp_time)clock_span_to_ntp(delay);
+	return tx_delay->clock + (clock_ntp_time)clock_span_to_ntp(delay);
 }
 
 /* Which of so many replies is to be watched on its way; -1: none, it was done a moment ago. */
-int departure_watch(struct departure *departure, unsigned replies);
+int tx_delay_choose_sample(struct tx_delay *tx_delay, unsigned replies);
 
 /* Learns when the one that was watched did leave. What is learned is a median, not a mean: a reply
  * that was held up for long teaches no more than one that was held up a little. */
-void departure_learn(struct departure *departure, unsigned position, clock_ntp_time left);
+void tx_delay_update(struct tx_delay *tx_delay, unsigned position, clock_ntp_time left);
 
 #endif

@@ -12,46 +12,46 @@
 
 /* Room for what comes with a datagram, an error, or a reply: a stamp or the wish for one, and an
  * address, with what the kernel adds to errors. Aligned as the header has to be. */
-struct control {
+struct ancillary {
 	_Alignas(struct cmsghdr)
 		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) +
 			      CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
 };
 
-struct datagram_sockets {
+struct udp_io {
 	struct mmsghdr requests[DATAGRAM_BATCH], replies[DATAGRAM_BATCH];
 	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
-	struct control controls[DATAGRAM_BATCH];
-	struct control watched_control;
+	struct ancillary ancillary[DATAGRAM_BATCH];
+	struct ancillary sampled_ancillary;
 	unsigned used; /* requests from here on are as they have to be before a call */
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
 };
 
-struct datagram_sockets *datagram_sockets_open(struct datagram items[static DATAGRAM_BATCH])
+struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH])
 {
-	struct datagram_sockets *sockets = calloc(1, sizeof(*sockets));
+	struct udp_io *io = calloc(1, sizeof(*io));
 
-	for (unsigned i = 0; sockets && i < DATAGRAM_BATCH; i++) {
-		struct msghdr *request = &sockets->requests[i].msg_hdr;
+	for (unsigned i = 0; io && i < DATAGRAM_BATCH; i++) {
+		struct msghdr *request = &io->requests[i].msg_hdr;
 
-		items[i].bytes = sockets->bytes[i];
-		sockets->request_bytes[i] = (struct iovec){ sockets->bytes[i], DATAGRAM_SIZE };
-		request->msg_iov = &sockets->request_bytes[i];
+		items[i].bytes = io->bytes[i];
+		io->request_bytes[i] = (struct iovec){ io->bytes[i], DATAGRAM_SIZE };
+		request->msg_iov = &io->request_bytes[i];
 		request->msg_iovlen = 1;
 		request->msg_name = &items[i].peer;
-		request->msg_control = &sockets->controls[i];
+		request->msg_control = &io->ancillary[i];
 	}
-	if (sockets)
-		sockets->used = DATAGRAM_BATCH;
-	return sockets;
+	if (io)
+		io->used = DATAGRAM_BATCH;
+	return io;
 }
 
-void datagram_sockets_close(struct datagram_sockets *sockets)
+void udp_io_close(struct udp_io *io)
 {
-	free(sockets);
+	free(io);
 }
 
-/* The kernel's stamp among a message's controls; 0 if there is none. */
+/* The kernel's stamp among a message's ancillary; 0 if there is none. */
 static clock_ntp_time find_stamp(struct msghdr *message)
 {
 	struct cmsghdr *control = CMSG_FIRSTHDR(message);
@@ -66,26 +66,25 @@ static clock_ntp_time find_stamp(struct msghdr *message)
 	return 0;
 }
 
-unsigned datagram_sockets_receive(struct datagram_sockets *sockets, int fd,
-				  struct datagram items[static DATAGRAM_BATCH])
+unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH])
 {
 	int count;
 
-	for (unsigned i = 0; i < sockets->used; i++) {
-		struct msghdr *request = &sockets->requests[i].msg_hdr;
+	for (unsigned i = 0; i < io->used; i++) {
+		struct msghdr *request = &io->requests[i].msg_hdr;
 
 		request->msg_namelen = sizeof(items[i].peer);
-		request->msg_controllen = sizeof(sockets->controls[i]);
+		request->msg_controllen = sizeof(io->ancillary[i]);
 	}
-	sockets->used = 0;
-	count = recvmmsg(fd, sockets->requests, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
+	io->used = 0;
+	count = recvmmsg(fd, io->requests, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
 	if (count <= 0)
 		return 0;
-	sockets->used = (unsigned)count;
+	io->used = (unsigned)count;
 	for (int i = 0; i < count; i++) {
-		struct msghdr *request = &sockets->requests[i].msg_hdr;
+		struct msghdr *request = &io->requests[i].msg_hdr;
 
-		items[i].size = sockets->requests[i].msg_len;
+		items[i].size = io->requests[i].msg_len;
 		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
 		items[i].arrival = find_stamp(request);
 	}
@@ -126,22 +125,21 @@ static void address_reply(struct msghdr *reply, struct msghdr *request)
 		keep_local_address(control, request->msg_name);
 }
 
-static unsigned collect_replies(struct datagram_sockets *sockets,
-				struct datagram items[static DATAGRAM_BATCH], unsigned count)
+static unsigned collect_replies(struct udp_io *io, struct datagram items[static DATAGRAM_BATCH],
+				unsigned count)
 {
 	unsigned replies = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		struct msghdr *request = &sockets->requests[i].msg_hdr;
-		struct msghdr *reply = &sockets->replies[replies].msg_hdr;
+		struct msghdr *request = &io->requests[i].msg_hdr;
+		struct msghdr *reply = &io->replies[replies].msg_hdr;
 
 		if (items[i].reply_size == 0)
 			continue;
-		sockets->reply_bytes[replies] =
-			(struct iovec){ items[i].reply, items[i].reply_size };
+		io->reply_bytes[replies] = (struct iovec){ items[i].reply, items[i].reply_size };
 		reply->msg_name = request->msg_name;
 		reply->msg_namelen = request->msg_namelen;
-		reply->msg_iov = &sockets->reply_bytes[replies];
+		reply->msg_iov = &io->reply_bytes[replies];
 		reply->msg_iovlen = 1;
 		address_reply(reply, request);
 		replies++;
@@ -150,10 +148,10 @@ static unsigned collect_replies(struct datagram_sockets *sockets,
 }
 
 /* Asks the kernel to stamp the departure of this reply. */
-static void watch(struct datagram_sockets *sockets, struct msghdr *reply)
+static void watch(struct udp_io *io, struct msghdr *reply)
 {
 	const uint32_t flags = SOF_TIMESTAMPING_TX_SOFTWARE;
-	uint8_t *bytes = sockets->watched_control.bytes;
+	uint8_t *bytes = io->sampled_ancillary.bytes;
 	struct cmsghdr control = {
 		.cmsg_len = CMSG_LEN(sizeof(flags)),
 		.cmsg_level = SOL_SOCKET,
@@ -171,48 +169,47 @@ static void watch(struct datagram_sockets *sockets, struct msghdr *reply)
 /* Reads a stamp of departure: 0 if none is there. It comes as that of an arrival would. */
 static clock_ntp_time read_departure(int fd)
 {
-	struct control control;
+	struct ancillary control;
 	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
 
 	return recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0 ? 0 : find_stamp(&message);
 }
 
-void datagram_sockets_clear_errors(int fd)
+void udp_io_clear_errors(int fd)
 {
 	for (int i = 0; i < DATAGRAM_BATCH && read_departure(fd) != 0; i++)
 		continue;
 }
 
 /* Sends all; one that cannot be sent holds up none of the others. */
-static unsigned send_replies(struct datagram_sockets *sockets, int fd, unsigned replies)
+static unsigned send_replies(struct udp_io *io, int fd, unsigned replies)
 {
 	unsigned done = 0, sent = 0;
 	int result;
 
 	while (done < replies) {
-		result = sendmmsg(fd, sockets->replies + done, replies - done, MSG_DONTWAIT);
+		result = sendmmsg(fd, io->replies + done, replies - done, MSG_DONTWAIT);
 		sent += result > 0 ? (unsigned)result : 0;
 		done += result > 0 ? (unsigned)result : 1;
 	}
 	return sent;
 }
 
-void datagram_sockets_rehearse(struct datagram_sockets *sockets, int fd,
-			       struct datagram items[static DATAGRAM_BATCH], unsigned count)
+void udp_io_warm_up(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
+		    unsigned count)
 {
-	if (collect_replies(sockets, items, count) > 0)
-		sendmmsg(fd, sockets->replies, 1, MSG_PROBE | MSG_DONTWAIT);
+	if (collect_replies(io, items, count) > 0)
+		sendmmsg(fd, io->replies, 1, MSG_PROBE | MSG_DONTWAIT);
 }
 
-unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
-			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
-			       int watched, clock_ntp_time *left)
+unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
+		     unsigned count, int watched, clock_ntp_time *left)
 {
-	unsigned replies = collect_replies(sockets, items, count), sent;
+	unsigned replies = collect_replies(io, items, count), sent;
 
 	if (watched >= 0)
-		watch(sockets, &sockets->replies[watched].msg_hdr);
-	sent = send_replies(sockets, fd, replies);
+		watch(io, &io->replies[watched].msg_hdr);
+	sent = send_replies(io, fd, replies);
 	*left = watched >= 0 ? read_departure(fd) : 0;
 	return sent;
 }

@@ -5,28 +5,26 @@
 #include "server/request/datagrams.h"
 
 /* Prepares buffers and points each item's bytes to one of them. Returns NULL if memory is short. */
-struct datagram_sockets *datagram_sockets_open(struct datagram items[static DATAGRAM_BATCH]);
+struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH]);
 
-void datagram_sockets_close(struct datagram_sockets *sockets);
+void udp_io_close(struct udp_io *io);
 
 /* Receives what waits at fd, DATAGRAM_BATCH datagrams at most, into items. Returns how many. */
-unsigned datagram_sockets_receive(struct datagram_sockets *sockets, int fd,
-				  struct datagram items[static DATAGRAM_BATCH]);
+unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH]);
 
 /* Sends the replies of the first count items received last that have one, from the address that was
  * asked. Returns how many were sent. Reply number watched, of those that there are, is watched on
  * its way (-1: none is), and *left becomes the time when it left; 0: that is not known. */
-unsigned datagram_sockets_send(struct datagram_sockets *sockets, int fd,
-			       struct datagram items[static DATAGRAM_BATCH], unsigned count,
-			       int watched, clock_ntp_time *left);
+unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
+		     unsigned count, int watched, clock_ntp_time *left);
 
 /* Takes in what the kernel has told late of a reply that was watched. */
-void datagram_sockets_clear_errors(int fd);
+void udp_io_clear_errors(int fd);
 
 /* Goes the way of the first reply, whose bytes need not be there yet, but sends nothing. After a
  * sleep that brings back what the way needs into the caches, and the real reply's way takes a time
  * that can be foretold. */
-void datagram_sockets_rehearse(struct datagram_sockets *sockets, int fd,
-			       struct datagram items[static DATAGRAM_BATCH], unsigned count);
+void udp_io_warm_up(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
+		    unsigned count);
 
 #endif

@@ -71,7 +71,7 @@ static const struct listener *listener_at(const struct worker *worker, size_t in
 /* A worker that has no datagrams to answer needs no memory for them, and has none. */
 static bool can_take_datagrams(struct worker *worker)
 {
-	return worker->datagrams.ends || datagrams_open(&worker->datagrams);
+	return worker->datagrams.io || datagrams_open(&worker->datagrams);
 }
 
 bool worker_watch(struct worker *worker, size_t index)
@@ -163,7 +163,7 @@ static void serve(struct worker *worker, const struct pollfd *ready, size_t inde
 	bool more = true;
 
 	if (ready->revents & POLLERR)
-		datagram_sockets_clear_errors(ready->fd);
+		udp_io_clear_errors(ready->fd);
 	for (int turn = 0; more && turn < TURN_MAX; turn++) {
 		more = datagrams_serve(&worker->datagrams, listener_at(worker, index), now);
 		now = clock_monotonic();
