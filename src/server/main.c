@@ -54,7 +54,7 @@ static enum log_target log_target(const struct options *options)
 /* Whether NTP would be served with a clock that no client believes. */
 static bool is_clock_useless(const struct config *config)
 {
-	if (config->clock.source != CLOCK_SOURCE_SYSTEM || watcher_kernel_is_synchronised())
+	if (config->clock.source != CLOCK_SOURCE_SYSTEM || clock_monitor_kernel_is_synchronised())
 		return false;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (!config->listens[i].protocol->answers_anything)

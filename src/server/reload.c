@@ -46,7 +46,7 @@ static void warn_of_unchangeable(const struct config *present, const struct conf
 			  next->user.name[0] != '\0' ? next->user.name : "(none)");
 }
 
-/* Has the watcher and as many workers as are wanted at work. */
+/* Has the monitor and as many workers as are wanted at work. */
 static bool resume(struct server *server, struct failure *failure)
 {
 	return workers_resize(&server->workers, workers_wanted(&server->service.config), failure) &&

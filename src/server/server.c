@@ -119,11 +119,12 @@ bool server_watch_clock(struct server *server, struct failure *failure)
 	const struct config_clock *source = &service->config.clock;
 	bool needed = service_needs_clock(service);
 
-	if (needed && server->watcher.running &&
-	    config_clock_equal(source, &server->watcher.source))
+	if (needed && server->monitor.running &&
+	    config_clock_equal(source, &server->monitor.source))
 		return true;
-	watcher_stop(&server->watcher);
-	return !needed || watcher_start(&server->watcher, source, server->service.stats, failure);
+	clock_monitor_stop(&server->monitor);
+	return !needed ||
+	       clock_monitor_start(&server->monitor, source, server->service.stats, failure);
 }
 
 bool server_adapt_web(struct server *server, struct failure *failure)
@@ -196,7 +197,7 @@ bool server_take_place(struct server *server, struct failure *failure)
 void server_stop(struct server *server)
 {
 	web_let_go(&server->web);
-	watcher_stop(&server->watcher);
+	clock_monitor_stop(&server->monitor);
 	workers_stop(&server->workers);
 	workers_close(&server->workers);
 	listeners_close_unless(&server->service.listeners, NULL);

@@ -1,7 +1,7 @@
 /* The daemon at work: everything it holds, from the first socket to the last answer.
  *
  * The main thread looks after signals, the control socket, the web process and the service manager;
- * workers answer; a watcher watches the clock. */
+ * workers answer; a monitor watches the clock. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -25,7 +25,7 @@ struct server {
 	struct service service; /* what the workers share; the configuration in effect */
 	struct confinement confinement;
 	struct workers workers;
-	struct watcher watcher;
+	struct clock_monitor monitor;
 	struct web web;
 	struct recorder recorder;
 	struct notify notify;
@@ -63,7 +63,7 @@ bool server_take_place(struct server *server, struct failure *failure);
 /* Serves until SIGTERM or SIGINT. SIGHUP, or a request at the control socket, means: reload. */
 void server_run(struct server *server);
 
-/* Starts the watcher if what is served needs it, or ends it. Its first word on the clock is there
+/* Starts the monitor if what is served needs it, or ends it. Its first word on the clock is there
  * when this returns. */
 bool server_watch_clock(struct server *server, struct failure *failure);
 

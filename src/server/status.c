@@ -53,7 +53,7 @@ void status_publish_facts(struct server *server)
 		.user = geteuid(),
 		.workers = server->workers.count,
 		.capacity = workers_capacity(&server->workers),
-		.clock_watched = server->watcher.running,
+		.clock_watched = server->monitor.running,
 		.upgraded = server->upgraded,
 		.show_clients = config->http_show_clients,
 	};

@@ -1,4 +1,4 @@
-/* The clock watcher at work, with a kernel that says what the test wants it to. */
+/* The clock monitor at work, with a kernel that says what the test wants it to. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -40,14 +40,14 @@ static void set_kernel(int status, int result, long maxerror)
 }
 
 static struct stats stats;
-static struct watcher watcher;
+static struct clock_monitor monitor;
 
 static int end(void **state)
 {
 	(void)state;
-	watcher_stop(&watcher);
-	assert_false(watcher.running);
-	watcher_stop(&watcher);
+	clock_monitor_stop(&monitor);
+	assert_false(monitor.running);
+	clock_monitor_stop(&monitor);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ static void start(enum clock_source source, const char *host)
 
 	memset(&stats, 0, sizeof(stats));
 	strcpy(config.host, host);
-	assert_true(watcher_start(&watcher, &config, &stats, &failure));
+	assert_true(clock_monitor_start(&monitor, &config, &stats, &failure));
 }
 
 static struct clock_state read_state(void)
@@ -89,14 +89,14 @@ static void the_first_state_is_there_at_once(void **state)
 	set_kernel(0, TIME_OK, 1000);
 	start(CLOCK_SOURCE_SYSTEM, "");
 	assert_int_equal(read_state().stratum, CLOCK_SYSTEM_STRATUM);
-	watcher_stop(&watcher);
+	clock_monitor_stop(&monitor);
 	set_kernel(STA_UNSYNC, TIME_ERROR, 16000000);
 	start(CLOCK_SOURCE_SYSTEM, "");
 	assert_int_equal(read_state().reference_id, CLOCK_REFERENCE_INIT);
-	watcher_stop(&watcher);
+	clock_monitor_stop(&monitor);
 	start(CLOCK_SOURCE_LOCAL, "");
 	assert_int_equal(read_state().stratum, 7);
-	watcher_stop(&watcher);
+	clock_monitor_stop(&monitor);
 	start(CLOCK_SOURCE_FOLLOW, "127.0.0.1");
 	assert_int_equal(read_state().reference_id, CLOCK_REFERENCE_INIT);
 }
@@ -161,14 +161,14 @@ static void a_quiet_clock_costs_little(void **state)
 	assert_in_range(kernel_asked - before, 1, 30);
 }
 
-/* The signals that the watcher's thread blocks, as the kernel shows them: all that can be. */
+/* The signals that the monitor's thread blocks, as the kernel shows them: all that can be. */
 static unsigned long long blocked_by_watcher(void)
 {
 	unsigned long long blocked = 0, least = 0;
 	char path[64], line[128];
 	FILE *file;
 
-	/* Threads of a process are numbered upwards: the watcher's is the latest. */
+	/* Threads of a process are numbered upwards: the monitor's is the latest. */
 	for (int id = getpid(); id < getpid() + 1000; id++) {
 		snprintf(path, sizeof(path), "/proc/self/task/%d/status", id);
 		file = fopen(path, "re");
@@ -205,9 +205,9 @@ static void the_kernel_is_asked_once(void **state)
 {
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
-	assert_true(watcher_kernel_is_synchronised());
+	assert_true(clock_monitor_kernel_is_synchronised());
 	set_kernel(STA_UNSYNC, TIME_ERROR, 1000);
-	assert_false(watcher_kernel_is_synchronised());
+	assert_false(clock_monitor_kernel_is_synchronised());
 }
 
 int main(void)

@@ -14,7 +14,7 @@
 /* How often to see whether a name was looked up. */
 #define LOOKUP_INTERVAL (20 * CLOCK_MILLISECOND)
 
-/* What is taken in one go: the watcher has other things to watch as well. */
+/* What is taken in one go: the monitor has other things to watch as well. */
 #define RECEIVE_MAX 16
 
 static int64_t earlier(int64_t a, int64_t b)

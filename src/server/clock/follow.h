@@ -1,6 +1,6 @@
 /* "clock follow": asks an NTP server, again and again, what to think of the system clock.
  *
- * All of it is done by the watcher's thread, and nothing in it blocks. */
+ * All of it is done by the monitor's thread, and nothing in it blocks. */
 #ifndef SERVER_FOLLOW_H
 #define SERVER_FOLLOW_H
 
