@@ -1,7 +1,7 @@
 /* What is known of the system clock: how far it can be trusted, and on whose word. The part of an
  * NTP reply that is the same for everyone.
  *
- * One thread, the watcher, publishes a state; any thread reads it, without a lock and without ever
+ * One thread, the clock monitor, publishes a state; any thread reads it, without a lock and without ever
  * seeing half of one. */
 #ifndef CLOCK_CLOCK_STATE_H
 #define CLOCK_CLOCK_STATE_H

@@ -1,5 +1,5 @@
 /* Judging what comes back from an NTP server: for whoever asks one, the client as well as the
- * watcher that follows another server. Pure. */
+ * clock monitor that follows another server. Pure. */
 #ifndef PROTOCOL_NTP_CLIENT_H
 #define PROTOCOL_NTP_CLIENT_H
 

@@ -1,5 +1,5 @@
 /* The 48 bytes at the start of every NTP packet (RFC 5905 section 7.3), for whoever sends or
- * receives them: the server's replies, the client, and the watcher that follows another server. */
+ * receives them: the server's replies, the client, and the clock monitor that follows another server. */
 #ifndef PROTOCOL_NTP_PACKET_H
 #define PROTOCOL_NTP_PACKET_H
 

@@ -30,7 +30,7 @@ void server_attend_no_more(struct server *server)
 	server->attend_at = 0;
 }
 
-int64_t server_tend_control(struct server *server, int64_t now)
+int64_t server_tick_control(struct server *server, int64_t now)
 {
 	if (server->attend_at != 0 && server->attend_at <= now)
 		server_attend(server);

@@ -14,6 +14,6 @@ void server_attend_no_more(struct server *server);
 void server_answer_control(struct server *server, uint32_t index);
 
 /* Listens again, if that is due at now. Returns when to be called again. */
-int64_t server_tend_control(struct server *server, int64_t now);
+int64_t server_tick_control(struct server *server, int64_t now);
 
 #endif

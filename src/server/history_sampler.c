@@ -9,7 +9,7 @@ static uint32_t since(uint64_t *last, uint64_t now)
 	return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
 }
 
-static void take_sample(struct recorder *recorder, struct stats *stats,
+static void take_sample(struct history_sampler *sampler, struct stats *stats,
 			const struct web_counters *web, int64_t now, struct history_sample *sample)
 {
 	struct clock_state state;
@@ -17,14 +17,15 @@ static void take_sample(struct recorder *recorder, struct stats *stats,
 
 	stats_sum(stats, web, &sum);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		sample->requests[i] = since(&recorder->requests[i], counter_read(&sum.requests[i]));
-	sample->drops = since(&recorder->drops, counters_drops(&sum));
+		sample->requests[i] = since(&sampler->requests[i], counter_read(&sum.requests[i]));
+	sample->drops = since(&sampler->drops, counters_drops(&sum));
 	clock_state_read(&stats->clock, now, &state);
 	sample->clock =
 		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
 }
 
-void recorder_publish_top_clients(const struct service *service, const struct workers *workers)
+void history_sampler_publish_top_clients(const struct service *service,
+					 const struct workers *workers)
 {
 	struct top_clients_list top_clients;
 
@@ -34,24 +35,25 @@ void recorder_publish_top_clients(const struct service *service, const struct wo
 	stats_publish_top_clients(service->stats, &top_clients);
 }
 
-int64_t recorder_tend(struct recorder *recorder, const struct service *service,
-		      const struct workers *workers, const struct web_counters *web, int64_t now)
+int64_t history_sampler_tick(struct history_sampler *sampler, const struct service *service,
+			     const struct workers *workers, const struct web_counters *web,
+			     int64_t now)
 {
 	struct history_sample sample;
-	bool first = recorder->next == 0;
+	bool first = sampler->next == 0;
 
-	if (now < recorder->next)
-		return recorder->next;
-	take_sample(recorder, service->stats, web, now, &sample);
-	recorder_publish_top_clients(service, workers);
+	if (now < sampler->next)
+		return sampler->next;
+	take_sample(sampler, service->stats, web, now, &sample);
+	history_sampler_publish_top_clients(service, workers);
 	if (!first)
 		history_add(&service->stats->history, &sample);
-	recorder->next = now + HISTORY_INTERVAL;
-	return recorder->next;
+	sampler->next = now + HISTORY_INTERVAL;
+	return sampler->next;
 }
 
-void recorder_rest(struct recorder *recorder, struct stats *stats)
+void history_sampler_reset(struct history_sampler *sampler, struct stats *stats)
 {
-	recorder->next = 0;
+	sampler->next = 0;
 	history_clear(&stats->history);
 }

@@ -73,7 +73,7 @@ static void stand_still(struct server *server, const struct failure *failure)
 	server->resume_at = clock_monotonic() + CLOCK_SECOND;
 }
 
-int64_t server_tend_workers(struct server *server, int64_t now)
+int64_t server_tick_workers(struct server *server, int64_t now)
 {
 	struct failure failure;
 

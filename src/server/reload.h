@@ -14,6 +14,6 @@ void server_reload_on_signal(struct server *server);
 
 /* If a reload has left the server without workers: tries to have them again, if that is due at now.
  * Returns when to be called again. */
-int64_t server_tend_workers(struct server *server, int64_t now);
+int64_t server_tick_workers(struct server *server, int64_t now);
 
 #endif

@@ -133,10 +133,10 @@ bool server_adapt_web(struct server *server, struct failure *failure)
 	bool adapted;
 
 	status_publish_facts(server);
-	recorder_publish_top_clients(&server->service, &server->workers);
+	history_sampler_publish_top_clients(&server->service, &server->workers);
 	adapted = web_adapt(web, &server->service, failure);
 	if (!web_is_wanted(web))
-		recorder_rest(&server->recorder, web->stats);
+		history_sampler_reset(&server->sampler, web->stats);
 	return adapted;
 }
 
@@ -268,7 +268,7 @@ static void dispatch(struct server *server, uint64_t tag)
 }
 
 /* Gives the watchdog its sign of life when that is due. Returns when to be called again. */
-static int64_t tend_watchdog(struct server *server, int64_t now)
+static int64_t tick_watchdog(struct server *server, int64_t now)
 {
 	if (server->notify.watchdog == 0)
 		return INT64_MAX;
@@ -292,19 +292,19 @@ static bool may_reload(const struct server *server)
 
 /* Does what is due by time and not by event. Returns for how many milliseconds to wait; -1 for
  * ever. */
-static int tend(struct server *server)
+static int tick(struct server *server)
 {
 	const struct service *service = &server->service;
-	int64_t now = clock_monotonic(), due = server_tend_loan(server, now);
+	int64_t now = clock_monotonic(), due = server_tick_loan(server, now);
 
-	due = earlier(due, server_tend_workers(server, now));
-	due = earlier(due, server_tend_control(server, now));
-	due = earlier(due, tend_watchdog(server, now));
-	due = earlier(due, web_tend_before(&server->web, now));
+	due = earlier(due, server_tick_workers(server, now));
+	due = earlier(due, server_tick_control(server, now));
+	due = earlier(due, tick_watchdog(server, now));
+	due = earlier(due, web_tick_before(&server->web, now));
 	if (web_is_wanted(&server->web)) {
-		due = earlier(due, web_tend(&server->web, service, now));
-		due = earlier(due, recorder_tend(&server->recorder, service, &server->workers,
-						 server->web.counters, now));
+		due = earlier(due, web_tick(&server->web, service, now));
+		due = earlier(due, history_sampler_tick(&server->sampler, service, &server->workers,
+							server->web.counters, now));
 	}
 	if (may_reload(server))
 		return 0;
@@ -320,7 +320,7 @@ void server_run(struct server *server)
 	int count;
 
 	while (!server->stopping) {
-		count = epoll_wait(server->epoll, events, EVENTS_MAX, tend(server));
+		count = epoll_wait(server->epoll, events, EVENTS_MAX, tick(server));
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64);
 		if (may_reload(server))

@@ -27,7 +27,7 @@ struct server {
 	struct workers workers;
 	struct clock_monitor monitor;
 	struct web web;
-	struct recorder recorder;
+	struct history_sampler sampler;
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;

@@ -195,7 +195,7 @@ void web_reap(struct web *web)
 	}
 }
 
-int64_t web_tend_before(const struct web *web, int64_t now)
+int64_t web_tick_before(const struct web *web, int64_t now)
 {
 	if (web->before == 0)
 		return INT64_MAX;
@@ -237,7 +237,7 @@ static void ask(struct web *web)
 	web->unanswered++;
 }
 
-int64_t web_tend(struct web *web, const struct service *service, int64_t now)
+int64_t web_tick(struct web *web, const struct service *service, int64_t now)
 {
 	if (web->again_at <= now)
 		try_again(web, service);

@@ -50,11 +50,11 @@ void web_reap(struct web *web);
 
 /* Starts the process again if that is due at now, and ends one that hangs, for web_reap to bury.
  * Returns when to be called again. */
-int64_t web_tend(struct web *web, const struct service *service, int64_t now);
+int64_t web_tick(struct web *web, const struct service *service, int64_t now);
 
 /* Ends the process before by force, if it has had its time at now and is still there. Returns when
  * to be called again. */
-int64_t web_tend_before(const struct web *web, int64_t now);
+int64_t web_tick_before(const struct web *web, int64_t now);
 
 /* Has the process finish what it is at, and end; then waits for that, for a moment at most after
  * web_let_go. */

@@ -162,7 +162,7 @@ static void a_quiet_clock_costs_little(void **state)
 }
 
 /* The signals that the monitor's thread blocks, as the kernel shows them: all that can be. */
-static unsigned long long blocked_by_watcher(void)
+static unsigned long long blocked_by_monitor(void)
 {
 	unsigned long long blocked = 0, least = 0;
 	char path[64], line[128];
@@ -197,7 +197,7 @@ static void signals_are_for_others(void **state)
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		assert_int_equal(sigismember(&after, signals[i]), sigismember(&before, signals[i]));
-		assert_true(blocked_by_watcher() >> (signals[i] - 1) & 1);
+		assert_true(blocked_by_monitor() >> (signals[i] - 1) & 1);
 	}
 }
 

@@ -112,7 +112,7 @@ static void exchange(int64_t now)
 {
 	struct ntp_packet request, answer;
 
-	follow_tend(&test.follow, now);
+	follow_tick(&test.follow, now);
 	assert_true(receive(&request));
 	answer = answer_to(&request);
 	send_answer(&answer, now);
@@ -122,7 +122,7 @@ static void kiss(const char *code, int64_t now)
 {
 	struct ntp_packet request, answer;
 
-	follow_tend(&test.follow, now);
+	follow_tick(&test.follow, now);
 	assert_true(receive(&request));
 	answer = answer_to(&request);
 	answer.stratum = 0;
@@ -157,11 +157,11 @@ static void asks_four_times_a_second(void **cmocka)
 	for (unsigned i = 0; i < 4; i++) {
 		int64_t now = i * 250 * MS;
 
-		follow_tend(&test.follow, now);
+		follow_tick(&test.follow, now);
 		assert_true(receive(&requests[i]));
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(requests[i].transmit, requests[j].transmit);
-		assert_true(follow_tend(&test.follow, now + 249 * MS) <= now + 250 * MS);
+		assert_true(follow_tick(&test.follow, now + 249 * MS) <= now + 250 * MS);
 		assert_int_equal(count_requests(), 0);
 	}
 }
@@ -171,7 +171,7 @@ static void an_answer_counts_once(void **cmocka)
 	struct ntp_packet request, answer;
 
 	(void)cmocka;
-	follow_tend(&test.follow, 0);
+	follow_tick(&test.follow, 0);
 	assert_true(receive(&request));
 	answer = answer_to(&request);
 	send_answer(&answer, 1 * MS);
@@ -186,10 +186,10 @@ static void an_answer_may_be_overtaken(void **cmocka)
 	struct ntp_packet first, request, answer;
 
 	(void)cmocka;
-	follow_tend(&test.follow, 0);
+	follow_tick(&test.follow, 0);
 	assert_true(receive(&first));
 	for (int64_t now = 250 * MS; now < 1000 * MS; now += 250 * MS) {
-		follow_tend(&test.follow, now);
+		follow_tick(&test.follow, now);
 		assert_true(receive(&request));
 	}
 	answer = answer_to(&first);
@@ -202,11 +202,11 @@ static void a_late_answer_is_none(void **cmocka)
 	struct ntp_packet request, answer;
 
 	(void)cmocka;
-	follow_tend(&test.follow, 0);
+	follow_tick(&test.follow, 0);
 	assert_true(receive(&request));
 	answer = answer_to(&request);
 	send_answer(&answer, 1001 * MS);
-	follow_tend(&test.follow, 1001 * MS);
+	follow_tick(&test.follow, 1001 * MS);
 	assert_unsynchronised("answers another question");
 }
 
@@ -216,10 +216,10 @@ static void a_silent_server_is_lost(void **cmocka)
 	exchange(0);
 	assert_synchronised();
 	for (int64_t now = 0; now < 750 * MS; now += 10 * MS) {
-		assert_true(follow_tend(&test.follow, now) <= 750 * MS);
+		assert_true(follow_tick(&test.follow, now) <= 750 * MS);
 		assert_synchronised();
 	}
-	assert_true(follow_tend(&test.follow, 750 * MS) <= 1000 * MS);
+	assert_true(follow_tick(&test.follow, 750 * MS) <= 1000 * MS);
 	assert_unsynchronised("does not answer");
 	count_requests();
 	exchange(1000 * MS);
@@ -238,10 +238,10 @@ static void a_forger_changes_nothing(void **cmocka)
 	for (int64_t now = 0; now < 750 * MS; now += 50 * MS) {
 		forged.origin = (clock_ntp_time)now;
 		send_answer(&forged, now);
-		follow_tend(&test.follow, now);
+		follow_tick(&test.follow, now);
 		assert_synchronised();
 	}
-	follow_tend(&test.follow, 750 * MS);
+	follow_tick(&test.follow, 750 * MS);
 	assert_unsynchronised("answers another question");
 }
 
@@ -251,7 +251,7 @@ static void a_server_that_lies_is_left_at_once(void **cmocka)
 
 	(void)cmocka;
 	exchange(0);
-	follow_tend(&test.follow, 250 * MS);
+	follow_tick(&test.follow, 250 * MS);
 	assert_true(receive(&request));
 	answer = answer_to(&request);
 	answer.transmit += UINT64_C(1) << 32;
@@ -269,16 +269,16 @@ static void asks_less_often_when_told_to(void **cmocka)
 		kiss("RATE", now);
 		assert_unsynchronised("wants to be asked less often");
 		interval = 2 * interval < 64 * CLOCK_SECOND ? 2 * interval : 64 * CLOCK_SECOND;
-		assert_int_equal(follow_tend(&test.follow, now), now + interval);
-		assert_int_equal(follow_tend(&test.follow, now + interval - 1), now + interval);
+		assert_int_equal(follow_tick(&test.follow, now), now + interval);
+		assert_int_equal(follow_tick(&test.follow, now + interval - 1), now + interval);
 		assert_int_equal(count_requests(), 0);
 		now += interval;
 	}
 	/* It is good for as many intervals as ever. */
 	exchange(now);
-	follow_tend(&test.follow, now + 3 * interval - 1);
+	follow_tick(&test.follow, now + 3 * interval - 1);
 	assert_synchronised();
-	follow_tend(&test.follow, now + 3 * interval);
+	follow_tick(&test.follow, now + 3 * interval);
 	assert_unsynchronised("does not answer");
 }
 
@@ -293,7 +293,7 @@ static void asks_no_more_when_told_to(void **cmocka)
 		kiss(codes[i], now);
 		assert_unsynchronised("does not want to be asked");
 		for (int64_t second = 0; second < 60; second++)
-			follow_tend(&test.follow, now + second * CLOCK_SECOND);
+			follow_tick(&test.follow, now + second * CLOCK_SECOND);
 		assert_unsynchronised("does not want to be asked");
 		assert_int_equal(count_requests(), 0);
 	}
@@ -318,7 +318,7 @@ static void what_was_asked_before_a_step_is_forgotten(void **cmocka)
 
 	(void)cmocka;
 	exchange(0);
-	follow_tend(&test.follow, 250 * MS);
+	follow_tick(&test.follow, 250 * MS);
 	assert_true(receive(&request));
 	follow_forget(&test.follow, 251 * MS);
 	assert_unsynchronised("has not answered since");
@@ -358,15 +358,15 @@ static void a_lost_server_is_looked_for(void **cmocka)
 
 	(void)cmocka;
 	for (; now < 8 * CLOCK_SECOND; now += 10 * MS)
-		follow_tend(&test.follow, now);
+		follow_tick(&test.follow, now);
 	assert_in_range(count_requests(), 30, 33);
 	for (; now < 600 * CLOCK_SECOND; now += 10 * MS) {
-		follow_tend(&test.follow, now);
+		follow_tick(&test.follow, now);
 		asked += count_requests();
 	}
 	assert_in_range(asked, 550, 650); /* once a second by then */
 	assert_int_equal(test.follow.patience, FOLLOW_PATIENCE_MAX);
-	while (follow_tend(&test.follow, now) <= now)
+	while (follow_tick(&test.follow, now) <= now)
 		continue;
 	exchange(now + CLOCK_SECOND);
 	assert_synchronised();

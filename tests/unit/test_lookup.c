@@ -78,7 +78,7 @@ static void a_server_is_followed_by_its_name(void **state)
 	(void)state;
 	follow_open(&follow, &source, now);
 	for (int i = 0; i < PATIENCE && follow.socket < 0; i++) {
-		now = follow_tend(&follow, now);
+		now = follow_tick(&follow, now);
 		usleep(1000);
 	}
 	assert_true(follow.socket >= 0);
@@ -97,7 +97,7 @@ static void a_server_that_is_nowhere_is_looked_for_again(void **state)
 	(void)state;
 	follow_open(&follow, &source, now);
 	for (int i = 0; i < PATIENCE && follow.attempt < 2; i++) {
-		now = follow_tend(&follow, now);
+		now = follow_tick(&follow, now);
 		assert_int_equal(follow.socket, -1);
 		usleep(1000);
 	}

@@ -248,7 +248,7 @@ static void *run(void *argument)
 	for (;;) {
 		now = clock_monotonic();
 		if (follows)
-			due = follow_tend(follow, now);
+			due = follow_tick(follow, now);
 		update(monitor, now);
 		log_change(monitor, now);
 		events[2].fd = follow->socket;

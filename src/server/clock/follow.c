@@ -168,7 +168,7 @@ static void go_on(struct follow *follow, int64_t now)
 	follow->next = now + interval_of(follow);
 }
 
-int64_t follow_tend(struct follow *follow, int64_t now)
+int64_t follow_tick(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 && now >= lost_at(follow))
 		doubt_clock(follow, CLOCK_REFERENCE_INIT,

@@ -58,7 +58,7 @@ struct follow {
 void follow_open(struct follow *follow, const struct config_clock *source, int64_t now);
 
 /* Does what is due at now. Returns when to be called again, at the latest. */
-int64_t follow_tend(struct follow *follow, int64_t now);
+int64_t follow_tick(struct follow *follow, int64_t now);
 
 /* Takes what has come in at follow->socket, if anything. */
 void follow_receive(struct follow *follow, int64_t now);

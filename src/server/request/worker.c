@@ -103,7 +103,7 @@ void worker_serve_last(struct worker *worker, const struct listener *listener)
 
 /* While the system is short of something the TCP listeners are left alone, or they would wake us at
  * once. Returns when that is over. */
-static int64_t tend_pause(struct worker *worker, int64_t now)
+static int64_t tick_pause(struct worker *worker, int64_t now)
 {
 	const struct listeners *listeners = &worker->service->listeners;
 	bool pause = worker->streams.paused_until > now;
@@ -124,9 +124,9 @@ static int64_t tend_pause(struct worker *worker, int64_t now)
 
 /* Everything that is due by time and not by event. Returns for how many milliseconds to wait; -1
  * for ever. Rounded up, or the last part of a millisecond would be spent spinning. */
-static int tend(struct worker *worker, int64_t now)
+static int tick(struct worker *worker, int64_t now)
 {
-	int64_t due = streams_tick(&worker->streams, now), pause = tend_pause(worker, now), left;
+	int64_t due = streams_tick(&worker->streams, now), pause = tick_pause(worker, now), left;
 
 	if (worker->busy_until > now)
 		return 0;
@@ -217,7 +217,7 @@ static void *run(void *argument)
 	int64_t now = clock_monotonic();
 
 	while (!is_done(worker, now)) {
-		int timeout = tend(worker, now);
+		int timeout = tick(worker, now);
 
 		now = worker->wait_count > 1 ? wait_and_serve(worker, timeout) :
 					       wait_and_accept(worker, timeout);

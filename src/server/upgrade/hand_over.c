@@ -166,7 +166,7 @@ static void give_up(struct server *server)
 	take_back(server);
 }
 
-int64_t server_tend_loan(struct server *server, int64_t now)
+int64_t server_tick_loan(struct server *server, int64_t now)
 {
 	static struct log_limit failures;
 	struct failure failure;

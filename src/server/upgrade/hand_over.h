@@ -13,6 +13,6 @@ void server_hear_successor(struct server *server);
 
 /* Takes everything back from one who does not get on with it, if that is due at now. Returns when
  * to be called again. */
-int64_t server_tend_loan(struct server *server, int64_t now);
+int64_t server_tick_loan(struct server *server, int64_t now);
 
 #endif
