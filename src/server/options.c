@@ -53,14 +53,14 @@ void options_print_help(void)
 
 void options_print_version(void)
 {
-	struct confinement confinement = confine_foresee();
+	struct privileges privileges = privileges_supported();
 	char words[128];
 
 	puts(PROGRAM_NAME " " PROGRAM_VERSION);
 	fputs("protocols:", stdout);
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		printf(" %s", protocol_table[i].word);
-	printf("\nconfinement: %s\n", confine_describe(&confinement, words, sizeof(words)));
+	printf("\nconfinement: %s\n", privileges_describe(&privileges, words, sizeof(words)));
 	printf("libraries: glibc %s, libevent %s, jansson %s\n", gnu_get_libc_version(),
 	       event_get_version(), JANSSON_VERSION);
 }

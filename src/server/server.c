@@ -109,8 +109,8 @@ static bool give_up_rights(struct server *server, struct failure *failure)
 		listeners_give_to(&server->service.listeners, user->uid, user->gid);
 	}
 	snprintf(path, sizeof(path), "%s", server->service.config.pidfile);
-	return confine(&server->confinement, user, dirname(path),
-		       web_is_configured(&server->service.listeners), failure);
+	return privileges_drop(&server->privileges, user, dirname(path),
+			       web_is_configured(&server->service.listeners), failure);
 }
 
 bool server_watch_clock(struct server *server, struct failure *failure)

@@ -23,7 +23,7 @@
 struct server {
 	const struct config_source *source; /* read again by a reload */
 	struct service service; /* what the workers share; the configuration in effect */
-	struct confinement confinement;
+	struct privileges privileges;
 	struct workers workers;
 	struct clock_monitor monitor;
 	struct web web;

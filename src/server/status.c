@@ -58,7 +58,7 @@ void status_publish_facts(struct server *server)
 		.show_clients = config->http_show_clients,
 	};
 
-	confine_describe(&server->confinement, info.confined, sizeof(info.confined));
+	privileges_describe(&server->privileges, info.confined, sizeof(info.confined));
 	note_source(&config->clock, info.source, sizeof(info.source));
 	note_listens(&server->service.listeners, &info);
 	stats_publish_info(server->service.stats, &info);

@@ -31,7 +31,7 @@ static const unsigned long namespaces[] = {
 	CLONE_NEWUSER, CLONE_NEWPID,	CLONE_NEWNET,
 };
 
-static char folder[] = "/tmp/confine-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
+static char folder[] = "/tmp/sandbox-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
 
 static int make_folder(void **state)
 {
@@ -45,28 +45,28 @@ static int remove_folder(void **state)
 	return unlink(victim) == 0 && rmdir(folder) == 0 ? 0 : -1;
 }
 
-/* Runs check in a confined child; it returns the number of what went wrong, or 0. */
-static void in_confined_child(int (*check)(const struct confinement *confinement))
+/* Runs check in a sandboxed child; it returns the number of what went wrong, or 0. */
+static void in_sandboxed_child(int (*check)(const struct privileges *privileges))
 {
 	const struct user nobody = { .name = "" };
-	struct confinement confinement;
+	struct privileges privileges;
 	struct failure failure;
 	int status;
 	pid_t child = fork();
 
 	if (child == 0) {
-		if (!confine(&confinement, &nobody, folder, false, &failure))
+		if (!privileges_drop(&privileges, &nobody, folder, false, &failure))
 			_exit(99);
-		_exit(check(&confinement));
+		_exit(check(&privileges));
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static int check_rights(const struct confinement *confinement)
+static int check_rights(const struct privileges *privileges)
 {
-	if (!confinement->capabilities || !confinement->no_privileges)
+	if (!privileges->capabilities || !privileges->no_privileges)
 		return 1;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 2;
@@ -80,23 +80,23 @@ static int check_rights(const struct confinement *confinement)
 static void no_right_is_regained(void **state)
 {
 	(void)state;
-	in_confined_child(check_rights);
+	in_sandboxed_child(check_rights);
 }
 
-static int check_calls(const struct confinement *confinement)
+static int check_calls(const struct privileges *privileges)
 {
 	static char *const nothing[] = { NULL };
 
 	if (sandbox_is_instrumented())
 		return 0;
-	if (!confinement->calls)
+	if (!privileges->calls)
 		return SANDBOX_FILTERS_CALLS;
 	if (execve("/bin/true", nothing, nothing) != -1 ||
-	    errno != (confinement->paths ? EACCES : EPERM))
+	    errno != (privileges->paths ? EACCES : EPERM))
 		return 2;
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM)
 		return 3;
-	if (mkdir("/tmp/confine-new", 0700) != -1 || errno != EPERM)
+	if (mkdir("/tmp/sandbox-new", 0700) != -1 || errno != EPERM)
 		return 4;
 	if (setuid(0) != -1 || errno != EPERM)
 		return 5;
@@ -107,11 +107,11 @@ static int check_calls(const struct confinement *confinement)
 }
 
 /* In another user namespace it would have every capability again. */
-static int check_namespaces(const struct confinement *confinement)
+static int check_namespaces(const struct privileges *privileges)
 {
 	long child;
 
-	if (!confinement->calls)
+	if (!privileges->calls)
 		return 0;
 	for (unsigned i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
 		child = syscall(SYS_clone, namespaces[i] | SIGCHLD, NULL, NULL, NULL, 0);
@@ -133,15 +133,15 @@ static int check_namespaces(const struct confinement *confinement)
 static void no_namespace_is_made(void **state)
 {
 	(void)state;
-	in_confined_child(check_namespaces);
+	in_sandboxed_child(check_namespaces);
 }
 
-static int check_zones(const struct confinement *confinement)
+static int check_zones(const struct privileges *privileges)
 {
 	char name[IF_NAMESIZE];
 	unsigned index = if_nametoindex("lo");
 
-	(void)confinement;
+	(void)privileges;
 	return index > 0 && if_indextoname(index, name) && strcmp(name, "lo") == 0 ? 0 : 1;
 }
 
@@ -149,22 +149,22 @@ static int check_zones(const struct confinement *confinement)
 static void interfaces_are_known_by_name(void **state)
 {
 	(void)state;
-	in_confined_child(check_zones);
+	in_sandboxed_child(check_zones);
 }
 
 static void other_calls_are_refused(void **state)
 {
 	(void)state;
-	in_confined_child(check_calls);
+	in_sandboxed_child(check_calls);
 }
 
-static int check_paths(const struct confinement *confinement)
+static int check_paths(const struct privileges *privileges)
 {
 	char path[64];
 
-	if (sandbox_is_instrumented() || !confinement->paths)
+	if (sandbox_is_instrumented() || !privileges->paths)
 		return 0;
-	if (open("/tmp/confine-new", O_WRONLY | O_CREAT, 0600) != -1 || errno != EACCES)
+	if (open("/tmp/sandbox-new", O_WRONLY | O_CREAT, 0600) != -1 || errno != EACCES)
 		return 1;
 	if (open("/dev/null", O_WRONLY) != -1 || errno != EACCES)
 		return 2;
@@ -173,7 +173,7 @@ static int check_paths(const struct confinement *confinement)
 	if (sandbox_write_rights() & SANDBOX_RIGHT_TRUNCATE &&
 	    (open(victim, O_RDONLY | O_TRUNC) != -1 || errno != EACCES))
 		return 6;
-	if (confinement->calls && (chmod(victim, 04755) != -1 || errno != EPERM))
+	if (privileges->calls && (chmod(victim, 04755) != -1 || errno != EPERM))
 		return 7;
 	snprintf(path, sizeof(path), "%s/t.pid", folder);
 	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
@@ -184,13 +184,13 @@ static int check_paths(const struct confinement *confinement)
 static void files_are_made_in_one_folder(void **state)
 {
 	(void)state;
-	in_confined_child(check_paths);
+	in_sandboxed_child(check_paths);
 }
 
 static void it_says_what_is_in_force(void **state)
 {
 	static const struct {
-		struct confinement confinement;
+		struct privileges privileges;
 		const char *text;
 	} cases[] = {
 		{ { false, false, false, false }, "nothing" },
@@ -202,7 +202,7 @@ static void it_says_what_is_in_force(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[128];
 
-		confine_describe(&cases[i].confinement, text, sizeof(text));
+		privileges_describe(&cases[i].privileges, text, sizeof(text));
 		assert_string_equal(text, cases[i].text);
 	}
 }

@@ -116,26 +116,26 @@ static bool restrict_paths(const char *folder)
 	       sandbox_end_paths(rules, allow_folder(rules, folder) && allow_program(rules));
 }
 
-bool confine(struct confinement *confinement, const struct user *user, const char *folder, bool web,
-	     struct failure *failure)
+bool privileges_drop(struct privileges *privileges, const struct user *user, const char *folder,
+		     bool web, struct failure *failure)
 {
 	empty_bounding_set();
 	if (!user_become(user, failure))
 		return false;
-	*confinement = (struct confinement){
+	*privileges = (struct privileges){
 		.capabilities = drop_capabilities(),
 		.no_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
 	};
-	if (!confinement->no_privileges || sandbox_is_instrumented())
+	if (!privileges->no_privileges || sandbox_is_instrumented())
 		return true;
-	confinement->paths = restrict_paths(folder);
-	confinement->calls = confine_calls(web || confinement->paths);
+	privileges->paths = restrict_paths(folder);
+	privileges->calls = privileges_filter_syscalls(web || privileges->paths);
 	return true;
 }
 
-struct confinement confine_foresee(void)
+struct privileges privileges_supported(void)
 {
-	return (struct confinement){
+	return (struct privileges){
 		.capabilities = true,
 		.no_privileges = true,
 		.paths = sandbox_write_rights() != 0 && !sandbox_is_instrumented(),
@@ -143,13 +143,13 @@ struct confinement confine_foresee(void)
 	};
 }
 
-const char *confine_describe(const struct confinement *confinement, char *text, size_t size)
+const char *privileges_describe(const struct privileges *privileges, char *text, size_t size)
 {
 	const char *const words[] = {
-		confinement->capabilities ? "capabilities" : NULL,
-		confinement->no_privileges ? "new privileges" : NULL,
-		confinement->paths ? "paths" : NULL,
-		confinement->calls ? "system calls" : NULL,
+		privileges->capabilities ? "capabilities" : NULL,
+		privileges->no_privileges ? "new privileges" : NULL,
+		privileges->paths ? "paths" : NULL,
+		privileges->calls ? "system calls" : NULL,
 	};
 	size_t used = 0;
 

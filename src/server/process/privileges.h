@@ -12,7 +12,7 @@
 #include "server/process/user.h"
 
 /* What is in force. */
-struct confinement {
+struct privileges {
 	bool capabilities;  /* none but that for ports below 1024, and none to be regained */
 	bool no_privileges; /* no program that is executed could have more rights */
 	bool paths;	    /* nothing is written, made or removed outside of a folder, and nothing
@@ -24,17 +24,17 @@ struct confinement {
  * is: files may be made there still. With web, the web process can be started later in any case;
  * else only where the kernel can see to it that nothing else is. Fails only where user_become
  * does. */
-bool confine(struct confinement *confinement, const struct user *user, const char *folder, bool web,
-	     struct failure *failure);
+bool privileges_drop(struct privileges *privileges, const struct user *user, const char *folder,
+		     bool web, struct failure *failure);
 
-/* What confine could put in force here: by this build, on the running kernel. */
-struct confinement confine_foresee(void);
+/* What privileges_drop could put in force here: by this build, on the running kernel. */
+struct privileges privileges_supported(void);
 
 /* Writes what is in force as words, "nothing" if nothing is, into text and returns it. */
-const char *confine_describe(const struct confinement *confinement, char *text, size_t size);
+const char *privileges_describe(const struct privileges *privileges, char *text, size_t size);
 
 /* Allows the system calls that serving needs from now on, and, with executes, that which executes
  * a program; any other is refused. Returns whether that could be done. */
-bool confine_calls(bool executes);
+bool privileges_filter_syscalls(bool executes);
 
 #endif

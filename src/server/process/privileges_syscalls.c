@@ -133,7 +133,7 @@ static const int allowed[] = {
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 
-bool confine_calls(bool executes)
+bool privileges_filter_syscalls(bool executes)
 {
 	int list[ALLOWED + 1];
 
@@ -144,7 +144,7 @@ bool confine_calls(bool executes)
 
 #else
 
-bool confine_calls(bool executes)
+bool privileges_filter_syscalls(bool executes)
 {
 	(void)executes;
 	return false;

@@ -67,8 +67,8 @@ def test_a_debug_build_names_what_is_forbidden(box):
     """A program of the daemon's own parts that does what the daemon never does."""
     source = box.config('#include "base/log.h"\n#include "server/process/privileges.h"\n#include <unistd.h>\n'
                         'int main(void) { log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);'
-                        " struct confinement confinement; struct failure failure; struct user user = { 0 };"
-                        ' confine(&confinement, &user, "/", false, &failure); return chroot("/"); }\n', "main.c")
+                        " struct privileges privileges; struct failure failure; struct user user = { 0 };"
+                        ' privileges_drop(&privileges, &user, "/", false, &failure); return chroot("/"); }\n', "main.c")
     program = box.dir / "program"
     parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
              "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
@@ -102,12 +102,12 @@ EXECUTE = """
 #include <unistd.h>
 int main(int argc, char **argv)
 {
-	struct confinement confinement;
+	struct privileges privileges;
 	struct failure failure;
 	struct user user = { 0 };
 	if (argc > 2)
 		return 99;
-	if (!confine(&confinement, &user, "/tmp", true, &failure) || !confinement.paths)
+	if (!privileges_drop(&privileges, &user, "/tmp", true, &failure) || !privileges.paths)
 		return 77;
 	if (puts("confined") < 0 || fflush(stdout) != 0 || getchar() == 'x')
 		return 98;
