@@ -109,7 +109,7 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	workers_bury(&server->workers);
 	if (!exchanged) {
 		swap(service, next);
-		listeners_keep_siblings(&service->listeners, &next->listeners);
+		listeners_keep_group(&service->listeners, &next->listeners);
 		if (!resume(server, &ignored))
 			stand_still(server, &ignored);
 	}

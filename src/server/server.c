@@ -104,9 +104,9 @@ static bool give_up_rights(struct server *server, struct failure *failure)
 	char path[PATH_MAX];
 
 	if (user->name[0] != '\0' && geteuid() == 0) {
-		pidfile_give_to(&server->pidfile, user->uid, user->gid);
-		control_give_to(&server->control, user->uid, user->gid);
-		listeners_give_to(&server->service.listeners, user->uid, user->gid);
+		pidfile_chown(&server->pidfile, user->uid, user->gid);
+		control_chown(&server->control, user->uid, user->gid);
+		listeners_chown(&server->service.listeners, user->uid, user->gid);
 	}
 	snprintf(path, sizeof(path), "%s", server->service.config.pidfile);
 	return privileges_drop(&server->privileges, user, dirname(path),

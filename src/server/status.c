@@ -33,7 +33,7 @@ static void note_listens(const struct listeners *listeners, struct stats_info *i
 		const struct listener *listener = &listeners->items[i];
 		uint32_t number = info->listen_count;
 
-		if (listener->set != 0)
+		if (listener->shard != 0)
 			continue;
 		info->listen_count++;
 		if (number >= STATS_LISTENS)
@@ -79,7 +79,7 @@ static json_t *list_listens(const struct listeners *listeners)
 	for (size_t i = 0; i < listeners->count && json_array_size(list) < LISTENS_MAX; i++) {
 		const struct listener *listener = &listeners->items[i];
 
-		if (listener->set == 0)
+		if (listener->shard == 0)
 			json_array_append_new(list, json_pack("{s:s, s:s}", "protocol",
 							      listener->protocol->word, "address",
 							      address_format(&listener->address,

@@ -262,7 +262,7 @@ static bool use_default_listen(struct config *config)
 		return false;
 	config->listens[0].protocol = protocol_find("daytime/tcp");
 	config->listens[0].address = address_any(AF_INET, 5050);
-	config->listens[0].every = true;
+	config->listens[0].any_family = true;
 	config->listen_count = 1;
 	config->listens_are_default = true;
 	return true;

@@ -18,8 +18,8 @@
 /* A socket to open. */
 struct config_listen {
 	const struct protocol *protocol;
-	struct address address; /* with every: only the port counts */
-	bool every;		/* all addresses of IPv4 and of IPv6: "*" */
+	struct address address; /* with any_family: only the port counts */
+	bool any_family;	/* all addresses of IPv4 and of IPv6: "*" */
 };
 
 /* Whose word the state of the clock rests on. */

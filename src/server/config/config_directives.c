@@ -26,7 +26,7 @@ static bool listens_collide(const struct config_listen *a, const struct config_l
 	if (a->protocol->transport != b->protocol->transport ||
 	    address_port(&a->address) != address_port(&b->address))
 		return false;
-	if (a->every || b->every)
+	if (a->any_family || b->any_family)
 		return true;
 	return a->address.any.sa_family == b->address.any.sa_family &&
 	       (address_is_any(&a->address) || address_is_any(&b->address) ||
@@ -42,9 +42,9 @@ static bool has_room(const struct config *config, const struct config_listen *li
 		return true;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (config->listens[i].protocol == listen->protocol)
-			count += config->listens[i].every ? 2 : 1;
+			count += config->listens[i].any_family ? 2 : 1;
 	}
-	return count + (listen->every ? 2 : 1) <= ROLE_LISTENERS_MAX;
+	return count + (listen->any_family ? 2 : 1) <= ROLE_LISTENERS_MAX;
 }
 
 static void add_listen(struct config_parser *parser, const struct config_listen *listen)
@@ -84,7 +84,7 @@ static bool parse_listen_address(struct config_listen *listen, const char *word)
 
 	if (strlen(word) >= sizeof(text))
 		return false;
-	listen->every = true;
+	listen->any_family = true;
 	if (text_to_number(word, 1, 65535, &port)) {
 		listen->address = address_any(AF_INET, (uint16_t)port);
 		return true;
@@ -97,7 +97,7 @@ static bool parse_listen_address(struct config_listen *listen, const char *word)
 		listen->address = address_any(AF_INET, (uint16_t)port);
 		return true;
 	}
-	listen->every = false;
+	listen->any_family = false;
 	return address_parse(&listen->address, host, (uint16_t)port) &&
 	       (listen->address.any.sa_family == AF_INET6) == (word[0] == '[');
 }

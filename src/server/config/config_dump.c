@@ -5,7 +5,7 @@
 const char *config_listen_format(const struct config_listen *listen,
 				 char text[static ADDRESS_TEXT_SIZE])
 {
-	if (!listen->every)
+	if (!listen->any_family)
 		return address_format(&listen->address, text);
 	snprintf(text, ADDRESS_TEXT_SIZE, "*:%u", address_port(&listen->address));
 	return text;

@@ -119,7 +119,7 @@ bool control_borrow(struct control *control, int fd, const char *pidfile, struct
 			   "control socket of pid file %s: is not the daemon's", pidfile);
 }
 
-void control_give_to(const struct control *control, uid_t uid, gid_t gid)
+void control_chown(const struct control *control, uid_t uid, gid_t gid)
 {
 	if (lchown(control->path, uid, gid) < 0)
 		return; /* then root alone can ask */

@@ -37,7 +37,7 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 bool control_borrow(struct control *control, int fd, const char *pidfile, struct failure *failure);
 
 /* Makes the socket's file another user's, who may then connect to it and remove it. */
-void control_give_to(const struct control *control, uid_t uid, gid_t gid);
+void control_chown(const struct control *control, uid_t uid, gid_t gid);
 
 /* Makes a control that is not open. */
 void control_clear(struct control *control);

@@ -237,7 +237,7 @@ bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct fa
 	return lock_file(fd, path, failure) && write_process(pidfile, failure);
 }
 
-void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid)
+void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid)
 {
 	char directory[PATH_MAX];
 

@@ -38,7 +38,7 @@ bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct fa
 
 /* Lets a user without rights remove the file later: hands over the default directory. Does nothing
  * for a directory of the operator's. */
-void pidfile_give_to(const struct pidfile *pidfile, uid_t uid, gid_t gid);
+void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid);
 
 /* Removes the file, or empties it where the directory does not allow that, and lets go of the
  * lock. */

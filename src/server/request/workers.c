@@ -144,7 +144,7 @@ void workers_close(struct workers *workers)
 
 struct worker *workers_find(const struct workers *workers, const struct listener *listener)
 {
-	return workers->items[listener->set % workers->count];
+	return workers->items[listener->shard % workers->count];
 }
 
 static bool watch_listeners(struct workers *workers)

@@ -10,36 +10,37 @@
 #include "server/sockets/socket.h"
 
 /* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
-static const char *describe_place(enum transport transport, const struct address *address,
-				  char *text, size_t size)
+static const char *format_endpoint(enum transport transport, const struct address *address,
+				   char *text, size_t size)
 {
-	char place[ADDRESS_TEXT_SIZE];
+	char endpoint[ADDRESS_TEXT_SIZE];
 
 	if (address_is_any(address))
 		snprintf(text, size, "%s %u", transport_name(transport), address_port(address));
 	else
 		snprintf(text, size, "%s %s", transport_name(transport),
-			 address_format(address, place));
+			 address_format(address, endpoint));
 	return text;
 }
 
 const char *listeners_describe(const struct listeners *listeners, char *text, size_t size)
 {
-	char place[ADDRESS_TEXT_SIZE + 8], previous[sizeof(place)] = "";
+	char endpoint[ADDRESS_TEXT_SIZE + 8], previous[sizeof(endpoint)] = "";
 	size_t used = 0;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < listeners->count && used < size; i++) {
 		const struct listener *item = &listeners->items[i];
 
-		if (item->set > 0)
+		if (item->shard > 0)
 			continue;
-		describe_place(item->protocol->transport, &item->address, place, sizeof(place));
-		if (strcmp(place, previous) == 0)
+		format_endpoint(item->protocol->transport, &item->address, endpoint,
+				sizeof(endpoint));
+		if (strcmp(endpoint, previous) == 0)
 			continue; /* the other family of "*" */
-		strcpy(previous, place);
+		strcpy(previous, endpoint);
 		used += (size_t)snprintf(text + used, size - used, "%s%s on %s",
-					 used > 0 ? ", " : "", item->protocol->name, place);
+					 used > 0 ? ", " : "", item->protocol->name, endpoint);
 	}
 	return text;
 }
@@ -76,7 +77,7 @@ static bool has_address(const struct listeners *listeners, const struct listener
 	return false;
 }
 
-void listeners_keep_siblings(struct listeners *listeners, const struct listeners *others)
+void listeners_keep_group(struct listeners *listeners, const struct listeners *others)
 {
 	struct failure ignored;
 
@@ -98,7 +99,7 @@ void listeners_close_unless(struct listeners *listeners, const struct listeners 
 	*listeners = (struct listeners){ 0 };
 }
 
-void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid)
+void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (fchown(listeners->items[i].fd, uid, gid) < 0)
@@ -106,27 +107,27 @@ void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid)
 	}
 }
 
-/* What open_one works with; constant while listeners are opened. */
+/* What open_address works with; constant while listeners are opened. */
 struct opening {
 	struct listeners *listeners;
 	const struct listeners *present;
 	const struct config *config;
-	unsigned sets;
+	unsigned shards;
 	struct failure *failure;
 };
 
 static const struct listener *find_present(const struct listeners *present,
 					   const struct protocol *protocol,
-					   const struct address *address, unsigned set)
+					   const struct address *address, unsigned shard)
 {
 	for (size_t i = 0; i < present->count; i++) {
 		const struct listener *item = &present->items[i];
 
-		if ((item->protocol != protocol && !item->inherited) || item->set != set ||
+		if ((item->protocol != protocol && !item->inherited) || item->shard != shard ||
 		    item->protocol->transport != protocol->transport)
 			continue;
 		if (address_equal(&item->address, address) ||
-		    (item->both_families && address_is_any(address) &&
+		    (item->dual_stack && address_is_any(address) &&
 		     address_port(&item->address) == address_port(address)))
 			return item;
 	}
@@ -152,14 +153,14 @@ static bool share_port(const struct listeners *listeners, const struct protocol 
 
 		if (item->protocol->transport == protocol->transport &&
 		    overlap(&item->address, address))
-			found = socket_share(item->fd) || found;
+			found = socket_enable_reuseport(item->fd) || found;
 	}
 	return found;
 }
 
 /* Alone at first; beside others only if these are our own. */
-static int open_first(const struct opening *opening, const struct protocol *protocol,
-		      const struct address *address)
+static int bind_exclusive(const struct opening *opening, const struct protocol *protocol,
+			  const struct address *address)
 {
 	int fd = socket_open(protocol, address, false);
 
@@ -170,8 +171,8 @@ static int open_first(const struct opening *opening, const struct protocol *prot
 	return fd;
 }
 
-static bool take_over(const struct opening *opening, const struct listener *found,
-		      const struct protocol *protocol)
+static bool reuse_listener(const struct opening *opening, const struct listener *found,
+			   const struct protocol *protocol)
 {
 	struct listener listener = *found;
 
@@ -180,24 +181,24 @@ static bool take_over(const struct opening *opening, const struct listener *foun
 	       listeners_append(opening->listeners, &listener, opening->failure);
 }
 
-/* The socket of a set at an address, which the first set has already. */
-static bool open_sibling(const struct opening *opening, const struct protocol *protocol,
-			 const struct address *address, unsigned set)
+/* The socket of a shard at an address, which the first shard has already. */
+static bool open_shard(const struct opening *opening, const struct protocol *protocol,
+		       const struct address *address, unsigned shard)
 {
-	const struct listener *found = find_present(opening->present, protocol, address, set);
-	struct listener opened = { .protocol = protocol, .address = *address, .set = set };
-	char place[ADDRESS_TEXT_SIZE + 8];
+	const struct listener *found = find_present(opening->present, protocol, address, shard);
+	struct listener opened = { .protocol = protocol, .address = *address, .shard = shard };
+	char endpoint[ADDRESS_TEXT_SIZE + 8];
 
 	if (found)
-		return take_over(opening, found, protocol);
-	if (set >= opening->sets)
+		return reuse_listener(opening, found, protocol);
+	if (shard >= opening->shards)
 		return true;
 	share_port(opening->listeners, protocol, address);
 	opened.fd = socket_open(protocol, address, true);
 	if (opened.fd < 0)
 		return failure_set_errno(opening->failure, "cannot listen on %s a second time",
-					 describe_place(protocol->transport, address, place,
-							sizeof(place)));
+					 format_endpoint(protocol->transport, address, endpoint,
+							 sizeof(endpoint)));
 	if (listeners_append(opening->listeners, &opened, opening->failure))
 		return true;
 	close(opened.fd);
@@ -206,66 +207,66 @@ static bool open_sibling(const struct opening *opening, const struct protocol *p
 
 /* Has all requests of a network meet the same limits, and where there are none leaves it to the
  * kernel which worker they meet. Where that cannot, a limit is one of each worker. */
-static void steer(const struct opening *opening, const struct protocol *protocol,
-		  const struct address *address, int first, unsigned sets)
+static void distribute(const struct opening *opening, const struct protocol *protocol,
+		       const struct address *address, int first, unsigned shards)
 {
 	if (protocol->transport != TRANSPORT_UDP)
 		return;
 	if (config_limits(opening->config, protocol))
-		socket_steer_by_network(first, address, sets);
+		socket_attach_source_hash(first, address, shards);
 	else
-		socket_steer_no_more(first);
+		socket_detach_source_hash(first);
 }
 
 /* The sockets beside the first: as many as are wanted, and all that there are already. What is
  * served elsewhere (see web_adapt) has the first one alone. */
-static bool open_siblings(const struct opening *opening, const struct protocol *protocol,
-			  const struct address *address, int first)
+static bool open_shards(const struct opening *opening, const struct protocol *protocol,
+			const struct address *address, int first)
 {
-	unsigned sets = opening->sets;
+	unsigned shards = opening->shards;
 
 	if (!protocol->reply)
 		return true;
 	for (size_t i = 0; i < opening->present->count; i++) {
-		if (opening->present->items[i].set >= sets)
-			sets = opening->present->items[i].set + 1;
+		if (opening->present->items[i].shard >= shards)
+			shards = opening->present->items[i].shard + 1;
 	}
-	for (unsigned set = 1; set < sets; set++) {
-		if (!open_sibling(opening, protocol, address, set))
+	for (unsigned shard = 1; shard < shards; shard++) {
+		if (!open_shard(opening, protocol, address, shard))
 			return false;
 	}
-	if (sets > 1)
-		steer(opening, protocol, address, first, sets);
+	if (shards > 1)
+		distribute(opening, protocol, address, first, shards);
 	return true;
 }
 
 /* One address of a listen line: taken over from present or opened. */
-static bool open_one(const struct opening *opening, const struct config_listen *listen,
-		     const struct address *address)
+static bool open_address(const struct opening *opening, const struct config_listen *listen,
+			 const struct address *address)
 {
 	const struct protocol *protocol = listen->protocol;
 	const struct listener *found = find_present(opening->present, protocol, address, 0);
 	struct listener opened = { .protocol = protocol, .address = *address };
-	char place[ADDRESS_TEXT_SIZE + 8];
+	char endpoint[ADDRESS_TEXT_SIZE + 8];
 
 	if (found && found->inherited)
-		return take_over(opening, found, protocol);
+		return reuse_listener(opening, found, protocol);
 	if (found)
-		return take_over(opening, found, protocol) &&
-		       open_siblings(opening, protocol, address, found->fd);
-	opened.fd = open_first(opening, protocol, address);
+		return reuse_listener(opening, found, protocol) &&
+		       open_shards(opening, protocol, address, found->fd);
+	opened.fd = bind_exclusive(opening, protocol, address);
 	/* "*" means every address that there is: a host may well have no IPv6. */
-	if (opened.fd < 0 && listen->every && address->any.sa_family == AF_INET6 &&
+	if (opened.fd < 0 && listen->any_family && address->any.sa_family == AF_INET6 &&
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 		return true;
 	if (opened.fd < 0)
 		return failure_set_errno(opening->failure, "cannot listen on %s",
-					 describe_place(protocol->transport, address, place,
-							sizeof(place)));
+					 format_endpoint(protocol->transport, address, endpoint,
+							 sizeof(endpoint)));
 	log_write(LOG_DEBUG, "opened %s %s", transport_name(protocol->transport),
-		  address_format(address, place));
+		  address_format(address, endpoint));
 	if (listeners_append(opening->listeners, &opened, opening->failure))
-		return open_siblings(opening, protocol, address, opened.fd);
+		return open_shards(opening, protocol, address, opened.fd);
 	close(opened.fd);
 	return false;
 }
@@ -275,9 +276,9 @@ static bool open_listen(const struct opening *opening, const struct config_liste
 	uint16_t port = address_port(&listen->address);
 	struct address any4 = address_any(AF_INET, port), any6 = address_any(AF_INET6, port);
 
-	if (!listen->every)
-		return open_one(opening, listen, &listen->address);
-	return open_one(opening, listen, &any4) && open_one(opening, listen, &any6);
+	if (!listen->any_family)
+		return open_address(opening, listen, &listen->address);
+	return open_address(opening, listen, &any4) && open_address(opening, listen, &any6);
 }
 
 /* Inherited sockets that no listen line took over. */
@@ -303,10 +304,10 @@ static bool has_inherited(const struct listeners *present)
 	return false;
 }
 
-bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
+bool listeners_open(struct listeners *listeners, const struct config *config, unsigned shards,
 		    const struct listeners *present, struct failure *failure)
 {
-	const struct opening opening = { listeners, present, config, sets, failure };
+	const struct opening opening = { listeners, present, config, shards, failure };
 	bool wanted = !config->listens_are_default || !has_inherited(present);
 	bool opened = true;
 

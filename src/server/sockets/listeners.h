@@ -15,9 +15,9 @@ struct listener {
 	int fd;
 	const struct protocol *protocol;
 	struct address address;
-	unsigned set;	    /* of the sockets that share an address, each worker serves its own */
-	bool both_families; /* an inherited IPv6 socket that takes IPv4 as well */
-	bool inherited;	    /* given by the service manager: stays as long as we do */
+	unsigned shard;	 /* of the sockets that share an address, each worker serves its own */
+	bool dual_stack; /* an inherited IPv6 socket that takes IPv4 as well */
+	bool inherited;	 /* given by the service manager: stays as long as we do */
 };
 
 struct listeners {
@@ -38,25 +38,25 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 bool listeners_append(struct listeners *listeners, const struct listener *listener,
 		      struct failure *failure);
 
-/* Opens what config asks for into listeners, in sets sets. A socket that present has is taken over
+/* Opens what config asks for into listeners, in shards shards. A socket that present has is taken over
  * and not opened again; inherited ones always are. Afterwards present and listeners may share
  * descriptors: close the one or the other with listeners_close_unless. On failure nothing new stays
  * open.
  *
  * Where a port is one of present's, in another guise, both are open for a moment: on the way from
- * "*:13" to "127.0.0.1:13". Once sockets share an address they do so to the end, also if fewer sets
- * are wanted: to close one would lose what waits in it. Inherited sockets are of set 0. */
-bool listeners_open(struct listeners *listeners, const struct config *config, unsigned sets,
+ * "*:13" to "127.0.0.1:13". Once sockets share an address they do so to the end, also if fewer shards
+ * are wanted: to close one would lose what waits in it. Inherited sockets are of shard 0. */
+bool listeners_open(struct listeners *listeners, const struct config *config, unsigned shards,
 		    const struct listeners *present, struct failure *failure);
 
 /* Adds those of others that share an address with one of listeners; not all, if memory is short. */
-void listeners_keep_siblings(struct listeners *listeners, const struct listeners *others);
+void listeners_keep_group(struct listeners *listeners, const struct listeners *others);
 
 /* Closes those of listeners that are not also in kept (NULL: all), and forgets them. */
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);
 
 /* Makes the sockets belong to a user, who may later open others beside them. */
-void listeners_give_to(const struct listeners *listeners, uid_t uid, gid_t gid);
+void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid);
 
 /* Whether listeners has this descriptor. */
 bool listeners_have(const struct listeners *listeners, int fd);

@@ -54,8 +54,8 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 		goto failed;
 	}
 	listener.protocol = choose_protocol(name, otherwise);
-	listener.both_families = address->any.sa_family == AF_INET6 && address_is_any(address) &&
-				 get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+	listener.dual_stack = address->any.sa_family == AF_INET6 && address_is_any(address) &&
+			      get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
 	    !socket_prepare(fd, listener.protocol, address)) {
 		failure_set_errno(failure, "inherited descriptor %d", fd);

@@ -13,7 +13,7 @@ static bool set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-bool socket_share(int fd)
+bool socket_enable_reuseport(int fd)
 {
 	return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
@@ -71,7 +71,7 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 	if (fd < 0)
 		return -1;
 	if ((!tcp || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
-	    (!shared || socket_share(fd)) &&
+	    (!shared || socket_enable_reuseport(fd)) &&
 	    (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
 	    socket_prepare(fd, protocol, address) &&
 	    bind(fd, &address->any, address_length(address)) == 0 &&
@@ -90,7 +90,7 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
  * few bits over all of them; the upper ones are the best mixed. */
 #define SPREAD UINT32_C(2654435769)
 
-bool socket_steer_by_network(int fd, const struct address *address, unsigned count)
+bool socket_attach_source_hash(int fd, const struct address *address, unsigned count)
 {
 	struct sock_filter ip4[] = {
 		LOAD(12), /* the source address */
@@ -121,7 +121,7 @@ bool socket_steer_by_network(int fd, const struct address *address, unsigned cou
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
 }
 
-void socket_steer_no_more(int fd)
+void socket_detach_source_hash(int fd)
 {
 	set_option(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
 }

@@ -54,7 +54,7 @@ static bool send_listener(int peer, const struct listener *listener)
 {
 	char line[HANDOVER_LINE_SIZE];
 
-	snprintf(line, sizeof(line), "listen %s %u%s", listener->protocol->word, listener->set,
+	snprintf(line, sizeof(line), "listen %s %u%s", listener->protocol->word, listener->shard,
 		 listener->inherited ? " inherited" : "");
 	return send_line(peer, line, listener->fd);
 }

@@ -49,17 +49,17 @@ static bool take_listener(struct handover *handover, const char *words, int fd,
 {
 	char protocol[PROTOCOL_WORD_SIZE], number[16], inherited[16] = "";
 	struct listener *listener;
-	unsigned set;
+	unsigned shard;
 
 	if (sscanf(words, "%23s %15s %15s", protocol, number, inherited) < 2 ||
-	    !protocol_find(protocol) || !text_to_number(number, 0, WORKERS_MAX - 1, &set)) {
+	    !protocol_find(protocol) || !text_to_number(number, 0, WORKERS_MAX - 1, &shard)) {
 		close(fd);
 		return true;
 	}
 	listener = listeners_adopt(&handover->listeners, fd, protocol, failure);
 	if (!listener)
 		return false;
-	listener->set = set;
+	listener->shard = shard;
 	listener->inherited = strcmp(inherited, "inherited") == 0;
 	return true;
 }

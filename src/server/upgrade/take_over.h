@@ -7,7 +7,7 @@
  * one that is late with it.
  *
  * What goes over is a line for each descriptor, in a message with it, so that the next version may
- * add to them: "pidfile", "control", "notify", "listen PROTOCOL SET [inherited]", and at last,
+ * add to them: "pidfile", "control", "notify", "listen PROTOCOL SHARD [inherited]", and at last,
  * without a descriptor, "end WATCHDOG", in microseconds. A line of JSON (see request.h) says why
  * there is none, or no more. */
 #ifndef SERVER_TAKE_OVER_H
