@@ -14,8 +14,8 @@
 
 static bool watch(struct server *server)
 {
-	return event_watch(server->epoll, EPOLL_CTL_ADD, server->control.fd,
-			   event_tag(EVENT_CONTROL, CONTROL_PEERS));
+	return event_add_fd(server->epoll, EPOLL_CTL_ADD, server->control.fd,
+			    event_tag(EVENT_CONTROL, CONTROL_PEERS));
 }
 
 bool server_attend(struct server *server)
@@ -75,8 +75,8 @@ static void accept_peer(struct server *server)
 		log_limited(&shortages, LOG_WARNING, "cannot listen to --signal for a second: %m");
 		server_attend_no_more(server);
 		server->attend_at = clock_monotonic() + REST;
-	} else if (peer >= 0 && !event_watch(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
-					     event_tag(EVENT_CONTROL, (uint32_t)peer))) {
+	} else if (peer >= 0 && !event_add_fd(server->epoll, EPOLL_CTL_ADD, control->peers[peer],
+					      event_tag(EVENT_CONTROL, (uint32_t)peer))) {
 		control_drop(control, (unsigned)peer);
 	}
 }

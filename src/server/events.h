@@ -30,7 +30,7 @@ static inline uint32_t event_index(uint64_t tag)
 }
 
 /* Watches fd for bytes to read; operation is EPOLL_CTL_ADD, or EPOLL_CTL_MOD to change the tag. */
-static inline bool event_watch(int epoll, int operation, int fd, uint64_t tag)
+static inline bool event_add_fd(int epoll, int operation, int fd, uint64_t tag)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
 

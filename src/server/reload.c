@@ -25,15 +25,15 @@ static void swap(struct service *service, struct exchange *exchange)
 	service->listeners = exchange->listeners;
 	service->config = exchange->config;
 	*exchange = old;
-	service_note_ports(service);
+	service_update_ports(service);
 }
 
 /* Whoever the kernel has let in before the door closes is answered. */
-static void serve_last(struct server *server, const struct listeners *old)
+static void drain_closed(struct server *server, const struct listeners *old)
 {
 	for (size_t i = 0; i < old->count; i++) {
 		if (!listeners_have(&server->service.listeners, old->items[i].fd))
-			workers_serve_last(&server->workers, &old->items[i]);
+			workers_drain_listener(&server->workers, &old->items[i]);
 	}
 }
 
@@ -59,33 +59,33 @@ static void tell_manager(const struct server *server)
 
 	listeners_describe(&server->service.listeners, serving, sizeof(serving));
 	notify_send(&server->notify, "READY=1\nSTATUS=%s%s",
-		    server->resume_at == 0 ? "serving " : "halted: waits for threads to serve ",
+		    server->retry_at == 0 ? "serving " : "halted: waits for threads to serve ",
 		    serving);
 }
 
 /* Others may have taken the threads that were ended here. What is asked meanwhile waits in the
  * kernel. */
-static void stand_still(struct server *server, const struct failure *failure)
+static void schedule_retry(struct server *server, const struct failure *failure)
 {
-	if (server->resume_at == 0)
+	if (server->retry_at == 0)
 		log_write(LOG_CRIT, "nothing is served: %s; trying again every second",
 			  failure->text);
-	server->resume_at = clock_monotonic() + CLOCK_SECOND;
+	server->retry_at = clock_monotonic() + CLOCK_SECOND;
 }
 
 int64_t server_tick_workers(struct server *server, int64_t now)
 {
 	struct failure failure;
 
-	if (server->resume_at == 0)
+	if (server->retry_at == 0)
 		return INT64_MAX;
-	if (server->resume_at > now)
-		return server->resume_at;
+	if (server->retry_at > now)
+		return server->retry_at;
 	if (!resume(server, &failure)) {
-		stand_still(server, &failure);
-		return server->resume_at;
+		schedule_retry(server, &failure);
+		return server->retry_at;
 	}
-	server->resume_at = 0;
+	server->retry_at = 0;
 	log_write(LOG_NOTICE, "serving again");
 	tell_manager(server);
 	return INT64_MAX;
@@ -100,18 +100,18 @@ static bool exchange(struct server *server, struct exchange *next, struct failur
 	struct failure ignored;
 	bool exchanged;
 
-	server->resume_at = 0;
+	server->retry_at = 0;
 	workers_stop(&server->workers);
 	swap(service, next);
 	clock_reload_zone();
-	serve_last(server, &next->listeners);
+	drain_closed(server, &next->listeners);
 	exchanged = resume(server, failure);
-	workers_bury(&server->workers);
+	workers_join_retired(&server->workers);
 	if (!exchanged) {
 		swap(service, next);
 		listeners_keep_group(&service->listeners, &next->listeners);
 		if (!resume(server, &ignored))
-			stand_still(server, &ignored);
+			schedule_retry(server, &ignored);
 	}
 	return exchanged;
 }
@@ -212,7 +212,7 @@ enum exit_status server_reload(struct server *server, char **text)
 			  listeners_describe(&server->service.listeners, serving, sizeof(serving)));
 	else
 		log_write(LOG_ERR, "reload failed: the present configuration stays%s",
-			  server->resume_at == 0 ? " in effect" : "");
+			  server->retry_at == 0 ? " in effect" : "");
 	tell_manager(server);
 	return outcome.status;
 }

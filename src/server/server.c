@@ -41,7 +41,8 @@ static bool open_signals(struct server *server, struct failure *failure)
 	server->signals = signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (server->signals < 0 || server->epoll < 0 ||
-	    !event_watch(server->epoll, EPOLL_CTL_ADD, server->signals, event_tag(EVENT_SIGNAL, 0)))
+	    !event_add_fd(server->epoll, EPOLL_CTL_ADD, server->signals,
+			  event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
 	return true;
 }
@@ -93,7 +94,7 @@ static bool open_sockets(struct server *server, struct failure *failure)
 			    present, failure))
 		return false;
 	listeners_close_unless(present, &service->listeners);
-	service_note_ports(service);
+	service_update_ports(service);
 	return server_attend(server) || failure_set_errno(failure, "cannot wait for events");
 }
 
@@ -216,7 +217,7 @@ void server_stop(struct server *server)
 }
 
 /* Clients that the kernel has already let in are answered before the door closes. */
-static void say_farewell(struct server *server)
+static void drain(struct server *server)
 {
 	struct listeners *listeners = &server->service.listeners;
 	struct counters sum = { 0 };
@@ -226,9 +227,9 @@ static void say_farewell(struct server *server)
 		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
 	workers_stop(&server->workers);
 	for (size_t i = 0; i < listeners->count; i++)
-		workers_serve_last(&server->workers, &listeners->items[i]);
+		workers_drain_listener(&server->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
-	workers_see_off(&server->workers, 0);
+	workers_drain(&server->workers, 0);
 	web_end(&server->web);
 	stats_sum(server->service.stats, server->web.counters, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",
@@ -326,5 +327,5 @@ void server_run(struct server *server)
 		if (may_reload(server))
 			server_reload_on_signal(server);
 	}
-	say_farewell(server);
+	drain(server);
 }

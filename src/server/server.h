@@ -45,7 +45,7 @@ struct server {
 	int64_t started;	/* both on the monotonic clock */
 	time_t started_clock;	/* on the system clock */
 	int64_t next_life_sign; /* for the watchdog */
-	int64_t resume_at;	/* when to try to have workers again; 0: there are */
+	int64_t retry_at;	/* when to try to have workers again; 0: there are */
 };
 
 /* Takes the pid file, opens all sockets and becomes the user to serve as. config becomes the

@@ -68,7 +68,7 @@ static const char *describe_state(const struct server *server)
 {
 	if (server->stopping)
 		return "stopping";
-	return server->resume_at == 0 ? "serving" : "halted";
+	return server->retry_at == 0 ? "serving" : "halted";
 }
 
 static json_t *list_listens(const struct listeners *listeners)

@@ -16,8 +16,8 @@
 #define FORBIDDEN   403
 
 /* How often to look for connections whose time is over, and how long, at the end, they may take. */
-#define LOOK	 (CLOCK_SECOND / 8)
-#define FAREWELL (CLOCK_SECOND / 4)
+#define LOOK	   (CLOCK_SECOND / 8)
+#define DRAIN_TIME (CLOCK_SECOND / 4)
 
 static const struct route {
 	enum web_path path;
@@ -240,7 +240,7 @@ static void sweep(int timer, short events, void *argument)
 
 void site_end(struct site *site)
 {
-	site->end = clock_monotonic() + FAREWELL;
+	site->end = clock_monotonic() + DRAIN_TIME;
 	for (size_t i = 0; i < site->door_count; i++)
 		evhttp_del_accept_socket(site->http, site->doors[i]);
 	site->door_count = 0;

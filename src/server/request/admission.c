@@ -23,7 +23,7 @@ void admission_close(struct admission *admission)
 }
 
 /* Xorshift: that others cannot guess it is not asked for, only that it is fair. */
-static bool one_in(struct admission *admission, uint32_t number)
+static bool one_in_n(struct admission *admission, uint32_t number)
 {
 	uint64_t random = admission->random;
 
@@ -34,26 +34,27 @@ static bool one_in(struct admission *admission, uint32_t number)
 	return number > 0 && (random >> 32) % number == 0;
 }
 
-static bool is_nobody_ip4(uint32_t address)
+static bool is_bogus_ip4(uint32_t address)
 {
 	return address >> 24 == 0 || address >> 28 >= 14; /* multicast, reserved, broadcast */
 }
 
 /* Sources that no request can come from: a reply would go to many, to nobody, or to ourselves. */
-static bool is_nobody(const struct listener *listener, const struct address *peer)
+static bool is_bogus_source(const struct listener *listener, const struct address *peer)
 {
 	if (address_port(peer) == 0 || address_equal(peer, &listener->address))
 		return true;
 	if (peer->any.sa_family == AF_INET)
-		return is_nobody_ip4(ntohl(peer->ip4.sin_addr.s_addr));
+		return is_bogus_ip4(ntohl(peer->ip4.sin_addr.s_addr));
 	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr)) /* at a socket that was inherited */
-		return is_nobody_ip4(ntohl(peer->ip6.sin6_addr.s6_addr32[3]));
+		return is_bogus_ip4(ntohl(peer->ip6.sin6_addr.s6_addr32[3]));
 	return IN6_IS_ADDR_UNSPECIFIED(&peer->ip6.sin6_addr) ||
 	       IN6_IS_ADDR_MULTICAST(&peer->ip6.sin6_addr);
 }
 
 /* Whether an answer might be answered by another server of this kind, and that again by us. */
-static bool may_loop(const struct service *service, const struct datagram *datagram, time_t second)
+static bool may_be_server(const struct service *service, const struct datagram *datagram,
+			  time_t second)
 {
 	uint16_t port = address_port(&datagram->peer);
 
@@ -63,17 +64,17 @@ static bool may_loop(const struct service *service, const struct datagram *datag
 
 /* Above the rate. Some are answered all the same, or whoever forges a client's address could keep
  * it from being answered at all. */
-static enum drop judge_excess(struct admission *admission, const struct listener *listener,
-			      enum verdict *verdict)
+static enum drop over_limit(struct admission *admission, const struct listener *listener,
+			    enum verdict *verdict)
 {
 	uint32_t leak = admission->service->config.ratelimit.leak;
 
 	if (listener->protocol->answers_anything)
 		return DROP_LIMITED;
-	if (one_in(admission, leak))
+	if (one_in_n(admission, leak))
 		return DROP_COUNT;
 	*verdict = VERDICT_LIMITED;
-	return one_in(admission, leak) ? DROP_COUNT : DROP_LIMITED;
+	return one_in_n(admission, leak) ? DROP_COUNT : DROP_LIMITED;
 }
 
 enum drop admit_datagram(struct admission *admission, const struct listener *listener,
@@ -86,7 +87,7 @@ enum drop admit_datagram(struct admission *admission, const struct listener *lis
 	*verdict = VERDICT_ADMIT;
 	if (datagram->truncated)
 		return DROP_INVALID;
-	if (is_nobody(listener, &datagram->peer))
+	if (is_bogus_source(listener, &datagram->peer))
 		return DROP_LOOP;
 	if (!access_allows(&service->config.access, &datagram->peer)) {
 		*verdict = VERDICT_DENIED;
@@ -95,11 +96,11 @@ enum drop admit_datagram(struct admission *admission, const struct listener *lis
 			       DROP_COUNT :
 			       DROP_DENIED;
 	}
-	if (protocol->answers_anything && may_loop(service, datagram, second))
+	if (protocol->answers_anything && may_be_server(service, datagram, second))
 		return DROP_LOOP;
 	if (config_limits(&service->config, protocol) &&
 	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
 			   now))
-		return judge_excess(admission, listener, verdict);
+		return over_limit(admission, listener, verdict);
 	return DROP_COUNT;
 }

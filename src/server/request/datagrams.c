@@ -3,7 +3,7 @@
 #include "server/request/udp_io.h"
 
 /* What can wait in a socket's buffer of the default size, generously. */
-#define LAST_BATCHES 64
+#define DRAIN_BATCHES 64
 
 bool datagrams_open(struct datagrams *datagrams)
 {
@@ -163,9 +163,9 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	return count == DATAGRAM_BATCH;
 }
 
-void datagrams_serve_last(struct datagrams *datagrams, const struct listener *listener)
+void datagrams_drain_listener(struct datagrams *datagrams, const struct listener *listener)
 {
-	for (int i = 0; i < LAST_BATCHES; i++) {
+	for (int i = 0; i < DRAIN_BATCHES; i++) {
 		if (!datagrams_serve(datagrams, listener, clock_monotonic()))
 			break;
 	}

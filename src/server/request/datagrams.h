@@ -56,6 +56,6 @@ void datagrams_close(struct datagrams *datagrams);
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now);
 
 /* Answers what waits on a listener that is about to be closed. */
-void datagrams_serve_last(struct datagrams *datagrams, const struct listener *listener);
+void datagrams_drain_listener(struct datagrams *datagrams, const struct listener *listener);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void service_note_ports(struct service *service)
+void service_update_ports(struct service *service)
 {
 	memset(service->ports, 0, sizeof(service->ports));
 	for (size_t i = 0; i < service->listeners.count; i++) {

@@ -33,7 +33,7 @@ static inline bool service_has_port(const struct service *service, uint16_t port
 }
 
 /* Notes which ports the listeners have. */
-void service_note_ports(struct service *service);
+void service_update_ports(struct service *service);
 
 /* Whether anything is served that depends on the state of the clock. */
 bool service_needs_clock(const struct service *service);

@@ -12,13 +12,13 @@
 #define BATCH_MAX 64
 
 /* To be told where a connection comes from costs time. One speaks for so many. */
-#define CURIOUS_EVERY 16
+#define PEER_SAMPLE 16
 
-#define LOOK_AFTER  (CLOCK_MILLISECOND / 10)
-#define CUT_AFTER   (5 * CLOCK_SECOND)
-#define PAUSE	    (100 * CLOCK_MILLISECOND)
-#define DRAIN_MAX   (1U << 20) /* a client that sends more than this wants no answer */
-#define DRAIN_PIECE (1U << 16)
+#define FIRST_DRAIN_AFTER (CLOCK_MILLISECOND / 10)
+#define RESET_AFTER	  (5 * CLOCK_SECOND)
+#define ACCEPT_PAUSE	  (100 * CLOCK_MILLISECOND)
+#define DRAIN_MAX	  (1U << 20) /* a client that sends more than this wants no answer */
+#define DRAIN_PIECE	  (1U << 16)
 
 #define NONE UINT32_MAX
 
@@ -81,7 +81,7 @@ static void stream_close(struct streams *streams, uint32_t index)
 }
 
 /* With a reset, so that the kernel too keeps nothing of a client that does not play along. */
-static void stream_cut(struct streams *streams, uint32_t index)
+static void stream_reset(struct streams *streams, uint32_t index)
 {
 	struct linger reset = { .l_onoff = 1 };
 
@@ -104,10 +104,10 @@ static enum drain_result stream_drain(struct stream *stream)
 	return stream->drained > DRAIN_MAX ? DRAIN_TOO_MUCH : DRAIN_MORE;
 }
 
-void streams_ready(struct streams *streams, uint32_t index)
+void streams_readable(struct streams *streams, uint32_t index)
 {
 	/* An event may be older than what happened to its slot earlier in the same batch. */
-	if (streams->slots[index].state != STREAM_WATCHED)
+	if (streams->slots[index].state != STREAM_POLLED)
 		return;
 	switch (stream_drain(&streams->slots[index])) {
 	case DRAIN_EMPTY:
@@ -117,13 +117,13 @@ void streams_ready(struct streams *streams, uint32_t index)
 		stream_close(streams, index);
 		break;
 	case DRAIN_TOO_MUCH:
-		stream_cut(streams, index);
+		stream_reset(streams, index);
 		break;
 	}
 }
 
 /* The one look at a connection a moment after its answer. */
-static void stream_look(struct streams *streams, uint32_t index)
+static void stream_first_drain(struct streams *streams, uint32_t index)
 {
 	struct stream *stream = &streams->slots[index];
 	enum drain_result result;
@@ -133,16 +133,16 @@ static void stream_look(struct streams *streams, uint32_t index)
 	} while (result == DRAIN_MORE);
 	if (result == DRAIN_END) {
 		stream_close(streams, index);
-	} else if (result == DRAIN_EMPTY && event_watch(streams->epoll, EPOLL_CTL_ADD, stream->fd,
-							event_tag(EVENT_STREAM, index))) {
-		stream_move(streams, index, STREAM_WATCHED);
+	} else if (result == DRAIN_EMPTY && event_add_fd(streams->epoll, EPOLL_CTL_ADD, stream->fd,
+							 event_tag(EVENT_STREAM, index))) {
+		stream_move(streams, index, STREAM_POLLED);
 	} else {
-		stream_cut(streams, index);
+		stream_reset(streams, index);
 	}
 }
 
 /* The request's way: the time as late as possible, and the reply, which waits for the FIN. */
-static void stream_answer(struct streams *streams, const struct listener *listener, int fd)
+static void stream_reply(struct streams *streams, const struct listener *listener, int fd)
 {
 	struct protocol_request request = { .now = &streams->now };
 	uint8_t bytes[PROTOCOL_REPLY_MAX];
@@ -159,7 +159,7 @@ static void stream_answer(struct streams *streams, const struct listener *listen
 }
 
 /* Why a connection gets no answer; DROP_COUNT if it does. */
-static enum drop stream_judge(const struct streams *streams, const struct listener *listener,
+static enum drop stream_admit(const struct streams *streams, const struct listener *listener,
 			      const struct address *peer, int64_t now)
 {
 	const struct service *service = streams->service;
@@ -176,23 +176,23 @@ static enum drop stream_judge(const struct streams *streams, const struct listen
 static int stream_accept(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	const struct config *config = &streams->service->config;
-	bool choosy = config->require_sync || config->access.range_count > 0;
-	bool curious = streams->accepted++ % CURIOUS_EVERY == 0;
+	bool need_peer = config->require_sync || config->access.range_count > 0;
+	bool sample_peer = streams->accepted++ % PEER_SAMPLE == 0;
 	enum drop reason = DROP_COUNT;
 	struct address peer;
 	socklen_t size = sizeof(peer);
-	int fd = accept4(listener->fd, choosy || curious ? &peer.any : NULL,
-			 choosy || curious ? &size : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(listener->fd, need_peer || sample_peer ? &peer.any : NULL,
+			 need_peer || sample_peer ? &size : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
 	counter_add(&streams->counters->requests[protocol_index(listener->protocol)], 1);
-	if (curious)
-		top_clients_count(streams->top_clients, &peer, CURIOUS_EVERY, now);
-	if (choosy)
-		reason = stream_judge(streams, listener, &peer, now);
+	if (sample_peer)
+		top_clients_count(streams->top_clients, &peer, PEER_SAMPLE, now);
+	if (need_peer)
+		reason = stream_admit(streams, listener, &peer, now);
 	if (reason == DROP_COUNT)
-		stream_answer(streams, listener, fd);
+		stream_reply(streams, listener, fd);
 	else
 		counter_add(&streams->counters->drops[reason], 1);
 	shutdown(fd, SHUT_WR);
@@ -202,10 +202,10 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 /* Makes room by closing what was answered longest ago. Returns whether there was anything. */
 static bool close_oldest(struct streams *streams)
 {
-	uint32_t oldest = streams->lists[STREAM_WATCHED].first;
+	uint32_t oldest = streams->lists[STREAM_POLLED].first;
 
 	if (oldest == NONE)
-		oldest = streams->lists[STREAM_FRESH].first;
+		oldest = streams->lists[STREAM_REPLIED].first;
 	if (oldest == NONE)
 		return false;
 	stream_drain(&streams->slots[oldest]);
@@ -222,12 +222,12 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 		index = slot_take(streams);
 	}
 	streams->slots[index] = (struct stream){ .fd = fd, .accepted = now };
-	list_append(streams, index, STREAM_FRESH);
+	list_append(streams, index, STREAM_REPLIED);
 	counter_set(&streams->counters->connections, ++streams->open);
 }
 
 /* No descriptor or no memory. Returns whether to go on accepting at once. */
-static bool relieve_shortage(struct streams *streams, const struct listener *listener, int64_t now)
+static bool handle_out_of_fds(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	int fd;
 
@@ -240,7 +240,7 @@ static bool relieve_shortage(struct streams *streams, const struct listener *lis
 	if (fd >= 0)
 		close(fd);
 	streams->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	streams->paused_until = now + PAUSE;
+	streams->accept_after = now + ACCEPT_PAUSE;
 	return false;
 }
 
@@ -266,7 +266,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 		case ENFILE:
 		case ENOBUFS:
 		case ENOMEM:
-			if (!relieve_shortage(streams, listener, now))
+			if (!handle_out_of_fds(streams, listener, now))
 				return false;
 			break;
 		default: /* that connection has come to nothing; the next one may not */
@@ -276,7 +276,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 	return true;
 }
 
-void streams_accept_last(struct streams *streams, const struct listener *listener, int64_t now)
+void streams_drain_listener(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	/* As many as can wait, and not for as long as more keep coming. */
 	for (uint32_t accepted = 0; accepted < SOCKET_BACKLOG; accepted += streams->batch) {
@@ -308,10 +308,10 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 	int64_t due = INT64_MAX;
 	uint32_t index;
 
-	while ((index = next_due(streams, STREAM_FRESH, LOOK_AFTER, now, &due)) != NONE)
-		stream_look(streams, index);
-	while ((index = next_due(streams, STREAM_WATCHED, CUT_AFTER, now, &due)) != NONE)
-		stream_cut(streams, index);
+	while ((index = next_due(streams, STREAM_REPLIED, FIRST_DRAIN_AFTER, now, &due)) != NONE)
+		stream_first_drain(streams, index);
+	while ((index = next_due(streams, STREAM_POLLED, RESET_AFTER, now, &due)) != NONE)
+		stream_reset(streams, index);
 	return due;
 }
 

@@ -21,8 +21,8 @@
 
 enum stream_state {
 	STREAM_FREE,	/* a slot without a connection */
-	STREAM_FRESH,	/* answered, and not looked at since */
-	STREAM_WATCHED, /* by epoll */
+	STREAM_REPLIED, /* answered, and not looked at since */
+	STREAM_POLLED,	/* by epoll */
 	STREAM_STATES,
 };
 
@@ -53,7 +53,7 @@ struct streams {
 	uint32_t open;
 	uint32_t batch;	      /* how many to accept in a row */
 	uint32_t accepted;    /* so far */
-	int64_t paused_until; /* accept nothing before: the system has run short of something */
+	int64_t accept_after; /* accept nothing before: the system has run short of something */
 	struct clock_second now;
 };
 
@@ -75,10 +75,10 @@ void streams_close(struct streams *streams);
 bool streams_accept(struct streams *streams, const struct listener *listener, int64_t now);
 
 /* Answers all that wait on a listener which is about to be closed. */
-void streams_accept_last(struct streams *streams, const struct listener *listener, int64_t now);
+void streams_drain_listener(struct streams *streams, const struct listener *listener, int64_t now);
 
 /* Drains a watched connection, and closes it if the client has. */
-void streams_ready(struct streams *streams, uint32_t index);
+void streams_readable(struct streams *streams, uint32_t index);
 
 /* Does what is due at now. Returns when it wants to be called again, INT64_MAX for never. */
 int64_t streams_tick(struct streams *streams, int64_t now);

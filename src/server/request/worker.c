@@ -37,11 +37,11 @@ bool worker_open(struct worker *worker, const struct service *service, unsigned 
 	struct counters *counters = &service->stats->workers[number].counters;
 
 	worker->service = service;
-	worker->stop_by = INT64_MAX;
+	worker->drain_until = INT64_MAX;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->epoll < 0 || worker->wake < 0 || !wait_for(worker, worker->epoll, 0) ||
-	    !event_watch(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
+	    !event_add_fd(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
 	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->top_clients,
 			  connections))
@@ -74,17 +74,17 @@ static bool can_take_datagrams(struct worker *worker)
 	return worker->datagrams.io || datagrams_open(&worker->datagrams);
 }
 
-bool worker_watch(struct worker *worker, size_t index)
+bool worker_add_listener(struct worker *worker, size_t index)
 {
 	const struct listener *listener = listener_at(worker, index);
 
 	if (listener->protocol->transport == TRANSPORT_UDP)
 		return can_take_datagrams(worker) && wait_for(worker, listener->fd, index);
-	return event_watch(worker->epoll, EPOLL_CTL_ADD, listener->fd,
-			   event_tag(EVENT_LISTENER, (uint32_t)index));
+	return event_add_fd(worker->epoll, EPOLL_CTL_ADD, listener->fd,
+			    event_tag(EVENT_LISTENER, (uint32_t)index));
 }
 
-void worker_unwatch_all(struct worker *worker)
+void worker_remove_listeners(struct worker *worker)
 {
 	const struct listeners *listeners = &worker->service->listeners;
 
@@ -93,20 +93,20 @@ void worker_unwatch_all(struct worker *worker)
 		epoll_ctl(worker->epoll, EPOLL_CTL_DEL, listeners->items[i].fd, NULL);
 }
 
-void worker_serve_last(struct worker *worker, const struct listener *listener)
+void worker_drain_listener(struct worker *worker, const struct listener *listener)
 {
 	if (listener->protocol->transport == TRANSPORT_TCP)
-		streams_accept_last(&worker->streams, listener, clock_monotonic());
+		streams_drain_listener(&worker->streams, listener, clock_monotonic());
 	else if (can_take_datagrams(worker))
-		datagrams_serve_last(&worker->datagrams, listener);
+		datagrams_drain_listener(&worker->datagrams, listener);
 }
 
 /* While the system is short of something the TCP listeners are left alone, or they would wake us at
  * once. Returns when that is over. */
-static int64_t tick_pause(struct worker *worker, int64_t now)
+static int64_t tick_accept_pause(struct worker *worker, int64_t now)
 {
 	const struct listeners *listeners = &worker->service->listeners;
-	bool pause = worker->streams.paused_until > now;
+	bool pause = worker->streams.accept_after > now;
 
 	for (size_t i = 0; pause != worker->paused && i < listeners->count; i++) {
 		struct epoll_event event = {
@@ -119,21 +119,22 @@ static int64_t tick_pause(struct worker *worker, int64_t now)
 			epoll_ctl(worker->epoll, EPOLL_CTL_MOD, listeners->items[i].fd, &event);
 	}
 	worker->paused = pause;
-	return pause ? worker->streams.paused_until : INT64_MAX;
+	return pause ? worker->streams.accept_after : INT64_MAX;
 }
 
 /* Everything that is due by time and not by event. Returns for how many milliseconds to wait; -1
  * for ever. Rounded up, or the last part of a millisecond would be spent spinning. */
 static int tick(struct worker *worker, int64_t now)
 {
-	int64_t due = streams_tick(&worker->streams, now), pause = tick_pause(worker, now), left;
+	int64_t due = streams_tick(&worker->streams, now), pause = tick_accept_pause(worker, now),
+		left;
 
 	if (worker->busy_until > now)
 		return 0;
 	if (pause < due)
 		due = pause;
-	if (worker->stop_by < due)
-		due = worker->stop_by;
+	if (worker->drain_until < due)
+		due = worker->drain_until;
 	if (due == INT64_MAX)
 		return -1;
 	left = (due - now) / CLOCK_MILLISECOND + 1;
@@ -149,7 +150,7 @@ static void dispatch(struct worker *worker, uint64_t tag, int64_t now)
 		streams_accept(&worker->streams, listener_at(worker, index), now);
 		break;
 	case EVENT_STREAM:
-		streams_ready(&worker->streams, (uint32_t)index);
+		streams_readable(&worker->streams, (uint32_t)index);
 		break;
 	default: /* we were woken up to look at whether to stop */
 		break;
@@ -207,8 +208,8 @@ static bool is_done(const struct worker *worker, int64_t now)
 {
 	if (atomic_load_explicit(&worker->stop, memory_order_relaxed))
 		return true;
-	return worker->stop_by <= now ||
-	       (worker->stop_by != INT64_MAX && worker->streams.open == 0);
+	return worker->drain_until <= now ||
+	       (worker->drain_until != INT64_MAX && worker->streams.open == 0);
 }
 
 static void *run(void *argument)

@@ -28,15 +28,15 @@ struct worker {
 	struct pollfd *waits; /* for epoll, which stands first, and for the sockets of UDP */
 	size_t *indexes;      /* of these among the service's listeners */
 	size_t wait_count;
-	int epoll;	    /* minds all the others */
-	int wake;	    /* eventfd(2), written to end the thread */
-	bool paused;	    /* TCP listeners are not watched for now */
-	int64_t busy_until; /* do not sleep before */
-	int64_t stop_by;    /* the time for a farewell; INT64_MAX while serving */
+	int epoll;	     /* minds all the others */
+	int wake;	     /* eventfd(2), written to end the thread */
+	bool paused;	     /* TCP listeners are not watched for now */
+	int64_t busy_until;  /* do not sleep before */
+	int64_t drain_until; /* the time for a farewell; INT64_MAX while serving */
 	bool running;
 	atomic_bool stop;
 	pthread_t thread;
-	struct worker *next; /* among those that have retired: see workers_bury */
+	struct worker *next; /* among those that have retired: see workers_join_retired */
 };
 
 /* Opens what a worker works with. It counts in the stats, at the place of its number. connections:
@@ -53,16 +53,16 @@ bool worker_start(struct worker *worker);
 /* Ends the thread, if it runs, at the next opportunity, and waits for that. */
 void worker_stop(struct worker *worker);
 
-/* Waits for the thread of a worker whose stop_by is set to end by itself. */
+/* Waits for the thread of a worker whose drain_until is set to end by itself. */
 void worker_join(struct worker *worker);
 
 /* Watches the listener at an index of the service's, or no listener any more. The worker must not
  * run. */
-bool worker_watch(struct worker *worker, size_t index);
-void worker_unwatch_all(struct worker *worker);
+bool worker_add_listener(struct worker *worker, size_t index);
+void worker_remove_listeners(struct worker *worker);
 
 /* Answers all that the kernel has let in at a listener which is about to be closed. The worker must
  * not run. */
-void worker_serve_last(struct worker *worker, const struct listener *listener);
+void worker_drain_listener(struct worker *worker, const struct listener *listener);
 
 #endif

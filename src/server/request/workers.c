@@ -8,7 +8,7 @@
 #include "server/events.h"
 
 /* How long the last clients have to take their answers. */
-#define FAREWELL (CLOCK_SECOND / 4)
+#define DRAIN_TIME (CLOCK_SECOND / 4)
 
 #define CAPACITY_MAX	  16384U
 #define CAPACITY_MIN	  8U
@@ -47,7 +47,7 @@ static uint32_t capacity_within_limit(uint32_t others)
 	return (uint32_t)limit.rlim_cur - others;
 }
 
-static uint32_t share_of_capacity(const struct service *service, unsigned count)
+static uint32_t capacity_per_worker(const struct service *service, unsigned count)
 {
 	uint32_t others = OTHER_DESCRIPTORS + (uint32_t)service->listeners.count + 3 * (count - 1);
 	uint32_t share = capacity_within_limit(others) / count;
@@ -97,13 +97,13 @@ static void retire(struct workers *workers, struct worker *worker)
 		close_worker(worker);
 		return;
 	}
-	worker->stop_by = clock_monotonic() + FAREWELL;
+	worker->drain_until = clock_monotonic() + DRAIN_TIME;
 	worker->next = workers->retired;
 	workers->retired = worker;
 	worker_start(worker);
 }
 
-void workers_bury(struct workers *workers)
+void workers_join_retired(struct workers *workers)
 {
 	struct worker *worker;
 
@@ -116,7 +116,7 @@ void workers_bury(struct workers *workers)
 
 bool workers_resize(struct workers *workers, unsigned count, struct failure *failure)
 {
-	uint32_t connections = share_of_capacity(workers->service, count);
+	uint32_t connections = capacity_per_worker(workers->service, count);
 	struct worker **grown;
 
 	while (workers->count > count)
@@ -135,7 +135,7 @@ bool workers_resize(struct workers *workers, unsigned count, struct failure *fai
 
 void workers_close(struct workers *workers)
 {
-	workers_bury(workers);
+	workers_join_retired(workers);
 	while (workers->count > 0)
 		close_worker(workers->items[--workers->count]);
 	free(workers->items);
@@ -147,14 +147,15 @@ struct worker *workers_find(const struct workers *workers, const struct listener
 	return workers->items[listener->shard % workers->count];
 }
 
-static bool watch_listeners(struct workers *workers)
+static bool add_listeners(struct workers *workers)
 {
 	const struct listeners *listeners = &workers->service->listeners;
 
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *listener = &listeners->items[i];
 
-		if (listener->protocol->reply && !worker_watch(workers_find(workers, listener), i))
+		if (listener->protocol->reply &&
+		    !worker_add_listener(workers_find(workers, listener), i))
 			return false;
 	}
 	return true;
@@ -162,7 +163,7 @@ static bool watch_listeners(struct workers *workers)
 
 bool workers_start(struct workers *workers, struct failure *failure)
 {
-	bool started = watch_listeners(workers);
+	bool started = add_listeners(workers);
 
 	for (unsigned i = 0; started && i < workers->count; i++)
 		started = worker_start(workers->items[i]);
@@ -178,25 +179,25 @@ void workers_stop(struct workers *workers)
 	for (unsigned i = 0; i < workers->count; i++)
 		worker_stop(workers->items[i]);
 	for (unsigned i = 0; i < workers->count; i++)
-		worker_unwatch_all(workers->items[i]);
+		worker_remove_listeners(workers->items[i]);
 }
 
-void workers_see_off(struct workers *workers, unsigned first)
+void workers_drain(struct workers *workers, unsigned first)
 {
-	int64_t until = clock_monotonic() + FAREWELL;
+	int64_t until = clock_monotonic() + DRAIN_TIME;
 
 	for (unsigned i = first; i < workers->count; i++) {
-		workers->items[i]->stop_by = until;
+		workers->items[i]->drain_until = until;
 		worker_start(workers->items[i]);
 	}
 	for (unsigned i = first; i < workers->count; i++)
 		worker_join(workers->items[i]);
 }
 
-void workers_serve_last(const struct workers *workers, const struct listener *listener)
+void workers_drain_listener(const struct workers *workers, const struct listener *listener)
 {
 	if (listener->protocol->reply)
-		worker_serve_last(workers_find(workers, listener), listener);
+		worker_drain_listener(workers_find(workers, listener), listener);
 }
 
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list)

@@ -24,7 +24,7 @@ unsigned workers_wanted(const struct config *config);
 bool workers_resize(struct workers *workers, unsigned count, struct failure *failure);
 
 /* Waits, for a moment at most, for those that have retired, and closes them. */
-void workers_bury(struct workers *workers);
+void workers_join_retired(struct workers *workers);
 
 void workers_close(struct workers *workers);
 
@@ -39,11 +39,11 @@ struct worker *workers_find(const struct workers *workers, const struct listener
 
 /* Lets the workers from number first on, which must be stopped, see off the clients they have, for
  * a moment. */
-void workers_see_off(struct workers *workers, unsigned first);
+void workers_drain(struct workers *workers, unsigned first);
 
 /* Answers what waits at a listener that is about to be closed, if it is the workers'. None may
  * run. */
-void workers_serve_last(const struct workers *workers, const struct listener *listener);
+void workers_drain_listener(const struct workers *workers, const struct listener *listener);
 
 /* Who asks all of them the most. */
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list);
