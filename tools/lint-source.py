@@ -58,10 +58,10 @@ def project_files():
         listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):
         listed = [
-            os.path.relpath(os.path.join(folder, name), ".")
-            for folder, _, names in os.walk(".")
+            os.path.relpath(os.path.join(directory, name), ".")
+            for directory, _, names in os.walk(".")
             for name in names
-            if not folder.startswith(("./build", "./.git/"))
+            if not directory.startswith(("./build", "./.git/"))
         ]
     return sorted(path for path in listed if path and os.path.isfile(path))
 

@@ -37,30 +37,30 @@ int64_t server_tick_control(struct server *server, int64_t now)
 	return server->attend_at != 0 ? server->attend_at : INT64_MAX;
 }
 
-static void answer_request(struct server *server, unsigned peer, enum request request)
+static void answer_request(struct server *server, unsigned peer, enum control_command request)
 {
 	enum exit_status status;
 	char *text = NULL, *reply = NULL;
 
 	switch (request) {
-	case REQUEST_UPGRADE:
+	case CONTROL_COMMAND_UPGRADE:
 		server_lend(server, peer);
 		return;
-	case REQUEST_STATUS:
+	case CONTROL_COMMAND_STATUS:
 		reply = status_line(server);
 		break;
-	case REQUEST_RELOAD:
+	case CONTROL_COMMAND_RELOAD:
 		if (server->stopping || server->successor >= 0)
 			break;
 		status = server_reload(server, &text);
-		reply = request_reply(status, text ? text : "");
+		reply = control_message_reply(status, text ? text : "");
 		free(text);
 		break;
-	case REQUEST_NONE:
-		reply = request_reply(EXIT_USAGE, "not to be understood");
+	case CONTROL_COMMAND_INVALID:
+		reply = control_message_reply(EXIT_USAGE, "not to be understood");
 		break;
 	}
-	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
+	control_reply(&server->control, peer, reply ? reply : CONTROL_MESSAGE_FAILED);
 	free(reply);
 }
 
@@ -94,6 +94,6 @@ void server_answer_control(struct server *server, uint32_t index)
 		server_hear_successor(server);
 	} else if (control->peers[index] >= 0 &&
 		   control_receive(control, index, request, sizeof(request))) {
-		answer_request(server, index, request_read(request));
+		answer_request(server, index, control_message_read(request));
 	}
 }

@@ -15,15 +15,15 @@
 #include "server/server.h"
 #include "stats/role.h"
 
-/* Relative paths on the command line are the caller's; the daemon's folder is another one. */
+/* Relative paths on the command line are the caller's; the daemon's directory is another one. */
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 
 	if (!*path || (*path)[0] == '/')
 		return true;
-	if (!getcwd(folder, sizeof(folder)) ||
-	    snprintf(buffer, PATH_MAX, "%s/%s", folder, *path) >= PATH_MAX) {
+	if (!getcwd(directory, sizeof(directory)) ||
+	    snprintf(buffer, PATH_MAX, "%s/%s", directory, *path) >= PATH_MAX) {
 		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", *path, strerror(errno));
 		return false;
 	}

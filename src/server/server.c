@@ -58,16 +58,16 @@ static int move(int *fd)
 /* What the daemon that runs lends us. Its listeners are for open_sockets. */
 static bool borrow(struct server *server, const char *path, struct failure *failure)
 {
-	struct handover *handover = &server->handover;
+	struct take_over *take_over = &server->take_over;
 
-	if (!handover_ask(handover, path, failure) ||
-	    !pidfile_borrow(&server->pidfile, move(&handover->pidfile), path, failure) ||
-	    !control_borrow(&server->control, move(&handover->control), path, failure))
+	if (!take_over_request(take_over, path, failure) ||
+	    !pidfile_borrow(&server->pidfile, move(&take_over->pidfile), path, failure) ||
+	    !control_borrow(&server->control, move(&take_over->control), path, failure))
 		return false;
 	server->upgraded = true;
-	server->notify.socket = move(&handover->notify);
+	server->notify.socket = move(&take_over->notify);
 	if (server->notify.watchdog == 0)
-		server->notify.watchdog = handover->watchdog;
+		server->notify.watchdog = take_over->watchdog;
 	return true;
 }
 
@@ -86,9 +86,9 @@ static bool take_pidfile(struct server *server, bool upgrade, struct failure *fa
 static bool open_sockets(struct server *server, struct failure *failure)
 {
 	struct service *service = &server->service;
-	struct listeners *present = &server->handover.listeners;
+	struct listeners *present = &server->take_over.listeners;
 
-	if (server->handover.fd < 0 && !listeners_inherit(present, &server->notify, failure))
+	if (server->take_over.fd < 0 && !listeners_inherit(present, &server->notify, failure))
 		return false;
 	if (!listeners_open(&service->listeners, &service->config, workers_wanted(&service->config),
 			    present, failure))
@@ -173,7 +173,7 @@ bool server_start(struct server *server, const struct config_source *source, str
 	server->workers.service = &server->service;
 	*config = (struct config){ 0 };
 	control_clear(&server->control);
-	handover_clear(&server->handover);
+	take_over_clear(&server->take_over);
 	if (source->file)
 		log_write(LOG_DEBUG, "configured by %s", source->file);
 	if (open_ledger(server, failure) && open_signals(server, failure) &&
@@ -186,7 +186,7 @@ bool server_start(struct server *server, const struct config_source *source, str
 
 bool server_take_place(struct server *server, struct failure *failure)
 {
-	if (!handover_complete(&server->handover, server->pidfile.path, failure)) {
+	if (!take_over_commit(&server->take_over, server->pidfile.path, failure)) {
 		server_stop(server);
 		return false;
 	}
@@ -203,7 +203,7 @@ void server_stop(struct server *server)
 	workers_close(&server->workers);
 	listeners_close_unless(&server->service.listeners, NULL);
 	control_close(&server->control);
-	handover_close(&server->handover);
+	take_over_close(&server->take_over);
 	if (server->signals >= 0)
 		close(server->signals);
 	if (server->epoll >= 0)

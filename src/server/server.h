@@ -31,11 +31,11 @@ struct server {
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;
-	struct handover handover; /* from the process whose place this one takes */
-	int successor;		  /* the peer of control that takes this one's place; -1: none */
-	int64_t lent_until;	  /* when to take back what it was lent, on the monotonic clock */
-	pid_t borrower;		  /* the process that it was lent to */
-	int64_t end_borrower_at;  /* when that one is ended by force, after it was taken back */
+	struct take_over take_over; /* from the process whose place this one takes */
+	int successor;		    /* the peer of control that takes this one's place; -1: none */
+	int64_t lent_until;	    /* when to take back what it was lent, on the monotonic clock */
+	pid_t borrower;		    /* the process that it was lent to */
+	int64_t end_borrower_at;    /* when that one is ended by force, after it was taken back */
 	int64_t attend_at; /* when to listen to new peers of control again; 0: that is done */
 	int epoll;
 	int signals;	    /* signalfd(2) */

@@ -22,13 +22,13 @@ needs_browser = pytest.mark.skipif(
 OUT_OF_REACH = re.compile(r"/time\.json\S* - Failed to load resource: net::ERR_")
 
 
-def options(folder):
+def options(directory):
     chosen = webdriver.ChromeOptions()
     chosen.binary_location = PROGRAMS[0]
     chosen.ignore_local_proxy_environment_variables()
     for name in ("headless=new", "no-sandbox", "no-proxy-server", "disable-gpu", "no-first-run",
                  "disable-background-networking", "disable-component-update", "disable-sync",
-                 "hide-scrollbars", f"user-data-dir={folder}/profile"):
+                 "hide-scrollbars", f"user-data-dir={directory}/profile"):
         chosen.add_argument(f"--{name}")
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return chosen

@@ -20,16 +20,16 @@ THREAD_SUPPRESSIONS = shutil.copy(pathlib.Path(__file__).parents[1] / "thread.su
 
 
 class Box:
-    """One test's folder, programs and daemons."""
+    """One test's directory, programs and daemons."""
 
     def __init__(self):
         self.token = uuid.uuid4().hex
         self.root = pathlib.Path(tempfile.mkdtemp(dir=home))
         self.logs = self.root / "logs"
         self.dir = self.root / "d"
-        for folder, mode in [(self.root, 0o755), (self.logs, 0o1777), (self.dir, 0o755)]:
-            folder.mkdir(exist_ok=True)
-            folder.chmod(mode)
+        for directory, mode in [(self.root, 0o755), (self.logs, 0o1777), (self.dir, 0o755)]:
+            directory.mkdir(exist_ok=True)
+            directory.chmod(mode)
         self.pidfile = self.dir / "t.pid"
         self.running, self.reports = [], []
 

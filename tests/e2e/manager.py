@@ -44,8 +44,8 @@ exec unshare --mount --pid --cgroup --fork --kill-child sh -ec '
 
 
 def libraries():
-    folders = LIBRARIES["LD_LIBRARY_PATH"]
-    return ":".join([folders, *(f"{folder}/systemd" for folder in folders.split(":")),
+    directories = LIBRARIES["LD_LIBRARY_PATH"]
+    return ":".join([directories, *(f"{directory}/systemd" for directory in directories.split(":")),
                      *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
 
 
@@ -71,9 +71,9 @@ class Systemd:
         text = pathlib.Path(f"dist/{name}").read_text(encoding="ascii")
         self.unit(name, text.replace("@PREFIX@", str(self.box.root / "usr")))
         if name.endswith(".service"):
-            folder = self.units / f"{name}.d"
-            folder.mkdir()
-            (folder / "log.conf").write_text(f"[Service]\nStandardError=append:{log}\n")
+            directory = self.units / f"{name}.d"
+            directory.mkdir()
+            (directory / "log.conf").write_text(f"[Service]\nStandardError=append:{log}\n")
 
     def enter(self, *words):
         """The words of a command that is run on that machine."""
@@ -124,8 +124,8 @@ class Systemd:
 def is_removed(group):
     """Removes a control group with all below; not yet, while processes in it are still ending."""
     with contextlib.suppress(OSError):
-        for folder, _, _ in os.walk(group, topdown=False):
-            os.rmdir(folder)
+        for directory, _, _ in os.walk(group, topdown=False):
+            os.rmdir(directory)
     return not group.exists()
 
 

@@ -84,10 +84,10 @@ def locale(name, charmap):
     """The environment of a program that speaks this language, which is built for it."""
     if not (shutil.which("localedef") and os.path.exists(f"/usr/share/i18n/locales/{name}")):
         pytest.skip("needs localedef and the sources of locales (Debian's package locales)")
-    folder = home / f"{name}.{charmap}"
-    subprocess.run(["localedef", "-i", name, "-f", charmap, folder], check=True,
+    directory = home / f"{name}.{charmap}"
+    subprocess.run(["localedef", "-i", name, "-f", charmap, directory], check=True,
                    stderr=subprocess.DEVNULL)
-    return {"LOCPATH": str(home), "LANG": folder.name, "LC_ALL": folder.name}
+    return {"LOCPATH": str(home), "LANG": directory.name, "LC_ALL": directory.name}
 
 
 def as_nobody():

@@ -39,14 +39,14 @@ def manual_network(box):
 def run(box, command):
     """In a shell that finds the program, and with a C library that sets no clock but writes it down.
     Ten minutes are too long for a test: such an example is hastened."""
-    library, noted, folder = box.root / "shim.so", box.root / "set", box.root / "bin"
+    library, noted, directory = box.root / "shim.so", box.root / "set", box.root / "bin"
     compile_shim(library, SHIM)
-    folder.mkdir()
-    program = folder / "timeclient"
+    directory.mkdir()
+    program = directory / "timeclient"
     program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')
     program.chmod(0o755)
     result = box.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
-                     env={"PATH": f"{folder}:/usr/bin:/bin", "SHIM_SET": str(noted)})
+                     env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(noted)})
     return result, noted.exists()
 
 

@@ -24,9 +24,9 @@ pytestmark = [
 class Kernel:
     """What the daemon sees of a kernel."""
 
-    def __init__(self, folder):
-        self.library, self.state = folder / "shim.so", folder / "kernel"
-        self.steps = folder / "steps"
+    def __init__(self, directory):
+        self.library, self.state = directory / "shim.so", directory / "kernel"
+        self.steps = directory / "steps"
         compile_shim(self.library, SHIM)
         os.mkfifo(self.steps)
         self.says(0, TIME_OK)

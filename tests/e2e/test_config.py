@@ -92,13 +92,13 @@ def test_the_default_file(box, port):
     upper.mkdir()
     work.mkdir()
     with mounted("overlay", "/etc", "overlay", 0, f"lowerdir=/etc,upperdir={upper},workdir={work}"):
-        folder = pathlib.Path("/etc/timeserver")
-        folder.mkdir(exist_ok=True)
-        (folder / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")
+        directory = pathlib.Path("/etc/timeserver")
+        directory.mkdir(exist_ok=True)
+        (directory / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")
         assert f"listen daytime/tcp *:{port}\n" in box.server("-T").out
         assert box.server("-T", "-o", "syslog user").out.startswith("listen daytime/tcp *:5050\n")
         box.start().stop()
-        (folder / "timeserver.conf").write_text("nonsense\n")
+        (directory / "timeserver.conf").write_text("nonsense\n")
         assert tuple(box.server()) == (
             78, "", f"/etc/timeserver/timeserver.conf:1: nonsense: {UNKNOWN}\n")
 
@@ -149,14 +149,14 @@ def test_pidfile_on_the_command_line_wins(box):
 
 
 def test_include_and_confdir(box):
-    """Relative paths are from the file that names them; a folder is read in byte order."""
-    folder = box.dir / "more.d"
-    folder.mkdir()
+    """Relative paths are from the file that names them; a directory is read in byte order."""
+    directory = box.dir / "more.d"
+    directory.mkdir()
     for name, text in [("20.conf", "listen daytime/tcp 3\n"), ("10.conf", "listen daytime/tcp 2\n"),
                        ("30.conf~", "nonsense\n"), (".40.conf", "nonsense\n"),
                        ("README", "nonsense\n"), ("inner", "listen daytime/tcp 4\n"),
                        ("30.conf", "include inner\n")]:
-        (folder / name).write_text(text)
+        (directory / name).write_text(text)
     config = box.config("listen daytime/tcp 1\nconfdir more.d\nlisten daytime/tcp 5\n")
     for path, cwd in [(config, "/"), ("t.conf", box.dir)]:
         code, out, err = box.server("-T", "-c", path, cwd=cwd)

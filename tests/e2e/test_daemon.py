@@ -64,7 +64,7 @@ def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(box, port):
     assert not os.path.exists(f"/proc/{row['SID']}"), "the session's leader has ended"
 
 
-def test_step_5_folder(box, port):
+def test_step_5_directory(box, port):
     assert os.readlink(box.listen(port, cwd=box.dir).proc("cwd")) == "/"
 
 

@@ -30,10 +30,10 @@ is_portable = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faults")
-    compile_c(folder / "fault", HERE / "fault.c")
-    compile_shim(folder / "shim_allocations", HERE / "shim_allocations.c")
-    return folder
+    directory = tmp_path_factory.mktemp("faults")
+    compile_c(directory / "fault", HERE / "fault.c")
+    compile_shim(directory / "shim_allocations", HERE / "shim_allocations.c")
+    return directory
 
 
 class Faults:

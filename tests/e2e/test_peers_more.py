@@ -35,7 +35,7 @@ def running(box, command, **more):
 
 
 @contextlib.contextmanager
-def user_with_home(box, name, home, folders):
+def user_with_home(box, name, home, directories):
     """A user that this machine need not have, for a program that will not run without."""
     user = pwd.getpwnam("nobody")
     passwd = box.root / "passwd"
@@ -44,8 +44,8 @@ def user_with_home(box, name, home, folders):
         file.write(f"{name}:x:{user.pw_uid}:{user.pw_gid}::{home}:/bin/false\n")
     with isolate.mounted(passwd, "/etc/passwd", flags=isolate.MS_BIND), \
          isolate.mounted("tmpfs", "/var/lib", "tmpfs", 0, "mode=755"):
-        for folder in ("", *folders):
-            os.makedirs(f"{home}/{folder}", exist_ok=True)
+        for directory in ("", *directories):
+            os.makedirs(f"{home}/{directory}", exist_ok=True)
         yield
 
 
@@ -71,9 +71,9 @@ def test_openntpd_follows(box, host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_ntpdig(box, host):
     serve(box, "listen ntp *:123")
-    folders = LIBRARIES["LD_LIBRARY_PATH"]
+    directories = LIBRARIES["LD_LIBRARY_PATH"]
     library = {"PYTHONPATH": f"{PEERS}/usr/lib/python3/dist-packages",
-               "LD_LIBRARY_PATH": ":".join([folders, *(f"{x}/ntp" for x in folders.split(":"))])}
+               "LD_LIBRARY_PATH": ":".join([directories, *(f"{x}/ntp" for x in directories.split(":"))])}
     result = box.run(*FORBID, "/usr/bin/python3", NTPDIG, host, env=library)
     told = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
     assert result.code == 0 and told, result

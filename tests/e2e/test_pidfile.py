@@ -141,8 +141,8 @@ def test_something_planted_for_the_control_socket(box, port, kind):
 @needs_private("the default paths")
 def test_default_path_of_root(box, port):
     daemon = box.listen(port, pidfile=False, umask=0o077)
-    folder = os.stat("/run/timeserver")
-    assert stat.S_IMODE(folder.st_mode) == 0o755 and folder.st_uid == 0
+    directory = os.stat("/run/timeserver")
+    assert stat.S_IMODE(directory.st_mode) == 0o755 and directory.st_uid == 0
     with open("/run/timeserver/timeserver.pid") as file:
         assert file.read() == f"{daemon.pid}\n"
     result = box.server("--signal", "stop", pidfile=False)
@@ -164,8 +164,8 @@ def test_default_path_of_a_user_with_a_runtime_directory(box, port):
 def test_default_path_of_a_user_without_one(box, port):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
         daemon = box.listen(port, pidfile=False, **as_nobody())
-        folder = os.stat(f"/tmp/timeserver-{NOBODY}")
-        assert stat.S_IMODE(folder.st_mode) == 0o700 and folder.st_uid == NOBODY
+        directory = os.stat(f"/tmp/timeserver-{NOBODY}")
+        assert stat.S_IMODE(directory.st_mode) == 0o700 and directory.st_uid == NOBODY
         daemon.stop()
 
 
@@ -173,19 +173,19 @@ def test_default_path_of_a_user_without_one(box, port):
 @pytest.mark.parametrize("trap", ["symlink", "of another", "open to all"])
 def test_a_trap_in_tmp_is_not_used(box, port, trap):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
-        folder = f"/tmp/timeserver-{NOBODY}"
+        directory = f"/tmp/timeserver-{NOBODY}"
         os.chmod(box.dir, 0o777)
         if trap == "symlink":
-            os.symlink(box.dir, folder)
+            os.symlink(box.dir, directory)
         else:
-            os.mkdir(folder)
-            os.chown(folder, 0 if trap == "of another" else NOBODY, NOBODY)
-            os.chmod(folder, 0o777)
+            os.mkdir(directory)
+            os.chown(directory, 0 if trap == "of another" else NOBODY, NOBODY)
+            os.chmod(directory, 0o777)
         code, out, err = box.server("-o", f"listen daytime/tcp {port}", pidfile=False,
                                     **as_nobody())
         assert code in (1, 77) and out == "" and err.startswith("timeserver: ")
-        assert folder in err and err.count("\n") == 1
-        assert os.listdir(folder) == []
+        assert directory in err and err.count("\n") == 1
+        assert os.listdir(directory) == []
 
 
 def test_a_relative_path_is_the_callers(box, port):
@@ -195,12 +195,12 @@ def test_a_relative_path_is_the_callers(box, port):
 
 
 def test_a_path_too_long_for_a_socket_address(box, port):
-    folder = box.dir / ("long" * 40)
-    folder.mkdir()
-    box.pidfile = folder / "t.pid"
+    directory = box.dir / ("long" * 40)
+    directory.mkdir()
+    box.pidfile = directory / "t.pid"
     box.listen(port)
     assert box.status()["state"] == "serving"
-    assert box.signal("stop").code == 0 and list(folder.iterdir()) == []
+    assert box.signal("stop").code == 0 and list(directory.iterdir()) == []
 
 
 def test_a_daemon_that_lost_its_file_does_not_take_the_next_ones(box, port):

@@ -84,8 +84,8 @@ def test_a_debug_build_names_what_is_forbidden(box):
 def test_what_systemd_thinks_of_the_units(box, unit, most):
     text = pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").replace("@PREFIX@", "/usr")
     path = box.config(text, f"{unit}.service")
-    folders = LIBRARIES["LD_LIBRARY_PATH"]
-    libraries = ":".join([folders, *(f"{folder}/systemd" for folder in folders.split(":")),
+    directories = LIBRARIES["LD_LIBRARY_PATH"]
+    libraries = ":".join([directories, *(f"{directory}/systemd" for directory in directories.split(":")),
                           *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
     result = box.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
                      env={"LD_LIBRARY_PATH": libraries})
@@ -139,14 +139,14 @@ def test_the_daemon_can_execute_itself_alone(box, program, outcome):
 def test_it_can_after_an_upgrade_of_the_c_library(box):
     """Which puts another file in the place of the loader."""
     loader = re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
-    folder = box.dir / "lib"
-    folder.mkdir()
+    directory = box.dir / "lib"
+    directory.mkdir()
     for name in ("loader", "new"):
-        shutil.copy(loader, folder / name)
-    program = make_executor(box, f"-Wl,--dynamic-linker={folder}/loader")
+        shutil.copy(loader, directory / name)
+    program = make_executor(box, f"-Wl,--dynamic-linker={directory}/loader")
     with subprocess.Popen([program, "/proc/self/exe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         running.stdout.readline()
-        (folder / "new").rename(folder / "loader")
+        (directory / "new").rename(directory / "loader")
         running.communicate(b"go")
     code = running.returncode
     if code == 77:

@@ -173,10 +173,10 @@ def test_a_storm_of_reloads(box, port):
 @needs_private("a full disk")
 def test_a_full_disk(box, port):
     """A start says so. One that runs already goes on, is reloaded and stopped."""
-    folder = box.dir / "small"
-    folder.mkdir()
-    with mounted("tmpfs", folder, "tmpfs", 0, "size=8k"):
-        pidfile, filler = folder / "t.pid", folder / "filler"
+    directory = box.dir / "small"
+    directory.mkdir()
+    with mounted("tmpfs", directory, "tmpfs", 0, "size=8k"):
+        pidfile, filler = directory / "t.pid", directory / "filler"
         words = ["-p", pidfile, "-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}",
                  "-o", "clock local"]
 

@@ -20,11 +20,11 @@ DEVICE = pathlib.Path("/dev/log")
 # The message is written as it came: were a line break in it, it would be one in the file.
 FIELDS = "programname procid syslogfacility-text syslogseverity-text msg timereported".split()
 RSYSLOG = """\
-global(workDirectory="{folder}" parser.escapeControlCharactersOnReceive="off")
+global(workDirectory="{directory}" parser.escapeControlCharactersOnReceive="off")
 module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")
 template(name="all" type="string"
          string="{fields}\\n")
-action(type="omfile" file="{folder}/log" template="all")
+action(type="omfile" file="{directory}/log" template="all")
 """
 
 
@@ -32,14 +32,14 @@ class Syslogd:
     """rsyslogd, and what it has written."""
 
     def __init__(self, box):
-        self.box, self.folder = box, box.root / f"syslogd{len(box.reports)}"
-        self.folder.mkdir()
-        self.file = self.folder / "log"
-        config = self.folder / "rsyslog.conf"
+        self.box, self.directory = box, box.root / f"syslogd{len(box.reports)}"
+        self.directory.mkdir()
+        self.file = self.directory / "log"
+        config = self.directory / "rsyslog.conf"
         fields = "|".join(f"%{field}%" for field in FIELDS)
-        config.write_text(RSYSLOG.format(folder=self.folder, fields=fields))
+        config.write_text(RSYSLOG.format(directory=self.directory, fields=fields))
         self.popen, self.out, _ = box.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
-                                             "-i", self.folder / "pid"])
+                                             "-i", self.directory / "pid"])
         wait_until(self.listens, what="rsyslogd to listen")
 
     def listens(self):
@@ -113,9 +113,9 @@ def test_a_failed_start_is_in_the_log_too(box, port, syslogd):
 def test_one_line_a_record_whatever_is_in_it(box, port, syslogd):
     """A reload that fails, with line breaks and escapes in the names and words of its errors."""
     inner = box.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")
-    folder = box.dir / "in.d"
-    folder.mkdir()
-    inner.rename(folder / inner.name)
+    directory = box.dir / "in.d"
+    directory.mkdir()
+    inner.rename(directory / inner.name)
     config = box.config(f"listen daytime/tcp {port}\n")
     daemon = box.start("-c", config)
     config.write_bytes(b"confdir in.d\nlisten daytime/tcp \x1b[2J\x07\x80|x\n")

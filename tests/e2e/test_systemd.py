@@ -252,7 +252,7 @@ def test_it_becomes_the_user(box, how):
 
 @needs_private("root, to give up its rights")
 def test_a_dropped_daemon_restarts_as_root(box, port):
-    """The folder is nobody's now: root, and nobody, can start again all the same."""
+    """The directory is nobody's now: root, and nobody, can start again all the same."""
     for words in (["-u", "nobody"], [], ["-u", "nobody"]):
         box.start("-o", f"listen daytime/tcp {port}", *words, pidfile=False)
         assert box.server("-s", "stop", pidfile=False).code == 0

@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size = size < sizeof(line) ? size : sizeof(line) - 1;
 	memcpy(line, data, size);
 	line[size] = '\0';
-	request_read(line);
-	request_read_reply(line, text, sizeof(text));
+	control_message_read(line);
+	control_message_read_reply(line, text, sizeof(text));
 	if (!out)
 		abort();
 	status_print(line, out);

@@ -14,30 +14,30 @@
 
 #include "server/config/config.h"
 
-static char folder[] = "/tmp/timeserver-test-config-XXXXXX";
+static char directory[] = "/tmp/timeserver-test-config-XXXXXX";
 
-static int make_folder(void **state)
+static int make_directory(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
+	return mkdtemp(directory) ? 0 : -1;
 }
 
-static int remove_folder(void **state)
+static int remove_directory(void **state)
 {
-	char command[sizeof(folder) + 16];
+	char command[sizeof(directory) + 16];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", folder);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
 	return system(command);
 }
 
-/* Writes a file into the folder and returns its path. */
+/* Writes a file into the directory and returns its path. */
 static const char *file(const char *name, const char *content)
 {
 	static char path[256];
 	FILE *out;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	out = fopen(path, "w");
 	assert_non_null(out);
 	fputs(content, out);
@@ -45,7 +45,7 @@ static const char *file(const char *name, const char *content)
 	return path;
 }
 
-/* Loads, and returns the errors, with the folder's name cut out, as a string to be freed; NULL if
+/* Loads, and returns the errors, with the directory's name cut out, as a string to be freed; NULL if
  * there were none. */
 static char *load(struct config *config, const struct config_source *source)
 {
@@ -56,8 +56,8 @@ static char *load(struct config *config, const struct config_source *source)
 
 	fclose(report);
 	assert_int_equal(valid, size == 0);
-	while ((found = strstr(errors, folder)) != NULL)
-		memmove(found, found + strlen(folder) + 1, strlen(found + strlen(folder)));
+	while ((found = strstr(errors, directory)) != NULL)
+		memmove(found, found + strlen(directory) + 1, strlen(found + strlen(directory)));
 	if (size > 0)
 		return errors;
 	free(errors);
@@ -228,14 +228,14 @@ static void includes_start_from_their_file(void **state)
 	char path[128];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/conf.d", folder);
+	snprintf(path, sizeof(path), "%s/conf.d", directory);
 	assert_int_equal(mkdir(path, 0700), 0);
 	file("conf.d/20.conf", "listen daytime/tcp 20\n");
 	file("conf.d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
 	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: only by include */
 	file("conf.d/.hidden.conf", "nonsense\n");
 	file("main.conf", "confdir conf.d\npidfile /x.pid\n");
-	snprintf(path, sizeof(path), "%s/main.conf", folder);
+	snprintf(path, sizeof(path), "%s/main.conf", directory);
 	source = (struct config_source){ .file = path };
 	expect_dump(&source, "listen daytime/tcp *:10\n"
 			     "listen daytime/tcp *:15\n"
@@ -262,12 +262,12 @@ static void includes_come_to_an_end(void **state)
 static void unreadable_files(void **state)
 {
 	struct config_source missing = { .file = "/nonexistent/x.conf" };
-	struct config_source directory = { .file = "/" };
+	struct config_source root = { .file = "/" };
 
 	(void)state;
 	expect_errors(&missing,
 		      "timeserver: cannot read /nonexistent/x.conf: No such file or directory\n");
-	expect_errors(&directory, "/: cannot be read: Is a directory\n");
+	expect_errors(&root, "/: cannot be read: Is a directory\n");
 }
 
 static void strange_bytes(void **state)
@@ -303,5 +303,5 @@ int main(void)
 		cmocka_unit_test(strange_bytes),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -365,12 +365,12 @@ static void a_lost_server_is_looked_for(void **cmocka)
 		asked += count_requests();
 	}
 	assert_in_range(asked, 550, 650); /* once a second by then */
-	assert_int_equal(test.follow.patience, FOLLOW_PATIENCE_MAX);
+	assert_int_equal(test.follow.retry_backoff, FOLLOW_BACKOFF_MAX);
 	while (follow_tick(&test.follow, now) <= now)
 		continue;
 	exchange(now + CLOCK_SECOND);
 	assert_synchronised();
-	assert_int_equal(test.follow.patience, FOLLOW_PATIENCE);
+	assert_int_equal(test.follow.retry_backoff, FOLLOW_BACKOFF);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -40,7 +40,7 @@ static void a_name_has_addresses_in_turn(void **state)
 			break;
 	}
 	assert_true(count < 100);
-	lookup_end(lookup);
+	lookup_release(lookup);
 }
 
 static void a_name_may_lead_nowhere(void **state)
@@ -51,7 +51,7 @@ static void a_name_may_lead_nowhere(void **state)
 	(void)state;
 	assert_non_null(lookup);
 	assert_int_equal(wait_for(lookup, 0, &address), LOOKUP_FAILED);
-	lookup_end(lookup);
+	lookup_release(lookup);
 }
 
 /* Whoever is the last to come releases it: nothing leaks, and nothing is used afterwards. */
@@ -63,9 +63,9 @@ static void a_lookup_may_be_left_to_itself(void **state)
 
 		assert_non_null(lookup);
 		usleep(i * 100);
-		lookup_end(lookup);
+		lookup_release(lookup);
 	}
-	lookup_end(NULL);
+	lookup_release(NULL);
 	usleep(200000); /* so that the threads are gone when a leak is looked for */
 }
 

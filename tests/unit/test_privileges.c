@@ -31,18 +31,18 @@ static const unsigned long namespaces[] = {
 	CLONE_NEWUSER, CLONE_NEWPID,	CLONE_NEWNET,
 };
 
-static char folder[] = "/tmp/sandbox-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
+static char directory[] = "/tmp/sandbox-XXXXXX", victim[] = "/tmp/victim-XXXXXX";
 
-static int make_folder(void **state)
+static int make_directory(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) && close(mkstemp(victim)) == 0 ? 0 : -1;
+	return mkdtemp(directory) && close(mkstemp(victim)) == 0 ? 0 : -1;
 }
 
-static int remove_folder(void **state)
+static int remove_directory(void **state)
 {
 	(void)state;
-	return unlink(victim) == 0 && rmdir(folder) == 0 ? 0 : -1;
+	return unlink(victim) == 0 && rmdir(directory) == 0 ? 0 : -1;
 }
 
 /* Runs check in a sandboxed child; it returns the number of what went wrong, or 0. */
@@ -55,7 +55,7 @@ static void in_sandboxed_child(int (*check)(const struct privileges *privileges)
 	pid_t child = fork();
 
 	if (child == 0) {
-		if (!privileges_drop(&privileges, &nobody, folder, false, &failure))
+		if (!privileges_drop(&privileges, &nobody, directory, false, &failure))
 			_exit(99);
 		_exit(check(&privileges));
 	}
@@ -175,13 +175,13 @@ static int check_paths(const struct privileges *privileges)
 		return 6;
 	if (privileges->calls && (chmod(victim, 04755) != -1 || errno != EPERM))
 		return 7;
-	snprintf(path, sizeof(path), "%s/t.pid", folder);
+	snprintf(path, sizeof(path), "%s/t.pid", directory);
 	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
 		return 4;
 	return unlink(path) == 0 ? 0 : 5;
 }
 
-static void files_are_made_in_one_folder(void **state)
+static void files_are_made_in_one_directory(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_paths);
@@ -214,9 +214,9 @@ int main(void)
 		cmocka_unit_test(other_calls_are_refused),
 		cmocka_unit_test(no_namespace_is_made),
 		cmocka_unit_test(interfaces_are_known_by_name),
-		cmocka_unit_test(files_are_made_in_one_folder),
+		cmocka_unit_test(files_are_made_in_one_directory),
 		cmocka_unit_test(it_says_what_is_in_force),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -20,18 +20,18 @@
 #include "base/sandbox.h"
 #include "child.h"
 
-static char folder[] = "/tmp/sandbox-XXXXXX";
+static char directory[] = "/tmp/sandbox-XXXXXX";
 
-static int make_folder(void **state)
+static int make_directory(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
+	return mkdtemp(directory) ? 0 : -1;
 }
 
-static int remove_folder(void **state)
+static int remove_directory(void **state)
 {
 	(void)state;
-	return rmdir(folder);
+	return rmdir(directory);
 }
 
 static int check_calls(void)
@@ -82,11 +82,11 @@ static void no_descriptor_sends_signals(void **state)
 	child_run(check_signals);
 }
 
-static bool can_make_folder(void)
+static bool can_make_directory(void)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "%s/new", folder);
+	snprintf(path, sizeof(path), "%s/new", directory);
 	return mkdir(path, 0700) == 0 && rmdir(path) == 0;
 }
 
@@ -99,12 +99,12 @@ static int check_paths(void)
 		return 1;
 	if (sandbox_allow_path(rules, "/nowhere", files))
 		return 2;
-	if (sandbox_end_paths(rules, false) || !can_make_folder())
+	if (sandbox_end_paths(rules, false) || !can_make_directory())
 		return 3;
 	rules = sandbox_begin_paths(sandbox_write_rights());
 	if (!sandbox_allow_path(rules, "/", files) || !sandbox_end_paths(rules, true))
 		return 4;
-	return !can_make_folder() && errno == EACCES ? 0 : 5;
+	return !can_make_directory() && errno == EACCES ? 0 : 5;
 }
 
 /* An incomplete set of rules is not put in force: it would take away what is needed. */
@@ -121,12 +121,12 @@ static int check_reading(void)
 	int rules = sandbox_begin_paths(sandbox_read_rights());
 
 	if (!sandbox_allow_path(rules, "/", LANDLOCK_ACCESS_FS_READ_FILE) ||
-	    !sandbox_allow_path(rules, folder, LANDLOCK_ACCESS_FS_READ_DIR) ||
+	    !sandbox_allow_path(rules, directory, LANDLOCK_ACCESS_FS_READ_DIR) ||
 	    !sandbox_end_paths(rules, true))
 		return 1;
 	if (open("/", O_RDONLY | O_DIRECTORY) != -1 || errno != EACCES)
 		return 2;
-	return open(folder, O_RDONLY | O_DIRECTORY) >= 0 ? 0 : 3;
+	return open(directory, O_RDONLY | O_DIRECTORY) >= 0 ? 0 : 3;
 }
 
 static void folders_are_read_where_the_rules_allow_it(void **state)
@@ -153,5 +153,5 @@ int main(void)
 		cmocka_unit_test(no_rights_make_no_rules),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -150,24 +150,28 @@ static void a_request_is_read_as_it_is_written(void **state)
 					   "{\"version\":\"1\",\"command\":\"status\"}" };
 
 	(void)state;
-	for (int request = REQUEST_STATUS; request < REQUEST_NONE; request++)
-		assert_int_equal(request_read(request_line((enum request)request)), request);
+	for (int request = CONTROL_COMMAND_STATUS; request < CONTROL_COMMAND_INVALID; request++)
+		assert_int_equal(control_message_read(
+					 control_message_command((enum control_command)request)),
+				 request);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(request_read(bad[i]), REQUEST_NONE);
+		assert_int_equal(control_message_read(bad[i]), CONTROL_COMMAND_INVALID);
 }
 
 static void a_reply_is_read_as_it_is_written(void **state)
 {
-	char *reply = request_reply(EXIT_CONFIGURATION, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
+	char *reply = control_message_reply(EXIT_CONFIGURATION, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
 	char text[64];
 
 	(void)state;
 	assert_non_null(reply);
-	assert_int_equal(request_read_reply(reply, text, sizeof(text)), EXIT_CONFIGURATION);
+	assert_int_equal(control_message_read_reply(reply, text, sizeof(text)), EXIT_CONFIGURATION);
 	assert_string_equal(text, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
 	free(reply);
-	assert_int_equal(request_read_reply("nonsense", text, sizeof(text)), EXIT_NOT_STARTED);
-	assert_int_equal(request_read_reply(REQUEST_FAILED, text, sizeof(text)), EXIT_NOT_STARTED);
+	assert_int_equal(control_message_read_reply("nonsense", text, sizeof(text)),
+			 EXIT_NOT_STARTED);
+	assert_int_equal(control_message_read_reply(CONTROL_MESSAGE_FAILED, text, sizeof(text)),
+			 EXIT_NOT_STARTED);
 	assert_string_equal(text, "cannot do that now");
 }
 

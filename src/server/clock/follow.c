@@ -27,7 +27,7 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-static void doubt_clock(struct follow *follow, uint32_t reference, const char *reason)
+static void set_unsynchronised(struct follow *follow, uint32_t reference, const char *reason)
 {
 	clock_state_unsynchronised(&follow->state, reference);
 	follow->reason = reason;
@@ -39,11 +39,11 @@ void follow_open(struct follow *follow, const struct config_clock *source, int64
 		.source = source,
 		.socket = -1,
 		.interval = FOLLOW_INTERVAL,
-		.patience = FOLLOW_PATIENCE,
+		.retry_backoff = FOLLOW_BACKOFF,
 		.next = now,
-		.heard = now,
+		.last_reply = now,
 	};
-	doubt_clock(follow, CLOCK_REFERENCE_INIT, "has not answered yet");
+	set_unsynchronised(follow, CLOCK_REFERENCE_INIT, "has not answered yet");
 }
 
 static void close_socket(struct follow *follow)
@@ -58,7 +58,7 @@ static void close_socket(struct follow *follow)
 void follow_close(struct follow *follow)
 {
 	close_socket(follow);
-	lookup_end(follow->lookup);
+	lookup_release(follow->lookup);
 	follow->lookup = NULL;
 }
 
@@ -94,14 +94,14 @@ static enum lookup_result find_server(struct follow *follow)
 		return LOOKUP_FAILED;
 	result = lookup_poll(follow->lookup, follow->attempt, source->port, &follow->server);
 	if (result != LOOKUP_PENDING) {
-		lookup_end(follow->lookup);
+		lookup_release(follow->lookup);
 		follow->lookup = NULL;
 	}
 	return result;
 }
 
 /* Sets when to go on: at once, if there is now somebody to ask. */
-static void look_for_server(struct follow *follow, int64_t now)
+static void find_and_connect(struct follow *follow, int64_t now)
 {
 	enum lookup_result result = find_server(follow);
 
@@ -111,17 +111,17 @@ static void look_for_server(struct follow *follow, int64_t now)
 	}
 	follow->attempt++;
 	if (result == LOOKUP_FOUND && open_socket(follow)) {
-		follow->heard = now;
+		follow->last_reply = now;
 		return;
 	}
-	doubt_clock(follow, CLOCK_REFERENCE_INIT,
-		    result == LOOKUP_FOUND ? "cannot be reached" : "cannot be found");
+	set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
+			   result == LOOKUP_FOUND ? "cannot be reached" : "cannot be found");
 	follow->next = now + CLOCK_SECOND;
 }
 
 /* Nobody but the server, and whoever sees its packets go by, can know the nonce. The request holds
  * nothing else: what it does not say of this clock nobody can use. */
-static void ask(struct follow *follow, int64_t now)
+static void send_request(struct follow *follow, int64_t now)
 {
 	struct ntp_packet packet = { .version = NTP_VERSION, .mode = NTP_MODE_CLIENT };
 	struct follow_request *request = &follow->requests[follow->asked++ % FOLLOW_REQUESTS];
@@ -140,47 +140,48 @@ static void ask(struct follow *follow, int64_t now)
 
 static int64_t lost_at(const struct follow *follow)
 {
-	return follow->heard + FOLLOW_LOST * follow->interval;
+	return follow->last_reply + FOLLOW_LOST * follow->interval;
 }
 
 static int64_t interval_of(const struct follow *follow)
 {
-	return follow->patience > SILENCE ? later(follow->interval, CLOCK_SECOND) :
-					    follow->interval;
+	return follow->retry_backoff > SILENCE ? later(follow->interval, CLOCK_SECOND) :
+						 follow->interval;
 }
 
 /* The next request, or the next step on the way to somebody who would answer it. */
-static void go_on(struct follow *follow, int64_t now)
+static void poll_server(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 &&
-	    now >= later(lost_at(follow), follow->heard + follow->patience)) {
-		follow->patience = earlier(2 * follow->patience, FOLLOW_PATIENCE_MAX);
+	    now >= later(lost_at(follow), follow->last_reply + follow->retry_backoff)) {
+		follow->retry_backoff = earlier(2 * follow->retry_backoff, FOLLOW_BACKOFF_MAX);
 		close_socket(follow);
 	} else if (follow->asked >= SOCKET_REQUESTS && !open_socket(follow)) {
 		follow->next = now + CLOCK_SECOND;
 		return;
 	}
 	if (follow->socket < 0)
-		look_for_server(follow, now);
+		find_and_connect(follow, now);
 	if (follow->socket < 0)
 		return;
-	ask(follow, now);
+	send_request(follow, now);
 	follow->next = now + interval_of(follow);
 }
 
 int64_t follow_tick(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 && now >= lost_at(follow))
-		doubt_clock(follow, CLOCK_REFERENCE_INIT,
-			    follow->doubt == NTP_CLIENT_OK ? "does not answer" :
-							     ntp_client_describe(follow->doubt));
+		set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
+				   follow->last_error == NTP_CLIENT_OK ?
+					   "does not answer" :
+					   ntp_client_describe(follow->last_error));
 	if (now >= follow->next)
-		go_on(follow, now);
+		poll_server(follow, now);
 	return now < lost_at(follow) ? earlier(follow->next, lost_at(follow)) : follow->next;
 }
 
 /* RFC 5905 section 7.4. Only the server itself can send one: it has to know the nonce. */
-static void heed_kiss(struct follow *follow, uint32_t kiss, int64_t now)
+static void process_kod(struct follow *follow, uint32_t kiss, int64_t now)
 {
 	switch (kiss) {
 	case CLOCK_REFERENCE('R', 'A', 'T', 'E'):
@@ -190,8 +191,8 @@ static void heed_kiss(struct follow *follow, uint32_t kiss, int64_t now)
 		break;
 	case CLOCK_REFERENCE('D', 'E', 'N', 'Y'):
 	case CLOCK_REFERENCE('R', 'S', 'T', 'R'):
-		follow->next = now + FOLLOW_BANISHED;
-		follow->heard = follow->next; /* until then it does not lack an answer */
+		follow->next = now + FOLLOW_DENY_BACKOFF;
+		follow->last_reply = follow->next; /* until then it does not lack an answer */
 		follow->reason = "does not want to be asked";
 		break;
 	default:
@@ -199,16 +200,16 @@ static void heed_kiss(struct follow *follow, uint32_t kiss, int64_t now)
 	}
 }
 
-static void heed(struct follow *follow, enum ntp_client_verdict verdict,
-		 const struct clock_state *state, uint32_t kiss, int64_t now)
+static void process_reply(struct follow *follow, enum ntp_client_verdict verdict,
+			  const struct clock_state *state, uint32_t kiss, int64_t now)
 {
-	follow->heard = now;
-	follow->patience = FOLLOW_PATIENCE;
-	follow->doubt = NTP_CLIENT_OK;
+	follow->last_reply = now;
+	follow->retry_backoff = FOLLOW_BACKOFF;
+	follow->last_error = NTP_CLIENT_OK;
 	follow->state = *state;
 	follow->reason = verdict == NTP_CLIENT_OK ? NULL : ntp_client_describe(verdict);
 	if (verdict == NTP_CLIENT_KISS)
-		heed_kiss(follow, kiss, now);
+		process_kod(follow, kiss, now);
 }
 
 static bool is_loopback(const struct address *address)
@@ -222,8 +223,8 @@ static bool is_loopback(const struct address *address)
 
 /* Finds the request that the bytes answer; each is answered once. What answers none is only
  * remembered, for the log. */
-static void take(struct follow *follow, const void *bytes, size_t size, clock_ntp_time received,
-		 int64_t now)
+static void match_reply(struct follow *follow, const void *bytes, size_t size,
+			clock_ntp_time received, int64_t now)
 {
 	struct ntp_reference_context context = {
 		.exchange.received = received,
@@ -231,24 +232,25 @@ static void take(struct follow *follow, const void *bytes, size_t size, clock_nt
 		.same_host = is_loopback(&follow->server),
 		.reference_id = ntp_reference_id(&follow->server),
 	};
-	enum ntp_client_verdict verdict, doubt = NTP_CLIENT_SHORT;
+	enum ntp_client_verdict verdict, last_error = NTP_CLIENT_SHORT;
 	struct clock_state state;
 	uint32_t kiss = 0;
 
 	for (int i = 0; i < FOLLOW_REQUESTS; i++) {
 		struct follow_request *request = &follow->requests[i];
 
-		context.exchange.nonce = now - request->asked <= FOLLOW_LATE ? request->nonce : 0;
+		context.exchange.nonce =
+			now - request->asked <= FOLLOW_REPLY_MAX_AGE ? request->nonce : 0;
 		context.exchange.sent = request->sent;
 		verdict = ntp_reference_from_reply(&context, bytes, size, &state, &kiss);
 		if (ntp_client_is_reply(verdict)) {
 			request->nonce = 0;
-			heed(follow, verdict, &state, kiss, now);
+			process_reply(follow, verdict, &state, kiss, now);
 			return;
 		}
-		doubt = verdict > doubt ? verdict : doubt;
+		last_error = verdict > last_error ? verdict : last_error;
 	}
-	follow->doubt = doubt;
+	follow->last_error = last_error;
 }
 
 static clock_ntp_time stamp_of(struct msghdr *message)
@@ -283,15 +285,15 @@ void follow_receive(struct follow *follow, int64_t now)
 
 		if (size < 0)
 			return;
-		take(follow, bytes, (size_t)size, stamp_of(&message), now);
+		match_reply(follow, bytes, (size_t)size, stamp_of(&message), now);
 	}
 }
 
 void follow_forget(struct follow *follow, int64_t now)
 {
 	memset(follow->requests, 0, sizeof(follow->requests));
-	follow->heard = later(follow->heard, now);
-	doubt_clock(follow, CLOCK_REFERENCE_STEP, "has not answered since");
+	follow->last_reply = later(follow->last_reply, now);
+	set_unsynchronised(follow, CLOCK_REFERENCE_STEP, "has not answered since");
 }
 
 const char *follow_state(const struct follow *follow, struct clock_state *state)

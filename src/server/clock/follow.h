@@ -21,15 +21,15 @@
 #define FOLLOW_LOST 3
 
 /* How late an answer may be, and how many are waited for at a time. */
-#define FOLLOW_LATE	CLOCK_SECOND
-#define FOLLOW_REQUESTS 4
+#define FOLLOW_REPLY_MAX_AGE CLOCK_SECOND
+#define FOLLOW_REQUESTS	     4
 
 /* For how long a server is left alone that does not want to be asked at all. */
-#define FOLLOW_BANISHED (60 * CLOCK_SECOND)
+#define FOLLOW_DENY_BACKOFF (60 * CLOCK_SECOND)
 
 /* For how long a server is asked in vain before it is looked for anew: longer every time. */
-#define FOLLOW_PATIENCE	    (2 * CLOCK_SECOND)
-#define FOLLOW_PATIENCE_MAX (64 * CLOCK_SECOND)
+#define FOLLOW_BACKOFF	   (2 * CLOCK_SECOND)
+#define FOLLOW_BACKOFF_MAX (64 * CLOCK_SECOND)
 
 struct follow_request {
 	clock_ntp_time nonce; /* 0: there is none, or it was answered */
@@ -46,11 +46,11 @@ struct follow {
 	struct follow_request requests[FOLLOW_REQUESTS];
 	unsigned asked; /* how many times by this socket */
 	int64_t interval;
-	int64_t patience;
-	int64_t next;  /* when to ask, or to look for the server */
-	int64_t heard; /* when it last answered, or, before it has, was first asked */
-	enum ntp_client_verdict doubt; /* why what came since then is no answer */
-	const char *reason;	       /* why the clock is not synchronised; NULL: it is */
+	int64_t retry_backoff;
+	int64_t next;	    /* when to ask, or to look for the server */
+	int64_t last_reply; /* when it last answered, or, before it has, was first asked */
+	enum ntp_client_verdict last_error; /* why what came since then is no answer */
+	const char *reason;		    /* why the clock is not synchronised; NULL: it is */
 	struct clock_state state;
 };
 

@@ -80,7 +80,7 @@ enum lookup_result lookup_poll(struct lookup *lookup, unsigned which, uint16_t p
 	return LOOKUP_FOUND;
 }
 
-void lookup_end(struct lookup *lookup)
+void lookup_release(struct lookup *lookup)
 {
 	if (lookup && atomic_exchange(&lookup->progress, ABANDONED) == DONE)
 		release(lookup);

@@ -20,11 +20,11 @@ struct lookup;
 struct lookup *lookup_start(const char *host);
 
 /* What has come of it. Sets address to the which-th of the addresses found, counted round and
- * round, with port. To be asked again while it is pending; lookup_end in any case. */
+ * round, with port. To be asked again while it is pending; lookup_release in any case. */
 enum lookup_result lookup_poll(struct lookup *lookup, unsigned which, uint16_t port,
 			       struct address *address);
 
 /* Lets go of it, finished or not; NULL is allowed. */
-void lookup_end(struct lookup *lookup);
+void lookup_release(struct lookup *lookup);
 
 #endif

@@ -132,7 +132,7 @@ static void read_lines(struct config_parser *parser, FILE *file)
 	free(text);
 }
 
-/* A relative path means: from the folder of the file that names it. */
+/* A relative path means: from the directory of the file that names it. */
 static void resolve(const struct config_parser *parser, const char *path, char out[static PATH_MAX])
 {
 	const char *slash = strrchr(parser->file, '/');
@@ -191,7 +191,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-void config_read_folder(struct config_parser *parser, const char *path)
+void config_read_directory(struct config_parser *parser, const char *path)
 {
 	char resolved[PATH_MAX], file[PATH_MAX + sizeof(struct dirent)];
 	struct dirent **entries;

@@ -143,7 +143,7 @@ static void apply_pidfile(struct config_parser *parser, char **words, size_t cou
 	char *path = parser->config->pidfile;
 
 	(void)count;
-	/* A daemon's folder is "/", so a relative path would not mean what it seems to. */
+	/* A daemon's directory is "/", so a relative path would not mean what it seems to. */
 	if (words[0][0] != '/' || strlen(words[0]) >= PATH_MAX)
 		config_error(parser, "'%s': expected an absolute path", words[0]);
 	else
@@ -185,7 +185,7 @@ static void apply_confdir(struct config_parser *parser, char **words, size_t cou
 {
 	(void)count;
 	if (has_start(parser, words[0]))
-		config_read_folder(parser, words[0]);
+		config_read_directory(parser, words[0]);
 }
 
 const struct config_directive config_directives[] = {
@@ -203,7 +203,7 @@ const struct config_directive config_directives[] = {
 	{ "pidfile", 1, 1, true, "an absolute path", apply_pidfile },
 	{ "syslog", 1, 1, true, "the name of a facility", apply_syslog },
 	{ "include", 1, 1, false, "the path of a file", apply_include },
-	{ "confdir", 1, 1, false, "the path of a folder", apply_confdir },
+	{ "confdir", 1, 1, false, "the path of a directory", apply_confdir },
 };
 
 const size_t config_directive_count = sizeof(config_directives) / sizeof(config_directives[0]);

@@ -6,7 +6,7 @@
 
 #define CONFIG_WORDS_MAX 64 /* in a line */
 
-/* Files and folders that include one another. */
+/* Files and directories that include one another. */
 #define CONFIG_DEPTH_MAX 8
 
 struct config_parser {
@@ -52,9 +52,9 @@ void config_apply_ratelimit(struct config_parser *parser, char **words, size_t c
 void config_apply_workers(struct config_parser *parser, char **words, size_t count);
 void config_apply_busy_poll(struct config_parser *parser, char **words, size_t count);
 
-/* Reads a file of lines, or all files of a folder whose names end in .conf, in the order of their
- * names. A relative path starts from the folder of the file being read. */
+/* Reads a file of lines, or all files of a directory whose names end in .conf, in the order of their
+ * names. A relative path starts from the directory of the file being read. */
 void config_read_file(struct config_parser *parser, const char *path);
-void config_read_folder(struct config_parser *parser, const char *path);
+void config_read_directory(struct config_parser *parser, const char *path);
 
 #endif

@@ -77,13 +77,13 @@ static void tell_errors(pid_t process, const char *text)
 static enum exit_status reload(pid_t process, const char *pidfile)
 {
 	struct failure failure;
-	char *reply =
-		control_ask(pidfile, request_line(REQUEST_RELOAD), PATIENCE_SECONDS, &failure);
+	char *reply = control_ask(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
+				  PATIENCE_SECONDS, &failure);
 	char *text = reply ? malloc(TEXT_MAX) : NULL;
 	enum exit_status status = EXIT_NOT_STARTED;
 
 	if (text)
-		status = request_read_reply(reply, text, TEXT_MAX);
+		status = control_message_read_reply(reply, text, TEXT_MAX);
 	if (!reply)
 		status = failed(&failure);
 	else if (status == EXIT_SERVING)
@@ -98,12 +98,12 @@ static enum exit_status reload(pid_t process, const char *pidfile)
 static enum exit_status show_status(const char *pidfile, bool json)
 {
 	struct failure failure;
-	char *reply =
-		control_ask(pidfile, request_line(REQUEST_STATUS), PATIENCE_SECONDS, &failure);
+	char *reply = control_ask(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
+				  PATIENCE_SECONDS, &failure);
 	bool shown = false;
 	char text[256];
 
-	if (reply && request_read_reply(reply, text, sizeof(text)) != EXIT_SERVING)
+	if (reply && control_message_read_reply(reply, text, sizeof(text)) != EXIT_SERVING)
 		failure_set(&failure, EXIT_NOT_STARTED, "%s", text);
 	else if (reply)
 		shown = json ? puts(reply) >= 0 : status_print(reply, stdout);

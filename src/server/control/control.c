@@ -23,12 +23,12 @@ static bool control_path(const char *pidfile, char path[static PATH_MAX])
 }
 
 /* A socket's address holds some hundred bytes only. A longer path is reached through a descriptor
- * of its folder, which is returned, to be closed once the address was used; -1: there is none to
+ * of its directory, which is returned, to be closed once the address was used; -1: there is none to
  * close. */
 static int control_address(const char *path, struct sockaddr_un *address)
 {
 	const char *name = strrchr(path, '/');
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	int fd;
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
@@ -36,8 +36,8 @@ static int control_address(const char *path, struct sockaddr_un *address)
 		snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
 		return -1;
 	}
-	snprintf(folder, sizeof(folder), "%.*s", (int)(name - path + 1), path);
-	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(directory, sizeof(directory), "%.*s", (int)(name - path + 1), path);
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d%s", fd, name);
 	return fd;
 }
@@ -47,12 +47,12 @@ static bool control_call(int (*call)(int, const struct sockaddr *, socklen_t), i
 			 const char *path)
 {
 	struct sockaddr_un address;
-	int folder = control_address(path, &address);
+	int directory = control_address(path, &address);
 	bool done = call(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	int error = errno;
 
-	if (folder >= 0)
-		close(folder);
+	if (directory >= 0)
+		close(directory);
 	errno = error;
 	return done;
 }

@@ -5,49 +5,49 @@
 #include <string.h>
 
 static const char *const commands[] = {
-	[REQUEST_STATUS] = "status",
-	[REQUEST_RELOAD] = "reload",
-	[REQUEST_UPGRADE] = "upgrade",
+	[CONTROL_COMMAND_STATUS] = "status",
+	[CONTROL_COMMAND_RELOAD] = "reload",
+	[CONTROL_COMMAND_UPGRADE] = "upgrade",
 };
 
-static enum request find(const char *command)
+static enum control_command find(const char *command)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(command, commands[i]) == 0)
-			return (enum request)i;
+			return (enum control_command)i;
 	}
-	return REQUEST_NONE;
+	return CONTROL_COMMAND_INVALID;
 }
 
-enum request request_read(const char *line)
+enum control_command control_message_read(const char *line)
 {
 	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	enum request found = REQUEST_NONE;
+	enum control_command found = CONTROL_COMMAND_INVALID;
 	const char *command;
 	int version;
 
 	if (request &&
 	    json_unpack(request, "{s:i, s:s}", "version", &version, "command", &command) == 0 &&
-	    version == REQUEST_VERSION)
+	    version == CONTROL_MESSAGE_VERSION)
 		found = find(command);
 	json_decref(request);
 	return found;
 }
 
-const char *request_line(enum request request)
+const char *control_message_command(enum control_command request)
 {
 	static const char *const lines[] = {
-		[REQUEST_STATUS] = "{\"version\":1,\"command\":\"status\"}\n",
-		[REQUEST_RELOAD] = "{\"version\":1,\"command\":\"reload\"}\n",
-		[REQUEST_UPGRADE] = "{\"version\":1,\"command\":\"upgrade\"}\n",
+		[CONTROL_COMMAND_STATUS] = "{\"version\":1,\"command\":\"status\"}\n",
+		[CONTROL_COMMAND_RELOAD] = "{\"version\":1,\"command\":\"reload\"}\n",
+		[CONTROL_COMMAND_UPGRADE] = "{\"version\":1,\"command\":\"upgrade\"}\n",
 	};
 
 	return lines[request];
 }
 
-char *request_reply(enum exit_status status, const char *text)
+char *control_message_reply(enum exit_status status, const char *text)
 {
-	json_t *reply = json_pack("{s:i, s:i, s:s}", "version", REQUEST_VERSION, "status",
+	json_t *reply = json_pack("{s:i, s:i, s:s}", "version", CONTROL_MESSAGE_VERSION, "status",
 				  (int)status, "text", text);
 	char *line = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
@@ -55,7 +55,7 @@ char *request_reply(enum exit_status status, const char *text)
 	return line;
 }
 
-enum exit_status request_read_reply(const char *line, char *text, size_t size)
+enum exit_status control_message_read_reply(const char *line, char *text, size_t size)
 {
 	json_t *reply = json_loads(line, 0, NULL);
 	int status = EXIT_NOT_STARTED;

@@ -12,29 +12,29 @@
 
 #include "base/failure.h"
 
-#define REQUEST_VERSION 1
+#define CONTROL_MESSAGE_VERSION 1
 
-enum request {
-	REQUEST_STATUS,
-	REQUEST_RELOAD,
-	REQUEST_UPGRADE,
-	REQUEST_NONE, /* it is not to be understood */
+enum control_command {
+	CONTROL_COMMAND_STATUS,
+	CONTROL_COMMAND_RELOAD,
+	CONTROL_COMMAND_UPGRADE,
+	CONTROL_COMMAND_INVALID, /* it is not to be understood */
 };
 
 /* The reply where there is no memory for another. */
-#define REQUEST_FAILED "{\"version\":1,\"status\":1,\"text\":\"cannot do that now\"}"
+#define CONTROL_MESSAGE_FAILED "{\"version\":1,\"status\":1,\"text\":\"cannot do that now\"}"
 
 /* Reads a request. */
-enum request request_read(const char *line);
+enum control_command control_message_read(const char *line);
 
 /* The line for a request. */
-const char *request_line(enum request request);
+const char *control_message_command(enum control_command request);
 
 /* The line for a reply without more in it, to be freed; NULL if memory is short. */
-char *request_reply(enum exit_status status, const char *text);
+char *control_message_reply(enum exit_status status, const char *text);
 
 /* Reads such a reply: its status, and its text into text. One that is not to be understood is
  * EXIT_NOT_STARTED. */
-enum exit_status request_read_reply(const char *line, char *text, size_t size);
+enum exit_status control_message_read_reply(const char *line, char *text, size_t size);
 
 #endif

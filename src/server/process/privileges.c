@@ -61,13 +61,13 @@ static bool drop_capabilities(void)
 	return set_capabilities(data);
 }
 
-static bool allow_folder(int rules, const char *folder)
+static bool allow_directory(int rules, const char *directory)
 {
 	uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
 			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
 			  SANDBOX_RIGHT_TRUNCATE;
 
-	return sandbox_allow_path(rules, folder, rights & sandbox_write_rights());
+	return sandbox_allow_path(rules, directory, rights & sandbox_write_rights());
 }
 
 /* The program that makes this one from its file and libraries: the file says which. NULL: it says
@@ -89,7 +89,7 @@ static const char *find_loader(void)
 	return loader;
 }
 
-/* The loader is allowed by its folder, or it would not be any more once the C library is upgraded:
+/* The loader is allowed by its directory, or it would not be any more once the C library is upgraded:
  * that puts another file in its place. What lies beside it could be loaded anyhow. */
 static bool allow_loader(int rules)
 {
@@ -108,15 +108,15 @@ static bool allow_program(int rules)
 }
 
 /* Reading stays as it is: a reload may include any file, and a name may be looked up anyhow. */
-static bool restrict_paths(const char *folder)
+static bool restrict_paths(const char *directory)
 {
 	int rules = sandbox_begin_paths(sandbox_write_rights());
 
 	return rules >= 0 &&
-	       sandbox_end_paths(rules, allow_folder(rules, folder) && allow_program(rules));
+	       sandbox_end_paths(rules, allow_directory(rules, directory) && allow_program(rules));
 }
 
-bool privileges_drop(struct privileges *privileges, const struct user *user, const char *folder,
+bool privileges_drop(struct privileges *privileges, const struct user *user, const char *directory,
 		     bool web, struct failure *failure)
 {
 	empty_bounding_set();
@@ -128,7 +128,7 @@ bool privileges_drop(struct privileges *privileges, const struct user *user, con
 	};
 	if (!privileges->no_privileges || sandbox_is_instrumented())
 		return true;
-	privileges->paths = restrict_paths(folder);
+	privileges->paths = restrict_paths(directory);
 	privileges->calls = privileges_filter_syscalls(web || privileges->paths);
 	return true;
 }

@@ -15,16 +15,16 @@
 struct privileges {
 	bool capabilities;  /* none but that for ports below 1024, and none to be regained */
 	bool no_privileges; /* no program that is executed could have more rights */
-	bool paths;	    /* nothing is written, made or removed outside of a folder, and nothing
+	bool paths; /* nothing is written, made or removed outside of a directory, and nothing
 			     * is executed but this program */
-	bool calls;	    /* only system calls of a list */
+	bool calls; /* only system calls of a list */
 };
 
-/* Becomes user and confines this thread and those that it will start. folder is where the pid file
+/* Becomes user and confines this thread and those that it will start. directory is where the pid file
  * is: files may be made there still. With web, the web process can be started later in any case;
  * else only where the kernel can see to it that nothing else is. Fails only where user_become
  * does. */
-bool privileges_drop(struct privileges *privileges, const struct user *user, const char *folder,
+bool privileges_drop(struct privileges *privileges, const struct user *user, const char *directory,
 		     bool web, struct failure *failure);
 
 /* What privileges_drop could put in force here: by this build, on the running kernel. */

@@ -28,7 +28,7 @@
  * moment to get on with that. */
 static bool send_line(int peer, const char *line, int fd)
 {
-	union handover_attachment attachment = { 0 };
+	union take_over_attachment attachment = { 0 };
 	struct iovec bytes = { .iov_base = (char *)line, .iov_len = strlen(line) };
 	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
 	struct pollfd room = { .fd = peer, .events = POLLOUT };
@@ -52,7 +52,7 @@ static bool send_line(int peer, const char *line, int fd)
 
 static bool send_listener(int peer, const struct listener *listener)
 {
-	char line[HANDOVER_LINE_SIZE];
+	char line[TAKE_OVER_LINE_SIZE];
 
 	snprintf(line, sizeof(line), "listen %s %u%s", listener->protocol->word, listener->shard,
 		 listener->inherited ? " inherited" : "");
@@ -62,7 +62,7 @@ static bool send_listener(int peer, const struct listener *listener)
 static bool send_all(const struct server *server, int peer)
 {
 	const struct listeners *listeners = &server->service.listeners;
-	char end[HANDOVER_LINE_SIZE];
+	char end[TAKE_OVER_LINE_SIZE];
 	bool sent = send_line(peer, "pidfile", server->pidfile.fd) &&
 		    send_line(peer, "control", server->control.fd);
 
@@ -103,9 +103,9 @@ static void take_back(struct server *server)
 
 static void refuse(struct server *server, unsigned peer, const char *reason)
 {
-	char *reply = request_reply(EXIT_NOT_STARTED, reason);
+	char *reply = control_message_reply(EXIT_NOT_STARTED, reason);
 
-	control_reply(&server->control, peer, reply ? reply : REQUEST_FAILED);
+	control_reply(&server->control, peer, reply ? reply : CONTROL_MESSAGE_FAILED);
 	free(reply);
 }
 
@@ -132,10 +132,10 @@ void server_lend(struct server *server, unsigned peer)
 static bool has_taken_over(struct server *server, unsigned peer)
 {
 	long process = control_peer_process(&server->control, peer);
-	char word[HANDOVER_LINE_SIZE];
+	char word[TAKE_OVER_LINE_SIZE];
 
 	if (!control_receive(&server->control, peer, word, sizeof(word)) ||
-	    strcmp(word, HANDOVER_COMPLETE) != 0)
+	    strcmp(word, TAKE_OVER_COMPLETE) != 0)
 		return false;
 	log_write(LOG_NOTICE, "process %ld serves in place of this one", process);
 	notify_send(&server->notify, "MAINPID=%ld", process);
@@ -155,9 +155,9 @@ void server_hear_successor(struct server *server)
 static void give_up(struct server *server)
 {
 	unsigned peer = (unsigned)server->successor;
-	char *reply = request_reply(EXIT_NOT_STARTED, "has not waited so long");
+	char *reply = control_message_reply(EXIT_NOT_STARTED, "has not waited so long");
 
-	send_line(server->control.peers[peer], reply ? reply : REQUEST_FAILED, -1);
+	send_line(server->control.peers[peer], reply ? reply : CONTROL_MESSAGE_FAILED, -1);
 	free(reply);
 	shutdown(server->control.peers[peer], SHUT_RD);
 	if (has_taken_over(server, peer))

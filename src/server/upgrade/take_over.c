@@ -17,10 +17,10 @@
 #define PATIENCE_SECONDS 8
 
 /* Receives a line, and its descriptor, or -1 if it has none. */
-static bool receive_line(int peer, char line[static HANDOVER_LINE_SIZE], int *fd)
+static bool receive_line(int peer, char line[static TAKE_OVER_LINE_SIZE], int *fd)
 {
-	union handover_attachment attachment;
-	struct iovec bytes = { .iov_base = line, .iov_len = HANDOVER_LINE_SIZE - 1 };
+	union take_over_attachment attachment;
+	struct iovec bytes = { .iov_base = line, .iov_len = TAKE_OVER_LINE_SIZE - 1 };
 	struct msghdr message = {
 		.msg_iov = &bytes,
 		.msg_iovlen = 1,
@@ -44,7 +44,7 @@ static bool receive_line(int peer, char line[static HANDOVER_LINE_SIZE], int *fd
 }
 
 /* "ntp 3 inherited". One of a protocol that this version does not have is let go. */
-static bool take_listener(struct handover *handover, const char *words, int fd,
+static bool take_listener(struct take_over *take_over, const char *words, int fd,
 			  struct failure *failure)
 {
 	char protocol[PROTOCOL_WORD_SIZE], number[16], inherited[16] = "";
@@ -56,7 +56,7 @@ static bool take_listener(struct handover *handover, const char *words, int fd,
 		close(fd);
 		return true;
 	}
-	listener = listeners_adopt(&handover->listeners, fd, protocol, failure);
+	listener = listeners_adopt(&take_over->listeners, fd, protocol, failure);
 	if (!listener)
 		return false;
 	listener->shard = shard;
@@ -65,22 +65,23 @@ static bool take_listener(struct handover *handover, const char *words, int fd,
 }
 
 /* Keeps fd for what the line says that it is. */
-static bool take_line(struct handover *handover, const char *line, int fd, struct failure *failure)
+static bool take_line(struct take_over *take_over, const char *line, int fd,
+		      struct failure *failure)
 {
 	static const char listen[] = "listen ";
 	const struct place {
 		const char *word;
 		int *fd;
 	} places[] = {
-		{ "pidfile", &handover->pidfile },
-		{ "control", &handover->control },
-		{ "notify", &handover->notify },
+		{ "pidfile", &take_over->pidfile },
+		{ "control", &take_over->control },
+		{ "notify", &take_over->notify },
 	};
 
 	if (fd < 0)
 		return true;
 	if (strncmp(line, listen, strlen(listen)) == 0)
-		return take_listener(handover, line + strlen(listen), fd, failure);
+		return take_listener(take_over, line + strlen(listen), fd, failure);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		if (strcmp(line, places[i].word) == 0 && *places[i].fd < 0) {
 			*places[i].fd = fd;
@@ -92,39 +93,39 @@ static bool take_line(struct handover *handover, const char *line, int fd, struc
 }
 
 /* Who is not obeyed finds the connection closed, sooner or later, without a word. */
-static bool cannot_ask(const struct handover *handover, const char *path, struct failure *failure)
+static bool cannot_ask(const struct take_over *take_over, const char *path, struct failure *failure)
 {
 	if (errno == EAGAIN)
 		return failure_set(failure, EXIT_NOT_STARTED,
 				   "cannot ask the daemon of pid file %s: no answer", path);
-	errno = handover->pidfile < 0 ? EACCES : ECONNRESET;
+	errno = take_over->pidfile < 0 ? EACCES : ECONNRESET;
 	return failure_set_errno(failure, "cannot ask the daemon of pid file %s", path);
 }
 
 static bool was_refused(const char *reply, const char *path, struct failure *failure)
 {
-	char reason[HANDOVER_LINE_SIZE];
+	char reason[TAKE_OVER_LINE_SIZE];
 
-	request_read_reply(reply, reason, sizeof(reason));
+	control_message_read_reply(reply, reason, sizeof(reason));
 	return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s %s", path, reason);
 }
 
-static bool receive_all(struct handover *handover, const char *path, struct failure *failure)
+static bool receive_all(struct take_over *take_over, const char *path, struct failure *failure)
 {
 	unsigned microseconds = 0;
-	char line[HANDOVER_LINE_SIZE], number[16];
+	char line[TAKE_OVER_LINE_SIZE], number[16];
 	int fd;
 
 	do {
-		if (!receive_line(handover->fd, line, &fd))
-			return cannot_ask(handover, path, failure);
+		if (!receive_line(take_over->fd, line, &fd))
+			return cannot_ask(take_over, path, failure);
 		if (line[0] == '{')
 			return was_refused(line, path, failure);
-		if (!take_line(handover, line, fd, failure))
+		if (!take_line(take_over, line, fd, failure))
 			return false;
 	} while (sscanf(line, "end %15s", number) != 1);
 	text_to_number(number, 0, UINT_MAX, &microseconds);
-	handover->watchdog = microseconds * INT64_C(1000);
+	take_over->watchdog = microseconds * INT64_C(1000);
 	return true;
 }
 
@@ -155,24 +156,24 @@ static bool is_in_sight(const char *path)
 	       strcmp(ours, theirs) == 0;
 }
 
-void handover_clear(struct handover *handover)
+void take_over_clear(struct take_over *take_over)
 {
-	*handover = (struct handover){ .fd = -1, .pidfile = -1, .control = -1, .notify = -1 };
+	*take_over = (struct take_over){ .fd = -1, .pidfile = -1, .control = -1, .notify = -1 };
 }
 
-bool handover_ask(struct handover *handover, const char *path, struct failure *failure)
+bool take_over_request(struct take_over *take_over, const char *path, struct failure *failure)
 {
-	const char *request = request_line(REQUEST_UPGRADE);
+	const char *request = control_message_command(CONTROL_COMMAND_UPGRADE);
 	bool in_sight = is_in_sight(path);
 
-	handover->fd = control_connect(path, PATIENCE_SECONDS, failure);
-	if (handover->fd < 0)
+	take_over->fd = control_connect(path, PATIENCE_SECONDS, failure);
+	if (take_over->fd < 0)
 		return false;
-	if (send(handover->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
-		return cannot_ask(handover, path, failure);
-	if (!receive_all(handover, path, failure))
+	if (send(take_over->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+		return cannot_ask(take_over, path, failure);
+	if (!receive_all(take_over, path, failure))
 		return false;
-	if (handover->notify >= 0 && !in_sight)
+	if (take_over->notify >= 0 && !in_sight)
 		return failure_set(failure, EXIT_NOT_STARTED,
 				   "the daemon of pid file %s has a service manager: have that one"
 				   " reload it",
@@ -180,19 +181,19 @@ bool handover_ask(struct handover *handover, const char *path, struct failure *f
 	return true;
 }
 
-bool handover_complete(struct handover *handover, const char *path, struct failure *failure)
+bool take_over_commit(struct take_over *take_over, const char *path, struct failure *failure)
 {
-	char line[HANDOVER_LINE_SIZE];
+	char line[TAKE_OVER_LINE_SIZE];
 	int fd;
 
-	if (handover->fd < 0)
+	if (take_over->fd < 0)
 		return true;
 	/* One that is no more leaves no word why this process could not have its place. */
-	if (send(handover->fd, HANDOVER_COMPLETE, strlen(HANDOVER_COMPLETE),
+	if (send(take_over->fd, TAKE_OVER_COMPLETE, strlen(TAKE_OVER_COMPLETE),
 		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-	    receive_line(handover->fd, line, &fd))
+	    receive_line(take_over->fd, line, &fd))
 		return was_refused(line, path, failure);
-	handover_close(handover);
+	take_over_close(take_over);
 	return true;
 }
 
@@ -203,11 +204,11 @@ static void close_one(int *fd)
 	*fd = -1;
 }
 
-void handover_close(struct handover *handover)
+void take_over_close(struct take_over *take_over)
 {
-	close_one(&handover->fd);
-	close_one(&handover->pidfile);
-	close_one(&handover->control);
-	close_one(&handover->notify);
-	listeners_close_unless(&handover->listeners, NULL);
+	close_one(&take_over->fd);
+	close_one(&take_over->pidfile);
+	close_one(&take_over->control);
+	close_one(&take_over->notify);
+	listeners_close_unless(&take_over->listeners, NULL);
 }

@@ -21,19 +21,19 @@
 #include "server/process/pidfile.h"
 #include "server/sockets/listeners.h"
 
-#define HANDOVER_LINE_SIZE 128
+#define TAKE_OVER_LINE_SIZE 128
 
 /* Said by the new process once it serves. */
-#define HANDOVER_COMPLETE "serving"
+#define TAKE_OVER_COMPLETE "serving"
 
 /* Room for one descriptor, aligned as the kernel wants it. */
-union handover_attachment {
+union take_over_attachment {
 	struct cmsghdr header;
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
 /* What a new process was lent. */
-struct handover {
+struct take_over {
 	int fd;	     /* to the process that serves; -1: there is none to take the place of */
 	int pidfile; /* descriptors, until they have found their place; -1: not here */
 	int control;
@@ -42,16 +42,16 @@ struct handover {
 	int64_t watchdog; /* for the service manager, in nanoseconds, as in struct notify */
 };
 
-void handover_clear(struct handover *handover);
+void take_over_clear(struct take_over *take_over);
 
 /* Asks the daemon that holds the pid file at path for all it has. On failure that has everything
- * back once this process ends; handover_close is to be called all the same. */
-bool handover_ask(struct handover *handover, const char *path, struct failure *failure);
+ * back once this process ends; take_over_close is to be called all the same. */
+bool take_over_request(struct take_over *take_over, const char *path, struct failure *failure);
 
 /* Says to the daemon of the pid file at path that this process serves: what was lent is its own
  * from here on. Fails if that has taken it back. */
-bool handover_complete(struct handover *handover, const char *path, struct failure *failure);
+bool take_over_commit(struct take_over *take_over, const char *path, struct failure *failure);
 
-void handover_close(struct handover *handover);
+void take_over_close(struct take_over *take_over);
 
 #endif
