@@ -33,14 +33,14 @@ static void key_set_ip6(uint8_t key[static ACCESS_KEY_SIZE], const void *ip6)
 
 static void key_set_peer(uint8_t key[static ACCESS_KEY_SIZE], const struct address *peer)
 {
-	const uint8_t *ip6 = peer->ip6.sin6_addr.s6_addr;
+	uint32_t ip4;
 
-	if (peer->any.sa_family != AF_INET6)
-		key_set_ip4(key, &peer->ip4.sin_addr);
-	else if (memcmp(ip6, mapped, sizeof(mapped)) == 0)
-		key_set_ip4(key, ip6 + sizeof(mapped));
-	else
-		key_set_ip6(key, ip6);
+	if (address_ip4(peer, &ip4)) {
+		ip4 = htonl(ip4);
+		key_set_ip4(key, &ip4);
+	} else {
+		key_set_ip6(key, peer->ip6.sin6_addr.s6_addr);
+	}
 }
 
 /* Whether the first length bits of two keys are the same. */

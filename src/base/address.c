@@ -126,26 +126,37 @@ bool address_split(char *text, char **host, char **port)
 	return *text != '\0' && **port != '\0';
 }
 
-/* First the kind, then the bytes. */
-#define IS_IP4 (UINT64_C(4) << 56)
-#define IS_IP6 (UINT64_C(6) << 56)
-
-static uint64_t network_of_ip4(uint32_t address)
+const char *address_join(char *text, size_t size, const char *host, uint16_t port)
 {
-	return IS_IP4 | address >> 8;
+	snprintf(text, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+	return text;
 }
+
+bool address_ip4(const struct address *address, uint32_t *ip4)
+{
+	const struct in6_addr *ip6 = &address->ip6.sin6_addr;
+
+	if (address->any.sa_family == AF_INET)
+		*ip4 = ntohl(address->ip4.sin_addr.s_addr);
+	else if (IN6_IS_ADDR_V4MAPPED(ip6))
+		*ip4 = ntohl(ip6->s6_addr32[3]);
+	else
+		return false;
+	return true;
+}
+
+/* The highest byte of a network's number. */
+#define FAMILY_IP4 (UINT64_C(4) << 56)
+#define FAMILY_IP6 (UINT64_C(6) << 56)
 
 uint64_t address_network(const struct address *peer)
 {
-	const uint8_t *bytes = peer->ip6.sin6_addr.s6_addr;
 	uint64_t network = 0;
+	uint32_t ip4;
 
-	if (peer->any.sa_family == AF_INET)
-		return network_of_ip4(ntohl(peer->ip4.sin_addr.s_addr));
-	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr))
-		return network_of_ip4((uint32_t)bytes[12] << 24 | (uint32_t)bytes[13] << 16 |
-				      (uint32_t)bytes[14] << 8);
+	if (address_ip4(peer, &ip4))
+		return FAMILY_IP4 | ip4 >> 8;
 	for (int i = 0; i < 6; i++)
-		network = network << 8 | bytes[i];
-	return IS_IP6 | network;
+		network = network << 8 | peer->ip6.sin6_addr.s6_addr[i];
+	return FAMILY_IP6 | network;
 }

@@ -68,19 +68,17 @@ static struct allowance allowance_of(const struct limiter_rate *rate, int64_t ti
 static void hash_prefixes(const struct hash_key *key, const struct address *peer, uint64_t *narrow,
 			  uint64_t *wider)
 {
-	const uint8_t *ip4 = (const uint8_t *)&peer->ip4.sin_addr;
-	const uint8_t *ip6 = peer->ip6.sin6_addr.s6_addr;
+	const uint8_t *bytes = peer->ip6.sin6_addr.s6_addr;
+	uint32_t ip4;
 
-	if (peer->any.sa_family == AF_INET6) {
-		if (!IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr)) {
-			*narrow = hash_bytes(key, ip6, 8);
-			*wider = hash_bytes(key, ip6, 6);
-			return;
-		}
-		ip4 = ip6 + 12;
+	if (address_ip4(peer, &ip4)) {
+		ip4 = htonl(ip4);
+		*narrow = hash_bytes(key, &ip4, 4);
+		*wider = hash_bytes(key, &ip4, 3);
+	} else {
+		*narrow = hash_bytes(key, bytes, 8);
+		*wider = hash_bytes(key, bytes, 6);
 	}
-	*narrow = hash_bytes(key, ip4, 4);
-	*wider = hash_bytes(key, ip4, 3);
 }
 
 /* The entry of a hash; if it has none, the one of its set that is nearest to being forgotten. */

@@ -52,6 +52,19 @@ int64_t clock_span_from_ntp(clock_ntp_span span)
 	return span < 0 ? -nanoseconds : nanoseconds;
 }
 
+clock_ntp_short clock_short_from_span(clock_ntp_span span)
+{
+	uint64_t magnitude = span < 0 ? -(uint64_t)span : (uint64_t)span;
+	uint64_t units = (magnitude >> 16) + ((magnitude & UINT16_MAX) != 0);
+
+	return units > UINT32_MAX ? UINT32_MAX : (clock_ntp_short)units;
+}
+
+clock_ntp_short clock_short_add(clock_ntp_short a, clock_ntp_short b)
+{
+	return b > UINT32_MAX - a ? UINT32_MAX : a + b;
+}
+
 clock_ntp_time clock_read_second(struct clock_second *second)
 {
 	struct timespec now;

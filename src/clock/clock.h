@@ -11,6 +11,14 @@
 #define CLOCK_SECOND	  INT64_C(1000000000)
 #define CLOCK_MILLISECOND (CLOCK_SECOND / 1000)
 
+#define CLOCK_DAY 86400 /* seconds */
+
+/* The earlier of two times on one clock. */
+static inline int64_t clock_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* A second of the system clock, with its calendar in the host's time zone. */
 struct clock_second {
 	time_t seconds; /* since 1970-01-01 00:00:00 UTC */
@@ -32,6 +40,17 @@ clock_ntp_time clock_to_ntp(const struct timespec *time);
 /* Converts a span of nanoseconds, of less than 68 years, and back, rounding towards zero. */
 clock_ntp_span clock_span_to_ntp(int64_t nanoseconds);
 int64_t clock_span_from_ntp(clock_ntp_span span);
+
+/* A span in NTP's 32-bit short format: seconds with a 16-bit fraction (RFC 5905 section 6). */
+typedef uint32_t clock_ntp_short;
+
+#define CLOCK_SHORT_SECOND (UINT32_C(1) << 16)
+
+/* The magnitude of span in the short format, rounded up; UINT32_MAX for longer ones. */
+clock_ntp_short clock_short_from_span(clock_ntp_span span);
+
+/* The sum; UINT32_MAX if that is less. */
+clock_ntp_short clock_short_add(clock_ntp_short a, clock_ntp_short b);
 
 /* The system clock now, as NTP has it. */
 clock_ntp_time clock_read_ntp(void);

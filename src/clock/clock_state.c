@@ -3,19 +3,6 @@
 /* Multiples of this on the system clock are the notional corrections of a local clock. */
 #define LOCAL_INTERVAL UINT64_C(64) /* seconds, a power of two */
 
-clock_ntp_short clock_short_from_span(clock_ntp_span span)
-{
-	uint64_t magnitude = span < 0 ? -(uint64_t)span : (uint64_t)span;
-	uint64_t units = (magnitude >> 16) + ((magnitude & UINT16_MAX) != 0);
-
-	return units > UINT32_MAX ? UINT32_MAX : (clock_ntp_short)units;
-}
-
-clock_ntp_short clock_short_add(clock_ntp_short a, clock_ntp_short b)
-{
-	return b > UINT32_MAX - a ? UINT32_MAX : a + b;
-}
-
 /* So many nanoseconds, rounded up, of at most 65536 s. */
 static clock_ntp_short short_from_nanoseconds(uint64_t nanoseconds)
 {

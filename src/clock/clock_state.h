@@ -14,21 +14,9 @@
 #include "base/snapshot.h"
 #include "clock/clock.h"
 
-/* A span in NTP's 32-bit short format: seconds with a 16-bit fraction (RFC 5905 section 6). */
-typedef uint32_t clock_ntp_short;
-
-#define CLOCK_SHORT_SECOND (UINT32_C(1) << 16)
-
 /* As large as a root dispersion gets before the clock counts as not synchronised, and what is told
  * for one that is not: MAXDISP in RFC 5905. */
 #define CLOCK_DISPERSION_MAX (16 * CLOCK_SHORT_SECOND)
-
-/* A span as such a short one: at least as long, up to the longest one; of a negative span its
- * magnitude. */
-clock_ntp_short clock_short_from_span(clock_ntp_span span);
-
-/* The sum, up to the longest one. */
-clock_ntp_short clock_short_add(clock_ntp_short a, clock_ntp_short b);
 
 enum clock_leap {
 	CLOCK_LEAP_NONE = 0,

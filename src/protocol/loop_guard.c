@@ -17,7 +17,7 @@ static bool is_time_answer(const uint8_t *bytes, time_t now)
 	const struct timespec second = { .tv_sec = now };
 	int32_t age = (int32_t)((uint32_t)(clock_to_ntp(&second) >> 32) - bytes_get_32(&reader));
 
-	return age > -86400 && age < 86400;
+	return age > -CLOCK_DAY && age < CLOCK_DAY;
 }
 
 bool protocol_is_reply(const void *bytes, size_t size, time_t now)

@@ -1,8 +1,5 @@
 #include "protocol/ntp_reference.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 /* What separates the two clocks, without a sign. */
 static uint64_t distance_of(const struct ntp_client_measurement *measurement)
 {
@@ -80,15 +77,12 @@ enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_cont
 
 uint32_t ntp_reference_id(const struct address *server)
 {
-	const struct in6_addr *ip6 = &server->ip6.sin6_addr;
-	uint32_t hash = 2166136261;
+	const uint8_t *bytes = server->ip6.sin6_addr.s6_addr;
+	uint32_t hash = 2166136261, ip4;
 
-	if (server->any.sa_family == AF_INET)
-		return ntohl(server->ip4.sin_addr.s_addr);
-	if (IN6_IS_ADDR_V4MAPPED(ip6))
-		return (uint32_t)ip6->s6_addr[12] << 24 | (uint32_t)ip6->s6_addr[13] << 16 |
-		       (uint32_t)ip6->s6_addr[14] << 8 | ip6->s6_addr[15];
-	for (size_t i = 0; i < sizeof(ip6->s6_addr); i++)
-		hash = (hash ^ ip6->s6_addr[i]) * 16777619;
+	if (address_ip4(server, &ip4))
+		return ip4;
+	for (size_t i = 0; i < sizeof(server->ip6.sin6_addr); i++)
+		hash = (hash ^ bytes[i]) * 16777619;
 	return hash;
 }

@@ -16,7 +16,6 @@
 
 /* How long before the end of the UTC day that is. */
 #define LEAP_NEAR 2 /* seconds */
-#define DAY	  86400
 
 /* The clock is read twice to see a step: it may be so inexact. */
 #define STEP_TOLERANCE (10 * CLOCK_MILLISECOND)
@@ -86,14 +85,12 @@ static const char *read_source(struct clock_monitor *monitor, int64_t now,
 static const char *name_source(const struct clock_monitor *monitor, char *text, size_t size)
 {
 	const struct config_clock *source = &monitor->source;
-	bool bare = strchr(source->host, ':') == NULL;
 
 	if (monitor->source_kind != CLOCK_MONITOR_SOURCE)
 		return monitor->source_kind == CLOCK_MONITOR_KERNEL ? "the kernel" : "the clock";
 	if (source->source == CLOCK_SOURCE_LOCAL)
 		return "itself";
-	snprintf(text, size, bare ? "%s:%u" : "[%s]:%u", source->host, source->port);
-	return text;
+	return address_join(text, size, source->host, source->port);
 }
 
 /* What there is to say of the clock, and, if that is new, why. */
@@ -218,7 +215,7 @@ static bool is_leap_near(const struct clock_monitor *monitor)
 	if (monitor->kernel != TIME_INS && monitor->kernel != TIME_DEL)
 		return false;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec % DAY >= DAY - LEAP_NEAR;
+	return now.tv_sec % CLOCK_DAY >= CLOCK_DAY - LEAP_NEAR;
 }
 
 /* For how many milliseconds to wait, rounded up. */

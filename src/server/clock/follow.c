@@ -4,6 +4,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "clock/stamp.h"
+
 /* A socket is given up after so many requests, and its port with it: a port that changes is one
  * more thing that whoever forges answers has to guess (RFC 9109). The kernel draws it at random. */
 #define SOCKET_REQUESTS 64
@@ -16,11 +18,6 @@
 
 /* What is taken in one go: the monitor has other things to watch as well. */
 #define RECEIVE_MAX 16
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -65,7 +62,6 @@ void follow_close(struct follow *follow)
 static bool open_socket(struct follow *follow)
 {
 	const struct address *server = &follow->server;
-	int wanted = 1;
 
 	close_socket(follow);
 	follow->socket =
@@ -73,7 +69,7 @@ static bool open_socket(struct follow *follow)
 	if (follow->socket < 0)
 		return false;
 	/* Without the kernel's stamps an answer seems to come a little later than it did. */
-	setsockopt(follow->socket, SOL_SOCKET, SO_TIMESTAMPNS, &wanted, sizeof(wanted));
+	stamp_enable(follow->socket);
 	if (connect(follow->socket, &server->any, address_length(server)) == 0)
 		return true;
 	close_socket(follow);
@@ -154,7 +150,8 @@ static void poll_server(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 &&
 	    now >= later(lost_at(follow), follow->last_reply + follow->retry_backoff)) {
-		follow->retry_backoff = earlier(2 * follow->retry_backoff, FOLLOW_BACKOFF_MAX);
+		follow->retry_backoff =
+			clock_earlier(2 * follow->retry_backoff, FOLLOW_BACKOFF_MAX);
 		close_socket(follow);
 	} else if (follow->asked >= SOCKET_REQUESTS && !open_socket(follow)) {
 		follow->next = now + CLOCK_SECOND;
@@ -177,7 +174,7 @@ int64_t follow_tick(struct follow *follow, int64_t now)
 					   ntp_client_describe(follow->last_error));
 	if (now >= follow->next)
 		poll_server(follow, now);
-	return now < lost_at(follow) ? earlier(follow->next, lost_at(follow)) : follow->next;
+	return now < lost_at(follow) ? clock_earlier(follow->next, lost_at(follow)) : follow->next;
 }
 
 /* RFC 5905 section 7.4. Only the server itself can send one: it has to know the nonce. */
@@ -185,7 +182,7 @@ static void process_kod(struct follow *follow, uint32_t kiss, int64_t now)
 {
 	switch (kiss) {
 	case CLOCK_REFERENCE('R', 'A', 'T', 'E'):
-		follow->interval = earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
+		follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
 		follow->next = now + follow->interval;
 		follow->reason = "wants to be asked less often";
 		break;
@@ -214,11 +211,11 @@ static void process_reply(struct follow *follow, enum ntp_client_verdict verdict
 
 static bool is_loopback(const struct address *address)
 {
-	const struct in6_addr *ip6 = &address->ip6.sin6_addr;
+	uint32_t ip4;
 
-	if (address->any.sa_family == AF_INET)
-		return ntohl(address->ip4.sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(ip6) || (IN6_IS_ADDR_V4MAPPED(ip6) && ip6->s6_addr[12] == 127);
+	if (address_ip4(address, &ip4))
+		return ip4 >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&address->ip6.sin6_addr);
 }
 
 /* Finds the request that the bytes answer; each is answered once. What answers none is only
@@ -255,16 +252,9 @@ static void match_reply(struct follow *follow, const void *bytes, size_t size,
 
 static clock_ntp_time stamp_of(struct msghdr *message)
 {
-	struct cmsghdr *item;
 	struct timespec stamp;
 
-	for (item = CMSG_FIRSTHDR(message); item; item = CMSG_NXTHDR(message, item)) {
-		if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_TIMESTAMPNS)
-			continue;
-		memcpy(&stamp, CMSG_DATA(item), sizeof(stamp));
-		return clock_to_ntp(&stamp);
-	}
-	return clock_read_ntp();
+	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : clock_read_ntp();
 }
 
 /* Errors that the network reports are not believed: they only make the silence that follows. */
@@ -273,7 +263,7 @@ void follow_receive(struct follow *follow, int64_t now)
 	uint8_t bytes[NTP_PACKET_SIZE];
 
 	for (int i = 0; i < RECEIVE_MAX && follow->socket >= 0; i++) {
-		_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct timespec)) * 2];
+		_Alignas(struct cmsghdr) char control[2 * STAMP_CONTROL_SIZE];
 		struct iovec parts = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 		struct msghdr message = {
 			.msg_iov = &parts,

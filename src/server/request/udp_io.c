@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock/stamp.h"
+
 /* To send nothing, but go most of the way that sending goes. The kernel takes it from anybody; only
  * the C library does not name it. */
 #define MSG_PROBE 0x10
@@ -13,9 +15,8 @@
 /* Room for what comes with a datagram, an error, or a reply: a stamp or the wish for one, and an
  * address, with what the kernel adds to errors. Aligned as the header has to be. */
 struct ancillary {
-	_Alignas(struct cmsghdr)
-		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) +
-			      CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
+	_Alignas(struct cmsghdr) uint8_t
+		bytes[STAMP_CONTROL_SIZE + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
 };
 
 struct udp_io {
@@ -51,19 +52,12 @@ void udp_io_close(struct udp_io *io)
 	free(io);
 }
 
-/* The kernel's stamp among a message's ancillary; 0 if there is none. */
+/* The kernel's stamp of a message; 0 if it has none. */
 static clock_ntp_time find_stamp(struct msghdr *message)
 {
-	struct cmsghdr *control = CMSG_FIRSTHDR(message);
 	struct timespec stamp;
 
-	for (; control; control = CMSG_NXTHDR(message, control)) {
-		if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_TIMESTAMPNS) {
-			memcpy(&stamp, CMSG_DATA(control), sizeof(stamp));
-			return clock_to_ntp(&stamp);
-		}
-	}
-	return 0;
+	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : 0;
 }
 
 unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH])

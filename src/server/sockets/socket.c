@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock/stamp.h"
+
 static bool set_option(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
@@ -44,12 +46,6 @@ static bool want_local_address(int fd, const struct address *address)
 	return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
 }
 
-/* Arrivals are stamped by the kernel. */
-static bool want_stamps(int fd)
-{
-	return set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
-}
-
 bool socket_prepare(int fd, const struct protocol *protocol, const struct address *address)
 {
 	if (protocol->transport == TRANSPORT_TCP) {
@@ -57,7 +53,7 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 		return true;
 	}
 	ignore_path_mtu(fd, address->any.sa_family);
-	return want_local_address(fd, address) && (protocol->answers_anything || want_stamps(fd));
+	return want_local_address(fd, address) && (protocol->answers_anything || stamp_enable(fd));
 }
 
 /* SO_REUSEADDR, for TCP: connections of the last run that wait out their time must not hold up the

@@ -1,0 +1,20 @@
+/* The kernel's time stamp of a datagram. */
+#ifndef CLOCK_STAMP_H
+#define CLOCK_STAMP_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* Room for the control message that holds it. */
+#define STAMP_CONTROL_SIZE CMSG_SPACE(sizeof(struct timespec))
+
+/* Has the kernel stamp what arrives at a socket (SO_TIMESTAMPNS). Returns false, with errno, if it
+ * does not. */
+bool stamp_enable(int fd);
+
+/* Finds the stamp (SCM_TIMESTAMPNS) among the control messages of what recvmsg(2) returned, by the
+ * system clock. Returns false if there is none. */
+bool stamp_find(struct msghdr *message, struct timespec *stamp);
+
+#endif
