@@ -1,32 +1,10 @@
+/* RFC 5905, the server's part. This file reads the 48 bytes of a plain request and no more, so that it
+ * compiles for the BPF target; ntp_tail.c reads what follows them. */
 #include "protocol/ntp_packet.h"
 #include "protocol/protocol.h"
 
-#define EXTENSION_MIN	  16 /* RFC 7822 section 7.5.1.2 */
-#define AUTHENTICATOR_MAX 24 /* a key's number and a digest; below this a tail is no extension */
-
-/* Whether what follows the 48 bytes is there for something and can be passed over: extension fields
- * that fill it to the last byte. An authenticator cannot be passed over: a client that sends one
- * believes no reply without. */
-static bool is_tail_passable(struct bytes_reader *tail, uint8_t version)
-{
-	if (bytes_left(tail) > 0 && version < 4)
-		return false;
-	while (bytes_left(tail) > AUTHENTICATOR_MAX) {
-		uint16_t length;
-
-		bytes_get_16(tail); /* the field's type: there is none yet that means something */
-		length = bytes_get_16(tail);
-		if (length < EXTENSION_MIN || length % 4 != 0)
-			return false;
-		bytes_skip(tail, length - 4U);
-		if (tail->failed)
-			return false;
-	}
-	return bytes_left(tail) == 0;
-}
-
-/* The mode of the answer; NTP_MODE_NONE: there is to be none. */
-static uint8_t answering_mode(const struct ntp_packet *request, uint16_t peer_port)
+/* The mode of the reply; NTP_MODE_NONE for requests that get none. */
+static uint8_t reply_mode(const struct ntp_packet *request, uint16_t peer_port)
 {
 	if (request->version == 0 || request->version > NTP_VERSION)
 		return NTP_MODE_NONE;
@@ -35,7 +13,7 @@ static uint8_t answering_mode(const struct ntp_packet *request, uint16_t peer_po
 		return NTP_MODE_SERVER;
 	case NTP_MODE_ACTIVE:
 		return NTP_MODE_PASSIVE;
-	case NTP_MODE_NONE: /* RFC 1305 appendix D.3: the client of version 1, told by its port */
+	case NTP_MODE_NONE: /* RFC 1305 appendix D.3: a client of version 1, known by its port */
 		return request->version == 1 && peer_port != NTP_PORT ? NTP_MODE_SERVER :
 									NTP_MODE_NONE;
 	default:
@@ -43,7 +21,7 @@ static uint8_t answering_mode(const struct ntp_packet *request, uint16_t peer_po
 	}
 }
 
-static void tell_clock(struct ntp_packet *reply, const struct clock_state *clock)
+static void set_clock(struct ntp_packet *reply, const struct clock_state *clock)
 {
 	reply->leap = clock->leap;
 	reply->stratum = clock->stratum;
@@ -53,32 +31,34 @@ static void tell_clock(struct ntp_packet *reply, const struct clock_state *clock
 	reply->reference = clock->reference_time;
 }
 
-/* A kiss of death (RFC 5905 section 7.4). */
-static void tell_kiss(struct ntp_packet *reply, enum verdict verdict)
+/* Section 7.4. */
+static void set_kod(struct ntp_packet *reply, enum protocol_kod kod)
 {
 	reply->leap = CLOCK_LEAP_UNKNOWN;
-	reply->reference_id = verdict == VERDICT_DENIED ? CLOCK_REFERENCE('D', 'E', 'N', 'Y') :
-							  CLOCK_REFERENCE('R', 'A', 'T', 'E');
+	reply->reference_id = kod == PROTOCOL_KOD_DENY ? CLOCK_REFERENCE('D', 'E', 'N', 'Y') :
+							 CLOCK_REFERENCE('R', 'A', 'T', 'E');
 }
 
-void ntp_reply(const struct protocol_request *request, struct bytes_writer *reply)
+/* Replies with 48 bytes to modes 3 and 1 of versions 1 to 4, and to mode 0 of version 1 from a port
+ * other than 123; silent to all else. A request with a KoD set gets that. */
+void ntp_reply(const struct protocol_request *request, struct bytes_writer *writer)
 {
 	struct bytes_reader reader = bytes_reader_open(request->bytes, request->size);
-	struct ntp_packet asked, answer = { .precision = request->precision };
+	struct ntp_packet packet, reply = { .precision = request->precision };
 
-	if (!ntp_packet_read(&asked, &reader))
+	if (!ntp_packet_read(&packet, &reader))
 		return;
-	answer.mode = answering_mode(&asked, request->peer_port);
-	if (answer.mode == NTP_MODE_NONE || !is_tail_passable(&reader, asked.version))
+	reply.mode = reply_mode(&packet, request->peer_port);
+	if (reply.mode == NTP_MODE_NONE)
 		return;
-	if (request->verdict == VERDICT_ADMIT)
-		tell_clock(&answer, request->clock);
+	if (request->kod == PROTOCOL_KOD_NONE)
+		set_clock(&reply, request->clock);
 	else
-		tell_kiss(&answer, request->verdict);
-	answer.version = asked.version;
-	answer.poll = asked.poll;
-	answer.origin = asked.transmit;
-	answer.receive = request->receive;
-	answer.transmit = request->transmit;
-	ntp_packet_write(&answer, reply);
+		set_kod(&reply, request->kod);
+	reply.version = packet.version;
+	reply.poll = packet.poll;
+	reply.origin = packet.transmit;
+	reply.receive = request->receive;
+	reply.transmit = request->transmit;
+	ntp_packet_write(&reply, writer);
 }

@@ -1,15 +1,14 @@
-#include <string.h>
-
 #include "protocol/protocol.h"
 
-const struct protocol protocol_table[PROTOCOL_COUNT] = {
-	{ "daytime/tcp", "daytime", TRANSPORT_TCP, 13, true, daytime_reply },
-	{ "daytime/udp", "daytime", TRANSPORT_UDP, 13, true, daytime_reply },
-	{ "time/tcp", "time", TRANSPORT_TCP, 37, true, time_reply },
-	{ "time/udp", "time", TRANSPORT_UDP, 37, true, time_reply },
-	{ "ntp", "ntp", TRANSPORT_UDP, 123, false, ntp_reply },
-	{ "http", "http", TRANSPORT_TCP, 80, false, NULL },
-};
+#include <string.h>
+
+#include "protocol/ntp_packet.h"
+#include "protocol/ntp_tail.h"
+
+#define WORKER_ROW(function, ...) { .reply = function, __VA_ARGS__ },
+#define PROCESS_ROW(...)	  { __VA_ARGS__ },
+
+const struct protocol protocol_table[PROTOCOL_COUNT] = { PROTOCOL_LIST(WORKER_ROW, PROCESS_ROW) };
 
 const struct protocol *protocol_find(const char *word)
 {
@@ -20,13 +19,35 @@ const struct protocol *protocol_find(const char *word)
 	return NULL;
 }
 
-const char *transport_name(enum transport transport)
+const char *protocol_transport_name(enum transport transport)
 {
-	switch (transport) {
-	case TRANSPORT_TCP:
-		return "tcp";
-	case TRANSPORT_UDP:
-		return "udp";
-	}
-	return "";
+	return transport == TRANSPORT_TCP ? "tcp" : "udp";
+}
+
+#define DAYTIME_REPLY_MIN 16
+#define TIME_REPLY_SIZE	  4
+
+static bool is_ntp_reply(const uint8_t *bytes, size_t size)
+{
+	unsigned mode = bytes[0] & 7;
+
+	return size == NTP_PACKET_SIZE && (mode == NTP_MODE_SERVER || mode == NTP_MODE_PASSIVE);
+}
+
+static bool is_time_reply(const uint8_t *bytes, time_t now)
+{
+	struct bytes_reader reader = bytes_reader_open(bytes, TIME_REPLY_SIZE);
+	const struct timespec second = { .tv_sec = now };
+	int32_t age = (int32_t)((uint32_t)(clock_to_ntp(&second) >> 32) - bytes_get_32(&reader));
+
+	return age > -CLOCK_DAY && age < CLOCK_DAY;
+}
+
+bool protocol_is_reply(const void *bytes, size_t size, time_t now)
+{
+	if (size == TIME_REPLY_SIZE)
+		return is_time_reply(bytes, now);
+	if (size < DAYTIME_REPLY_MIN)
+		return false;
+	return ((const char *)bytes)[size - 1] == '\n' || is_ntp_reply(bytes, size);
 }

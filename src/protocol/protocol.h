@@ -1,8 +1,8 @@
-/* What a protocol is: one file and one row.
+/* What a protocol is: one file and one row of PROTOCOL_LIST.
  *
  * A protocol turns a request into a reply and knows nothing else: no socket, no thread, no global,
- * no allocation. The row gives the server everything: the word in the configuration, the port, the
- * labels. */
+ * no allocation. The row gives the server everything: the word in the configuration, the default
+ * port, the labels of the counters, and what requests need on their way. */
 #ifndef PROTOCOL_PROTOCOL_H
 #define PROTOCOL_PROTOCOL_H
 
@@ -22,20 +22,20 @@ enum transport {
 	TRANSPORT_UDP,
 };
 
-/* How admission has judged a request. */
-enum verdict {
-	VERDICT_ADMIT,
-	VERDICT_LIMITED, /* above its prefix's rate: a protocol that can say so may */
-	VERDICT_DENIED,	 /* not allowed to ask: likewise */
+/* Which kiss-o'-death a reply is to be (RFC 5905 section 7.4). */
+enum protocol_kod {
+	PROTOCOL_KOD_NONE,
+	PROTOCOL_KOD_RATE, /* above the rate of its prefix */
+	PROTOCOL_KOD_DENY, /* refused by the access list */
 };
 
 struct protocol_request {
 	const void *bytes; /* what came; nothing over TCP */
 	size_t size;
 	uint16_t peer_port;
-	enum verdict verdict;
-	const struct clock_second *now;	 /* the time to tell, for people */
-	const struct clock_state *clock; /* and how far to trust it */
+	enum protocol_kod kod;
+	const struct clock_second *now;	 /* the present second, for text */
+	const struct clock_state *clock; /* how far the clock can be trusted */
 	clock_ntp_time receive;		 /* when the request arrived */
 	clock_ntp_time transmit;	 /* when the reply will leave */
 	int8_t precision;		 /* of the clock: see clock_measure_precision */
@@ -45,44 +45,55 @@ struct protocol {
 	const char *word; /* in the configuration: "daytime/tcp" */
 	const char *name; /* "daytime" */
 	enum transport transport;
-	uint16_t port; /* assigned by IANA */
+	uint16_t port; /* assigned by IANA; where a listen line names none */
 
-	/* It answers whatever comes, so over UDP two of its kind could be made to answer each other
-	 * for ever: its requests pass the loop guard, and a limit of their rate unless configured
-	 * otherwise. Nor does it tell how far its time can be trusted: see "require-sync". */
-	bool answers_anything;
+	/* What the server does for its requests: */
+	bool loop_guard;    /* drop what may come from a server, and limit the rate by default: it
+			     * replies to any datagram, so two servers could reply to each other */
+	bool kernel_stamps; /* stamp arrivals in the kernel, and predict when replies leave */
+	bool bounded_reply; /* drop replies that are longer than their request */
+	bool has_kod;	    /* let some requests above the rate through, to get a KoD */
+	bool reports_sync; /* serve in spite of "require-sync": replies say how far to trust them */
 
-	/* Writes the reply; nothing written, or a writer that failed, means silence. NULL: it takes
-	 * a process of its own to answer, and no worker does. */
+	/* The slow half, before the clock is read. Returns false for an invalid request, which is
+	 * dropped. NULL: there is none. */
+	bool (*prepare)(const struct protocol_request *request);
+
+	/* Writes the reply; nothing written, or a writer that failed, means silence. NULL: workers do
+	 * not serve it, a process of its own does. */
 	void (*reply)(const struct protocol_request *request, struct bytes_writer *reply);
 };
 
-/* RFC 867: the time as one line of text, whatever the client sends: "Sun Nov 22 19:15:08 2026\r\n".
- * As ctime(3) has it: in English and in the host's time zone. Silent outside the years 1000 to
- * 9999, which that form cannot hold. */
-void daytime_reply(const struct protocol_request *request, struct bytes_writer *reply);
+/* The rows: WORKER(reply function, members) for what workers serve, PROCESS(members) for what has a
+ * process of its own. */
+/* clang-format off */
+#define PROTOCOL_LIST(WORKER, PROCESS)                                                             \
+	WORKER(daytime_reply, .word = "daytime/tcp", .name = "daytime", .port = 13,                \
+	       .transport = TRANSPORT_TCP)                                                         \
+	WORKER(daytime_reply, .word = "daytime/udp", .name = "daytime", .port = 13,                \
+	       .transport = TRANSPORT_UDP, .loop_guard = true)                                     \
+	WORKER(time_reply, .word = "time/tcp", .name = "time", .port = 37,                         \
+	       .transport = TRANSPORT_TCP)                                                         \
+	WORKER(time_reply, .word = "time/udp", .name = "time", .port = 37,                         \
+	       .transport = TRANSPORT_UDP, .loop_guard = true)                                     \
+	WORKER(ntp_reply, .word = "ntp", .name = "ntp", .port = 123,                               \
+	       .transport = TRANSPORT_UDP, .kernel_stamps = true, .bounded_reply = true,           \
+	       .has_kod = true, .reports_sync = true, .prepare = ntp_tail_check)                   \
+	PROCESS(.word = "http", .name = "http", .port = 80,                                        \
+		.transport = TRANSPORT_TCP, .reports_sync = true)
+/* clang-format on */
 
-/* RFC 868: seconds since 1900-01-01 00:00:00 UTC, modulo 2^32, in four bytes, whatever the client
- * sends. */
-void time_reply(const struct protocol_request *request, struct bytes_writer *reply);
-
-/* RFC 5905, the server's part, for versions 1 to 4: answers modes 3 and 1, and mode 0 of version 1
- * from a port other than 123, with 48 bytes. Extension fields (RFC 7822) are passed over. Silent to
- * everything else: other modes and versions, lengths that do not add up, authenticators, which it
- * could not verify. A request that was limited or denied is answered by a kiss code (section
- * 7.4). */
-void ntp_reply(const struct protocol_request *request, struct bytes_writer *reply);
-
-/* Whether a datagram looks like an answer of Daytime, Time or NTP, which two servers on ports of
- * their own choice could be made to send each other for ever. now is the time that such an answer
- * would hold. */
-bool protocol_is_reply(const void *bytes, size_t size, time_t now);
-
-/* The table. */
-#define PROTOCOL_COUNT 6
+#define PROTOCOL_ONE(...) +1
+#define PROTOCOL_COUNT	  (0 PROTOCOL_LIST(PROTOCOL_ONE, PROTOCOL_ONE))
 extern const struct protocol protocol_table[PROTOCOL_COUNT];
 
-/* Where in the table a row stands: 0 to PROTOCOL_COUNT - 1. */
+/* The reply functions; the contract of each stands in its file. */
+#define PROTOCOL_PROTOTYPE(reply, ...) \
+	void reply(const struct protocol_request *request, struct bytes_writer *writer);
+#define PROTOCOL_NO_PROTOTYPE(...)
+PROTOCOL_LIST(PROTOCOL_PROTOTYPE, PROTOCOL_NO_PROTOTYPE)
+
+/* The index of a row in the table: 0 to PROTOCOL_COUNT - 1. */
 static inline size_t protocol_index(const struct protocol *protocol)
 {
 	return (size_t)(protocol - protocol_table);
@@ -95,6 +106,10 @@ const struct protocol *protocol_find(const char *word);
 #define PROTOCOL_WORD_SIZE 24
 
 /* "tcp" or "udp". */
-const char *transport_name(enum transport transport);
+const char *protocol_transport_name(enum transport transport);
+
+/* The loop guard: whether a datagram looks like a reply of Daytime, Time or NTP, which two servers
+ * could send each other for ever. now, in seconds since 1970, tells replies of Time. */
+bool protocol_is_reply(const void *bytes, size_t size, time_t now);
 
 #endif

@@ -57,7 +57,7 @@ static bool is_clock_useless(const struct config *config)
 	if (config->clock.source != CLOCK_SOURCE_SYSTEM || clock_monitor_kernel_is_synchronised())
 		return false;
 	for (size_t i = 0; i < config->listen_count; i++) {
-		if (!config->listens[i].protocol->answers_anything)
+		if (config->listens[i].protocol->reports_sync)
 			return true;
 	}
 	return false;

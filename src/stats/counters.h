@@ -8,6 +8,7 @@
 
 /* Why a request got no answer. */
 enum drop {
+	DROP_NONE = -1,	     /* it gets one */
 	DROP_DENIED,	     /* by the access list */
 	DROP_LIMITED,	     /* too many from its prefix */
 	DROP_LOOP,	     /* it may come from another server, or from nobody */

@@ -106,7 +106,8 @@ static void add_by_protocol(const struct figures *figures, const char *name, con
 
 		evbuffer_add_printf(figures->body,
 				    "timeserver_%s{protocol=\"%s\",transport=\"%s\"} %" PRIu64 "\n",
-				    name, protocol->name, transport_name(protocol->transport),
+				    name, protocol->name,
+				    protocol_transport_name(protocol->transport),
 				    counter_read(&counters[i]));
 	}
 }

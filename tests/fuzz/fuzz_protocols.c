@@ -26,16 +26,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct protocol_request request = { .now = &now, .clock = &clock };
 	size_t length;
 
-	request.verdict = (enum verdict)(bytes_get_8(&reader) % 3);
+	request.kod = (enum protocol_kod)(bytes_get_8(&reader) % 3);
 	request.peer_port = bytes_get_16(&reader);
 	request.size = bytes_left(&reader);
 	request.bytes = bytes_skip(&reader, request.size);
-	if (!request.bytes || !protocol->reply)
+	if (!request.bytes || !protocol->reply ||
+	    (protocol->prepare && !protocol->prepare(&request)))
 		return 0;
 	protocol->reply(&request, &reply);
 	length = bytes_written(&reply);
 	protocol_is_reply(request.bytes, request.size, now.seconds);
-	if (protocol->answers_anything || length == 0)
+	if (!protocol->bounded_reply || length == 0)
 		return 0;
 	check(length == 48 && length <= request.size);
 	check(memcmp(answer + 24, (const uint8_t *)request.bytes + 40, 8) == 0);

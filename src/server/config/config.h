@@ -89,7 +89,7 @@ bool config_clock_equal(const struct config_clock *a, const struct config_clock 
 /* Whether it is limited how often a network may ask by a protocol over UDP. */
 static inline bool config_limits(const struct config *config, const struct protocol *protocol)
 {
-	return config->ratelimit.given || (protocol->answers_anything && !config->ratelimit.off);
+	return config->ratelimit.given || (protocol->loop_guard && !config->ratelimit.off);
 }
 
 void config_free(struct config *config);

@@ -1,13 +1,11 @@
 #include "server/request/admission.h"
 
-#include <netinet/in.h>
-
-#include "server/request/datagrams.h"
+#include "base/hash.h"
 
 #define RESERVED_PORTS 1024
-#define KISS_INTERVAL  CLOCK_SECOND /* a prefix that is denied hears so this often at most */
 
-static const struct limiter_rate kiss_rate = { .interval = KISS_INTERVAL, .burst = 1 };
+/* A prefix that the access list denies gets one KoD a second. */
+static const struct limiter_rate deny_rate = { .interval = CLOCK_SECOND, .burst = 1 };
 
 bool admission_open(struct admission *admission, const struct service *service)
 {
@@ -22,8 +20,8 @@ void admission_close(struct admission *admission)
 	limiter_close(&admission->limiter);
 }
 
-/* Xorshift: that others cannot guess it is not asked for, only that it is fair. */
-static bool one_in_n(struct admission *admission, uint32_t number)
+/* True once in n times on average, never for 0. Xorshift: it has to be fair, not secret. */
+static bool one_in_n(struct admission *admission, uint32_t n)
 {
 	uint64_t random = admission->random;
 
@@ -31,28 +29,23 @@ static bool one_in_n(struct admission *admission, uint32_t number)
 	random ^= random >> 7;
 	random ^= random << 17;
 	admission->random = random;
-	return number > 0 && (random >> 32) % number == 0;
+	return n > 0 && (random >> 32) % n == 0;
 }
 
-static bool is_bogus_ip4(uint32_t address)
-{
-	return address >> 24 == 0 || address >> 28 >= 14; /* multicast, reserved, broadcast */
-}
-
-/* Sources that no request can come from: a reply would go to many, to nobody, or to ourselves. */
+/* Sources that no request comes from: a reply would go to many hosts, to none, or to ourselves. */
 static bool is_bogus_source(const struct listener *listener, const struct address *peer)
 {
+	uint32_t ip4;
+
 	if (address_port(peer) == 0 || address_equal(peer, &listener->address))
 		return true;
-	if (peer->any.sa_family == AF_INET)
-		return is_bogus_ip4(ntohl(peer->ip4.sin_addr.s_addr));
-	if (IN6_IS_ADDR_V4MAPPED(&peer->ip6.sin6_addr)) /* at a socket that was inherited */
-		return is_bogus_ip4(ntohl(peer->ip6.sin6_addr.s6_addr32[3]));
+	if (address_ip4(peer, &ip4))
+		return ip4 >> 24 == 0 || ip4 >> 28 >= 14; /* zero; multicast, reserved, broadcast */
 	return IN6_IS_ADDR_UNSPECIFIED(&peer->ip6.sin6_addr) ||
 	       IN6_IS_ADDR_MULTICAST(&peer->ip6.sin6_addr);
 }
 
-/* Whether an answer might be answered by another server of this kind, and that again by us. */
+/* Whether another server, which would reply to our reply, may have sent it. */
 static bool may_be_server(const struct service *service, const struct datagram *datagram,
 			  time_t second)
 {
@@ -62,45 +55,56 @@ static bool may_be_server(const struct service *service, const struct datagram *
 	       protocol_is_reply(datagram->bytes, datagram->size, second);
 }
 
-/* Above the rate. Some are answered all the same, or whoever forges a client's address could keep
- * it from being answered at all. */
-static enum drop over_limit(struct admission *admission, const struct listener *listener,
-			    enum verdict *verdict)
+/* Denied by the access list: a KoD now and then, where the protocol has one. */
+static enum drop deny(struct admission *admission, const struct protocol *protocol,
+		      struct datagram *datagram, int64_t now)
+{
+	if (!protocol->has_kod ||
+	    !limiter_admit(&admission->limiter, &deny_rate, &datagram->peer, now))
+		return DROP_DENIED;
+	datagram->kod = PROTOCOL_KOD_DENY;
+	return DROP_NONE;
+}
+
+/* Above the rate. One request in `leak` gets a real reply, so that a forger of a client's address
+ * cannot silence it; of the others one in `leak` gets a KoD. */
+static enum drop limit(struct admission *admission, const struct protocol *protocol,
+		       struct datagram *datagram)
 {
 	uint32_t leak = admission->service->config.ratelimit.leak;
 
-	if (listener->protocol->answers_anything)
+	if (!protocol->has_kod)
 		return DROP_LIMITED;
 	if (one_in_n(admission, leak))
-		return DROP_COUNT;
-	*verdict = VERDICT_LIMITED;
-	return one_in_n(admission, leak) ? DROP_COUNT : DROP_LIMITED;
+		return DROP_NONE;
+	datagram->kod = PROTOCOL_KOD_RATE;
+	return one_in_n(admission, leak) ? DROP_NONE : DROP_LIMITED;
 }
 
-enum drop admit_datagram(struct admission *admission, const struct listener *listener,
-			 const struct datagram *datagram, int64_t now, time_t second,
-			 enum verdict *verdict)
+static enum drop judge(struct admission *admission, const struct listener *listener,
+		       struct datagram *datagram, int64_t now, time_t second)
 {
 	const struct service *service = admission->service;
 	const struct protocol *protocol = listener->protocol;
 
-	*verdict = VERDICT_ADMIT;
 	if (datagram->truncated)
 		return DROP_INVALID;
 	if (is_bogus_source(listener, &datagram->peer))
 		return DROP_LOOP;
-	if (!access_allows(&service->config.access, &datagram->peer)) {
-		*verdict = VERDICT_DENIED;
-		return !protocol->answers_anything && limiter_admit(&admission->limiter, &kiss_rate,
-								    &datagram->peer, now) ?
-			       DROP_COUNT :
-			       DROP_DENIED;
-	}
-	if (protocol->answers_anything && may_be_server(service, datagram, second))
+	if (!access_allows(&service->config.access, &datagram->peer))
+		return deny(admission, protocol, datagram, now);
+	if (protocol->loop_guard && may_be_server(service, datagram, second))
 		return DROP_LOOP;
 	if (config_limits(&service->config, protocol) &&
 	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
 			   now))
-		return over_limit(admission, listener, verdict);
-	return DROP_COUNT;
+		return limit(admission, protocol, datagram);
+	return DROP_NONE;
+}
+
+void admission_judge(struct admission *admission, const struct listener *listener,
+		     struct datagram *datagram, int64_t now, time_t second)
+{
+	datagram->kod = PROTOCOL_KOD_NONE;
+	datagram->drop = judge(admission, listener, datagram, now, second);
 }

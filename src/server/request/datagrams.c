@@ -2,7 +2,7 @@
 
 #include "server/request/udp_io.h"
 
-/* What can wait in a socket's buffer of the default size, generously. */
+/* More than fits into a socket's buffer of the default size. */
 #define DRAIN_BATCHES 64
 
 bool datagrams_open(struct datagrams *datagrams)
@@ -23,61 +23,68 @@ void datagrams_close(struct datagrams *datagrams)
 	admission_close(&datagrams->admission);
 }
 
-static void drop(struct datagrams *datagrams, enum drop reason)
+/* Decides on every datagram of the batch: drop is set, and kod. */
+static void admit(struct datagrams *datagrams, const struct listener *listener,
+		  const struct clock_state *state, int64_t now)
 {
-	counter_add(&datagrams->counters->drops[reason], 1);
-}
+	bool silent = service_is_silent(datagrams->service, listener->protocol, state);
 
-/* Writes the reply to a datagram that was admitted. */
-static void answer(struct datagrams *datagrams, const struct listener *listener,
-		   struct datagram *datagram, struct protocol_request *request)
-{
-	const struct protocol *protocol = listener->protocol;
-	struct bytes_writer reply = bytes_writer_open(datagram->reply, sizeof(datagram->reply));
-
-	request->bytes = datagram->bytes;
-	request->size = datagram->size;
-	request->peer_port = address_port(&datagram->peer);
-	request->receive = datagram->arrival;
-	/* A clock that was set back in between must not make time run backwards in a reply. */
-	if (datagram->arrival == 0 || (int64_t)(request->transmit - datagram->arrival) < 0)
-		request->receive = request->transmit;
-	protocol->reply(request, &reply);
-	datagram->reply_size = bytes_written(&reply);
-	/* Nobody can use us to send more to a victim than it takes to ask. */
-	if (!protocol->answers_anything && datagram->reply_size > datagram->size)
-		datagram->reply_size = 0;
-	if (datagram->reply_size == 0)
-		drop(datagrams, DROP_INVALID);
-	else if (request->verdict != VERDICT_ADMIT)
-		counter_add(&datagrams->counters->kisses, 1);
-}
-
-/* Judges every datagram of a batch; what is not to be answered gets a reason instead. */
-static void admit_batch(struct datagrams *datagrams, const struct listener *listener,
-			unsigned count, bool silent, int64_t now,
-			enum verdict verdicts[static DATAGRAM_BATCH])
-{
-	for (unsigned i = 0; i < count; i++) {
+	/* The loop guard compares requests with the present second; the reply reads the clock again. */
+	if (listener->protocol->loop_guard)
+		clock_read_second(&datagrams->second);
+	for (unsigned i = 0; i < datagrams->count; i++) {
 		struct datagram *datagram = &datagrams->items[i];
-		enum drop reason = admit_datagram(&datagrams->admission, listener, datagram, now,
-						  datagrams->second.seconds, &verdicts[i]);
 
 		datagram->reply_size = 0;
-		if (reason == DROP_COUNT && silent)
-			reason = DROP_UNSYNCHRONISED;
-		if (reason == DROP_COUNT)
-			datagram->reply_size = PROTOCOL_REPLY_MAX;
-		else
-			drop(datagrams, reason);
+		admission_judge(&datagrams->admission, listener, datagram, now,
+				datagrams->second.seconds);
+		if (datagram->drop == DROP_NONE && silent)
+			datagram->drop = DROP_UNSYNCHRONISED;
 	}
 }
 
-/* Writes the replies to all that were admitted, each with the time at which it will leave. Returns
- * how many there are. */
-static unsigned answer_batch(struct datagrams *datagrams, const struct listener *listener,
-			     unsigned count, const struct clock_state *state,
-			     const enum verdict verdicts[static DATAGRAM_BATCH])
+static void set_request(struct protocol_request *request, const struct datagram *datagram)
+{
+	request->bytes = datagram->bytes;
+	request->size = datagram->size;
+	request->peer_port = address_port(&datagram->peer);
+	request->kod = datagram->kod;
+	request->receive = datagram->arrival;
+	/* Without a stamp, or with a clock that was set back since: time must not run backwards. */
+	if (datagram->arrival == 0 || (int64_t)(request->transmit - datagram->arrival) < 0)
+		request->receive = request->transmit;
+}
+
+/* The slow half, before the clock is read. */
+static void prepare(struct datagrams *datagrams, const struct protocol *protocol)
+{
+	for (unsigned i = 0; protocol->prepare && i < datagrams->count; i++) {
+		struct datagram *datagram = &datagrams->items[i];
+		struct protocol_request request = { .now = &datagrams->second };
+
+		set_request(&request, datagram);
+		if (datagram->drop == DROP_NONE && !protocol->prepare(&request))
+			datagram->drop = DROP_INVALID;
+	}
+}
+
+static void reply_to(struct datagram *datagram, const struct protocol *protocol,
+		     const struct protocol_request *request)
+{
+	struct bytes_writer writer = bytes_writer_open(datagram->reply, sizeof(datagram->reply));
+
+	protocol->reply(request, &writer);
+	datagram->reply_size = bytes_written(&writer);
+	/* No forger can use us to send a victim more than it costs to ask. */
+	if (protocol->bounded_reply && datagram->reply_size > datagram->size)
+		datagram->reply_size = 0;
+	if (datagram->reply_size == 0)
+		datagram->drop = DROP_INVALID;
+}
+
+/* Writes the replies, each with the time at which it will leave. Returns how many there are. */
+static unsigned reply(struct datagrams *datagrams, const struct protocol *protocol,
+		      const struct clock_state *state)
 {
 	struct protocol_request request = {
 		.now = &datagrams->second,
@@ -87,24 +94,24 @@ static unsigned answer_batch(struct datagrams *datagrams, const struct listener 
 	unsigned replies = 0;
 
 	tx_delay_set_clock(&datagrams->tx_delay, clock_read_second(&datagrams->second));
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < datagrams->count; i++) {
 		struct datagram *datagram = &datagrams->items[i];
 
-		if (datagram->reply_size == 0)
+		if (datagram->drop != DROP_NONE)
 			continue;
-		request.verdict = verdicts[i];
 		request.transmit = tx_delay_predict(&datagrams->tx_delay, replies);
-		answer(datagrams, listener, datagram, &request);
+		set_request(&request, datagram);
+		reply_to(datagram, protocol, &request);
 		replies += datagram->reply_size > 0;
 	}
 	return replies;
 }
 
-/* A reply that was watched on its way has left. */
-static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time left)
+/* Learns from the kernel's transmit stamp of the reply at a position among those of the batch. */
+static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time sent)
 {
 	clock_ntp_span error =
-		(clock_ntp_span)(left - tx_delay_predict(&datagrams->tx_delay, position));
+		(clock_ntp_span)(sent - tx_delay_predict(&datagrams->tx_delay, position));
 	const struct datagram *datagram = datagrams->items;
 
 	for (unsigned passed = 0; datagram->reply_size == 0 || passed < position; datagram++)
@@ -113,54 +120,68 @@ static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time
 			clock_span_from_ntp(error < 0 ? -error : error));
 	if (datagram->arrival != 0)
 		histogram_count(&datagrams->counters->response_time,
-				clock_span_from_ntp((clock_ntp_span)(left - datagram->arrival)));
-	tx_delay_update(&datagrams->tx_delay, position, left);
+				clock_span_from_ntp((clock_ntp_span)(sent - datagram->arrival)));
+	tx_delay_update(&datagrams->tx_delay, position, sent);
 }
 
-/* Sends the replies of a batch, so many there are. */
-static void send_batch(struct datagrams *datagrams, const struct listener *listener, unsigned count,
-		       unsigned replies)
+/* Sends the replies. Returns how many were sent. */
+static unsigned send_all(struct datagrams *datagrams, const struct listener *listener,
+			 unsigned replies)
 {
-	const struct protocol *protocol = listener->protocol;
-	int watched = protocol->answers_anything ?
-			      -1 :
-			      tx_delay_choose_sample(&datagrams->tx_delay, replies);
-	clock_ntp_time left;
-	unsigned sent =
-		udp_io_send(datagrams->io, listener->fd, datagrams->items, count, watched, &left);
+	int sample = listener->protocol->kernel_stamps ?
+			     tx_delay_choose_sample(&datagrams->tx_delay, replies) :
+			     -1;
+	clock_ntp_time stamp;
+	unsigned sent = udp_io_send(datagrams->io, listener->fd, datagrams->items, datagrams->count,
+				    sample, &stamp);
 
-	if (left != 0)
-		learn(datagrams, (unsigned)watched, left);
-	counter_add(&datagrams->counters->replies[protocol_index(protocol)], sent);
-	counter_add(&datagrams->counters->drops[DROP_FAILED], replies - sent);
+	if (stamp != 0)
+		learn(datagrams, (unsigned)sample, stamp);
+	return sent;
+}
+
+static void count(struct datagrams *datagrams, const struct protocol *protocol, unsigned replies,
+		  unsigned sent, int64_t now)
+{
+	struct counters *counters = datagrams->counters;
+	size_t row = protocol_index(protocol);
+
+	for (unsigned i = 0; i < datagrams->count; i++) {
+		const struct datagram *datagram = &datagrams->items[i];
+
+		if (datagram->drop != DROP_NONE)
+			counter_add(&counters->drops[datagram->drop], 1);
+		else if (datagram->kod != PROTOCOL_KOD_NONE)
+			counter_add(&counters->kisses, 1);
+	}
+	counter_add(&counters->requests[row], datagrams->count);
+	counter_add(&counters->replies[row], sent);
+	counter_add(&counters->drops[DROP_FAILED], replies - sent);
+	/* One peer, a different one every time, stands for the whole batch. */
+	top_clients_count(datagrams->top_clients,
+			  &datagrams->items[(uint64_t)now / 64 % datagrams->count].peer,
+			  datagrams->count, now);
 }
 
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now)
 {
 	const struct protocol *protocol = listener->protocol;
-	const struct service *service = datagrams->service;
-	enum verdict verdicts[DATAGRAM_BATCH];
 	struct clock_state state;
-	unsigned count, replies;
+	unsigned replies, sent;
 
-	count = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
-	if (count == 0)
+	datagrams->count = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
+	if (datagrams->count == 0)
 		return false;
 	tx_delay_begin_batch(&datagrams->tx_delay, now);
-	if (protocol->answers_anything)
-		clock_read_second(&datagrams->second);
-	clock_state_read(&service->stats->clock, now, &state);
-	admit_batch(datagrams, listener, count, service_is_silent(service, protocol, &state), now,
-		    verdicts);
-	if (!protocol->answers_anything && !datagrams->tx_delay.warm)
-		udp_io_warm_up(datagrams->io, listener->fd, datagrams->items, count);
-	replies = answer_batch(datagrams, listener, count, &state, verdicts);
-	send_batch(datagrams, listener, count, replies);
-	/* One speaks for all that came with it, a different one every time. */
-	top_clients_count(datagrams->top_clients,
-			  &datagrams->items[(uint64_t)now / 64 % count].peer, count, now);
-	counter_add(&datagrams->counters->requests[protocol_index(protocol)], count);
-	return count == DATAGRAM_BATCH;
+	clock_state_read(&datagrams->service->stats->clock, now, &state);
+	admit(datagrams, listener, &state, now);
+	prepare(datagrams, protocol);
+	if (protocol->kernel_stamps && !datagrams->tx_delay.warm)
+		udp_io_warm_up(datagrams->io, listener->fd, datagrams->items, datagrams->count);
+	replies = reply(datagrams, protocol, &state);
+	sent = send_all(datagrams, listener, replies);
+	count(datagrams, protocol, replies, sent, now);
+	return datagrams->count == DATAGRAM_BATCH;
 }
 
 void datagrams_drain_listener(struct datagrams *datagrams, const struct listener *listener)

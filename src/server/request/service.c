@@ -15,7 +15,7 @@ void service_update_ports(struct service *service)
 bool service_needs_clock(const struct service *service)
 {
 	for (size_t i = 0; i < service->listeners.count; i++) {
-		if (!service->listeners.items[i].protocol->answers_anything)
+		if (service->listeners.items[i].protocol->reports_sync)
 			return true;
 	}
 	return service->config.require_sync;

@@ -22,7 +22,7 @@ struct service {
 static inline bool service_is_silent(const struct service *service, const struct protocol *protocol,
 				     const struct clock_state *state)
 {
-	return service->config.require_sync && protocol->answers_anything &&
+	return service->config.require_sync && !protocol->reports_sync &&
 	       !clock_state_is_synchronised(state);
 }
 

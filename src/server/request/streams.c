@@ -11,7 +11,7 @@
 
 #define BATCH_MAX 64
 
-/* To be told where a connection comes from costs time. One speaks for so many. */
+/* accept4(2) with an address is slower: one connection in 16 stands for all of them. */
 #define PEER_SAMPLE 16
 
 #define FIRST_DRAIN_AFTER (CLOCK_MILLISECOND / 10)
@@ -22,7 +22,7 @@
 
 #define NONE UINT32_MAX
 
-/* Of all workers together: what one is short of, the others are soon. */
+/* Of all workers: a shortage of one is soon a shortage of all. */
 static struct log_limit shortage;
 
 static void list_append(struct streams *streams, uint32_t index, enum stream_state state)
@@ -61,7 +61,7 @@ static void stream_move(struct streams *streams, uint32_t index, enum stream_sta
 	list_append(streams, index, state);
 }
 
-/* The slot freed last, so that a quiet server touches little memory; NONE if all are taken. */
+/* The slot freed last, so that a quiet server touches little memory; NONE if all are in use. */
 static uint32_t slot_take(struct streams *streams)
 {
 	uint32_t index = streams->lists[STREAM_FREE].last;
@@ -80,7 +80,7 @@ static void stream_close(struct streams *streams, uint32_t index)
 	counter_set(&streams->counters->connections, --streams->open);
 }
 
-/* With a reset, so that the kernel too keeps nothing of a client that does not play along. */
+/* Closes with a reset, so that the kernel keeps nothing of it either. */
 static void stream_reset(struct streams *streams, uint32_t index)
 {
 	struct linger reset = { .l_onoff = 1 };
@@ -91,7 +91,7 @@ static void stream_reset(struct streams *streams, uint32_t index)
 
 enum drain_result { DRAIN_EMPTY, DRAIN_MORE, DRAIN_END, DRAIN_TOO_MUCH };
 
-/* Throws away a piece of what the client has sent: MSG_TRUNC does so without copying it. */
+/* Discards up to DRAIN_PIECE bytes of what the client has sent; MSG_TRUNC does so without a copy. */
 static enum drain_result stream_drain(struct stream *stream)
 {
 	ssize_t size = recv(stream->fd, NULL, DRAIN_PIECE, MSG_TRUNC | MSG_DONTWAIT);
@@ -106,7 +106,7 @@ static enum drain_result stream_drain(struct stream *stream)
 
 void streams_readable(struct streams *streams, uint32_t index)
 {
-	/* An event may be older than what happened to its slot earlier in the same batch. */
+	/* The event may belong to a connection that was closed earlier in the same batch. */
 	if (streams->slots[index].state != STREAM_POLLED)
 		return;
 	switch (stream_drain(&streams->slots[index])) {
@@ -122,7 +122,7 @@ void streams_readable(struct streams *streams, uint32_t index)
 	}
 }
 
-/* The one look at a connection a moment after its answer. */
+/* Drains a connection a moment after its reply; most have been closed by the client by then. */
 static void stream_first_drain(struct streams *streams, uint32_t index)
 {
 	struct stream *stream = &streams->slots[index];
@@ -141,24 +141,24 @@ static void stream_first_drain(struct streams *streams, uint32_t index)
 	}
 }
 
-/* The request's way: the time as late as possible, and the reply, which waits for the FIN. */
+/* The clock, read as late as possible, and the reply, which waits in the kernel for the FIN. */
 static void stream_reply(struct streams *streams, const struct listener *listener, int fd)
 {
 	struct protocol_request request = { .now = &streams->now };
 	uint8_t bytes[PROTOCOL_REPLY_MAX];
-	struct bytes_writer reply = bytes_writer_open(bytes, sizeof(bytes));
+	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 	size_t size;
 
 	clock_read_second(&streams->now);
-	listener->protocol->reply(&request, &reply);
-	size = bytes_written(&reply);
+	listener->protocol->reply(&request, &writer);
+	size = bytes_written(&writer);
 	if (size > 0 && send(fd, bytes, size, MSG_MORE | MSG_NOSIGNAL) == (ssize_t)size)
 		counter_add(&streams->counters->replies[protocol_index(listener->protocol)], 1);
 	else
 		counter_add(&streams->counters->drops[DROP_FAILED], 1);
 }
 
-/* Why a connection gets no answer; DROP_COUNT if it does. */
+/* Whether a connection gets a reply: DROP_NONE, or why not. */
 static enum drop stream_admit(const struct streams *streams, const struct listener *listener,
 			      const struct address *peer, int64_t now)
 {
@@ -169,16 +169,16 @@ static enum drop stream_admit(const struct streams *streams, const struct listen
 		return DROP_DENIED;
 	clock_state_read(&service->stats->clock, now, &state);
 	return service_is_silent(service, listener->protocol, &state) ? DROP_UNSYNCHRONISED :
-									DROP_COUNT;
+									DROP_NONE;
 }
 
-/* Accepts a connection and answers it, if it is to be answered. Returns it, or -1 with errno. */
+/* Accepts a connection, and sends the reply if it gets one. Returns its descriptor, or -1 with errno. */
 static int stream_accept(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	const struct config *config = &streams->service->config;
 	bool need_peer = config->require_sync || config->access.range_count > 0;
 	bool sample_peer = streams->accepted++ % PEER_SAMPLE == 0;
-	enum drop reason = DROP_COUNT;
+	enum drop drop = DROP_NONE;
 	struct address peer;
 	socklen_t size = sizeof(peer);
 	int fd = accept4(listener->fd, need_peer || sample_peer ? &peer.any : NULL,
@@ -190,16 +190,16 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 	if (sample_peer)
 		top_clients_count(streams->top_clients, &peer, PEER_SAMPLE, now);
 	if (need_peer)
-		reason = stream_admit(streams, listener, &peer, now);
-	if (reason == DROP_COUNT)
+		drop = stream_admit(streams, listener, &peer, now);
+	if (drop == DROP_NONE)
 		stream_reply(streams, listener, fd);
 	else
-		counter_add(&streams->counters->drops[reason], 1);
+		counter_add(&streams->counters->drops[drop], 1);
 	shutdown(fd, SHUT_WR);
 	return fd;
 }
 
-/* Makes room by closing what was answered longest ago. Returns whether there was anything. */
+/* Closes the connection that got its reply first. Returns false if there is none. */
 static bool close_oldest(struct streams *streams)
 {
 	uint32_t oldest = streams->lists[STREAM_POLLED].first;
@@ -226,7 +226,7 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 	counter_set(&streams->counters->connections, ++streams->open);
 }
 
-/* No descriptor or no memory. Returns whether to go on accepting at once. */
+/* After EMFILE and the like. Returns true if accepting can go on at once. */
 static bool handle_out_of_fds(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	int fd;
@@ -248,8 +248,8 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 {
 	uint32_t batch = streams->batch;
 
-	/* To find out that nobody is left costs a call as dear as that which finds somebody. So on
-	 * a quiet server a batch is one client, and it grows as long as batches fill up. */
+	/* The accept4 that finds nobody costs as much as one that finds a client. So a batch is one
+	 * client on a quiet server, and doubles as long as batches are full. */
 	streams->batch = batch < BATCH_MAX ? batch * 2 : BATCH_MAX;
 	for (uint32_t i = 0; i < batch; i++) {
 		int fd = stream_accept(streams, listener, now);
@@ -269,7 +269,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 			if (!handle_out_of_fds(streams, listener, now))
 				return false;
 			break;
-		default: /* that connection has come to nothing; the next one may not */
+		default: /* this connection was aborted; the next may be good */
 			break;
 		}
 	}
@@ -278,15 +278,15 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 
 void streams_drain_listener(struct streams *streams, const struct listener *listener, int64_t now)
 {
-	/* As many as can wait, and not for as long as more keep coming. */
+	/* At most a full backlog: more may keep coming for ever. */
 	for (uint32_t accepted = 0; accepted < SOCKET_BACKLOG; accepted += streams->batch) {
 		if (!streams_accept(streams, listener, now))
 			break;
 	}
 }
 
-/* The first connection of a state, if it is due: it was accepted long enough before now. Else NONE,
- * and *due, where it lies later, becomes the time when it will be. */
+/* The first connection of a state if it was accepted `after` nanoseconds before now or earlier. Else
+ * NONE, and *due becomes the time when it will have been, if that is earlier. */
 static uint32_t next_due(const struct streams *streams, enum stream_state state, int64_t after,
 			 int64_t now, int64_t *due)
 {

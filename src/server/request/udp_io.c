@@ -8,12 +8,11 @@
 
 #include "clock/stamp.h"
 
-/* To send nothing, but go most of the way that sending goes. The kernel takes it from anybody; only
- * the C library does not name it. */
+/* Goes most of the way of sendmsg(2) and sends nothing. The C library does not define it. */
 #define MSG_PROBE 0x10
 
-/* Room for what comes with a datagram, an error, or a reply: a stamp or the wish for one, and an
- * address, with what the kernel adds to errors. Aligned as the header has to be. */
+/* Control messages of a datagram, a reply or an error: a stamp or the request for one, a local
+ * address, and what the kernel adds to errors. */
 struct ancillary {
 	_Alignas(struct cmsghdr) uint8_t
 		bytes[STAMP_CONTROL_SIZE + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
@@ -24,7 +23,7 @@ struct udp_io {
 	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
 	struct ancillary ancillary[DATAGRAM_BATCH];
 	struct ancillary sampled_ancillary;
-	unsigned used; /* requests from here on are as they have to be before a call */
+	unsigned used; /* requests below this need their lengths reset before the next call */
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
 };
 
@@ -85,8 +84,8 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 	return (unsigned)count;
 }
 
-/* The reply leaves from the address that was asked. By which interface is the routing table's
- * matter, but a link-local address means nothing without one. */
+/* The reply leaves from the address that was asked. The routing table chooses the interface, except
+ * for link-local peers, which need the one that the request came by. */
 static void keep_local_address(struct cmsghdr *control, const struct address *peer)
 {
 	if (control->cmsg_level == IPPROTO_IP) {
@@ -106,8 +105,8 @@ static bool is_local_address(const struct cmsghdr *control)
 	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
 }
 
-/* A reply's control is the piece of its request's that says which address was asked. */
-static void address_reply(struct msghdr *reply, struct msghdr *request)
+/* The reply's control message is the request's that says which address was asked. */
+static void set_local_address(struct msghdr *reply, struct msghdr *request)
 {
 	struct cmsghdr *control = CMSG_FIRSTHDR(request);
 
@@ -119,30 +118,21 @@ static void address_reply(struct msghdr *reply, struct msghdr *request)
 		keep_local_address(control, request->msg_name);
 }
 
-static unsigned collect_replies(struct udp_io *io, struct datagram items[static DATAGRAM_BATCH],
-				unsigned count)
+/* Makes message number `number` of what is sent the reply to item i. */
+static void set_reply(struct udp_io *io, unsigned number, unsigned i, void *bytes, size_t size)
 {
-	unsigned replies = 0;
+	struct msghdr *request = &io->requests[i].msg_hdr, *reply = &io->replies[number].msg_hdr;
 
-	for (unsigned i = 0; i < count; i++) {
-		struct msghdr *request = &io->requests[i].msg_hdr;
-		struct msghdr *reply = &io->replies[replies].msg_hdr;
-
-		if (items[i].reply_size == 0)
-			continue;
-		io->reply_bytes[replies] = (struct iovec){ items[i].reply, items[i].reply_size };
-		reply->msg_name = request->msg_name;
-		reply->msg_namelen = request->msg_namelen;
-		reply->msg_iov = &io->reply_bytes[replies];
-		reply->msg_iovlen = 1;
-		address_reply(reply, request);
-		replies++;
-	}
-	return replies;
+	io->reply_bytes[number] = (struct iovec){ bytes, size };
+	reply->msg_name = request->msg_name;
+	reply->msg_namelen = request->msg_namelen;
+	reply->msg_iov = &io->reply_bytes[number];
+	reply->msg_iovlen = 1;
+	set_local_address(reply, request);
 }
 
-/* Asks the kernel to stamp the departure of this reply. */
-static void watch(struct udp_io *io, struct msghdr *reply)
+/* Asks the kernel for a transmit stamp of this reply. */
+static void request_stamp(struct udp_io *io, struct msghdr *reply)
 {
 	const uint32_t flags = SOF_TIMESTAMPING_TX_SOFTWARE;
 	uint8_t *bytes = io->sampled_ancillary.bytes;
@@ -160,8 +150,8 @@ static void watch(struct udp_io *io, struct msghdr *reply)
 	reply->msg_controllen += CMSG_SPACE(sizeof(flags));
 }
 
-/* Reads a stamp of departure: 0 if none is there. It comes as that of an arrival would. */
-static clock_ntp_time read_departure(int fd)
+/* Takes a transmit stamp from the error queue; 0 if there is none. */
+static clock_ntp_time take_stamp(int fd)
 {
 	struct ancillary control;
 	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
@@ -169,13 +159,13 @@ static clock_ntp_time read_departure(int fd)
 	return recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0 ? 0 : find_stamp(&message);
 }
 
-void udp_io_clear_errors(int fd)
+void udp_io_clear_stamps(int fd)
 {
-	for (int i = 0; i < DATAGRAM_BATCH && read_departure(fd) != 0; i++)
+	for (int i = 0; i < DATAGRAM_BATCH && take_stamp(fd) != 0; i++)
 		continue;
 }
 
-/* Sends all; one that cannot be sent holds up none of the others. */
+/* Sends all; a reply that cannot be sent does not stop those after it. */
 static unsigned send_replies(struct udp_io *io, int fd, unsigned replies)
 {
 	unsigned done = 0, sent = 0;
@@ -192,18 +182,27 @@ static unsigned send_replies(struct udp_io *io, int fd, unsigned replies)
 void udp_io_warm_up(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
 		    unsigned count)
 {
-	if (collect_replies(io, items, count) > 0)
+	for (unsigned i = 0; i < count; i++) {
+		if (items[i].drop != DROP_NONE)
+			continue;
+		set_reply(io, 0, i, items[i].reply, sizeof(items[i].reply));
 		sendmmsg(fd, io->replies, 1, MSG_PROBE | MSG_DONTWAIT);
+		return;
+	}
 }
 
 unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
-		     unsigned count, int watched, clock_ntp_time *left)
+		     unsigned count, int sample, clock_ntp_time *stamp)
 {
-	unsigned replies = collect_replies(io, items, count), sent;
+	unsigned replies = 0, sent;
 
-	if (watched >= 0)
-		watch(io, &io->replies[watched].msg_hdr);
+	for (unsigned i = 0; i < count; i++) {
+		if (items[i].reply_size > 0)
+			set_reply(io, replies++, i, items[i].reply, items[i].reply_size);
+	}
+	if (sample >= 0)
+		request_stamp(io, &io->replies[sample].msg_hdr);
 	sent = send_replies(io, fd, replies);
-	*left = watched >= 0 ? read_departure(fd) : 0;
+	*stamp = sample >= 0 ? take_stamp(fd) : 0;
 	return sent;
 }

@@ -164,7 +164,7 @@ static void serve(struct worker *worker, const struct pollfd *ready, size_t inde
 	bool more = true;
 
 	if (ready->revents & POLLERR)
-		udp_io_clear_errors(ready->fd);
+		udp_io_clear_stamps(ready->fd);
 	for (int turn = 0; more && turn < TURN_MAX; turn++) {
 		more = datagrams_serve(&worker->datagrams, listener_at(worker, index), now);
 		now = clock_monotonic();

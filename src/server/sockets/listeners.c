@@ -16,9 +16,10 @@ static const char *format_endpoint(enum transport transport, const struct addres
 	char endpoint[ADDRESS_TEXT_SIZE];
 
 	if (address_is_any(address))
-		snprintf(text, size, "%s %u", transport_name(transport), address_port(address));
+		snprintf(text, size, "%s %u", protocol_transport_name(transport),
+			 address_port(address));
 	else
-		snprintf(text, size, "%s %s", transport_name(transport),
+		snprintf(text, size, "%s %s", protocol_transport_name(transport),
 			 address_format(address, endpoint));
 	return text;
 }
@@ -263,7 +264,7 @@ static bool open_address(const struct opening *opening, const struct config_list
 		return failure_set_errno(opening->failure, "cannot listen on %s",
 					 format_endpoint(protocol->transport, address, endpoint,
 							 sizeof(endpoint)));
-	log_write(LOG_DEBUG, "opened %s %s", transport_name(protocol->transport),
+	log_write(LOG_DEBUG, "opened %s %s", protocol_transport_name(protocol->transport),
 		  address_format(address, endpoint));
 	if (listeners_append(opening->listeners, &opened, opening->failure))
 		return open_shards(opening, protocol, address, opened.fd);

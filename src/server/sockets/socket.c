@@ -53,7 +53,7 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 		return true;
 	}
 	ignore_path_mtu(fd, address->any.sa_family);
-	return want_local_address(fd, address) && (protocol->answers_anything || stamp_enable(fd));
+	return want_local_address(fd, address) && (!protocol->kernel_stamps || stamp_enable(fd));
 }
 
 /* SO_REUSEADDR, for TCP: connections of the last run that wait out their time must not hold up the
