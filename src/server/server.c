@@ -229,7 +229,7 @@ static void drain(struct server *server)
 	for (size_t i = 0; i < listeners->count; i++)
 		workers_drain_listener(&server->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
-	workers_drain(&server->workers, 0);
+	workers_drain(&server->workers);
 	web_end(&server->web);
 	stats_sum(server->service.stats, server->web.counters, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu answers",

@@ -1,4 +1,4 @@
-/* What all workers share while they run, and none of them writes. */
+/* What all workers share; nothing of it changes while they run. */
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
@@ -12,13 +12,12 @@
 struct service {
 	struct config config;
 	struct listeners listeners;
-	struct stats *stats;	  /* what is counted, and what is known of the clock */
+	struct stats *stats;	  /* with the clock state, and the counters of each worker */
 	int8_t precision;	  /* of the clock */
-	uint8_t ports[65536 / 8]; /* those of listeners, as bits */
+	uint8_t ports[65536 / 8]; /* a bit for each port that is served */
 };
 
-/* Whether a protocol is to be silent about a clock in such a state: one that cannot tell how far
- * its time is to be trusted, where the operator requires that it is. */
+/* Whether require-sync silences a protocol while the clock is in this state. */
 static inline bool service_is_silent(const struct service *service, const struct protocol *protocol,
 				     const struct clock_state *state)
 {
@@ -32,10 +31,10 @@ static inline bool service_has_port(const struct service *service, uint16_t port
 	return (service->ports[port / 8] >> port % 8 & 1) != 0;
 }
 
-/* Notes which ports the listeners have. */
+/* Sets ports from the listeners. */
 void service_update_ports(struct service *service);
 
-/* Whether anything is served that depends on the state of the clock. */
+/* Whether anything that is served depends on the clock state. */
 bool service_needs_clock(const struct service *service);
 
 #endif

@@ -17,7 +17,7 @@
 #define FIRST_DRAIN_AFTER (CLOCK_MILLISECOND / 10)
 #define RESET_AFTER	  (5 * CLOCK_SECOND)
 #define ACCEPT_PAUSE	  (100 * CLOCK_MILLISECOND)
-#define DRAIN_MAX	  (1U << 20) /* a client that sends more than this wants no answer */
+#define DRAIN_MAX	  (1U << 20) /* bytes; a client that sends more is reset */
 #define DRAIN_PIECE	  (1U << 16)
 
 #define NONE UINT32_MAX

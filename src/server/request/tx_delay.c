@@ -1,14 +1,14 @@
 #include "server/request/tx_delay.h"
 
-/* A worker that had something to do so short a time ago has not slept since, or not soundly. */
+/* Less than this since the last batch: the core has not gone idle, and caches are warm. */
 #define WARM_TIME (CLOCK_MILLISECOND / 10)
 
-/* One reply in so long a time is watched, however many there are. */
+/* At most one reply is sampled in this time. */
 #define SAMPLE_INTERVAL (4 * CLOCK_MILLISECOND)
 
 #define STEP_MIN   16 /* nanoseconds */
 #define STEP_SHARE 16
-#define DELAY_MAX  CLOCK_MILLISECOND /* whoever takes longer was waiting for something else */
+#define DELAY_MAX  CLOCK_MILLISECOND /* a longer delay has another cause */
 
 void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now)
 {
@@ -16,24 +16,23 @@ void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now)
 	tx_delay->last = now;
 }
 
-/* The first of a batch and the last of one by turns: the one is what most clients get, the other
- * shows how much longer each takes. */
+/* The first reply of a batch and the last one in turn: most clients get a first one, and the last
+ * one shows the time that each reply takes. */
 int tx_delay_choose_sample(struct tx_delay *tx_delay, unsigned replies)
 {
 	if (replies == 0 || tx_delay->last < tx_delay->sample_next)
 		return -1;
 	tx_delay->sample_next = tx_delay->last + SAMPLE_INTERVAL;
-	return tx_delay->turn++ % 2 == 0 ? 0 : (int)replies - 1;
+	return tx_delay->samples++ % 2 == 0 ? 0 : (int)replies - 1;
 }
 
-/* Moves estimate a step towards sample, a part of what it is: that ends where as many samples lie
- * above as below. */
+/* Moves estimate one step, a fraction of itself, towards sample: it settles at the median. */
 static void approach(int64_t *estimate, int64_t sample)
 {
 	int64_t step = *estimate / STEP_SHARE + STEP_MIN, difference = sample - *estimate;
 
 	if (*estimate == 0)
-		step = sample; /* nothing is known yet */
+		step = sample; /* the first sample */
 	if (difference > step)
 		difference = step;
 	if (difference < -step)
@@ -43,9 +42,9 @@ static void approach(int64_t *estimate, int64_t sample)
 		*estimate = 0;
 }
 
-void tx_delay_update(struct tx_delay *tx_delay, unsigned position, clock_ntp_time left)
+void tx_delay_update(struct tx_delay *tx_delay, unsigned position, clock_ntp_time sent)
 {
-	int64_t delay = clock_span_from_ntp((clock_ntp_span)(left - tx_delay->clock));
+	int64_t delay = clock_span_from_ntp((clock_ntp_span)(sent - tx_delay->clock));
 	int64_t *first = &tx_delay->first[tx_delay->warm];
 
 	if (delay < 0 || delay > DELAY_MAX)

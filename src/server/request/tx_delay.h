@@ -1,9 +1,9 @@
-/* When a reply will be on its way: the delay from reading the clock to the network interface, as
- * the kernel's stamps have shown it for earlier replies.
+/* The transmit delay: from reading the clock to the network interface, as the kernel's transmit stamps
+ * showed it for earlier replies.
  *
- * Without this every transmit stamp would be early by the way through the kernel, and every
- * client's offset wrong by half of that. The way is longer for a worker that has just been woken,
- * whose caches are cold, and each reply of a batch waits for those before it. */
+ * Without it every transmit stamp would be early by the time in the kernel, and every client's offset
+ * wrong by half of that. The delay is longer for a worker that was just woken, whose caches are cold,
+ * and each reply of a batch waits for those before it. */
 #ifndef SERVER_TX_DELAY_H
 #define SERVER_TX_DELAY_H
 
@@ -12,27 +12,27 @@
 #include "clock/clock.h"
 
 struct tx_delay {
-	int64_t first[2]; /* nanoseconds for the first reply of a batch: cold, hot */
-	int64_t next;	  /* and more for each reply after it */
+	int64_t first[2]; /* nanoseconds, for the first reply of a batch: cold, warm */
+	int64_t next;	  /* nanoseconds more for each reply after it */
 
-	/* Of the present batch: */
+	/* The present batch: */
 	bool warm;
-	clock_ntp_time clock; /* what its stamps are reckoned from */
+	clock_ntp_time clock; /* read just before its replies are written */
 
-	int64_t last, sample_next; /* on the monotonic clock: the batch before, the next to watch */
-	unsigned turn;
+	int64_t last, sample_next; /* on the monotonic clock */
+	unsigned samples;
 };
 
 /* Begins a batch at now, on the monotonic clock. */
 void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now);
 
-/* Begins to reckon its stamps, from a time just read. */
+/* Sets the clock reading that predictions start from. */
 static inline void tx_delay_set_clock(struct tx_delay *tx_delay, clock_ntp_time clock)
 {
 	tx_delay->clock = clock;
 }
 
-/* The time at which reply number position, from 0, will leave. */
+/* The time at which the reply at a position of the batch, from 0, will leave. */
 static inline clock_ntp_time tx_delay_predict(const struct tx_delay *tx_delay, unsigned position)
 {
 	int64_t delay = tx_delay->first[tx_delay->warm] + tx_delay->next * (int64_t)position;
@@ -40,11 +40,11 @@ static inline clock_ntp_time tx_delay_predict(const struct tx_delay *tx_delay, u
 	return tx_delay->clock + (clock_ntp_time)clock_span_to_ntp(delay);
 }
 
-/* Which of so many replies is to be watched on its way; -1: none, it was done a moment ago. */
+/* The position of the reply to sample, among replies of them; -1: none. */
 int tx_delay_choose_sample(struct tx_delay *tx_delay, unsigned replies);
 
-/* Learns when the one that was watched did leave. What is learned is a median, not a mean: a reply
- * that was held up for long teaches no more than one that was held up a little. */
-void tx_delay_update(struct tx_delay *tx_delay, unsigned position, clock_ntp_time left);
+/* Takes the time at which the sampled reply left. The estimate is a median, not a mean, so that a
+ * reply delayed for long counts no more than one delayed a little. */
+void tx_delay_update(struct tx_delay *tx_delay, unsigned position, clock_ntp_time sent);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define EVENTS_MAX 64
 
-/* Batches in a row that are served without looking at other sockets. */
+/* Batches in a row of one socket, before the others get their turn. */
 #define TURN_MAX 16
 
 static bool wait_for(struct worker *worker, int fd, size_t index)
@@ -68,7 +68,7 @@ static const struct listener *listener_at(const struct worker *worker, size_t in
 	return &worker->service->listeners.items[index];
 }
 
-/* A worker that has no datagrams to answer needs no memory for them, and has none. */
+/* A worker without UDP listeners has no memory for datagrams. */
 static bool can_take_datagrams(struct worker *worker)
 {
 	return worker->datagrams.io || datagrams_open(&worker->datagrams);
@@ -101,8 +101,8 @@ void worker_drain_listener(struct worker *worker, const struct listener *listene
 		datagrams_drain_listener(&worker->datagrams, listener);
 }
 
-/* While the system is short of something the TCP listeners are left alone, or they would wake us at
- * once. Returns when that is over. */
+/* Disables the TCP listeners while accepting pauses, or they would wake the worker at once. Returns
+ * when the pause ends. */
 static int64_t tick_accept_pause(struct worker *worker, int64_t now)
 {
 	const struct listeners *listeners = &worker->service->listeners;
@@ -114,7 +114,7 @@ static int64_t tick_accept_pause(struct worker *worker, int64_t now)
 			.data.u64 = event_tag(EVENT_LISTENER, (uint32_t)i),
 		};
 
-		/* Those of other workers are not known to this epoll, and it says so. */
+		/* Fails for listeners of other workers, which this epoll does not have. */
 		if (listeners->items[i].protocol->transport == TRANSPORT_TCP)
 			epoll_ctl(worker->epoll, EPOLL_CTL_MOD, listeners->items[i].fd, &event);
 	}
@@ -122,8 +122,8 @@ static int64_t tick_accept_pause(struct worker *worker, int64_t now)
 	return pause ? worker->streams.accept_after : INT64_MAX;
 }
 
-/* Everything that is due by time and not by event. Returns for how many milliseconds to wait; -1
- * for ever. Rounded up, or the last part of a millisecond would be spent spinning. */
+/* Does what is due by time. Returns the milliseconds to wait, rounded up so as not to spin in the last
+ * one; -1 for ever. */
 static int tick(struct worker *worker, int64_t now)
 {
 	int64_t due = streams_tick(&worker->streams, now), pause = tick_accept_pause(worker, now),
@@ -152,12 +152,13 @@ static void dispatch(struct worker *worker, uint64_t tag, int64_t now)
 	case EVENT_STREAM:
 		streams_readable(&worker->streams, (uint32_t)index);
 		break;
-	default: /* we were woken up to look at whether to stop */
+	default: /* EVENT_SIGNAL: the thread is to stop */
 		break;
 	}
 }
 
-/* Answers at a socket that has something. With more to come there is no sleep after it. */
+/* Serves a readable UDP socket. While there is more, or busy-poll asks for it, the worker does not
+ * sleep afterwards. */
 static void serve(struct worker *worker, const struct pollfd *ready, size_t index, int64_t now)
 {
 	int64_t busy_poll = worker->service->config.busy_poll * (CLOCK_MILLISECOND / 1000);
@@ -172,7 +173,7 @@ static void serve(struct worker *worker, const struct pollfd *ready, size_t inde
 	worker->busy_until = now + (more ? CLOCK_MILLISECOND : busy_poll);
 }
 
-/* Waits for something to do, and does it. Returns the time then, on the monotonic clock. */
+/* Waits for events and serves them. Returns the time after the wait, on the monotonic clock. */
 static int64_t wait_and_serve(struct worker *worker, int timeout)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -192,7 +193,7 @@ static int64_t wait_and_serve(struct worker *worker, int timeout)
 	return now;
 }
 
-/* The same for a worker without UDP: one call less. */
+/* The same for a worker without UDP, with one call less. */
 static int64_t wait_and_accept(struct worker *worker, int timeout)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -234,10 +235,10 @@ bool worker_start(struct worker *worker)
 	while (read(worker->wake, &count, sizeof(count)) > 0)
 		continue;
 	atomic_store(&worker->stop, false);
-	/* The same second may have another hour by now: see clock_reload_zone. */
+	/* The time zone may have changed: see clock_reload_zone. */
 	worker->streams.now.valid = false;
 	worker->datagrams.second.valid = false;
-	worker->paused = false; /* all listeners are watched anew */
+	worker->paused = false; /* all listeners were added again */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	errno = pthread_create(&worker->thread, NULL, run, worker);

@@ -7,7 +7,7 @@
 
 #include "server/events.h"
 
-/* How long the last clients have to take their answers. */
+/* How long the last clients have to take their replies. */
 #define DRAIN_TIME (CLOCK_SECOND / 4)
 
 #define CAPACITY_MAX	  16384U
@@ -27,7 +27,7 @@ unsigned workers_wanted(const struct config *config)
 	return cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
 }
 
-/* As many descriptors as the administrator allows, without asking for more than can be used. */
+/* Raises the soft descriptor limit as far as it is of use. Returns the connections that fit. */
 static uint32_t capacity_within_limit(uint32_t others)
 {
 	struct rlimit limit;
@@ -55,7 +55,7 @@ static uint32_t capacity_per_worker(const struct service *service, unsigned coun
 	return share < CAPACITY_MIN ? CAPACITY_MIN : share;
 }
 
-/* Each on cache lines of its own: what one worker writes must not slow down another. */
+/* On cache lines of its own, so that no worker slows down another by its writes. */
 static struct worker *allocate_worker(void)
 {
 	size_t size = (sizeof(struct worker) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -182,15 +182,15 @@ void workers_stop(struct workers *workers)
 		worker_remove_listeners(workers->items[i]);
 }
 
-void workers_drain(struct workers *workers, unsigned first)
+void workers_drain(struct workers *workers)
 {
 	int64_t until = clock_monotonic() + DRAIN_TIME;
 
-	for (unsigned i = first; i < workers->count; i++) {
+	for (unsigned i = 0; i < workers->count; i++) {
 		workers->items[i]->drain_until = until;
 		worker_start(workers->items[i]);
 	}
-	for (unsigned i = first; i < workers->count; i++)
+	for (unsigned i = 0; i < workers->count; i++)
 		worker_join(workers->items[i]);
 }
 

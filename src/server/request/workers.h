@@ -1,4 +1,4 @@
-/* All workers together, and the sockets shared out among them. */
+/* All workers; worker i serves shard i of each listener. */
 #ifndef SERVER_WORKERS_H
 #define SERVER_WORKERS_H
 
@@ -12,43 +12,40 @@ struct workers {
 	struct service *service;
 	struct worker **items;
 	unsigned count;
-	struct worker *retired; /* the first of those that only see off the clients they have */
+	struct worker *retired; /* list of workers that drain their clients and end */
 };
 
-/* How many workers a configuration asks for, on this machine: 1 to WORKERS_MAX. */
+/* The number of workers for a configuration on this machine: 1 to WORKERS_MAX. */
 unsigned workers_wanted(const struct config *config);
 
-/* Makes as many workers as there shall be, for a service that outlives them. None may run. Those
- * that are too many retire: they see off their clients, beside the others. If some cannot be made,
- * the others stay. */
+/* Sets the number of workers of the service, which outlives them. None may run. Surplus workers
+ * retire: they drain their clients in the background. On failure the workers made so far stay. */
 bool workers_resize(struct workers *workers, unsigned count, struct failure *failure);
 
-/* Waits, for a moment at most, for those that have retired, and closes them. */
+/* Waits for the retired workers, a quarter of a second at most, and closes them. */
 void workers_join_retired(struct workers *workers);
 
 void workers_close(struct workers *workers);
 
-/* Has each worker watch its sockets of the service, and starts them all. On failure none runs. */
+/* Gives each worker its listeners of the service and starts them all. On failure none runs. */
 bool workers_start(struct workers *workers, struct failure *failure);
 
-/* Ends all threads; afterwards no worker watches a listener. */
+/* Stops all threads and takes their listeners from the workers. */
 void workers_stop(struct workers *workers);
 
-/* The worker that a listener is for. */
+/* The worker that serves a listener. */
 struct worker *workers_find(const struct workers *workers, const struct listener *listener);
 
-/* Lets the workers from number first on, which must be stopped, see off the clients they have, for
- * a moment. */
-void workers_drain(struct workers *workers, unsigned first);
+/* Has the workers, which must be stopped, drain their clients, for a quarter of a second at most. */
+void workers_drain(struct workers *workers);
 
-/* Answers what waits at a listener that is about to be closed, if it is the workers'. None may
- * run. */
+/* Serves what waits on a listener that is about to be closed, if workers serve it. None may run. */
 void workers_drain_listener(const struct workers *workers, const struct listener *listener);
 
-/* Who asks all of them the most. */
+/* Sets list to the top clients of all workers. */
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list);
 
-/* How many connections there may be at a time. */
+/* The number of TCP connections that all workers have room for. */
 uint32_t workers_capacity(const struct workers *workers);
 
 #endif
