@@ -58,19 +58,19 @@ struct ntp_client_measurement ntp_client_measure(const struct ntp_client_exchang
 const char *ntp_client_describe(enum ntp_client_verdict verdict)
 {
 	static const char *const texts[] = {
-		[NTP_CLIENT_OK] = "tells the time",
-		[NTP_CLIENT_SHORT] = "sends less than an answer",
-		[NTP_CLIENT_ORIGIN] = "answers another question",
-		[NTP_CLIENT_MODE] = "does not answer as a server",
-		[NTP_CLIENT_VERSION] = "answers in another version",
-		[NTP_CLIENT_KISS] = "has no time to tell",
+		[NTP_CLIENT_OK] = "is synchronised",
+		[NTP_CLIENT_SHORT] = "sent a reply that is too short",
+		[NTP_CLIENT_ORIGIN] = "sent a reply with the wrong origin",
+		[NTP_CLIENT_MODE] = "sent a reply that is not of mode 4",
+		[NTP_CLIENT_VERSION] = "sent a reply that is not of version 3 or 4",
+		[NTP_CLIENT_KISS] = "sent a kiss-o'-death",
 		[NTP_CLIENT_LEAP] = "says that it is not synchronised",
-		[NTP_CLIENT_STRATUM] = "has the stratum of one that is not synchronised",
-		[NTP_CLIENT_NO_TIME] = "answers without a time",
-		[NTP_CLIENT_BACKWARDS] = "answers before it is asked, by its times",
-		[NTP_CLIENT_DISTANCE] = "says that it may be off by a second",
-		[NTP_CLIENT_OFFSET] = "tells another time than this clock",
-		[NTP_CLIENT_STRATUM_LAST] = "has the last stratum there is",
+		[NTP_CLIENT_STRATUM] = "has stratum 16 or more",
+		[NTP_CLIENT_NO_TIME] = "sent a reply without timestamps",
+		[NTP_CLIENT_BACKWARDS] = "sent a transmit time before its receive time",
+		[NTP_CLIENT_DISTANCE] = "has a root distance of a second or more",
+		[NTP_CLIENT_OFFSET] = "differs from this clock by more than 128 ms",
+		[NTP_CLIENT_STRATUM_LAST] = "has stratum 15, and 16 is the limit",
 	};
 
 	return texts[verdict];

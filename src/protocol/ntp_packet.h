@@ -1,5 +1,4 @@
-/* The 48 bytes at the start of every NTP packet (RFC 5905 section 7.3), for whoever sends or
- * receives them: the server's replies, the client, and the clock monitor that follows another server. */
+/* The 48 bytes at the start of every NTP packet (RFC 5905 section 7.3). */
 #ifndef PROTOCOL_NTP_PACKET_H
 #define PROTOCOL_NTP_PACKET_H
 
@@ -11,10 +10,10 @@
 #define NTP_PORT	  123
 #define NTP_PACKET_SIZE	  48
 #define NTP_VERSION	  4
-#define NTP_STRATUM_LIMIT 16 /* from here on: not synchronised */
+#define NTP_STRATUM_LIMIT 16 /* this and above: not synchronised */
 
 enum ntp_mode {
-	NTP_MODE_NONE = 0, /* as version 1 has it, which knew no modes */
+	NTP_MODE_NONE = 0, /* version 1 has no modes */
 	NTP_MODE_ACTIVE = 1,
 	NTP_MODE_PASSIVE = 2,
 	NTP_MODE_CLIENT = 3,
@@ -33,7 +32,7 @@ struct ntp_packet {
 	clock_ntp_time reference, origin, receive, transmit;
 };
 
-/* Reads the next 48 bytes; returns false if there are not as many. What follows is left unread. */
+/* Reads the next 48 bytes; returns false if there are fewer. */
 bool ntp_packet_read(struct ntp_packet *packet, struct bytes_reader *reader);
 
 /* Appends a packet's 48 bytes. */

@@ -1,14 +1,14 @@
 #include "protocol/ntp_reference.h"
 
-/* What separates the two clocks, without a sign. */
-static uint64_t distance_of(const struct ntp_client_measurement *measurement)
+/* The magnitude of the offset. */
+static uint64_t magnitude_of(const struct ntp_client_measurement *measurement)
 {
 	clock_ntp_span offset = measurement->offset;
 
 	return offset < 0 ? -(uint64_t)offset : (uint64_t)offset;
 }
 
-/* Fills measurement in unless our own clock went back between question and answer. */
+/* Sets measurement, unless this clock went back between request and reply. */
 static enum ntp_client_verdict check_offset(struct ntp_client_measurement *measurement,
 					    const struct ntp_client_exchange *exchange,
 					    const struct ntp_packet *packet)
@@ -19,16 +19,16 @@ static enum ntp_client_verdict check_offset(struct ntp_client_measurement *measu
 		return NTP_CLIENT_OFFSET;
 	*measurement = ntp_client_measure(exchange, packet);
 	most += (uint64_t)measurement->delay / 2;
-	return distance_of(measurement) > most ? NTP_CLIENT_OFFSET : NTP_CLIENT_OK;
+	return magnitude_of(measurement) > most ? NTP_CLIENT_OFFSET : NTP_CLIENT_OK;
 }
 
-static void take_over(struct clock_state *state, const struct ntp_reference_context *context,
+static void set_state(struct clock_state *state, const struct ntp_reference_context *context,
 		      const struct ntp_packet *packet,
 		      const struct ntp_client_measurement *measurement)
 {
 	clock_ntp_short delay = clock_short_from_span(measurement->delay);
 	clock_ntp_short error = clock_short_from_span(
-		(clock_ntp_span)(distance_of(measurement) + (uint64_t)measurement->delay / 2));
+		(clock_ntp_span)(magnitude_of(measurement) + (uint64_t)measurement->delay / 2));
 
 	*state = (struct clock_state){
 		.leap = packet->leap,
@@ -50,7 +50,7 @@ static void take_over(struct clock_state *state, const struct ntp_reference_cont
 
 enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_context *context,
 						 const void *bytes, size_t size,
-						 struct clock_state *state, uint32_t *kiss)
+						 struct clock_state *state, uint32_t *kod)
 {
 	struct ntp_client_measurement measurement;
 	struct ntp_packet packet;
@@ -60,14 +60,14 @@ enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_cont
 	if (!ntp_client_is_reply(verdict))
 		return verdict;
 	if (verdict == NTP_CLIENT_KISS)
-		*kiss = packet.reference_id;
+		*kod = packet.reference_id;
 	if (verdict == NTP_CLIENT_OK)
 		verdict = check_offset(&measurement, &context->exchange, &packet);
 	if (verdict == NTP_CLIENT_OK && !context->same_host &&
 	    packet.stratum + 1 == NTP_STRATUM_LIMIT)
 		verdict = NTP_CLIENT_STRATUM_LAST;
 	if (verdict == NTP_CLIENT_OK)
-		take_over(state, context, &packet, &measurement);
+		set_state(state, context, &packet, &measurement);
 	else
 		clock_state_unsynchronised(state, verdict == NTP_CLIENT_OFFSET ?
 							  CLOCK_REFERENCE_STEP :

@@ -1,5 +1,5 @@
-/* What the answer of an NTP server says of the system clock: bytes and times in, a state of the
- * clock or a named reason to doubt it out. No input, no output. */
+/* The clock state that follows from the reply of an NTP server. Pure: bytes and times in, a state or
+ * the reason against it out. */
 #ifndef PROTOCOL_NTP_REFERENCE_H
 #define PROTOCOL_NTP_REFERENCE_H
 
@@ -11,32 +11,32 @@
 #include "clock/clock_state.h"
 #include "protocol/ntp_client.h"
 
-/* A clock that differs by more than this from the server's, beyond what the way to the server and
- * back accounts for, is not the clock that the server speaks of, or one of the two was set. */
+/* A clock that differs from the server's by more than this and half of the delay is not synchronised
+ * to it, or one of the two was set. */
 #define NTP_REFERENCE_OFFSET_MAX (128 * CLOCK_MILLISECOND)
 
-/* The question, and what is known of whoever was asked. */
+/* The request, and what is known of the server. */
 struct ntp_reference_context {
 	struct ntp_client_exchange exchange;
-	int64_t monotonic;     /* when it was received, for the state */
-	bool same_host;	       /* the server steers this very clock */
-	uint32_t reference_id; /* what names the server: see ntp_reference_id */
+	int64_t monotonic;     /* when the reply was received, for the state */
+	bool same_host;	       /* the server runs here and steers this clock */
+	uint32_t reference_id; /* of the server: see ntp_reference_id */
 };
 
-/* Judges an answer as ntp_client_check does, and the clock by it. For NTP_CLIENT_OK state is what
- * to say of the system clock. Where the answer is not to the question, state is left alone. For all
- * others it is that of a clock that is not synchronised. kiss is set for NTP_CLIENT_KISS only.
+/* Checks a reply as ntp_client_check does, and then the clock by it. For NTP_CLIENT_OK state becomes
+ * that of the system clock; where the bytes are no reply to the request, state is left alone; else it
+ * becomes unsynchronised. kod is set for NTP_CLIENT_KISS only.
  *
- * A server on this host speaks of the clock that it steers, and is quoted. Of another one this host
- * is a client (RFC 5905 section 11.2.3), one stratum below it. In both cases the root dispersion
- * grows by what separates the two clocks, and by what the way there could hide. */
+ * The state of a server on this host is that of the clock it steers, and is passed on. Of another
+ * server this host is a client (RFC 5905 section 11.2.3), one stratum below it. In both cases the
+ * root dispersion includes the offset between the clocks and half of the delay. */
 enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_context *context,
 						 const void *bytes, size_t size,
-						 struct clock_state *state, uint32_t *kiss);
+						 struct clock_state *state, uint32_t *kod);
 
-/* What names a server as a reference: its IPv4 address; of an IPv6 address a hash, FNV-1a of 32
- * bits where RFC 5905 section 7.3 has the start of an MD5 sum: nothing depends on the two agreeing,
- * except that a loop through IPv6 is told by the growing stratum alone. */
+/* The reference identifier of a server: its IPv4 address, or a hash of its IPv6 address: 32-bit FNV-1a
+ * where RFC 5905 section 7.3 has the start of an MD5 digest. So loops through IPv6 are not detected by
+ * the identifier, only by the growing stratum. */
 uint32_t ntp_reference_id(const struct address *server);
 
 #endif

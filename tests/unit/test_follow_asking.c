@@ -153,7 +153,7 @@ static void asks_four_times_a_second(void **cmocka)
 	struct ntp_packet requests[4] = { 0 };
 
 	(void)cmocka;
-	assert_unsynchronised("has not answered yet");
+	assert_unsynchronised("has not replied yet");
 	for (unsigned i = 0; i < 4; i++) {
 		int64_t now = i * 250 * MS;
 
@@ -207,7 +207,7 @@ static void a_late_answer_is_none(void **cmocka)
 	answer = answer_to(&request);
 	send_answer(&answer, 1001 * MS);
 	follow_tick(&test.follow, 1001 * MS);
-	assert_unsynchronised("answers another question");
+	assert_unsynchronised("sent a reply with the wrong origin");
 }
 
 static void a_silent_server_is_lost(void **cmocka)
@@ -220,7 +220,7 @@ static void a_silent_server_is_lost(void **cmocka)
 		assert_synchronised();
 	}
 	assert_true(follow_tick(&test.follow, 750 * MS) <= 1000 * MS);
-	assert_unsynchronised("does not answer");
+	assert_unsynchronised("does not reply");
 	count_requests();
 	exchange(1000 * MS);
 	assert_synchronised();
@@ -242,7 +242,7 @@ static void a_forger_changes_nothing(void **cmocka)
 		assert_synchronised();
 	}
 	follow_tick(&test.follow, 750 * MS);
-	assert_unsynchronised("answers another question");
+	assert_unsynchronised("sent a reply with the wrong origin");
 }
 
 static void a_server_that_lies_is_left_at_once(void **cmocka)
@@ -257,7 +257,7 @@ static void a_server_that_lies_is_left_at_once(void **cmocka)
 	answer.transmit += UINT64_C(1) << 32;
 	answer.receive = answer.transmit;
 	send_answer(&answer, 251 * MS);
-	assert_unsynchronised("tells another time than this clock");
+	assert_unsynchronised("differs from this clock by more than 128 ms");
 }
 
 static void asks_less_often_when_told_to(void **cmocka)
@@ -267,7 +267,7 @@ static void asks_less_often_when_told_to(void **cmocka)
 	(void)cmocka;
 	for (int i = 0; i < 12; i++) {
 		kiss("RATE", now);
-		assert_unsynchronised("wants to be asked less often");
+		assert_unsynchronised("asks for fewer requests (kiss code RATE)");
 		interval = 2 * interval < 64 * CLOCK_SECOND ? 2 * interval : 64 * CLOCK_SECOND;
 		assert_int_equal(follow_tick(&test.follow, now), now + interval);
 		assert_int_equal(follow_tick(&test.follow, now + interval - 1), now + interval);
@@ -279,7 +279,7 @@ static void asks_less_often_when_told_to(void **cmocka)
 	follow_tick(&test.follow, now + 3 * interval - 1);
 	assert_synchronised();
 	follow_tick(&test.follow, now + 3 * interval);
-	assert_unsynchronised("does not answer");
+	assert_unsynchronised("does not reply");
 }
 
 static void asks_no_more_when_told_to(void **cmocka)
@@ -291,10 +291,10 @@ static void asks_no_more_when_told_to(void **cmocka)
 		int64_t now = i * 60 * CLOCK_SECOND;
 
 		kiss(codes[i], now);
-		assert_unsynchronised("does not want to be asked");
+		assert_unsynchronised("refuses requests (kiss code DENY or RSTR)");
 		for (int64_t second = 0; second < 60; second++)
 			follow_tick(&test.follow, now + second * CLOCK_SECOND);
-		assert_unsynchronised("does not want to be asked");
+		assert_unsynchronised("refuses requests (kiss code DENY or RSTR)");
 		assert_int_equal(count_requests(), 0);
 	}
 	exchange(120 * CLOCK_SECOND);
@@ -306,7 +306,7 @@ static void other_kisses_are_no_reason_to_go(void **cmocka)
 	(void)cmocka;
 	exchange(0);
 	kiss("INIT", 250 * MS);
-	assert_unsynchronised("has no time to tell");
+	assert_unsynchronised("sent a kiss-o'-death");
 	exchange(500 * MS);
 	assert_synchronised();
 }
@@ -321,12 +321,12 @@ static void what_was_asked_before_a_step_is_forgotten(void **cmocka)
 	follow_tick(&test.follow, 250 * MS);
 	assert_true(receive(&request));
 	follow_forget(&test.follow, 251 * MS);
-	assert_unsynchronised("has not answered since");
+	assert_unsynchronised("has not replied since the clock was set");
 	follow_state(&test.follow, &state);
 	assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
 	answer = answer_to(&request);
 	send_answer(&answer, 252 * MS);
-	assert_unsynchronised("has not answered since");
+	assert_unsynchronised("has not replied since the clock was set");
 	exchange(500 * MS);
 	assert_synchronised();
 }

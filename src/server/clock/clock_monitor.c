@@ -10,18 +10,18 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* How often to look when nothing happens, and when a leap second may begin or end any moment. */
+/* How often the source is read: usually, and around a leap second. */
 #define POLL_INTERVAL	   (200 * CLOCK_MILLISECOND)
 #define POLL_INTERVAL_LEAP (4 * CLOCK_MILLISECOND)
 
-/* How long before the end of the UTC day that is. */
+/* A leap second is near in the last seconds of a UTC day. */
 #define LEAP_NEAR 2 /* seconds */
 
-/* The clock is read twice to see a step: it may be so inexact. */
+/* Two readings of the clock that show a step may differ by this much. */
 #define STEP_TOLERANCE (10 * CLOCK_MILLISECOND)
 
-/* A server that changes its mind with every answer gets so many lines in the log at once, and then
- * one in so long. The last word is always told. */
+/* A state that changes all the time gets this many log lines at once, then one an interval. The
+ * latest state is always logged in the end. */
 #define LOG_BURST    6
 #define LOG_INTERVAL (10 * CLOCK_SECOND)
 
@@ -37,8 +37,8 @@ bool clock_monitor_kernel_is_synchronised(void)
 	return clock_state_is_synchronised(&state);
 }
 
-/* How far the system clock is from the monotonic one. Both are steered alike: it stays the same
- * until the system clock is set. */
+/* The offset of the system clock from the monotonic clock. Both are steered alike, so only a step
+ * changes it. */
 static clock_ntp_span offset_of_clocks(void)
 {
 	return (clock_ntp_span)(clock_read_ntp() - (uint64_t)clock_span_to_ntp(clock_monotonic()));
@@ -52,18 +52,18 @@ static const char *read_kernel(struct clock_monitor *monitor, int64_t now,
 
 	monitor->kernel = ntp_adjtime(&kernel);
 	clock_state_from_kernel(state, &kernel, monitor->kernel, time, now);
-	/* The bound of the error grows by itself, and only a correction makes it less. */
+	/* The kernel lets maxerror grow; only a correction makes it less. */
 	if (kernel.maxerror < monitor->maxerror || monitor->corrected == 0)
 		monitor->corrected = time;
 	monitor->maxerror = kernel.maxerror;
 	if (!clock_state_is_synchronised(state))
 		return monitor->kernel == TIME_OOP ? "is inserting a leap second" :
-						     "does not vouch for it";
+						     "says that the clock is not synchronised";
 	state->reference_time = monitor->corrected;
 	return NULL;
 }
 
-/* Whoever is asked, the kernel knows when the clock is telling a second for the second time. */
+/* The kernel is read in any case: it knows when a leap second is being inserted. */
 static const char *read_source(struct clock_monitor *monitor, int64_t now,
 			       struct clock_state *state)
 {
@@ -81,7 +81,7 @@ static const char *read_source(struct clock_monitor *monitor, int64_t now,
 	return NULL;
 }
 
-/* The name of the source, as in "synchronised to" or as what a reason says something of. */
+/* The name of the source, for "synchronised to NAME" and "NAME REASON". */
 static const char *name_source(const struct clock_monitor *monitor, char *text, size_t size)
 {
 	const struct config_clock *source = &monitor->source;
@@ -93,7 +93,7 @@ static const char *name_source(const struct clock_monitor *monitor, char *text, 
 	return address_join(text, size, source->host, source->port);
 }
 
-/* What there is to say of the clock, and, if that is new, why. */
+/* Publishes the state and, if it has changed, the reason. */
 static void publish(struct clock_monitor *monitor)
 {
 	char name[sizeof(monitor->source.host) + 16];
@@ -109,7 +109,7 @@ static void publish(struct clock_monitor *monitor)
 	monitor->reason_published = monitor->reason;
 }
 
-/* After a step the word of the source still counts for nothing: it may not know of it yet. */
+/* Publishes what the source says, except for a while after a step, of which it may not know yet. */
 static void update(struct clock_monitor *monitor, int64_t now)
 {
 	struct clock_state state;
@@ -142,8 +142,7 @@ static bool is_logged(const struct clock_monitor *monitor)
 	       monitor->published.leap == monitor->logged.leap;
 }
 
-/* Tells the log what has changed, but not that the clock counts for nothing after a step: the step
- * itself was told. */
+/* Logs a change of state. The step itself was logged, not that the clock is unsynchronised after it. */
 static void log_change(struct clock_monitor *monitor, int64_t now)
 {
 	const struct clock_state *state = &monitor->published;
@@ -165,7 +164,7 @@ static void log_change(struct clock_monitor *monitor, int64_t now)
 	monitor->logged_reason = monitor->reason;
 }
 
-/* The kernel's own leap second is no surprise, whatever the clock does there. */
+/* Whether the clock moved by the leap second that the kernel has announced. */
 static bool is_leap_second(const struct clock_monitor *monitor, int64_t moved)
 {
 	int64_t magnitude = moved < 0 ? -moved : moved;
@@ -176,7 +175,7 @@ static bool is_leap_second(const struct clock_monitor *monitor, int64_t moved)
 	       magnitude < CLOCK_SECOND + STEP_TOLERANCE;
 }
 
-/* The clock was set, or the machine was asleep, which the monotonic clock does not count. */
+/* The clock was set, or the machine was suspended, which the monotonic clock does not count. */
 static void handle_step(struct clock_monitor *monitor, int64_t now)
 {
 	clock_ntp_span offset = offset_of_clocks();
@@ -218,7 +217,7 @@ static bool is_leap_near(const struct clock_monitor *monitor)
 	return now.tv_sec % CLOCK_DAY >= CLOCK_DAY - LEAP_NEAR;
 }
 
-/* For how many milliseconds to wait, rounded up. */
+/* The milliseconds to wait, rounded up. */
 static int wait_until(const struct clock_monitor *monitor, int64_t now, int64_t due)
 {
 	int64_t next = now + (is_leap_near(monitor) ? POLL_INTERVAL_LEAP : POLL_INTERVAL);
@@ -260,7 +259,7 @@ static void *run(void *argument)
 	}
 }
 
-/* Whenever that is, it is not in this timer's life: it is there to be cancelled. */
+/* A timer that never expires: the kernel cancels it when the clock is set. */
 static bool open_step_timer(struct clock_monitor *monitor)
 {
 	const struct itimerspec never = { .it_value.tv_sec = INT64_MAX };
@@ -271,7 +270,7 @@ static bool open_step_timer(struct clock_monitor *monitor)
 			       &never, NULL) == 0;
 }
 
-/* Returns 0 or what is wrong as an errno. Signals are for the thread that waits for them. */
+/* Returns 0 or an errno. All signals are blocked: the main thread takes them. */
 static int start_thread(struct clock_monitor *monitor)
 {
 	sigset_t all, before;
@@ -307,7 +306,7 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 		.stats = stats, .source = *source, .stop = -1, .step_timer = -1
 	};
 	follow_open(&monitor->follow, &monitor->source, now);
-	/* What is said before a server was asked needs no telling. */
+	/* The state before the first reply of a server is not logged. */
 	monitor->logged_reason = source->source == CLOCK_SOURCE_FOLLOW ?
 					 follow_state(&monitor->follow, &monitor->logged) :
 					 "";

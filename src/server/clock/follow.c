@@ -6,17 +6,17 @@
 
 #include "clock/stamp.h"
 
-/* A socket is given up after so many requests, and its port with it: a port that changes is one
- * more thing that whoever forges answers has to guess (RFC 9109). The kernel draws it at random. */
+/* A socket is replaced after this many requests, and so is its random port, which a forger would
+ * have to guess (RFC 9109). */
 #define SOCKET_REQUESTS 64
 
-/* A server that was silent for so long is asked once a second, no more. */
+/* A server that is silent for this long gets one request a second. */
 #define SILENCE (8 * CLOCK_SECOND)
 
-/* How often to see whether a name was looked up. */
+/* How often to poll a look-up. */
 #define LOOKUP_INTERVAL (20 * CLOCK_MILLISECOND)
 
-/* What is taken in one go: the monitor has other things to watch as well. */
+/* Replies taken in one go: the monitor has other events too. */
 #define RECEIVE_MAX 16
 
 static int64_t later(int64_t a, int64_t b)
@@ -40,7 +40,7 @@ void follow_open(struct follow *follow, const struct config_clock *source, int64
 		.next = now,
 		.last_reply = now,
 	};
-	set_unsynchronised(follow, CLOCK_REFERENCE_INIT, "has not answered yet");
+	set_unsynchronised(follow, CLOCK_REFERENCE_INIT, "has not replied yet");
 }
 
 static void close_socket(struct follow *follow)
@@ -68,7 +68,7 @@ static bool open_socket(struct follow *follow)
 		socket(server->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (follow->socket < 0)
 		return false;
-	/* Without the kernel's stamps an answer seems to come a little later than it did. */
+	/* If it fails the clock is read instead, a little after the arrival. */
 	stamp_enable(follow->socket);
 	if (connect(follow->socket, &server->any, address_length(server)) == 0)
 		return true;
@@ -76,7 +76,7 @@ static bool open_socket(struct follow *follow)
 	return false;
 }
 
-/* An address is at hand at once; a name is looked up again every time: it may have moved. */
+/* A name is looked up every time: its address may have changed. */
 static enum lookup_result find_server(struct follow *follow)
 {
 	const struct config_clock *source = follow->source;
@@ -96,7 +96,7 @@ static enum lookup_result find_server(struct follow *follow)
 	return result;
 }
 
-/* Sets when to go on: at once, if there is now somebody to ask. */
+/* Sets next to when to go on: now, if the server was found. */
 static void find_and_connect(struct follow *follow, int64_t now)
 {
 	enum lookup_result result = find_server(follow);
@@ -115,8 +115,8 @@ static void find_and_connect(struct follow *follow, int64_t now)
 	follow->next = now + CLOCK_SECOND;
 }
 
-/* Nobody but the server, and whoever sees its packets go by, can know the nonce. The request holds
- * nothing else: what it does not say of this clock nobody can use. */
+/* The request holds a random nonce, which only the server and hosts on the path see, and nothing of
+ * this clock (RFC 9109). */
 static void send_request(struct follow *follow, int64_t now)
 {
 	struct ntp_packet packet = { .version = NTP_VERSION, .mode = NTP_MODE_CLIENT };
@@ -130,7 +130,7 @@ static void send_request(struct follow *follow, int64_t now)
 	request->nonce = packet.transmit;
 	ntp_packet_write(&packet, &writer);
 	request->sent = clock_read_ntp();
-	/* A request that is not sent is one that is not answered. */
+	/* If it cannot be sent, no reply comes. */
 	(void)!send(follow->socket, bytes, bytes_written(&writer), MSG_NOSIGNAL);
 }
 
@@ -145,7 +145,7 @@ static int64_t interval_of(const struct follow *follow)
 						 follow->interval;
 }
 
-/* The next request, or the next step on the way to somebody who would answer it. */
+/* Sends the next request, or goes on looking for a server. */
 static void poll_server(struct follow *follow, int64_t now)
 {
 	if (follow->socket >= 0 &&
@@ -170,27 +170,27 @@ int64_t follow_tick(struct follow *follow, int64_t now)
 	if (follow->socket >= 0 && now >= lost_at(follow))
 		set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
 				   follow->last_error == NTP_CLIENT_OK ?
-					   "does not answer" :
+					   "does not reply" :
 					   ntp_client_describe(follow->last_error));
 	if (now >= follow->next)
 		poll_server(follow, now);
 	return now < lost_at(follow) ? clock_earlier(follow->next, lost_at(follow)) : follow->next;
 }
 
-/* RFC 5905 section 7.4. Only the server itself can send one: it has to know the nonce. */
-static void process_kod(struct follow *follow, uint32_t kiss, int64_t now)
+/* RFC 5905 section 7.4. It is the server's own: it has the nonce. */
+static void process_kod(struct follow *follow, uint32_t kod, int64_t now)
 {
-	switch (kiss) {
+	switch (kod) {
 	case CLOCK_REFERENCE('R', 'A', 'T', 'E'):
 		follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
 		follow->next = now + follow->interval;
-		follow->reason = "wants to be asked less often";
+		follow->reason = "asks for fewer requests (kiss code RATE)";
 		break;
 	case CLOCK_REFERENCE('D', 'E', 'N', 'Y'):
 	case CLOCK_REFERENCE('R', 'S', 'T', 'R'):
 		follow->next = now + FOLLOW_DENY_BACKOFF;
-		follow->last_reply = follow->next; /* until then it does not lack an answer */
-		follow->reason = "does not want to be asked";
+		follow->last_reply = follow->next; /* no reply is due until then */
+		follow->reason = "refuses requests (kiss code DENY or RSTR)";
 		break;
 	default:
 		break;
@@ -198,7 +198,7 @@ static void process_kod(struct follow *follow, uint32_t kiss, int64_t now)
 }
 
 static void process_reply(struct follow *follow, enum ntp_client_verdict verdict,
-			  const struct clock_state *state, uint32_t kiss, int64_t now)
+			  const struct clock_state *state, uint32_t kod, int64_t now)
 {
 	follow->last_reply = now;
 	follow->retry_backoff = FOLLOW_BACKOFF;
@@ -206,7 +206,7 @@ static void process_reply(struct follow *follow, enum ntp_client_verdict verdict
 	follow->state = *state;
 	follow->reason = verdict == NTP_CLIENT_OK ? NULL : ntp_client_describe(verdict);
 	if (verdict == NTP_CLIENT_KISS)
-		process_kod(follow, kiss, now);
+		process_kod(follow, kod, now);
 }
 
 static bool is_loopback(const struct address *address)
@@ -218,8 +218,8 @@ static bool is_loopback(const struct address *address)
 	return IN6_IS_ADDR_LOOPBACK(&address->ip6.sin6_addr);
 }
 
-/* Finds the request that the bytes answer; each is answered once. What answers none is only
- * remembered, for the log. */
+/* Finds the request of a reply; each request takes one. The error of a reply without a request is
+ * kept for the log. */
 static void match_reply(struct follow *follow, const void *bytes, size_t size,
 			clock_ntp_time received, int64_t now)
 {
@@ -231,7 +231,7 @@ static void match_reply(struct follow *follow, const void *bytes, size_t size,
 	};
 	enum ntp_client_verdict verdict, last_error = NTP_CLIENT_SHORT;
 	struct clock_state state;
-	uint32_t kiss = 0;
+	uint32_t kod = 0;
 
 	for (int i = 0; i < FOLLOW_REQUESTS; i++) {
 		struct follow_request *request = &follow->requests[i];
@@ -239,10 +239,10 @@ static void match_reply(struct follow *follow, const void *bytes, size_t size,
 		context.exchange.nonce =
 			now - request->asked <= FOLLOW_REPLY_MAX_AGE ? request->nonce : 0;
 		context.exchange.sent = request->sent;
-		verdict = ntp_reference_from_reply(&context, bytes, size, &state, &kiss);
+		verdict = ntp_reference_from_reply(&context, bytes, size, &state, &kod);
 		if (ntp_client_is_reply(verdict)) {
 			request->nonce = 0;
-			process_reply(follow, verdict, &state, kiss, now);
+			process_reply(follow, verdict, &state, kod, now);
 			return;
 		}
 		last_error = verdict > last_error ? verdict : last_error;
@@ -257,7 +257,7 @@ static clock_ntp_time stamp_of(struct msghdr *message)
 	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : clock_read_ntp();
 }
 
-/* Errors that the network reports are not believed: they only make the silence that follows. */
+/* Errors reported by the network are ignored: a forger can cause them. */
 void follow_receive(struct follow *follow, int64_t now)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
@@ -283,7 +283,7 @@ void follow_forget(struct follow *follow, int64_t now)
 {
 	memset(follow->requests, 0, sizeof(follow->requests));
 	follow->last_reply = later(follow->last_reply, now);
-	set_unsynchronised(follow, CLOCK_REFERENCE_STEP, "has not answered since");
+	set_unsynchronised(follow, CLOCK_REFERENCE_STEP, "has not replied since the clock was set");
 }
 
 const char *follow_state(const struct follow *follow, struct clock_state *state)

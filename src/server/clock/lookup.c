@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whoever is the last to come, the thread or the one who started it, releases it. */
+/* The thread or the caller, whichever ends last, frees it. */
 enum progress {
 	RUNNING,
-	DONE,	   /* nobody but the starter uses it any more */
-	ABANDONED, /* nobody but the thread does */
+	DONE,	   /* the thread has ended */
+	ABANDONED, /* the caller has released it */
 };
 
 struct lookup {

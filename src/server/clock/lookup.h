@@ -1,4 +1,4 @@
-/* Looking a name up while something more urgent goes on: name servers take their time. */
+/* Looks up a name in a thread, so that the caller does not block. */
 #ifndef SERVER_LOOKUP_H
 #define SERVER_LOOKUP_H
 
@@ -15,16 +15,15 @@ enum lookup_result {
 
 struct lookup;
 
-/* Starts to look host up, in a thread of its own with the caller's signal mask. Returns NULL if
- * that cannot be. */
+/* Starts to look up host, in a thread with the caller's signal mask. Returns NULL on failure. */
 struct lookup *lookup_start(const char *host);
 
-/* What has come of it. Sets address to the which-th of the addresses found, counted round and
- * round, with port. To be asked again while it is pending; lookup_release in any case. */
+/* Sets address, if any were found, to number which of them, modulo their count, with port. To be
+ * called again while it is pending. */
 enum lookup_result lookup_poll(struct lookup *lookup, unsigned which, uint16_t port,
 			       struct address *address);
 
-/* Lets go of it, finished or not; NULL is allowed. */
+/* Frees it, finished or not; NULL is allowed. */
 void lookup_release(struct lookup *lookup);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "server/sockets/socket.h"
 
-/* Where a socket listens, as a person says it: "tcp 5050" or "tcp 127.0.0.1:13". */
+/* "tcp 5050" or "tcp 127.0.0.1:13". */
 static const char *format_endpoint(enum transport transport, const struct address *address,
 				   char *text, size_t size)
 {
@@ -104,11 +104,11 @@ void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (fchown(listeners->items[i].fd, uid, gid) < 0)
-			return; /* only a reload to a colliding address would miss it, and say so */
+			return; /* a reload that needs it fails and says so */
 	}
 }
 
-/* What open_address works with; constant while listeners are opened. */
+/* The arguments of listeners_open. */
 struct opening {
 	struct listeners *listeners;
 	const struct listeners *present;
@@ -135,15 +135,14 @@ static const struct listener *find_present(const struct listeners *present,
 	return NULL;
 }
 
-/* Whether the same datagram could be meant for both. */
+/* Whether a datagram could be delivered to either. */
 static bool overlap(const struct address *a, const struct address *b)
 {
 	return a->any.sa_family == b->any.sa_family && address_port(a) == address_port(b) &&
 	       (address_is_any(a) || address_is_any(b) || address_equal(a, b));
 }
 
-/* Makes the sockets of listeners that are in the way share their port. Returns whether there is
- * one. */
+/* Sets SO_REUSEPORT on our own sockets that overlap with address. Returns whether there are any. */
 static bool share_port(const struct listeners *listeners, const struct protocol *protocol,
 		       const struct address *address)
 {
@@ -159,7 +158,8 @@ static bool share_port(const struct listeners *listeners, const struct protocol 
 	return found;
 }
 
-/* Alone at first; beside others only if these are our own. */
+/* Binds without SO_REUSEPORT first, so that a port in use by others fails; with it only beside our
+ * own sockets. */
 static int bind_exclusive(const struct opening *opening, const struct protocol *protocol,
 			  const struct address *address)
 {
@@ -182,7 +182,7 @@ static bool reuse_listener(const struct opening *opening, const struct listener 
 	       listeners_append(opening->listeners, &listener, opening->failure);
 }
 
-/* The socket of a shard at an address, which the first shard has already. */
+/* Opens a further shard of an address. */
 static bool open_shard(const struct opening *opening, const struct protocol *protocol,
 		       const struct address *address, unsigned shard)
 {
@@ -197,7 +197,7 @@ static bool open_shard(const struct opening *opening, const struct protocol *pro
 	share_port(opening->listeners, protocol, address);
 	opened.fd = socket_open(protocol, address, true);
 	if (opened.fd < 0)
-		return failure_set_errno(opening->failure, "cannot listen on %s a second time",
+		return failure_set_errno(opening->failure, "cannot open a further socket on %s",
 					 format_endpoint(protocol->transport, address, endpoint,
 							 sizeof(endpoint)));
 	if (listeners_append(opening->listeners, &opened, opening->failure))
@@ -206,8 +206,8 @@ static bool open_shard(const struct opening *opening, const struct protocol *pro
 	return false;
 }
 
-/* Has all requests of a network meet the same limits, and where there are none leaves it to the
- * kernel which worker they meet. Where that cannot, a limit is one of each worker. */
+/* With a rate limit, all requests of a network go to one shard, so that they meet one limiter; else
+ * the kernel distributes them. If it cannot attach the filter, each worker limits on its own. */
 static void distribute(const struct opening *opening, const struct protocol *protocol,
 		       const struct address *address, int first, unsigned shards)
 {
@@ -219,8 +219,8 @@ static void distribute(const struct opening *opening, const struct protocol *pro
 		socket_detach_source_hash(first);
 }
 
-/* The sockets beside the first: as many as are wanted, and all that there are already. What is
- * served elsewhere (see web_adapt) has the first one alone. */
+/* Opens the further shards: those wanted, and those of present, where requests may wait. A protocol
+ * with a process of its own has one socket. */
 static bool open_shards(const struct opening *opening, const struct protocol *protocol,
 			const struct address *address, int first)
 {
@@ -241,7 +241,7 @@ static bool open_shards(const struct opening *opening, const struct protocol *pr
 	return true;
 }
 
-/* One address of a listen line: taken over from present or opened. */
+/* Reuses or opens the sockets of one address. */
 static bool open_address(const struct opening *opening, const struct config_listen *listen,
 			 const struct address *address)
 {
@@ -256,7 +256,7 @@ static bool open_address(const struct opening *opening, const struct config_list
 		return reuse_listener(opening, found, protocol) &&
 		       open_shards(opening, protocol, address, found->fd);
 	opened.fd = bind_exclusive(opening, protocol, address);
-	/* "*" means every address that there is: a host may well have no IPv6. */
+	/* "*" on a host without IPv6. */
 	if (opened.fd < 0 && listen->any_family && address->any.sa_family == AF_INET6 &&
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 		return true;
@@ -282,7 +282,7 @@ static bool open_listen(const struct opening *opening, const struct config_liste
 	return open_address(opening, listen, &any4) && open_address(opening, listen, &any6);
 }
 
-/* Inherited sockets that no listen line took over. */
+/* Adds inherited sockets that no listen line names. */
 static bool keep_inherited(struct listeners *listeners, const struct listeners *present,
 			   struct failure *failure)
 {

@@ -1,4 +1,4 @@
-/* Sockets that a service manager opened for us: see sd_listen_fds(3). */
+/* Sockets passed by the service manager: see sd_listen_fds(3). */
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,8 +13,7 @@ static int get_option(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
 }
 
-/* The word of the protocol that a socket is for unless its name says so; NULL: it is none that can
- * be served on. */
+/* The protocol for a socket of this type; NULL: none can be served on it. */
 static const char *default_protocol(int fd)
 {
 	int domain = get_option(fd, SOL_SOCKET, SO_DOMAIN);
@@ -29,8 +28,7 @@ static const char *default_protocol(int fd)
 	return NULL;
 }
 
-/* By its name, or else, since other names are the operator's own and mean nothing to us, by its
- * kind. */
+/* The protocol of that name, if it has the right transport, else the default. */
 static const struct protocol *choose_protocol(const char *name, const char *otherwise)
 {
 	const struct protocol *named = protocol_find(name), *usual = protocol_find(otherwise);

@@ -20,14 +20,14 @@ bool socket_enable_reuseport(int fd)
 	return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
-/* An answer is one segment: there is no congestion for a more thoughtful algorithm to control, and
- * the simplest one, which every kernel has, costs the least. Accepted sockets inherit it. */
+/* A reply is one segment, so there is no congestion to control: the simplest algorithm, which every
+ * kernel has, costs least. Accepted sockets inherit it. */
 static void choose_congestion_control(int fd)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 }
 
-/* Replies fit every path, so the kernel need not keep book of how wide this one is. */
+/* Replies fit every path: the kernel need not track the path MTU. */
 static void ignore_path_mtu(int fd, sa_family_t family)
 {
 	if (family == AF_INET6)
@@ -36,7 +36,7 @@ static void ignore_path_mtu(int fd, sa_family_t family)
 		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
-/* On a socket of every address, which one was asked; that of all others is known. */
+/* A wildcard socket has to be told which address was asked. */
 static bool want_local_address(int fd, const struct address *address)
 {
 	if (!address_is_any(address))
@@ -56,8 +56,8 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 	return want_local_address(fd, address) && (!protocol->kernel_stamps || stamp_enable(fd));
 }
 
-/* SO_REUSEADDR, for TCP: connections of the last run that wait out their time must not hold up the
- * next one. For UDP it would let others take the port over. */
+/* SO_REUSEADDR for TCP, because of connections of the last run in TIME_WAIT; for UDP it would let
+ * others take the port. */
 int socket_open(const struct protocol *protocol, const struct address *address, bool shared)
 {
 	bool tcp = protocol->transport == TRANSPORT_TCP;
@@ -82,8 +82,7 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 #define LOAD(offset)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_NET_OFF + (offset))
 #define COMPUTE(what, by) BPF_STMT(BPF_ALU | (what) | BPF_K, (by))
 
-/* A multiplication by an odd constant near 2^32 divided by the golden ratio spreads what differs in
- * few bits over all of them; the upper ones are the best mixed. */
+/* Fibonacci hashing: 2^32 divided by the golden ratio; the upper bits are mixed best. */
 #define SPREAD UINT32_C(2654435769)
 
 bool socket_attach_source_hash(int fd, const struct address *address, unsigned count)
