@@ -14,7 +14,7 @@
 
 #define KEY_BITS (8 * ACCESS_KEY_SIZE)
 
-/* What IPv4 addresses in IPv6 form begin with, RFC 4291, section 2.5.5.2. */
+/* The prefix of IPv4-mapped addresses, RFC 4291 section 2.5.5.2. */
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 #define MAPPED_BITS 96
 
@@ -75,7 +75,7 @@ static bool has_bits_beyond(const struct access_prefix *prefix)
 	return false;
 }
 
-/* Makes an IPv6 prefix that has nothing but IPv4 addresses in it the IPv4 prefix. */
+/* Turns a prefix of IPv4-mapped addresses into an IPv4 prefix. */
 static void unmap(struct access_prefix *prefix)
 {
 	uint8_t ip4[4];
@@ -139,8 +139,8 @@ bool access_add(struct access *access, const struct access_prefix *prefix, bool 
 	return true;
 }
 
-/* The order in which a walk over all addresses enters the prefixes: by the first address, the outer
- * before the inner, and of the same prefix the earlier rule first. */
+/* The order in which a walk over all addresses enters the prefixes: by first address, outer before
+ * inner, and of one prefix the earlier rule first. */
 static int compare_rules(const void *a, const void *b)
 {
 	const struct access_rule *const *one = a, *const *other = b;
@@ -158,15 +158,14 @@ static bool same_prefix(const struct access_prefix *a, const struct access_prefi
 	return a->length == b->length && memcmp(a->key, b->key, ACCESS_KEY_SIZE) == 0;
 }
 
-/* The walk: the prefixes that it is in, each inside the one before. */
+/* A walk over all addresses, and the nested prefixes it is in. */
 struct walk {
 	struct access *access;
 	const struct access_rule *inside[KEY_BITS + 1];
 	size_t depth;
 };
 
-/* From first on another rule decides. Ranges that begin where they end, or that decide as the one
- * before them, are left out. */
+/* Begins a range at first. Leaves out empty ranges, and those that decide like the one before. */
 static void begin_range(struct access *access, const uint8_t *first, bool allow)
 {
 	struct access_range *ranges = access->ranges;
@@ -186,13 +185,13 @@ static void enter(struct walk *walk, const struct access_rule *rule)
 	walk->inside[walk->depth++] = rule;
 }
 
-/* Leaves the innermost prefix: behind its last address the one around it decides again. */
+/* Leaves the innermost prefix: after its last address the one around it decides again. */
 static void leave(struct walk *walk)
 {
 	struct access_prefix after = walk->inside[--walk->depth]->prefix;
 	bool allow = walk->depth == 0 || walk->inside[walk->depth - 1]->allow;
 
-	while (after.length > 0) { /* adds one to the number that the first length bits are */
+	while (after.length > 0) { /* adds one to the first length bits, as a number */
 		unsigned bit = --after.length;
 		uint8_t mask = (uint8_t)(0x80 >> bit % 8);
 
@@ -201,7 +200,7 @@ static void leave(struct walk *walk)
 			begin_range(walk->access, after.key, allow);
 			return;
 		}
-	} /* an overflow: nothing is behind */
+	} /* overflow: it ends with the last address */
 }
 
 static void walk_over(struct walk *walk, const struct access_rule **sorted, size_t count)
@@ -213,7 +212,7 @@ static void walk_over(struct walk *walk, const struct access_rule **sorted, size
 		const struct access_prefix *next = &sorted[i]->prefix;
 
 		if (i + 1 < count && same_prefix(next, &sorted[i + 1]->prefix))
-			continue; /* a later rule for it counts */
+			continue; /* the later rule counts */
 		while (walk->depth > 0 &&
 		       !key_same_start(next->key, walk->inside[walk->depth - 1]->prefix.key,
 				       walk->inside[walk->depth - 1]->prefix.length))
@@ -241,7 +240,7 @@ bool access_build(struct access *access)
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &access->rules[i];
 	qsort(sorted, count, sizeof(const struct access_rule *), compare_rules);
-	/* A prefix begins a range and ends one; the first begins with the lowest address. */
+	/* A prefix begins two ranges at most; one more begins with the lowest address. */
 	access->ranges = calloc(2 * count + 1, sizeof(*access->ranges));
 	if (access->ranges)
 		walk_over(&walk, sorted, count);
@@ -257,7 +256,7 @@ bool access_allows(const struct access *access, const struct address *peer)
 	if (access->range_count == 0)
 		return access->rule_count == 0;
 	key_set_peer(key, peer);
-	while (high - low > 1) { /* the one is in low or behind it, before high */
+	while (high - low > 1) { /* the range is at low or after it, before high */
 		size_t middle = low + (high - low) / 2;
 
 		if (memcmp(access->ranges[middle].first, key, ACCESS_KEY_SIZE) <= 0)

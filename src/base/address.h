@@ -1,5 +1,4 @@
-/* An IPv4 or IPv6 address with a port: a socket address that knows how to be read, shown,
- * compared. */
+/* An IPv4 or IPv6 address with a port. */
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
 
@@ -20,19 +19,19 @@ struct address {
 /* Room for "[IPv6%interface]:port" and its end. */
 #define ADDRESS_TEXT_SIZE 80
 
-/* Reads host, a literal IPv4 or IPv6 address (no brackets; IPv6 may name its zone: fe80::1%eth0),
- * and puts it together with port. Returns false if it is not one; names are never looked up. */
+/* Sets address from host, an IPv4 or IPv6 literal without brackets, with a zone if need be
+ * (fe80::1%eth0), and port. Returns false for anything else; names are not looked up. */
 bool address_parse(struct address *address, const char *host, uint16_t port);
 
-/* The address that stands for every address of a family (AF_INET or AF_INET6), with port. */
+/* The wildcard address of a family (AF_INET or AF_INET6), with port. */
 struct address address_any(sa_family_t family, uint16_t port);
 
-/* The length to hand to bind, connect and sendto. */
+/* The length for bind(2) and the like. */
 socklen_t address_length(const struct address *address);
 
 uint16_t address_port(const struct address *address);
 
-/* Whether it stands for every address of its family. */
+/* Whether it is the wildcard address of its family. */
 bool address_is_any(const struct address *address);
 
 /* Same family, address, zone and port. */
@@ -42,9 +41,8 @@ bool address_equal(const struct address *a, const struct address *b);
  * ip4 to it, in host byte order. */
 bool address_ip4(const struct address *address, uint32_t *ip4);
 
-/* The network that an address is in (IPv4 /24, IPv6 /48) as a number, which is never 0: its kind, 4
- * or 6, in the highest byte, its own bytes in the lowest three or six. IPv4 in the form of IPv6 is
- * IPv4. */
+/* The network of an address (IPv4 /24, IPv6 /48) as a number, never 0: 4 or 6 in the highest byte,
+ * the bytes of the prefix in the lowest three or six. IPv4-mapped addresses are IPv4. */
 uint64_t address_network(const struct address *peer);
 
 /* Writes "192.0.2.1:13" or "[2001:db8::1%zone]:13" into text and returns it. */
@@ -54,10 +52,9 @@ const char *address_format(const struct address *address, char text[static ADDRE
  * and returns it: what address_split reads. */
 const char *address_join(char *text, size_t size, const char *host, uint16_t port);
 
-/* Splits text, which it changes, of the form HOST, HOST:PORT, [HOST] or [HOST]:PORT. A bare IPv6
- * address (two colons or more, no brackets) is a host without a port. Sets host and port to the
- * parts, port to NULL where there is none. Returns false if text has another form or an empty
- * part. */
+/* Splits text, in place, of the form HOST, HOST:PORT, [HOST] or [HOST]:PORT. An IPv6 address without
+ * brackets (two colons or more) is a host without a port. Sets host, and port, which is NULL if there
+ * is none. Returns false for another form or an empty part. */
 bool address_split(char *text, char **host, char **port);
 
 #endif

@@ -1,6 +1,6 @@
-/* Bounded cursors over bytes, to read them and to write them. Running out of bytes or of room sets
- * a sticky error instead of going past the end, so a caller handles all its fields and asks once
- * whether they were there or fitted. Numbers are in network byte order. */
+/* Bounded cursors for reading and writing bytes. Running out of bytes or of room sets a sticky error
+ * instead of going past the end, so a caller handles all its fields and checks once. Numbers are in
+ * network byte order. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
@@ -13,10 +13,10 @@
 struct bytes_reader {
 	const uint8_t *next;
 	const uint8_t *end;
-	bool failed; /* more was asked for than there is; stays set */
+	bool failed; /* a read went past the end; stays set */
 };
 
-/* Starts reading at bytes, which stay the caller's. */
+/* A reader of size bytes, which stay the caller's. */
 static inline struct bytes_reader bytes_reader_open(const void *bytes, size_t size)
 {
 	const uint8_t *start = bytes;
@@ -24,13 +24,13 @@ static inline struct bytes_reader bytes_reader_open(const void *bytes, size_t si
 	return (struct bytes_reader){ .next = start, .end = start + size };
 }
 
-/* How many bytes are still to be read: 0 after a failure. */
+/* The bytes left to read: 0 after a failure. */
 static inline size_t bytes_left(const struct bytes_reader *reader)
 {
 	return reader->failed ? 0 : (size_t)(reader->end - reader->next);
 }
 
-/* Passes over size bytes and returns where they start; NULL if there are not as many. */
+/* Skips size bytes and returns their start; NULL if there are fewer. */
 static inline const uint8_t *bytes_skip(struct bytes_reader *reader, size_t size)
 {
 	const uint8_t *bytes = reader->next;
@@ -43,7 +43,7 @@ static inline const uint8_t *bytes_skip(struct bytes_reader *reader, size_t size
 	return bytes;
 }
 
-/* The next number of so many bytes; 0 if it is not there. */
+/* The next number of 8, 16, 32 or 64 bits; 0 if it is missing. */
 static inline uint8_t bytes_get_8(struct bytes_reader *reader)
 {
 	const uint8_t *bytes = bytes_skip(reader, 1);
@@ -85,10 +85,10 @@ struct bytes_writer {
 	uint8_t *start;
 	uint8_t *next;
 	uint8_t *end;
-	bool failed; /* something did not fit, or could not be expressed; stays set */
+	bool failed; /* something did not fit; stays set */
 };
 
-/* Starts writing at buffer, which stays the caller's and holds size bytes. */
+/* A writer to buffer, which has size bytes and stays the caller's. */
 static inline struct bytes_writer bytes_writer_open(void *buffer, size_t size)
 {
 	uint8_t *start = buffer;
@@ -113,7 +113,7 @@ static inline void bytes_put_byte(struct bytes_writer *writer, uint8_t byte)
 	bytes_put(writer, &byte, 1);
 }
 
-/* Appends a number. */
+/* Appends a number of 32 or 64 bits. */
 static inline void bytes_put_32(struct bytes_writer *writer, uint32_t number)
 {
 	number = htobe32(number);
@@ -142,8 +142,7 @@ static inline void bytes_put_decimal(struct bytes_writer *writer, unsigned value
 	bytes_put(writer, digits + first, sizeof(digits) - first);
 }
 
-/* How many bytes are ready to be sent: 0 if anything failed, so that a reply is whole or
- * silence. */
+/* The bytes written: 0 after a failure, so that a reply is whole or there is none. */
 static inline size_t bytes_written(const struct bytes_writer *writer)
 {
 	return writer->failed ? 0 : (size_t)(writer->next - writer->start);

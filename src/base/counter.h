@@ -1,4 +1,4 @@
-/* A number that is counted up, mostly by one thread, and that any other may read. */
+/* A counter that any thread may read. */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H
 
@@ -9,7 +9,7 @@ struct counter {
 	_Atomic uint64_t value;
 };
 
-/* For the one thread that owns the counter: hence no locked instruction. */
+/* For the only thread that writes it: needs no locked instruction. */
 static inline void counter_add(struct counter *counter, uint64_t number)
 {
 	uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
@@ -17,13 +17,13 @@ static inline void counter_add(struct counter *counter, uint64_t number)
 	atomic_store_explicit(&counter->value, value + number, memory_order_relaxed);
 }
 
-/* For a counter that others count up too. */
+/* For a counter that several threads write. */
 static inline void counter_add_shared(struct counter *counter, uint64_t number)
 {
 	atomic_fetch_add_explicit(&counter->value, number, memory_order_relaxed);
 }
 
-/* For a number that goes down as well. */
+/* For a gauge. */
 static inline void counter_set(struct counter *counter, uint64_t number)
 {
 	atomic_store_explicit(&counter->value, number, memory_order_relaxed);

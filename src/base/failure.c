@@ -23,7 +23,7 @@ bool failure_set(struct failure *failure, enum exit_status status, const char *f
 bool failure_set_errno(struct failure *failure, const char *format, ...)
 {
 	int error = errno;
-	char text[sizeof(failure->text) - 128]; /* leaves room for what errno says */
+	char text[sizeof(failure->text) - 128]; /* room for strerror */
 	va_list arguments;
 
 	va_start(arguments, format);

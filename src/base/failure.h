@@ -1,10 +1,10 @@
-/* Why something could not be done: one line for a person, and the exit status that goes with it. */
+/* Why something failed: one line for a person, and an exit status. */
 #ifndef BASE_FAILURE_H
 #define BASE_FAILURE_H
 
 #include <stdbool.h>
 
-/* The program's exit statuses; the last three as sysexits(3) numbers them. */
+/* The exit statuses of timeserver; the last two as in sysexits(3). */
 enum exit_status {
 	EXIT_SERVING = 0,
 	EXIT_NOT_STARTED = 1,
@@ -18,13 +18,13 @@ struct failure {
 	char text[512];
 };
 
-/* Records a failure; control bytes in the text are escaped, so that it stays a line. Always returns
- * false, so that a function can end with it. */
+/* Sets failure; control bytes in the text are escaped, so that it stays one line. Returns false, for
+ * the caller to return. */
 bool failure_set(struct failure *failure, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Records a failed system call: the text, a colon and what errno says; the status is
- * EXIT_PERMISSION for EACCES and EPERM, else EXIT_NOT_STARTED. Always returns false. */
+/* Sets failure to the text, a colon and strerror(errno); the status is EXIT_PERMISSION for EACCES and
+ * EPERM, else EXIT_NOT_STARTED. Returns false. */
 bool failure_set_errno(struct failure *failure, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

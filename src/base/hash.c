@@ -62,30 +62,28 @@ uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t size)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-/* The kernel gives every program 16 random bytes as it starts (AT_RANDOM). They stay the same while
- * it runs and are behind the C library's guards too, so they are the key to a hash of the moment,
- * which tells nothing about them. */
+/* AT_RANDOM, 16 random bytes from the kernel, is constant and also seeds the stack protector. So it is
+ * only the key of a hash of the time, which reveals nothing of it. */
 static struct hash_key make_without_getrandom(void)
 {
 	const void *given = (const void *)getauxval(AT_RANDOM);
 	struct hash_key start = { 0 }, key;
 	struct {
-		struct timespec moment;
-		uintptr_t place;
-	} mark = { .place = (uintptr_t)&start };
+		struct timespec time;
+		uintptr_t address;
+	} mark = { .address = (uintptr_t)&start };
 
 	if (given)
 		memcpy(&start, given, sizeof(start));
-	clock_gettime(CLOCK_MONOTONIC, &mark.moment);
+	clock_gettime(CLOCK_MONOTONIC, &mark.time);
 	key.low = hash_bytes(&start, &mark, sizeof(mark));
-	clock_gettime(CLOCK_MONOTONIC, &mark.moment);
-	mark.place = ~mark.place;
+	clock_gettime(CLOCK_MONOTONIC, &mark.time);
+	mark.address = ~mark.address;
 	key.high = hash_bytes(&start, &mark, sizeof(mark));
 	return key;
 }
 
-/* Early in the start of a machine getrandom would wait for the kernel to gather randomness, and
- * whoever started the daemon with it: a time server must not hold that up. */
+/* getrandom(2) would block early at boot, and so would the start of the daemon. */
 struct hash_key hash_key_make(void)
 {
 	struct hash_key key;

@@ -1,4 +1,4 @@
-/* A keyed hash: SipHash-2-4. Whoever does not know the key cannot choose input that collides. */
+/* A keyed hash, SipHash-2-4: without the key, nobody can choose input that collides. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
@@ -9,12 +9,11 @@ struct hash_key {
 	uint64_t low, high;
 };
 
-/* A key that nobody knows, from the kernel's random numbers, without ever waiting for them: where
- * it has none yet, from what it gave this program at its start. */
+/* A secret key from the kernel's random numbers. Never blocks: before the kernel has any, the key
+ * comes from AT_RANDOM and the clock. */
 struct hash_key hash_key_make(void);
 
-/* The hash of size bytes, which may be none. The size is part of what is hashed: bytes followed by
- * zeros have another one. The same on every machine. */
+/* The hash of size bytes, 0 or more. The size is hashed too. The same on every machine. */
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t size);
 
 #endif

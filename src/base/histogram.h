@@ -1,4 +1,4 @@
-/* How often a span of time was how long: counted in steps of a fixed scale, by any thread. */
+/* A histogram of time spans with fixed bounds; any thread may count. */
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
 
@@ -7,25 +7,24 @@
 
 #include "base/counter.h"
 
-/* The last step has no bound. */
+/* The last bucket has no bound. */
 #define HISTOGRAM_STEPS 17
 
 struct histogram {
-	struct counter steps[HISTOGRAM_STEPS]; /* each without those below it */
+	struct counter steps[HISTOGRAM_STEPS]; /* not cumulative */
 	struct counter sum;		       /* nanoseconds */
 };
 
-/* The longest span that a step counts, in nanoseconds: from 100 ns to 1 s; INT64_MAX for the last
- * one. */
+/* The upper bound of a bucket in nanoseconds: 100 ns to 1 s; INT64_MAX for the last. */
 int64_t histogram_bound(size_t step);
 
-/* Counts a span of so many nanoseconds; one below zero counts as zero. */
+/* Counts a span in nanoseconds; a negative one counts as 0. */
 void histogram_count(struct histogram *histogram, int64_t span);
 
-/* Adds what part has counted. */
+/* Adds the counts of part. */
 void histogram_add(struct histogram *sum, const struct histogram *part);
 
-/* How many spans were counted in all. */
+/* The number of spans counted. */
 uint64_t histogram_total(const struct histogram *histogram);
 
 #endif

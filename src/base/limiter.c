@@ -3,10 +3,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* A prefix is remembered by its hash alone, and by one moment: when it will have nothing to pay for
- * any more (the theoretical arrival time of the generic cell rate algorithm, ITU-T I.371). Each
- * request puts that off by an interval; one is refused where it is further away than a burst less
- * one allows. An entry whose moment has come is as good as empty. */
+/* A prefix is its hash and a theoretical arrival time (generic cell rate algorithm, ITU-T I.371). Each
+ * request adds an interval to that time; a request is refused while it is more than a burst less one
+ * ahead of now. An entry whose time has passed is as good as empty. */
 struct limiter_entry {
 	uint64_t hash;
 	int64_t free_at;
@@ -14,22 +13,22 @@ struct limiter_entry {
 
 _Static_assert(sizeof(struct limiter_entry) * LIMITER_PREFIXES == LIMITER_SIZE, "as promised");
 
-/* A hash has its place in one set of entries: two lines of cache that processors fetch together. */
+/* The entries of a set are two cache lines, which processors fetch together. */
 #define WAYS 8
 #define SETS (LIMITER_PREFIXES / WAYS)
 
-/* No sum of a moment and two of these overflows. */
+/* A time plus two of these does not overflow. */
 #define LONGEST (INT64_MAX / 4)
 
-/* A rate as an entry is held to it. */
+/* The rate of one prefix length. */
 struct allowance {
 	int64_t interval;
-	int64_t ahead; /* how far free_at may be from now for a request to be within the rate */
+	int64_t ahead; /* free_at - now of a request within the rate, at most */
 };
 
 bool limiter_open(struct limiter *limiter)
 {
-	/* Not from the heap: that would have to clear memory that it has had before. */
+	/* Not from the heap, which would clear it and so touch every page. */
 	void *memory = mmap(NULL, LIMITER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			    -1, 0);
 
@@ -48,7 +47,7 @@ void limiter_close(struct limiter *limiter)
 	*limiter = (struct limiter){ 0 };
 }
 
-/* The rate of a prefix that may have times as much. */
+/* The rate times a factor. */
 static struct allowance allowance_of(const struct limiter_rate *rate, int64_t times)
 {
 	struct allowance allowance = { .interval = rate->interval / times };
@@ -63,8 +62,7 @@ static struct allowance allowance_of(const struct limiter_rate *rate, int64_t ti
 	return allowance;
 }
 
-/* Hashes the two prefixes of an address. Their four kinds differ in size, and the hash knows the
- * size, so a prefix is never taken for one of another kind. */
+/* Hashes the two prefixes of an address. The four kinds differ in size, which is hashed too. */
 static void hash_prefixes(const struct hash_key *key, const struct address *peer, uint64_t *narrow,
 			  uint64_t *wider)
 {
@@ -81,7 +79,7 @@ static void hash_prefixes(const struct hash_key *key, const struct address *peer
 	}
 }
 
-/* The entry of a hash; if it has none, the one of its set that is nearest to being forgotten. */
+/* The entry of a hash; if there is none, the entry of its set that expires first. */
 static struct limiter_entry *find(const struct limiter *limiter, uint64_t hash)
 {
 	struct limiter_entry *set = limiter->entries + hash % SETS * WAYS, *oldest = set;
@@ -95,7 +93,7 @@ static struct limiter_entry *find(const struct limiter *limiter, uint64_t hash)
 	return oldest;
 }
 
-/* When the prefix of a hash, for which find found entry, has paid for everything: now or later. */
+/* The theoretical arrival time of a hash, whose entry find returned: now or later. */
 static int64_t free_at(struct limiter_entry *entry, uint64_t hash,
 		       const struct allowance *allowance, int64_t now)
 {
@@ -103,7 +101,7 @@ static int64_t free_at(struct limiter_entry *entry, uint64_t hash,
 
 	if (entry->hash != hash || entry->free_at <= now)
 		return now;
-	if (entry->free_at > latest) /* the rate was another one then */
+	if (entry->free_at > latest) /* the rate has changed */
 		entry->free_at = latest;
 	return entry->free_at;
 }
@@ -130,7 +128,7 @@ bool limiter_admit(struct limiter *limiter, const struct limiter_rate *rate,
 		return false;
 	narrow_entry->hash = narrow_hash;
 	narrow_entry->free_at = narrow_free_at + narrow.interval;
-	if (wider_entry == narrow_entry) /* of one set, and just taken */
+	if (wider_entry == narrow_entry) /* the same, just overwritten */
 		wider_entry = find(limiter, wider_hash);
 	wider_entry->hash = wider_hash;
 	wider_entry->free_at = wider_free_at + wider.interval;

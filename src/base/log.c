@@ -16,7 +16,7 @@
 #define RECORD_SIZE   1024
 #define LIMIT_SECONDS 10
 
-/* The one thing in the program that is there for all of it, as the log is in every daemon. */
+/* The only global state of the program. */
 static struct {
 	const char *program;
 	enum log_target target;
@@ -65,7 +65,7 @@ static bool syslog_connect(void)
 	return false;
 }
 
-/* A syslogd that was started again has a new socket behind the old name: hence the second try. */
+/* The second attempt reconnects after a restart of syslogd. */
 static bool syslog_deliver(const char *record, size_t size)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
@@ -80,7 +80,7 @@ static bool syslog_deliver(const char *record, size_t size)
 	return false;
 }
 
-/* The month is English in every locale: the format is that of RFC 3164, not of the user. */
+/* RFC 3164; LC_TIME is not set, so the month is English. */
 static bool syslog_write(int priority, const char *text)
 {
 	char record[RECORD_SIZE + 128], stamp[32];
@@ -95,7 +95,7 @@ static bool syslog_write(int priority, const char *text)
 	return syslog_deliver(record, (size_t)size);
 }
 
-/* A terminal or pipe that nobody reads must not stall us either. */
+/* A terminal or pipe that nobody reads must not block either. */
 static bool stderr_write(int priority, const char *text)
 {
 	char record[RECORD_SIZE + 128];
@@ -117,14 +117,14 @@ static bool record_write(int priority, const char *text)
 						   stderr_write(priority, text);
 }
 
-/* What was lost before is told first, so that a reader of the log sees where the gap is. */
+/* Reports lost records first, so that the log shows where the gap is. */
 static void record_or_count(int priority, const char *text)
 {
-	char apology[64];
+	char notice[64];
 
 	if (log_state.lost > 0) {
-		snprintf(apology, sizeof(apology), "%u log records were lost here", log_state.lost);
-		if (record_write(LOG_WARNING, apology))
+		snprintf(notice, sizeof(notice), "%u log records were lost here", log_state.lost);
+		if (record_write(LOG_WARNING, notice))
 			log_state.lost = 0;
 	}
 	if (log_state.lost > 0 || !record_write(priority, text))
@@ -147,7 +147,7 @@ __attribute__((format(printf, 2, 0))) static void log_record(int priority, const
 	pthread_mutex_unlock(&log_state.lock);
 }
 
-/* Whether a record may be written; *suppressed is how many were left out before it. */
+/* Whether a record may be written; sets *suppressed to the number left out before it. */
 static bool is_within_limit(struct log_limit *limit, unsigned *suppressed)
 {
 	struct timespec now;

@@ -1,8 +1,8 @@
-/* The log: one line a record, to the system log or to standard error, and never in the way.
+/* The log: one line a record, to the system log or to standard error.
  *
- * syslog(3) would block as soon as syslogd stalls, so the records are written here, to the same
- * socket in the same form, without ever waiting. What cannot be delivered is counted, and the count
- * is told once records get through again. */
+ * syslog(3) blocks when syslogd stalls, so records are written here, to the same socket in the same
+ * format, without blocking. Records that cannot be delivered are counted, and the count is logged
+ * once records get through again. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -16,9 +16,8 @@ enum log_target {
 	LOG_TO_JOURNAL,	 /* standard error, "<priority>text", as sd-daemon(3) has it */
 };
 
-/* Says where records go from now on: program (kept, not copied) and, for syslog, a facility
- * (LOG_DAEMON and so on). Debug records are dropped unless debug is set. May be called again to
- * change any of it. */
+/* Sets where records go. program is kept, not copied; facility (LOG_DAEMON ...) is for syslog; debug
+ * records are dropped unless debug is set. May be called again. */
 void log_open(const char *program, enum log_target target, int facility, bool debug);
 
 /* Changes the facility alone. */
@@ -32,14 +31,14 @@ void log_close(void);
  * errno. */
 void log_write(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What a peer can bring about any number of times gets at most a record every ten seconds: one of
- * these, zero-initialised, for each such event. */
+/* Limits the records of an event that peers can cause to one in ten seconds. Zero-initialised, one for
+ * each event. */
 struct log_limit {
-	int64_t next; /* seconds of the monotonic clock */
+	int64_t next; /* seconds on the monotonic clock */
 	unsigned suppressed;
 };
 
-/* As log_write, held to the limit; the next record says how many were left out. */
+/* As log_write, within the limit; the next record says how many were suppressed. */
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -1,5 +1,4 @@
-/* Rights that a process gives up for itself and all that it starts: system calls that are not on a
- * list, and the file system. */
+/* Restricts system calls (seccomp) and paths (Landlock) of this process and its children. */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
 
@@ -7,42 +6,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether calls are numbered here in a way that was tried; else there is no filter of them. */
+/* Whether the system call filter was tested on this architecture; else there is none. */
 #if defined(__x86_64__) || defined(__aarch64__) || (defined(__riscv) && __riscv_xlen == 64)
 #define SANDBOX_FILTERS_CALLS 1
 #else
 #define SANDBOX_FILTERS_CALLS 0
 #endif
 
-/* No list is longer. */
+/* The longest list. */
 #define SANDBOX_CALLS_MAX 200
 
-/* Allows the system calls of a list from now on; any other is refused. For good, and together with
- * what was refused before. Returns whether that could be done. */
+/* Allows only the system calls of a list from now on, in addition to earlier restrictions. Others fail
+ * with EPERM. Returns false if the kernel refuses. */
 bool sandbox_calls(const int *allowed, size_t count);
 
 /* What the filter does with any other call, in its terms. */
 uint32_t sandbox_refusal(void);
 
-/* Which rights to files the running kernel can take away (landlock(7)), of those to make, change
- * and execute, and of those to read; 0: none. */
+/* The Landlock rights (landlock(7)) that the running kernel can restrict: to make, change and execute
+ * files, and to read them; 0: none. */
 uint64_t sandbox_write_rights(void);
 uint64_t sandbox_read_rights(void);
 
-/* The right to cut a file off, which linux/landlock.h has since Linux 6.2. */
+/* Truncating a file, in linux/landlock.h since Linux 6.2. */
 #define SANDBOX_RIGHT_TRUNCATE (UINT64_C(1) << 14)
 
-/* Begins a set of rules that take these rights away; -1: that cannot be done. */
+/* Begins a ruleset that restricts these rights; -1 on failure. */
 int sandbox_begin_paths(uint64_t rights);
 
-/* Leaves these rights to what is at path and below. */
+/* Allows these rights at path and below. */
 bool sandbox_allow_path(int rules, const char *path, uint64_t rights);
 
-/* Puts the rules in force for this thread, and ends them. Returns whether that could be done. */
+/* Enforces the ruleset on this thread, if it is complete, and closes it. Returns whether it is in
+ * force. */
 bool sandbox_end_paths(int rules, bool complete);
 
-/* Whether this program runs under something that needs more rights than it: valgrind or a
- * sanitizer. */
+/* Whether this program runs under valgrind or a sanitizer, which need more rights. */
 bool sandbox_is_instrumented(void);
 
 #endif

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Without these a process that shares the memory could take it away from another that reads it. */
+/* Without them a process could truncate the memory while another reads it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 void *shm_create(size_t size, enum shm_access access, int *fd)

@@ -1,5 +1,4 @@
-/* Memory that processes share: anonymous, of a size that nobody can change, passed on as a
- * descriptor. */
+/* Anonymous shared memory of a fixed size, passed between processes as a descriptor. */
 #ifndef BASE_SHM_H
 #define BASE_SHM_H
 
@@ -11,12 +10,12 @@ enum shm_access {
 	SHM_WRITE,
 };
 
-/* Makes size bytes of zeros, which this process can write, and stores their descriptor in *fd;
- * others may map it, once this is done, with access at most. Returns NULL with errno. */
+/* Creates size bytes of zeros, writable for this process, with their descriptor in *fd. Later maps
+ * have at most this access. Returns NULL with errno. */
 void *shm_create(size_t size, enum shm_access access, int *fd);
 
-/* Maps what another process made; NULL with errno, EPROTO if it has another size or could still be
- * given one. The descriptor stays the caller's. */
+/* Maps memory of another process. Returns NULL with errno: EPROTO if its size differs or is not
+ * sealed. The descriptor stays the caller's. */
 void *shm_map(int fd, size_t size, enum shm_access access);
 
 #endif

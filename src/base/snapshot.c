@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-/* A word at a time; the last one may be needed only in part. */
+/* Values are copied by words; the last word may be partial. */
 
-static uint64_t word_at(const void *message, size_t size, size_t i)
+static uint64_t word_at(const void *value, size_t size, size_t i)
 {
-	const char *bytes = (const char *)message + 8 * i;
+	const char *bytes = (const char *)value + 8 * i;
 	uint64_t word = 0;
 
 	if (size - 8 * i >= 8)
@@ -16,9 +16,9 @@ static uint64_t word_at(const void *message, size_t size, size_t i)
 	return word;
 }
 
-static void put_word(void *message, size_t size, size_t i, uint64_t word)
+static void put_word(void *value, size_t size, size_t i, uint64_t word)
 {
-	char *bytes = (char *)message + 8 * i;
+	char *bytes = (char *)value + 8 * i;
 
 	if (size - 8 * i >= 8)
 		memcpy(bytes, &word, 8);
@@ -26,9 +26,9 @@ static void put_word(void *message, size_t size, size_t i, uint64_t word)
 		memcpy(bytes, &word, size - 8 * i);
 }
 
-/* Both ends order their words by release and acquire, not by fences, which ThreadSanitizer does not
- * understand: whoever reads a word of the message after the next finds the sequence moved on. */
-void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *message,
+/* Words are ordered by release and acquire, not by fences, which ThreadSanitizer does not support: a
+ * reader that sees a word of the value after the next also sees the sequence changed. */
+void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *value,
 		      size_t size)
 {
 	unsigned next = atomic_load_explicit(sequence, memory_order_relaxed) + 1;
@@ -36,13 +36,12 @@ void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void
 	_Atomic uint64_t *slot = &slots[next % 2 * words];
 
 	for (size_t i = 0; i < words; i++)
-		atomic_store_explicit(&slot[i], word_at(message, size, i), memory_order_release);
+		atomic_store_explicit(&slot[i], word_at(value, size, i), memory_order_release);
 	atomic_store_explicit(sequence, next, memory_order_release);
 }
 
-/* Goes round again if something was published meanwhile: the message after it may be going where we
- * are reading. */
-void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, void *message,
+/* Repeats if a value was published meanwhile: the next one is written over what is being read. */
+void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, void *value,
 		   size_t size)
 {
 	unsigned before, after = atomic_load_explicit(sequence, memory_order_acquire);
@@ -53,7 +52,7 @@ void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, v
 
 		before = after;
 		for (size_t i = 0; i < words; i++)
-			put_word(message, size, i,
+			put_word(value, size, i,
 				 atomic_load_explicit(&slot[i], memory_order_acquire));
 		after = atomic_load_explicit(sequence, memory_order_acquire);
 	} while (after != before);

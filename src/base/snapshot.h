@@ -1,7 +1,6 @@
-/* A message that one thread writes again and again, and that any other reads whole, without a lock:
- * another process too, in memory that it has for reading only. There is always a whole message: a
- * new one is written beside the last, so that nobody ever waits for the writer, not even for one
- * that was killed halfway. */
+/* A value that one thread publishes and any other reads whole, without a lock; also another process,
+ * in memory that is read-only for it. A sequence-count latch: the new value is written beside the old
+ * one, so that no reader ever waits, not even for a writer that was killed halfway. */
 #ifndef BASE_SNAPSHOT_H
 #define BASE_SNAPSHOT_H
 
@@ -9,17 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many words a message of so many bytes takes, and how many there are to be for two of them. */
+/* The words of a value of this size, and those of its two copies. */
 #define SNAPSHOT_WORDS(bytes) (((bytes) + 7) / 8)
 #define SNAPSHOT_SLOTS(bytes) (2 * SNAPSHOT_WORDS(bytes))
 
-/* Publishes a message of size bytes; sequence and slots were zero at first. For one thread
- * only. */
-void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *message,
+/* Publishes a value of size bytes; sequence and slots start as zeros. For one thread only. */
+void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *value,
 		      size_t size);
 
-/* Reads what was published last, or zeros if nothing was. */
-void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, void *message,
+/* Reads the last value, or zeros if there is none. */
+void snapshot_read(const atomic_uint *sequence, const _Atomic uint64_t *slots, void *value,
 		   size_t size);
 
 #endif

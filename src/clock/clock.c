@@ -21,7 +21,7 @@ int64_t clock_monotonic(void)
 
 #define NTP_UNIX_ZERO UINT64_C(2208988800) /* 1970-01-01 on NTP's scale */
 
-/* Below a second, 64 bits hold nanoseconds shifted by 32. */
+/* Nanoseconds below a second, shifted by 32, fit into 64 bits. */
 static uint64_t fraction_of(uint64_t nanoseconds)
 {
 	return (nanoseconds << 32) / (uint64_t)CLOCK_SECOND;
@@ -105,8 +105,7 @@ int8_t clock_measure_precision(void)
 	return precision;
 }
 
-/* The C library looks at the file again only when the name of the zone changes, so it is changed:
- * to another one, and back. */
+/* The C library reads the file again only when TZ changes: so change it, and change it back. */
 void clock_reload_zone(void)
 {
 	char *zone = getenv("TZ");

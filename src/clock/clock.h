@@ -1,5 +1,4 @@
-/* Reading the clocks: what time it is, what the host's time zone makes of it, how much time has
- * gone by. */
+/* Time formats, and reading the clocks. */
 #ifndef CLOCK_CLOCK_H
 #define CLOCK_CLOCK_H
 
@@ -19,11 +18,11 @@ static inline int64_t clock_earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* A second of the system clock, with its calendar in the host's time zone. */
+/* A second of the system clock, and its calendar time in the host's time zone. */
 struct clock_second {
 	time_t seconds; /* since 1970-01-01 00:00:00 UTC */
 	struct tm local;
-	bool valid; /* false before the first reading, and where no calendar has that year */
+	bool valid; /* false before the first reading, and for years that struct tm cannot hold */
 };
 
 /* A time in NTP's 64-bit format: seconds since 1900-01-01 00:00:00 UTC, modulo 2^32, above a 32-bit
@@ -34,7 +33,7 @@ typedef uint64_t clock_ntp_time;
  * of 2^-32 s is its unit. */
 typedef int64_t clock_ntp_span;
 
-/* Converts; no time, not even one of a clock gone wild, is out of range: eras wrap. */
+/* Converts any time; eras wrap. */
 clock_ntp_time clock_to_ntp(const struct timespec *time);
 
 /* Converts a span of nanoseconds, of less than 68 years, and back, rounding towards zero. */
@@ -52,27 +51,24 @@ clock_ntp_short clock_short_from_span(clock_ntp_span span);
 /* The sum; UINT32_MAX if that is less. */
 clock_ntp_short clock_short_add(clock_ntp_short a, clock_ntp_short b);
 
-/* The system clock now, as NTP has it. */
+/* The system clock in NTP format. */
 clock_ntp_time clock_read_ntp(void);
 
-/* The clock's precision as NTP has it: the binary logarithm of the seconds that reading it takes,
- * or of its resolution where that is more (RFC 5905 section 7.3). Takes some microseconds: measure
- * once. */
+/* The precision of the clock: the binary logarithm of the seconds that reading it takes, or of its
+ * resolution if that is more (RFC 5905 section 7.3). Takes some microseconds: measure once. */
 int8_t clock_measure_precision(void);
 
-/* Makes second the present one, and returns the very time that was read. The calendar is worked out
- * once a second: between two calls within a second this is one clock reading. second is the
- * caller's own, zero-initialised, one a thread. */
+/* Reads the system clock, sets second to the present one, and returns the time. The calendar time is
+ * computed once a second. second is zero-initialised, one for each thread. */
 clock_ntp_time clock_read_second(struct clock_second *second);
 
 /* The system clock: nanoseconds since 1970-01-01 00:00:00 UTC. */
 int64_t clock_realtime(void);
 
-/* Nanoseconds on the clock that no one can step, for limits and ages. */
+/* The monotonic clock in nanoseconds, for limits and ages. */
 int64_t clock_monotonic(void);
 
-/* Reads the host's time zone file (or TZ) anew; without this a changed /etc/localtime goes
- * unseen. */
+/* Reads the time zone again, from TZ or /etc/localtime, which may have changed. */
 void clock_reload_zone(void);
 
 #endif

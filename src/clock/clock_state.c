@@ -1,9 +1,9 @@
 #include "clock/clock_state.h"
 
-/* Multiples of this on the system clock are the notional corrections of a local clock. */
+/* The reference time of a local clock is a multiple of this. */
 #define LOCAL_INTERVAL UINT64_C(64) /* seconds, a power of two */
 
-/* So many nanoseconds, rounded up, of at most 65536 s. */
+/* Nanoseconds, at most 65536 s, rounded up. */
 static clock_ntp_short short_from_nanoseconds(uint64_t nanoseconds)
 {
 	uint64_t second = (uint64_t)CLOCK_SECOND;
@@ -12,7 +12,7 @@ static clock_ntp_short short_from_nanoseconds(uint64_t nanoseconds)
 	return units > UINT32_MAX ? UINT32_MAX : (clock_ntp_short)units;
 }
 
-/* What a clock that is off by at most ppm millionths loses or gains in age nanoseconds. */
+/* The error after age nanoseconds of a clock whose frequency is off by ppm at most. */
 static clock_ntp_short growth(int64_t age, uint32_t ppm)
 {
 	const uint64_t most = UINT64_C(65536) * (uint64_t)CLOCK_SECOND * 1000;
@@ -30,7 +30,7 @@ void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clo
 	snapshot_publish(&snapshot->sequence, snapshot->slots, state, sizeof(*state));
 }
 
-/* No published state is all zeros: leap is not 0 where stratum is. */
+/* No published state has both leap and stratum 0. */
 void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
 		      struct clock_state *state)
 {
@@ -71,7 +71,7 @@ void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_tim
 	};
 }
 
-/* The kernel counts its bound of the error in microseconds. */
+/* Microseconds; the kernel says 16 s when it is unsynchronised. */
 #define KERNEL_ERROR_MAX 16000000
 
 void clock_state_from_kernel(struct clock_state *state, const struct timex *kernel, int result,
