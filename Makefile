@@ -11,7 +11,7 @@
 #   make bench, fuzz, install, uninstall, clean
 #
 # CFLAGS, CPPFLAGS, LDFLAGS, CC, PREFIX, DESTDIR and BUILD are yours to set; what the programs need is
-# in variables of its own and stays. WERROR=1 makes warnings errors, SANITIZE=address,undefined builds
+# in variables of its own and stays. WERROR=1 makes warnings errors, STATIC_LIBS=0 links shared libraries, SANITIZE=address,undefined builds
 # with sanitizers (into a directory of its own).
 
 VERSION := 0.1.0
@@ -55,13 +55,7 @@ LINK_HARDENING := -Wl,-z,relro,-z,now
 LINK_HARDENING += $(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs)
 endif
 
-# DEBUG=1: a system call that the daemon's filter forbids is named, and ends it.
-ifeq ($(DEBUG),1)
-DEBUG_FLAGS := -DDEBUG_CALLS
-DEBUG_LIBS := -lseccomp
-endif
-
-OWN_CPPFLAGS := $(DEBUG_FLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
+OWN_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
 	-DPROGRAM_VERSION='"$(VERSION)"'
 OWN_CFLAGS := -std=gnu17 -pthread -fPIE $(WARNINGS) $(HARDENING)
 OWN_LDFLAGS := -pie $(LINK_HARDENING)
@@ -70,12 +64,17 @@ JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
-# Linked into the program where they are there to be: a library that is loaded needs memory in the
-# daemon, which never calls it, too. LIBEVENT_LIBS=... and the like choose otherwise.
-archive = $(wildcard $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a)
-LIBEVENT_LIBS ?= $(or $(call archive,libevent_extra,event_extra) $(call archive,libevent_core,event_core),\
-	$(shell $(PKG_CONFIG) --libs libevent_extra libevent_core))
-SERVER_JANSSON_LIBS ?= $(or $(call archive,jansson,jansson),$(JANSSON_LIBS))
+# Linked statically by default: loading them costs memory in the daemon, which never calls libevent.
+# STATIC_LIBS=0 links the shared libraries.
+STATIC_LIBS ?= 1
+archive = $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a
+ifeq ($(STATIC_LIBS),1)
+LIBEVENT_LIBS = $(call archive,libevent_extra,event_extra) $(call archive,libevent_core,event_core)
+SERVER_JANSSON_LIBS = $(call archive,jansson,jansson)
+else
+LIBEVENT_LIBS = $(shell $(PKG_CONFIG) --libs libevent_extra libevent_core)
+SERVER_JANSSON_LIBS = $(JANSSON_LIBS)
+endif
 
 # Knowledge points one way: base <- clock <- protocol <- stats <- {server, web}, protocol <- client.
 sources_of = $(sort $(foreach room,$(1),$(wildcard src/$(room)/*.c src/$(room)/*/*.c)))
@@ -93,7 +92,7 @@ all: $(PROGRAMS)
 
 $(BUILD)/timeserver: $(COMMON_OBJECTS) $(SERVER_OBJECTS)
 $(BUILD)/timeclient: $(COMMON_OBJECTS) $(CLIENT_OBJECTS)
-$(BUILD)/timeserver: LIBRARIES = $(LIBEVENT_LIBS) $(SERVER_JANSSON_LIBS) $(DEBUG_LIBS)
+$(BUILD)/timeserver: LIBRARIES = $(LIBEVENT_LIBS) $(SERVER_JANSSON_LIBS)
 $(BUILD)/timeclient: LIBRARIES = $(JANSSON_LIBS)
 $(PROGRAMS):
 	$(LINK)
@@ -142,7 +141,7 @@ $(BUILD)/tests/unit/test_client_%: $(BUILD)/obj/tests/unit/test_client_%.o $(BUI
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(LINK)
-$(BUILD)/tests/unit/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(DEBUG_LIBS)
+$(BUILD)/tests/unit/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 $(BUILD)/tests/fuzz/fuzz_client_%: $(BUILD)/obj/tests/fuzz/fuzz_client_%.o $(BUILD)/obj/tests/fuzz/replay.o \
 		$(BUILD)/obj/client.a $(ARCHIVES)
@@ -151,7 +150,7 @@ $(BUILD)/tests/fuzz/fuzz_client_%: $(BUILD)/obj/tests/fuzz/fuzz_client_%.o $(BUI
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(LINK)
-$(BUILD)/tests/fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS) $(DEBUG_LIBS)
+$(BUILD)/tests/fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 unit-tests: $(UNIT_TESTS)
 
@@ -178,7 +177,7 @@ LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386
 check-32:
 	@tools/install-dependencies check 32
 	@test -d $(LIBRARIES_32)/usr || tools/fetch-32 $(LIBRARIES_32)
-	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-32 CC="gcc -m32" CPPFLAGS=-Wno-psabi \
+	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-32 CC="gcc -m32" CPPFLAGS=-Wno-psabi STATIC_LIBS=0 \
 		LDFLAGS=-Wl,-rpath,$(LIBRARIES_32)/usr/lib/i386-linux-gnu \
 		PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_32)/usr/lib/i386-linux-gnu/pkgconfig \
 			PKG_CONFIG_SYSROOT_DIR=$(LIBRARIES_32) pkg-config"

@@ -67,7 +67,7 @@ _Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX, "the list may be too long");
  * machines put that half first. */
 bool sandbox_calls(const int *allowed, size_t count)
 {
-	const uint32_t refusal = sandbox_refusal();
+	const uint32_t refusal = SECCOMP_RET_ERRNO | EPERM;
 	const struct sock_filter conditions[] = {
 		LOAD(arch),
 		SKIP_IF(ARCHITECTURE, 1),

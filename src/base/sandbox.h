@@ -20,9 +20,6 @@
  * with EPERM. Returns false if the kernel refuses. */
 bool sandbox_calls(const int *allowed, size_t count);
 
-/* What the filter does with any other call, in its terms. */
-uint32_t sandbox_refusal(void);
-
 /* The Landlock rights (landlock(7)) that the running kernel can restrict: to make, change and execute
  * files, and to read them; 0: none. */
 uint64_t sandbox_write_rights(void);

@@ -1,6 +1,5 @@
 """What the daemon gives up, as the kernel and systemd see it."""
 import glob
-import os
 import pathlib
 import re
 import shutil
@@ -10,7 +9,7 @@ import sys
 import pytest
 
 from harness import (BITS, INSTRUMENTED, NOBODY, ask, is_daytime, needs_private, needs_program,
-                     not_instrumented, read_back)
+                     not_instrumented)
 from test_peers_ntp import LIBRARIES, PEERS, needs_peer
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
@@ -60,23 +59,6 @@ def test_a_reload_opens_a_low_port(box, port):
 def test_status_tells_the_truth(box, port):
     box.listen(port)
     assert ("system calls" in box.status()["confined"]) == (not INSTRUMENTED and FILTERED == "2")
-
-
-@pytest.mark.skipif(not os.path.exists("/usr/include/seccomp.h"), reason="needs libseccomp-dev")
-def test_a_debug_build_names_what_is_forbidden(box):
-    """A program of the daemon's own parts that does what the daemon never does."""
-    source = box.config('#include "base/log.h"\n#include "server/process/privileges.h"\n#include <unistd.h>\n'
-                        'int main(void) { log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);'
-                        " struct privileges privileges; struct failure failure; struct user user = { 0 };"
-                        ' privileges_drop(&privileges, &user, "/", false, &failure); return chroot("/"); }\n', "main.c")
-    program = box.dir / "program"
-    parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
-             "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-DDEBUG_CALLS", "-Isrc", "-pthread", "-o", program, source, *parts,
-                    "-lseccomp"], check=True)
-    popen, _, err = box.popen([program])
-    assert popen.wait(10) == -6
-    assert "system call chroot is forbidden" in read_back(err)
 
 
 @needs_peer(ANALYZE)
