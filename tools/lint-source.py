@@ -16,16 +16,29 @@ COLUMNS_MAX = 100
 SIZED = ("src/", "tests/", "bench/", "tools/")
 CODE = (".c", ".h", ".py", ".sh")
 
-# What a layer may include of our own, besides itself.
-LAYERS = {
-    "base": set(),
-    "clock": {"base"},
-    "protocol": {"base", "clock"},
-    "stats": {"base", "clock", "protocol"},
-    "server": {"base", "clock", "protocol", "stats"},
-    "web": {"base", "clock", "protocol", "stats"},
-    "client": {"base", "clock", "protocol"},
+# What a room may include of our own, besides itself. The longest path that a file starts with is its
+# room; files directly in src/server and in src are rooms of their own.
+SHARED = ["base", "clock", "protocol", "stats"]
+ROOMS = {
+    "base": [],
+    "clock": ["base"],
+    "protocol": ["base", "clock"],
+    "stats": ["base", "clock", "protocol"],
+    "client": ["base", "clock", "protocol"],
+    "web": SHARED,
+    "server/process": SHARED,
+    "server/config": [*SHARED, "server/process"],
+    "server/sockets": [*SHARED, "server/process", "server/config"],
+    "server/request": [*SHARED, "server/process", "server/config", "server/sockets"],
+    "server/clock": [*SHARED, "server/process", "server/config", "server/sockets"],
+    "server/control": [*SHARED, "server/process"],
+    "server/upgrade": [*SHARED, "server/process", "server/config", "server/sockets", "server/control"],
 }
+SERVER_ROOMS = [*SHARED, *(room for room in ROOMS if room.startswith("server/"))]
+# Files of src/server, each of which may include all rooms and the files before it.
+SERVER_FILES = ["web_child", "history_sampler", "engine", "status", "reload", "command", "options", "server", "main"]
+# src/main.c knows every role.
+ROLES = ["server/main", "web/main"]
 
 # Protocols turn bytes into bytes: no sockets, no threads, no allocation.
 NOT_FOR_PROTOCOLS = re.compile(r"<(sys/socket|netinet/\w+|pthread|threads|unistd|stdlib|sys/mman)\.h>")
@@ -34,6 +47,7 @@ INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 CONDITIONAL = re.compile(r"\s*#\s*(if|ifdef|ifndef|elif|else)\b")
 
 violations = 0
+includes, exported, declared = {}, [], {}
 
 
 def report(path, line, message):
@@ -83,20 +97,88 @@ def check_functions(path, lines):
             body = None
 
 
-def check_layers(path, lines):
-    parts = path.split("/")
-    if parts[0] != "src" or len(parts) < 3:
+def room_of(path):
+    """The room of a file of src, and what it may include."""
+    stem = path.removeprefix("src/").rpartition(".")[0]
+    if "/" not in stem:
+        return stem, ROLES
+    directory, _, name = stem.rpartition("/")
+    if directory in ROOMS:
+        return directory, ROOMS[directory]
+    if directory == "server" and name in SERVER_FILES:
+        return stem, SERVER_ROOMS + [f"server/{before}" for before in SERVER_FILES[: SERVER_FILES.index(name)]]
+    return None, []
+
+
+def check_includes(path, lines):
+    room, allowed = room_of(path)
+    if room is None:
+        report(path, 1, "is in no room that tools/lint-source.py knows")
         return
-    if parts[1] not in LAYERS:
-        report(path, 1, f"src/{parts[1]} is no layer that tools/lint-source.py knows")
-        return
-    allowed = LAYERS[parts[1]] | {parts[1]}
     for number, line in enumerate(lines, 1):
         included = INCLUDE.match(line)
-        if included and included[1].split("/")[0] not in allowed:
-            report(path, number, f"{parts[1]} must not include {included[1]}")
-        if parts[1] == "protocol" and NOT_FOR_PROTOCOLS.search(line):
+        if included:
+            includes.setdefault(path, []).append((number, "src/" + included[1]))
+            target, _ = room_of(included[1])
+            if target != room and target not in allowed:
+                report(path, number, f"{room} must not include {included[1]}")
+        if room == "protocol" and NOT_FOR_PROTOCOLS.search(line):
             report(path, number, "protocol code knows no socket, thread or allocation")
+
+
+def check_circles():
+    """No header includes itself by way of others."""
+
+    def walk(path, way):
+        for number, target in includes.get(path, []):
+            if target in way:
+                report(path, number, "circle: " + " -> ".join([*way[way.index(target):], target]))
+            elif target not in done:
+                walk(target, [*way, target])
+        done.add(path)
+
+    done = set()
+    for path in sorted(includes):
+        walk(path, [path])
+
+
+# A file's stem is the prefix of what it exports, in the singular too. In a family (config.h,
+# config_listen.c) the stem of the family will do, and what a header of the same directory declares
+# may have that header's stem.
+FUNCTION = re.compile(r"^(?!static|typedef|return|else)[a-zA-Z_][\w \t*]*?[ *](\w+)\((?=[^;{}]*\)\n\{)", re.MULTILINE)
+PROTOTYPE = re.compile(r"^(?:static inline )?(?!static|typedef)[a-zA-Z_][\w \t*]*?[ *](\w+)\(", re.MULTILINE)
+OBJECT = re.compile(r"^extern [^;(]*?(\w+)(?:\[[^\]]*\])*;", re.MULTILINE)
+STRUCT = re.compile(r"^struct (\w+) \{", re.MULTILINE)
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def has_prefix(name, stem):
+    return name == stem or name.startswith((stem + "_", stem.removesuffix("s") + "_")) or name == stem.removesuffix("s")
+
+
+def check_names(path, text):
+    directory, _, file = path.rpartition("/")
+    stem = file[:-2]
+    without_comments = COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
+    patterns = [PROTOTYPE, OBJECT, STRUCT] if path.endswith(".h") else [FUNCTION]
+    for pattern in patterns:
+        for found in pattern.finditer(without_comments):
+            line = without_comments.count("\n", 0, found.start()) + 1
+            exported.append((path, line, directory, stem, found[1]))
+            if path.endswith(".h"):
+                declared.setdefault((directory, found[1]), []).append(stem)
+
+
+def check_prefixes():
+    for path, line, directory, stem, name in exported:
+        words = stem.split("_")
+        families = ["_".join(words[:count]) for count in range(1, len(words))]
+        stems = [stem, *declared.get((directory, name), [])]
+        stems += [family for family in families if os.path.exists(f"{directory}/{family}.h")]
+        if path.endswith("/main.c"):
+            stems.append(directory.rpartition("/")[2] + "_main")
+        if name != "main" and not any(has_prefix(name, known) for known in stems):
+            report(path, line, f"{name} does not start with {stem}_")
 
 
 def check_text(path, lines, text):
@@ -123,9 +205,13 @@ def check_file(path):
         report(path, FILE_LINES_MAX + 1, f"file of {len(lines)} lines, at most {FILE_LINES_MAX}")
     if path.endswith((".c", ".h")):
         check_functions(path, lines)
-        check_layers(path, lines)
+    if path.startswith("src/") and path.endswith((".c", ".h")):
+        check_includes(path, lines)
+        check_names(path, text)
 
 
 for project_file in project_files():
     check_file(project_file)
+check_circles()
+check_prefixes()
 sys.exit(1 if violations else 0)

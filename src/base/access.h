@@ -1,4 +1,5 @@
-/* The access list: allow and deny by prefix; the longest prefix that contains an address decides. */
+/* The access list: allow and deny by prefix; the longest prefix that contains an address
+ * decides. */
 #ifndef BASE_ACCESS_H
 #define BASE_ACCESS_H
 
@@ -8,8 +9,9 @@
 
 #include "base/address.h"
 
-/* An address as a key: a byte for the family, 4 or 6, then its bytes, then zeros. So no IPv6 prefix,
- * not even ::/0, contains IPv4 addresses, and the prefix of no bits contains all of both. */
+/* An address as a key: a byte for the family, 4 or 6, then its bytes, then zeros. So no IPv6
+ * prefix, not even ::/0, contains IPv4 addresses, and the prefix of no bits contains all of
+ * both. */
 #define ACCESS_KEY_SIZE 17
 
 /* The first length bits of a key; the others are zero. */
@@ -44,14 +46,15 @@ bool access_prefix_parse(struct access_prefix *prefix, const char *text);
 /* Adds a rule; of two for one prefix the later counts. Returns false if memory is short. */
 bool access_add(struct access *access, const struct access_prefix *prefix, bool allow);
 
-/* Makes the ranges once all rules were added; before, no address is allowed. Returns false if memory
- * is short. */
+/* Makes the ranges once all rules were added; before, no address is allowed. Returns false if
+ * memory is short. */
 bool access_build(struct access *access);
 
 /* Whether the address of peer is allowed; it is if no prefix contains it. */
 bool access_allows(const struct access *access, const struct address *peer);
 
-/* Writes a prefix as access_prefix_parse reads it, a single address without a length. Returns text. */
+/* Writes a prefix as access_prefix_parse reads it, a single address without a length. Returns
+ * text. */
 const char *access_prefix_format(const struct access_prefix *prefix,
 				 char text[static ADDRESS_TEXT_SIZE]);
 

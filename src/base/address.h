@@ -37,8 +37,8 @@ bool address_is_any(const struct address *address);
 /* Same family, address, zone and port. */
 bool address_equal(const struct address *a, const struct address *b);
 
-/* Whether it is an IPv4 address, in its own form or mapped into IPv6 (RFC 4291 section 2.5.5.2); sets
- * ip4 to it, in host byte order. */
+/* Whether it is an IPv4 address, in its own form or mapped into IPv6 (RFC 4291 section 2.5.5.2);
+ * sets ip4 to it, in host byte order. */
 bool address_ip4(const struct address *address, uint32_t *ip4);
 
 /* The network of an address (IPv4 /24, IPv6 /48) as a number, never 0: 4 or 6 in the highest byte,
@@ -48,13 +48,13 @@ uint64_t address_network(const struct address *peer);
 /* Writes "192.0.2.1:13" or "[2001:db8::1%zone]:13" into text and returns it. */
 const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE]);
 
-/* Writes "HOST:PORT", or "[HOST]:PORT" for an IPv6 address without brackets, into text of size bytes
- * and returns it: what address_split reads. */
+/* Writes "HOST:PORT", or "[HOST]:PORT" for an IPv6 address without brackets, into text of size
+ * bytes and returns it: what address_split reads. */
 const char *address_join(char *text, size_t size, const char *host, uint16_t port);
 
-/* Splits text, in place, of the form HOST, HOST:PORT, [HOST] or [HOST]:PORT. An IPv6 address without
- * brackets (two colons or more) is a host without a port. Sets host, and port, which is NULL if there
- * is none. Returns false for another form or an empty part. */
+/* Splits text, in place, of the form HOST, HOST:PORT, [HOST] or [HOST]:PORT. An IPv6 address
+ * without brackets (two colons or more) is a host without a port. Sets host, and port, which is
+ * NULL if there is none. Returns false for another form or an empty part. */
 bool address_split(char *text, char **host, char **port);
 
 #endif

@@ -1,6 +1,6 @@
-/* Bounded cursors for reading and writing bytes. Running out of bytes or of room sets a sticky error
- * instead of going past the end, so a caller handles all its fields and checks once. Numbers are in
- * network byte order. */
+/* Bounded cursors for reading and writing bytes. Running out of bytes or of room sets a sticky
+ * error instead of going past the end, so a caller handles all its fields and checks once. Numbers
+ * are in network byte order. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 

@@ -18,13 +18,13 @@ struct failure {
 	char text[512];
 };
 
-/* Sets failure; control bytes in the text are escaped, so that it stays one line. Returns false, for
- * the caller to return. */
+/* Sets failure; control bytes in the text are escaped, so that it stays one line. Returns false,
+ * for the caller to return. */
 bool failure_set(struct failure *failure, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Sets failure to the text, a colon and strerror(errno); the status is EXIT_PERMISSION for EACCES and
- * EPERM, else EXIT_NOT_STARTED. Returns false. */
+/* Sets failure to the text, a colon and strerror(errno); the status is EXIT_PERMISSION for EACCES
+ * and EPERM, else EXIT_NOT_STARTED. Returns false. */
 bool failure_set_errno(struct failure *failure, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

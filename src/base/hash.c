@@ -62,8 +62,8 @@ uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t size)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-/* AT_RANDOM, 16 random bytes from the kernel, is constant and also seeds the stack protector. So it is
- * only the key of a hash of the time, which reveals nothing of it. */
+/* AT_RANDOM, 16 random bytes from the kernel, is constant and also seeds the stack protector. So it
+ * is only the key of a hash of the time, which reveals nothing of it. */
 static struct hash_key make_without_getrandom(void)
 {
 	const void *given = (const void *)getauxval(AT_RANDOM);

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* A prefix is its hash and a theoretical arrival time (generic cell rate algorithm, ITU-T I.371). Each
- * request adds an interval to that time; a request is refused while it is more than a burst less one
- * ahead of now. An entry whose time has passed is as good as empty. */
+/* A prefix is its hash and a theoretical arrival time (generic cell rate algorithm, ITU-T I.371).
+ * Each request adds an interval to that time; a request is refused while it is more than a burst
+ * less one ahead of now. An entry whose time has passed is as good as empty. */
 struct limiter_entry {
 	uint64_t hash;
 	int64_t free_at;

@@ -1,7 +1,7 @@
-/* Rate limits by prefix: IPv4 /32 and /24, IPv6 /64 and /48. Each gets burst requests at once and then
- * one an interval; the wider prefix LIMITER_WIDER times as much. Memory is fixed: a set-associative
- * table with a keyed hash; when a set is full, the entry that expires first is evicted. Not
- * thread-safe. */
+/* Rate limits by prefix: IPv4 /32 and /24, IPv6 /64 and /48. Each gets burst requests at once and
+ * then one an interval; the wider prefix LIMITER_WIDER times as much. Memory is fixed: a
+ * set-associative table with a keyed hash; when a set is full, the entry that expires first is
+ * evicted. Not thread-safe. */
 #ifndef BASE_LIMITER_H
 #define BASE_LIMITER_H
 

@@ -16,8 +16,8 @@ enum log_target {
 	LOG_TO_JOURNAL,	 /* standard error, "<priority>text", as sd-daemon(3) has it */
 };
 
-/* Sets where records go. program is kept, not copied; facility (LOG_DAEMON ...) is for syslog; debug
- * records are dropped unless debug is set. May be called again. */
+/* Sets where records go. program is kept, not copied; facility (LOG_DAEMON ...) is for syslog;
+ * debug records are dropped unless debug is set. May be called again. */
 void log_open(const char *program, enum log_target target, int facility, bool debug);
 
 /* Changes the facility alone. */
@@ -31,8 +31,8 @@ void log_close(void);
  * errno. */
 void log_write(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Limits the records of an event that peers can cause to one in ten seconds. Zero-initialised, one for
- * each event. */
+/* Limits the records of an event that peers can cause to one in ten seconds. Zero-initialised, one
+ * for each event. */
 struct log_limit {
 	int64_t next; /* seconds on the monotonic clock */
 	unsigned suppressed;

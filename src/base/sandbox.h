@@ -16,12 +16,12 @@
 /* The longest list. */
 #define SANDBOX_CALLS_MAX 200
 
-/* Allows only the system calls of a list from now on, in addition to earlier restrictions. Others fail
- * with EPERM. Returns false if the kernel refuses. */
+/* Allows only the system calls of a list from now on, in addition to earlier restrictions. Others
+ * fail with EPERM. Returns false if the kernel refuses. */
 bool sandbox_calls(const int *allowed, size_t count);
 
-/* The Landlock rights (landlock(7)) that the running kernel can restrict: to make, change and execute
- * files, and to read them; 0: none. */
+/* The Landlock rights (landlock(7)) that the running kernel can restrict: to make, change and
+ * execute files, and to read them; 0: none. */
 uint64_t sandbox_write_rights(void);
 uint64_t sandbox_read_rights(void);
 

@@ -26,8 +26,8 @@ static void put_word(void *value, size_t size, size_t i, uint64_t word)
 		memcpy(bytes, &word, size - 8 * i);
 }
 
-/* Words are ordered by release and acquire, not by fences, which ThreadSanitizer does not support: a
- * reader that sees a word of the value after the next also sees the sequence changed. */
+/* Words are ordered by release and acquire, not by fences, which ThreadSanitizer does not support:
+ * a reader that sees a word of the value after the next also sees the sequence changed. */
 void snapshot_publish(atomic_uint *sequence, _Atomic uint64_t *slots, const void *value,
 		      size_t size)
 {

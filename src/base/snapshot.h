@@ -1,6 +1,7 @@
-/* A value that one thread publishes and any other reads whole, without a lock; also another process,
- * in memory that is read-only for it. A sequence-count latch: the new value is written beside the old
- * one, so that no reader ever waits, not even for a writer that was killed halfway. */
+/* A value that one thread publishes and any other reads whole, without a lock; also another
+ * process, in memory that is read-only for it. A sequence-count latch: the new value is written
+ * beside the old one, so that no reader ever waits, not even for a writer that was killed
+ * halfway. */
 #ifndef BASE_SNAPSHOT_H
 #define BASE_SNAPSHOT_H
 

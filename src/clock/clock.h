@@ -58,8 +58,8 @@ clock_ntp_time clock_read_ntp(void);
  * resolution if that is more (RFC 5905 section 7.3). Takes some microseconds: measure once. */
 int8_t clock_measure_precision(void);
 
-/* Reads the system clock, sets second to the present one, and returns the time. The calendar time is
- * computed once a second. second is zero-initialised, one for each thread. */
+/* Reads the system clock, sets second to the present one, and returns the time. The calendar time
+ * is computed once a second. second is zero-initialised, one for each thread. */
 clock_ntp_time clock_read_second(struct clock_second *second);
 
 /* The system clock: nanoseconds since 1970-01-01 00:00:00 UTC. */

@@ -1,6 +1,6 @@
 /* The clock state: how far the system clock can be trusted, and by which source. The part of an NTP
- * reply that is the same for all peers. The clock monitor publishes it; any thread reads it, without a
- * lock. */
+ * reply that is the same for all peers. The clock monitor publishes it; any thread reads it,
+ * without a lock. */
 #ifndef CLOCK_CLOCK_STATE_H
 #define CLOCK_CLOCK_STATE_H
 
@@ -50,8 +50,8 @@ struct clock_state_snapshot {
 /* Publishes state; for one thread only. */
 void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clock_state *state);
 
-/* Reads the published state with its root_dispersion at now, on the monotonic clock: rounded up, and
- * UINT32_MAX at most (18 hours). A time before measured counts as measured. */
+/* Reads the published state with its root_dispersion at now, on the monotonic clock: rounded up,
+ * and UINT32_MAX at most (18 hours). A time before measured counts as measured. */
 void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
 		      struct clock_state *state);
 
@@ -70,16 +70,16 @@ void clock_state_unsynchronised(struct clock_state *state, uint32_t reason);
 #define CLOCK_DRIFT_PPM 15
 
 /* "clock local": the system clock is taken as right, at a configured stratum. now is on the system
- * clock. The reference time is the last multiple of 64 s, and the dispersion grows from there; publish
- * a new state now and then, or it grows on. */
+ * clock. The reference time is the last multiple of 64 s, and the dispersion grows from there;
+ * publish a new state now and then, or it grows on. */
 void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_time now,
 		       int64_t monotonic);
 
 /* "clock system": what ntp_adjtime(3) filled in and returned. The kernel knows no stratum:
  * CLOCK_SYSTEM_STRATUM is above those of real servers and below the 10 of a local clock. The root
  * dispersion is maxerror, and grows at the kernel's rate. An inserted leap second repeats a second:
- * unsynchronised. The kernel does not know when the clock was last corrected: reference_time is now,
- * and the caller, who has seen earlier readings, corrects it. */
+ * unsynchronised. The kernel does not know when the clock was last corrected: reference_time is
+ * now, and the caller, who has seen earlier readings, corrects it. */
 #define CLOCK_SYSTEM_STRATUM 8
 #define CLOCK_KERNEL_PPM     500
 void clock_state_from_kernel(struct clock_state *state, const struct timex *kernel, int result,

@@ -16,8 +16,8 @@ static void put_time(struct bytes_writer *writer, const struct tm *local)
 }
 
 /* The time as one line of text, whatever the client sends: "Sun Nov 22 19:15:08 2026\r\n". As
- * ctime(3) writes it: in English and in the host's time zone. Silent outside the years 1000 to 9999,
- * which that form cannot hold. */
+ * ctime(3) writes it: in English and in the host's time zone. Silent outside the years 1000 to
+ * 9999, which that form cannot hold. */
 void daytime_reply(const struct protocol_request *request, struct bytes_writer *writer)
 {
 	const struct tm *local = &request->now->local;

@@ -1,5 +1,5 @@
-/* RFC 5905, the server's part. This file reads the 48 bytes of a plain request and no more, so that it
- * compiles for the BPF target; ntp_tail.c reads what follows them. */
+/* RFC 5905, the server's part. This file reads the 48 bytes of a plain request and no more, so that
+ * it compiles for the BPF target; ntp_tail.c reads what follows them. */
 #include "protocol/ntp_packet.h"
 #include "protocol/protocol.h"
 

@@ -1,5 +1,5 @@
-/* The client's side of NTP: checks a reply and computes offset and delay. Pure; used by timeclient and
- * by the clock monitor that follows a server. */
+/* The client's side of NTP: checks a reply and computes offset and delay. Pure; used by timeclient
+ * and by the clock monitor that follows a server. */
 #ifndef PROTOCOL_NTP_CLIENT_H
 #define PROTOCOL_NTP_CLIENT_H
 

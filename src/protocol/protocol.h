@@ -59,8 +59,8 @@ struct protocol {
 	 * dropped. NULL: there is none. */
 	bool (*prepare)(const struct protocol_request *request);
 
-	/* Writes the reply; nothing written, or a writer that failed, means silence. NULL: workers do
-	 * not serve it, a process of its own does. */
+	/* Writes the reply; nothing written, or a writer that failed, means silence. NULL: workers
+	 * do not serve it, a process of its own does. */
 	void (*reply)(const struct protocol_request *request, struct bytes_writer *reply);
 };
 

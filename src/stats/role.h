@@ -7,15 +7,14 @@
 /* This very program, even if its file is not there any more. */
 #define ROLE_PROGRAM "/proc/self/exe"
 
-/* The web process: "timeserver --role=web LEASH LEDGER COUNTERS ACCESS RANGES LISTENER...", numbers of
- * descriptors but for one.
+/* The web process: "timeserver --role=web LEASH LEDGER COUNTERS ACCESS RANGES LISTENER...", numbers
+ * of descriptors but for one.
  *
  * LEASH is a socket to the daemon. There the process says ROLE_READY once it serves, or else why it
  * cannot, and ROLE_READY again whenever the daemon says ROLE_ASK. When the daemon closes its end,
  * or is no more, the process finishes what it is doing and ends. LEDGER is a struct stats to read,
- * COUNTERS a struct web_counters to count in, ACCESS has so many RANGES of struct access, and one more
- * that says nothing, and each LISTENER is a socket to accept connections at.
- */
+ * COUNTERS a struct web_counters to count in, ACCESS has so many RANGES of struct access, and one
+ * more that says nothing, and each LISTENER is a socket to accept connections at. */
 #define ROLE_WEB   "--role=web"
 #define ROLE_ASK   "serving?"
 #define ROLE_READY "serving"

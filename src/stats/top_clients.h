@@ -1,6 +1,6 @@
 /* Who asks the most, by network (IPv4 /24, IPv6 /48): estimated in a fixed place, by the algorithm
- * called Space-Saving. A network that asks more than one in TOP_CLIENTS_TRACKED of all is in it. What
- * was asked a while ago counts for less and less. One thread counts, any may read. */
+ * called Space-Saving. A network that asks more than one in TOP_CLIENTS_TRACKED of all is in it.
+ * What was asked a while ago counts for less and less. One thread counts, any may read. */
 #ifndef STATS_TOP_CLIENTS_H
 #define STATS_TOP_CLIENTS_H
 

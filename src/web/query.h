@@ -12,8 +12,8 @@
  * else. */
 bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE]);
 
-/* Reads the stamp behind "origin=" among the parameters of a query, "a=b&origin=1.5"; where there is
- * none it is empty. Returns false if it is not one. */
+/* Reads the stamp behind "origin=" among the parameters of a query, "a=b&origin=1.5"; where there
+ * is none it is empty. Returns false if it is not one. */
 bool query_read_origin(const char *query, char origin[static QUERY_STAMP_SIZE]);
 
 /* Whether text can be the name or the address of a host: letters, digits and ".-_:%[]". */

@@ -45,8 +45,8 @@ static const char *file(const char *name, const char *content)
 	return path;
 }
 
-/* Loads, and returns the errors, with the directory's name cut out, as a string to be freed; NULL if
- * there were none. */
+/* Loads, and returns the errors, with the directory's name cut out, as a string to be freed; NULL
+ * if there were none. */
 static char *load(struct config *config, const struct config_source *source)
 {
 	char *errors = NULL, *found;

@@ -142,7 +142,8 @@ static bool is_logged(const struct clock_monitor *monitor)
 	       monitor->published.leap == monitor->logged.leap;
 }
 
-/* Logs a change of state. The step itself was logged, not that the clock is unsynchronised after it. */
+/* Logs a change of state. The step itself was logged, not that the clock is unsynchronised after
+ * it. */
 static void log_change(struct clock_monitor *monitor, int64_t now)
 {
 	const struct clock_state *state = &monitor->published;

@@ -1,8 +1,8 @@
 /* The clock monitor: a thread that publishes the clock state.
  *
- * It reads the source that the configuration names: the kernel, nothing, or an NTP server. The kernel
- * wakes it when the clock is set or the machine resumes: the state is unsynchronised from then until
- * the clock has not been set for CLOCK_MONITOR_SETTLE_TIME. */
+ * It reads the source that the configuration names: the kernel, nothing, or an NTP server. The
+ * kernel wakes it when the clock is set or the machine resumes: the state is unsynchronised from
+ * then until the clock has not been set for CLOCK_MONITOR_SETTLE_TIME. */
 #ifndef SERVER_CLOCK_MONITOR_H
 #define SERVER_CLOCK_MONITOR_H
 

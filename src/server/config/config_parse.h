@@ -52,8 +52,8 @@ void config_apply_ratelimit(struct config_parser *parser, char **words, size_t c
 void config_apply_workers(struct config_parser *parser, char **words, size_t count);
 void config_apply_busy_poll(struct config_parser *parser, char **words, size_t count);
 
-/* Reads a file of lines, or all files of a directory whose names end in .conf, in the order of their
- * names. A relative path starts from the directory of the file being read. */
+/* Reads a file of lines, or all files of a directory whose names end in .conf, in the order of
+ * their names. A relative path starts from the directory of the file being read. */
 void config_read_file(struct config_parser *parser, const char *path);
 void config_read_directory(struct config_parser *parser, const char *path);
 

@@ -89,8 +89,8 @@ static const char *find_loader(void)
 	return loader;
 }
 
-/* The loader is allowed by its directory, or it would not be any more once the C library is upgraded:
- * that puts another file in its place. What lies beside it could be loaded anyhow. */
+/* The loader is allowed by its directory, or it would not be any more once the C library is
+ * upgraded: that puts another file in its place. What lies beside it could be loaded anyhow. */
 static bool allow_loader(int rules)
 {
 	const char *loader = find_loader();

@@ -20,9 +20,9 @@ struct privileges {
 	bool calls; /* only system calls of a list */
 };
 
-/* Becomes user and confines this thread and those that it will start. directory is where the pid file
- * is: files may be made there still. With web, the web process can be started later in any case;
- * else only where the kernel can see to it that nothing else is. Fails only where user_become
+/* Becomes user and confines this thread and those that it will start. directory is where the pid
+ * file is: files may be made there still. With web, the web process can be started later in any
+ * case; else only where the kernel can see to it that nothing else is. Fails only where user_become
  * does. */
 bool privileges_drop(struct privileges *privileges, const struct user *user, const char *directory,
 		     bool web, struct failure *failure);

@@ -29,7 +29,8 @@ static void admit(struct datagrams *datagrams, const struct listener *listener,
 {
 	bool silent = service_is_silent(datagrams->service, listener->protocol, state);
 
-	/* The loop guard compares requests with the present second; the reply reads the clock again. */
+	/* The loop guard compares requests with the present second; the reply reads the clock
+	 * again. */
 	if (listener->protocol->loop_guard)
 		clock_read_second(&datagrams->second);
 	for (unsigned i = 0; i < datagrams->count; i++) {

@@ -36,14 +36,14 @@ struct datagrams {
 	unsigned count;
 };
 
-/* Prepares for datagrams; service, counters and top_clients are set, all else is zero. Returns false
- * if memory is short; it may be called again then. */
+/* Prepares for datagrams; service, counters and top_clients are set, all else is zero. Returns
+ * false if memory is short; it may be called again then. */
 bool datagrams_open(struct datagrams *datagrams);
 
 void datagrams_close(struct datagrams *datagrams);
 
-/* Serves one batch of what waits on a listener, so that other listeners get their turn. now is on the
- * monotonic clock. Returns whether there may be more. */
+/* Serves one batch of what waits on a listener, so that other listeners get their turn. now is on
+ * the monotonic clock. Returns whether there may be more. */
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now);
 
 /* Serves all that waits on a listener that is about to be closed. */

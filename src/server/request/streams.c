@@ -91,7 +91,8 @@ static void stream_reset(struct streams *streams, uint32_t index)
 
 enum drain_result { DRAIN_EMPTY, DRAIN_MORE, DRAIN_END, DRAIN_TOO_MUCH };
 
-/* Discards up to DRAIN_PIECE bytes of what the client has sent; MSG_TRUNC does so without a copy. */
+/* Discards up to DRAIN_PIECE bytes of what the client has sent; MSG_TRUNC does so without a
+ * copy. */
 static enum drain_result stream_drain(struct stream *stream)
 {
 	ssize_t size = recv(stream->fd, NULL, DRAIN_PIECE, MSG_TRUNC | MSG_DONTWAIT);
@@ -172,7 +173,8 @@ static enum drop stream_admit(const struct streams *streams, const struct listen
 									DROP_NONE;
 }
 
-/* Accepts a connection, and sends the reply if it gets one. Returns its descriptor, or -1 with errno. */
+/* Accepts a connection, and sends the reply if it gets one. Returns its descriptor, or -1 with
+ * errno. */
 static int stream_accept(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	const struct config *config = &streams->service->config;
@@ -285,8 +287,8 @@ void streams_drain_listener(struct streams *streams, const struct listener *list
 	}
 }
 
-/* The first connection of a state if it was accepted `after` nanoseconds before now or earlier. Else
- * NONE, and *due becomes the time when it will have been, if that is earlier. */
+/* The first connection of a state if it was accepted `after` nanoseconds before now or earlier.
+ * Else NONE, and *due becomes the time when it will have been, if that is earlier. */
 static uint32_t next_due(const struct streams *streams, enum stream_state state, int64_t after,
 			 int64_t now, int64_t *due)
 {

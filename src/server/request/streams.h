@@ -1,11 +1,11 @@
 /* Requests over TCP, from accept to close.
  *
  * The reply and the end of the connection leave in one segment: send with MSG_MORE holds the text
- * back until shutdown adds the FIN. Closing at once would then be wrong: bytes of the client that are
- * unread, or come later, would make the kernel reset the connection, and a reset may destroy the
- * reply before the client has read it. So the connection is kept and drained until the client has
- * closed its end. Most clients have within a round trip: a first drain after a moment costs one call.
- * The others are then polled by epoll until a deadline, and reset. */
+ * back until shutdown adds the FIN. Closing at once would then be wrong: bytes of the client that
+ * are unread, or come later, would make the kernel reset the connection, and a reset may destroy
+ * the reply before the client has read it. So the connection is kept and drained until the client
+ * has closed its end. Most clients have within a round trip: a first drain after a moment costs one
+ * call. The others are then polled by epoll until a deadline, and reset. */
 #ifndef SERVER_STREAMS_H
 #define SERVER_STREAMS_H
 
@@ -50,9 +50,9 @@ struct streams {
 	uint32_t used; /* slots from here on were never used */
 	struct stream_list lists[STREAM_STATES];
 	uint32_t open;
-	uint32_t batch;	   /* how many to accept in a row */
-	uint32_t accepted; /* so far */
-	int64_t accept_after; /* no accept before, on the monotonic clock: the system is out of descriptors or memory */
+	uint32_t batch;	      /* how many to accept in a row */
+	uint32_t accepted;    /* so far */
+	int64_t accept_after; /* on the monotonic clock; later while short of descriptors */
 	struct clock_second now;
 };
 
@@ -68,8 +68,8 @@ void streams_close(struct streams *streams);
  * Returns false when none is left.
  *
  * When all slots are in use, the connection that got its reply first is closed. When the system is
- * out of descriptors and there is nothing to close, the reserve is given up for long enough to serve
- * one client, and accepting pauses instead of spinning on a readable socket. */
+ * out of descriptors and there is nothing to close, the reserve is given up for long enough to
+ * serve one client, and accepting pauses instead of spinning on a readable socket. */
 bool streams_accept(struct streams *streams, const struct listener *listener, int64_t now);
 
 /* Serves all that wait on a listener that is about to be closed. */

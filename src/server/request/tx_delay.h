@@ -1,9 +1,9 @@
-/* The transmit delay: from reading the clock to the network interface, as the kernel's transmit stamps
- * showed it for earlier replies.
+/* The transmit delay: from reading the clock to the network interface, as the kernel's transmit
+ * stamps showed it for earlier replies.
  *
- * Without it every transmit stamp would be early by the time in the kernel, and every client's offset
- * wrong by half of that. The delay is longer for a worker that was just woken, whose caches are cold,
- * and each reply of a batch waits for those before it. */
+ * Without it every transmit stamp would be early by the time in the kernel, and every client's
+ * offset wrong by half of that. The delay is longer for a worker that was just woken, whose caches
+ * are cold, and each reply of a batch waits for those before it. */
 #ifndef SERVER_TX_DELAY_H
 #define SERVER_TX_DELAY_H
 

@@ -122,8 +122,8 @@ static int64_t tick_accept_pause(struct worker *worker, int64_t now)
 	return pause ? worker->streams.accept_after : INT64_MAX;
 }
 
-/* Does what is due by time. Returns the milliseconds to wait, rounded up so as not to spin in the last
- * one; -1 for ever. */
+/* Does what is due by time. Returns the milliseconds to wait, rounded up so as not to spin in the
+ * last one; -1 for ever. */
 static int tick(struct worker *worker, int64_t now)
 {
 	int64_t due = streams_tick(&worker->streams, now), pause = tick_accept_pause(worker, now),

@@ -1,7 +1,8 @@
 /* A worker: a thread that serves its own sockets with its own memory.
  *
- * It waits for UDP sockets by poll(2): an epoll stays registered with a busy socket and is called for
- * each reply that leaves, which costs a tenth of the time per request. Everything else is in epoll.
+ * It waits for UDP sockets by poll(2): an epoll stays registered with a busy socket and is called
+ * for each reply that leaves, which costs a tenth of the time per request. Everything else is in
+ * epoll.
  *
  * Threads are cheap to stop and start, and the kernel queues requests meanwhile. So nothing changes
  * under a running worker: a reload stops all workers, makes its changes and starts them again. */

@@ -36,7 +36,8 @@ void workers_stop(struct workers *workers);
 /* The worker that serves a listener. */
 struct worker *workers_find(const struct workers *workers, const struct listener *listener);
 
-/* Has the workers, which must be stopped, drain their clients, for a quarter of a second at most. */
+/* Has the workers, which must be stopped, drain their clients, for a quarter of a second at
+ * most. */
 void workers_drain(struct workers *workers);
 
 /* Serves what waits on a listener that is about to be closed, if workers serve it. None may run. */

@@ -44,8 +44,8 @@ bool listeners_append(struct listeners *listeners, const struct listener *listen
  * the one or the other with listeners_close_unless. On failure nothing new stays open.
  *
  * Overlapping sockets of present and listeners are both open for a moment, e.g. from "*:13" to
- * "127.0.0.1:13". A shard stays open to the end, also if fewer are wanted later: closing it would lose
- * the requests that wait in it. Inherited sockets are shard 0. */
+ * "127.0.0.1:13". A shard stays open to the end, also if fewer are wanted later: closing it would
+ * lose the requests that wait in it. Inherited sockets are shard 0. */
 bool listeners_open(struct listeners *listeners, const struct config *config, unsigned shards,
 		    const struct listeners *present, struct failure *failure);
 

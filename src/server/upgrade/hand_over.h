@@ -1,5 +1,5 @@
-/* The daemon's side of a take_over (see take_over.h): lends all it has, until another process serves
- * in its place or has not for too long. */
+/* The daemon's side of a take_over (see take_over.h): lends all it has, until another process
+ * serves in its place or has not for too long. */
 #ifndef SERVER_HAND_OVER_H
 #define SERVER_HAND_OVER_H
 
