@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #define FIGURE_SIZE 32
 
@@ -16,9 +16,9 @@ enum check_state check_judge(const struct report *report, int64_t warning, int64
 		return CHECK_CRITICAL;
 	if (!best->timed)
 		return CHECK_UNKNOWN;
-	if (moment_magnitude(best->offset) > critical)
+	if (timespan_magnitude(best->offset) > critical)
 		return CHECK_CRITICAL;
-	if (moment_magnitude(best->offset) > warning)
+	if (timespan_magnitude(best->offset) > warning)
 		return CHECK_WARNING;
 	return best->bound > critical ? CHECK_UNKNOWN : CHECK_OK;
 }
@@ -38,7 +38,7 @@ static bool is_worse(enum check_state one, enum check_state other)
 /* Seconds in figures that end where nothing more follows. */
 static const char *write_seconds(char text[static FIGURE_SIZE], int64_t span)
 {
-	int64_t value = moment_magnitude(span);
+	int64_t value = timespan_magnitude(span);
 	size_t length =
 		(size_t)snprintf(text, FIGURE_SIZE, "%s%" PRId64 ".%09" PRId64, span < 0 ? "-" : "",
 				 value / CLOCK_SECOND, value % CLOCK_SECOND);

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/moment.h"
 #include "client/race.h"
+#include "client/timespan.h"
 
 #define AGAIN	    (1 * CLOCK_SECOND) /* after so long without an answer the question is lost */
 #define SECOND_LOOK (1 * CLOCK_SECOND) /* how long a doubted answer waits for another one */

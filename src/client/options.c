@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
-#include "client/moment.h"
 #include "client/program.h"
+#include "client/timespan.h"
 
 #define SPAN_MINIMUM CLOCK_MILLISECOND
 #define HOUR	     (3600 * CLOCK_SECOND)
@@ -110,8 +110,7 @@ static bool usage_error(const char *what, const char *word, const char *problem)
 static bool parse_span(const char *option, const char *text, int64_t minimum, int64_t maximum,
 		       const char *expected, int64_t *span)
 {
-	return moment_parse_seconds(text, minimum, maximum, span) ||
-	       usage_error(option, text, expected);
+	return timespan_parse(text, minimum, maximum, span) || usage_error(option, text, expected);
 }
 
 static bool parse_short_span(const char *option, const char *text, int64_t *span)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #define CALENDAR_FROM (1000 * CLOCK_SECOND) /* spans that no one reads in seconds */
 #define DAY	      86400
@@ -26,7 +26,7 @@ static const struct unit *unit_of(int64_t span)
 {
 	const struct unit *unit = units;
 
-	while (unit < units + UNITS - 1 && moment_magnitude(span) < unit->size)
+	while (unit < units + UNITS - 1 && timespan_magnitude(span) < unit->size)
 		unit++;
 	return unit;
 }
@@ -35,7 +35,7 @@ static const char *write_figure(char text[static PHRASE_SIZE], int64_t span,
 				const struct unit *unit, const struct phrase_style *style)
 {
 	int64_t hundredth = unit->size / 100;
-	int64_t hundredths = (moment_magnitude(span) + hundredth / 2) / hundredth;
+	int64_t hundredths = (timespan_magnitude(span) + hundredth / 2) / hundredth;
 
 	snprintf(text, PHRASE_SIZE, "%" PRId64 ".%02d %s", hundredths / 100,
 		 (int)(hundredths % 100), style->utf8 ? unit->name_utf8 : unit->name);
@@ -44,7 +44,7 @@ static const char *write_figure(char text[static PHRASE_SIZE], int64_t span,
 
 static const char *write_calendar(char text[static PHRASE_SIZE], int64_t span)
 {
-	int64_t seconds = moment_magnitude(span) / CLOCK_SECOND;
+	int64_t seconds = timespan_magnitude(span) / CLOCK_SECOND;
 	int64_t days = seconds / DAY;
 	int used = 0;
 
@@ -59,7 +59,7 @@ static const char *write_calendar(char text[static PHRASE_SIZE], int64_t span)
 const char *phrase_span(char text[static PHRASE_SIZE], int64_t span,
 			const struct phrase_style *style)
 {
-	if (moment_magnitude(span) >= CALENDAR_FROM)
+	if (timespan_magnitude(span) >= CALENDAR_FROM)
 		return write_calendar(text, span);
 	return write_figure(text, span, unit_of(span), style);
 }

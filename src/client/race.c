@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #define ATTEMPT_DELAY (250 * CLOCK_MILLISECOND) /* RFC 8305, section 5 */
 
@@ -70,7 +70,7 @@ static void begin_attempt(struct race *race)
  * won. */
 static bool await_attempts(struct race *race, int64_t until, size_t *winner)
 {
-	if (moment_poll(race->attempts, race->begun, until) <= 0)
+	if (timespan_poll(race->attempts, race->begun, until) <= 0)
 		return false;
 	for (size_t i = 0; i < race->begun; i++) {
 		struct pollfd *attempt = &race->attempts[i];

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "client/moment.h"
 #include "client/resolve.h"
+#include "client/timespan.h"
 
 /* What the C library's look-ups are content with, many times over, and 256 of them are still
  * little. */
@@ -79,7 +79,7 @@ static bool add_sample(struct round_part *part, const struct ask_answer *answer)
  * held. */
 static bool await_next(struct round *round, int64_t moment)
 {
-	struct timespec until = moment_to_timespec(moment);
+	struct timespec until = timespan_to_timespec(moment);
 	int error = 0;
 
 	while (!round->stopping && error == 0)
@@ -198,7 +198,7 @@ static bool await_part(struct round *round, const struct round_part *part)
 {
 	while (part->stage != ROUND_DONE) {
 		int64_t limit = limit_of(round, part);
-		struct timespec until = moment_to_timespec(limit);
+		struct timespec until = timespan_to_timespec(limit);
 
 		if (clock_monotonic() >= limit)
 			return false;

@@ -6,8 +6,8 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 
-#include "client/moment.h"
 #include "client/program.h"
+#include "client/timespan.h"
 
 #define MICROSECOND 1000
 #define SLEW_PPM    500			  /* how fast the kernel slews */
@@ -36,9 +36,9 @@ struct set_decision set_decide(struct report *reports, size_t count, const struc
 		decision.reason = "only one NTP server has answered: expected two, or --trust-one";
 	else if (decision.agreement.agreeing == 0)
 		decision.reason = "the targets do not agree";
-	else if (moment_magnitude(decision.agreement.offset) > order->maximum)
+	else if (timespan_magnitude(decision.agreement.offset) > order->maximum)
 		decision.reason = "it is off by more than --max-offset";
-	else if (!order->step && moment_magnitude(decision.agreement.offset) > SLEW_MAX)
+	else if (!order->step && timespan_magnitude(decision.agreement.offset) > SLEW_MAX)
 		decision.reason = "it is off by too much to slew: expected --set step";
 	else
 		decision.agreed = true;
@@ -115,7 +115,7 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 		printf("stepped: it is now %s\n", phrase_time(text, &now, false, style));
 	else
 		printf("slewing: it will take %s\n",
-		       phrase_span(text, moment_magnitude(agreement->offset) / SLEW_PPM * 1000000,
+		       phrase_span(text, timespan_magnitude(agreement->offset) / SLEW_PPM * 1000000,
 				   style));
 	fflush(stdout); /* it is done, whether or not this can be said */
 	return true;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "client/connect.h"
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for a server to close after its answer */
 
@@ -52,7 +52,7 @@ static int read_answer(int socket, struct reading *reading)
 	int error = 0;
 
 	while (error == 0 && !reading->ended && reading->stream->size < STREAM_LIMIT) {
-		int ready = moment_poll(&readable, 1, reading->until);
+		int ready = timespan_poll(&readable, 1, reading->until);
 
 		if (ready > 0)
 			error = take(socket, reading);

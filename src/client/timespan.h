@@ -1,6 +1,6 @@
 /* Moments and spans: a moment is what clock_monotonic gives, and every deadline is one. */
-#ifndef CLIENT_MOMENT_H
-#define CLIENT_MOMENT_H
+#ifndef CLIENT_TIMESPAN_H
+#define CLIENT_TIMESPAN_H
 
 #include <poll.h>
 #include <stdbool.h>
@@ -10,14 +10,14 @@
 #include "clock/clock.h"
 
 /* The same moment as POSIX calls on CLOCK_MONOTONIC want it. */
-struct timespec moment_to_timespec(int64_t moment);
+struct timespec timespan_to_timespec(int64_t moment);
 
 /* Polls until something is ready or the moment until has come, however often signals interrupt.
  * Returns how many descriptors are ready, 0 when the moment has come, -1 with errno set. */
-int moment_poll(struct pollfd *descriptors, nfds_t count, int64_t until);
+int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until);
 
 /* A span without its sign. */
-static inline int64_t moment_magnitude(int64_t span)
+static inline int64_t timespan_magnitude(int64_t span)
 {
 	return span < 0 ? -span : span;
 }
@@ -25,6 +25,6 @@ static inline int64_t moment_magnitude(int64_t span)
 /* Reads text, decimal seconds such as 5, 0.25 or .5, as a span from minimum to maximum (at most a
  * year). What is finer than a nanosecond is dropped. Returns false, and leaves span alone, for
  * anything else. */
-bool moment_parse_seconds(const char *text, int64_t minimum, int64_t maximum, int64_t *span);
+bool timespan_parse(const char *text, int64_t minimum, int64_t maximum, int64_t *span);
 
 #endif

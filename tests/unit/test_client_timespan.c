@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #define MINIMUM CLOCK_MILLISECOND
 #define MAXIMUM (3600 * CLOCK_SECOND)
@@ -59,7 +59,7 @@ static void reads_seconds(void **state)
 	for (size_t i = 0; i < sizeof(seconds_cases) / sizeof(seconds_cases[0]); i++) {
 		const struct seconds_case *seconds = &seconds_cases[i];
 		int64_t span = 0;
-		bool accepted = moment_parse_seconds(seconds->text, MINIMUM, MAXIMUM, &span);
+		bool accepted = timespan_parse(seconds->text, MINIMUM, MAXIMUM, &span);
 
 		assert_int_equal(accepted, seconds->span != 0);
 		assert_int_equal(span, seconds->span);
@@ -68,7 +68,7 @@ static void reads_seconds(void **state)
 
 static void splits_moments(void **state)
 {
-	struct timespec split = moment_to_timespec(3 * CLOCK_SECOND + 7);
+	struct timespec split = timespan_to_timespec(3 * CLOCK_SECOND + 7);
 
 	(void)state;
 	assert_int_equal(split.tv_sec, 3);
@@ -80,7 +80,7 @@ static void polls_until_the_moment(void **state)
 	int64_t until = clock_monotonic() + 20 * CLOCK_MILLISECOND;
 
 	(void)state;
-	assert_int_equal(moment_poll(NULL, 0, until), 0);
+	assert_int_equal(timespan_poll(NULL, 0, until), 0);
 	assert_true(clock_monotonic() >= until);
 }
 
@@ -92,7 +92,7 @@ static void sees_what_is_ready_though_the_moment_is_past(void **state)
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
 	writable.fd = ends[1];
-	assert_int_equal(moment_poll(&writable, 1, clock_monotonic() - CLOCK_SECOND), 1);
+	assert_int_equal(timespan_poll(&writable, 1, clock_monotonic() - CLOCK_SECOND), 1);
 	assert_int_equal(close(ends[0]), 0);
 	assert_int_equal(close(ends[1]), 0);
 }

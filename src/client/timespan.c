@@ -1,11 +1,11 @@
-#include "client/moment.h"
+#include "client/timespan.h"
 
 #include <errno.h>
 #include <stddef.h>
 
 #define DAY 86400000 /* milliseconds */
 
-struct timespec moment_to_timespec(int64_t moment)
+struct timespec timespan_to_timespec(int64_t moment)
 {
 	return (struct timespec){
 		.tv_sec = moment / CLOCK_SECOND,
@@ -13,7 +13,7 @@ struct timespec moment_to_timespec(int64_t moment)
 	};
 }
 
-int moment_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
+int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
 {
 	int64_t left;
 	int ready;
@@ -31,7 +31,7 @@ static bool is_digit(char character)
 	return character >= '0' && character <= '9';
 }
 
-bool moment_parse_seconds(const char *text, int64_t minimum, int64_t maximum, int64_t *span)
+bool timespan_parse(const char *text, int64_t minimum, int64_t maximum, int64_t *span)
 {
 	int64_t value = 0, unit = CLOCK_SECOND;
 	const char *end = text;
