@@ -60,7 +60,7 @@ static struct print_style find_style(const struct options *options)
 	bool terminal = isatty(STDOUT_FILENO);
 
 	return (struct print_style){
-		.phrase = {
+		.format = {
 			.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 			.utc = options->utc,
 			.format = options->format,
@@ -139,7 +139,7 @@ static enum exit_status set(const struct options *options, struct round *round,
 			return fail("cannot write standard output", errno);
 	}
 	decision = set_decide(reports, round->count, &options->set);
-	return set_clock(&decision, &options->set, &style.phrase) ? EXIT_ANSWERED : EXIT_UNANSWERED;
+	return set_clock(&decision, &options->set, &style.format) ? EXIT_ANSWERED : EXIT_UNANSWERED;
 }
 
 static int watch(struct options *options, struct round *round)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/phrase.h"
+#include "client/format.h"
 #include "client/round.h"
 #include "client/set.h"
 #include "client/target.h"

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "client/phrase.h"
+#include "client/format.h"
 #include "client/report.h"
 
 struct print_style {
-	struct phrase_style phrase;
+	struct format_style format;
 	bool own_zone; /* neither --utc nor --format was given */
 	bool quiet;    /* nothing on standard error */
 	bool terminal; /* standard output is one */

@@ -22,7 +22,7 @@ static double seconds_of_short(clock_ntp_short span)
 }
 
 /* Writes time as 2026-11-22T19:15:08.123456Z. */
-static const char *format_time(char text[static TIME_SIZE], const struct timespec *time)
+static const char *write_iso8601(char text[static TIME_SIZE], const struct timespec *time)
 {
 	struct tm utc;
 	size_t length;
@@ -61,7 +61,7 @@ static json_t *describe_clock(const struct ask_answer *answer)
 {
 	char told[TIME_SIZE];
 
-	return json_pack("{s:s*, s:f, s:f}", "server_time", format_time(told, &answer->told),
+	return json_pack("{s:s*, s:f, s:f}", "server_time", write_iso8601(told, &answer->told),
 			 "offset", seconds(answer->offset), "bound", seconds(answer->bound));
 }
 
@@ -71,7 +71,7 @@ static json_t *describe_ntp(const struct ntp_packet *packet)
 
 	snprintf(id, sizeof(id), "%08x", packet->reference_id);
 	return json_pack("{s:{s:i, s:s, s:i, s:i, s:f, s:f, s:s}}", "ntp", "version",
-			 (int)packet->version, "leap", phrase_leap(packet->leap), "stratum",
+			 (int)packet->version, "leap", format_leap(packet->leap), "stratum",
 			 (int)packet->stratum, "precision", (int)packet->precision, "root_delay",
 			 seconds_of_short(packet->root_delay), "root_dispersion",
 			 seconds_of_short(packet->root_dispersion), "reference_id", id);
@@ -101,7 +101,8 @@ static json_t *describe_answer(const struct ask_answer *answer)
 	if (!answer->valid)
 		return json_pack("{s:s}", "error", answer->error);
 	return json_pack("{s:s*, s:f, s:s*}", "text", answer->text[0] != '\0' ? answer->text : NULL,
-			 "delay", seconds(answer->delay), "time", format_time(time, &answer->time));
+			 "delay", seconds(answer->delay), "time",
+			 write_iso8601(time, &answer->time));
 }
 
 /* Adds the members of part, which it releases, to object. */

@@ -31,35 +31,35 @@ void print_trouble(const struct report *report, const struct print_style *style)
 }
 
 /* The clocks' difference, and how sure that is. */
-static void write_offset(const struct ask_answer *answer, const struct phrase_style *style)
+static void write_offset(const struct ask_answer *answer, const struct format_style *style)
 {
-	char offset[PHRASE_SIZE], bound[PHRASE_SIZE];
+	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
 	if (answer->timed)
-		printf("  your clock is %s, %s", phrase_offset(offset, answer->offset, style),
-		       phrase_bound(bound, answer->bound, answer->offset, style));
+		printf("  your clock is %s, %s", format_offset(offset, answer->offset, style),
+		       format_bound(bound, answer->bound, answer->offset, style));
 }
 
-static void write_series(const struct series *series, const struct phrase_style *style)
+static void write_series(const struct series *series, const struct format_style *style)
 {
-	char spread[PHRASE_SIZE];
+	char spread[FORMAT_SIZE];
 
 	if (series->asked > 1)
 		printf("  %u of %u samples, spread %s", series->answered, series->asked,
-		       phrase_span(spread, series_spread(series), style));
+		       format_span(spread, series_spread(series), style));
 }
 
-static void write_answer(const struct report *report, const struct phrase_style *style)
+static void write_answer(const struct report *report, const struct format_style *style)
 {
 	const struct ask_answer *answer = &report->series.best;
-	char text[PHRASE_SIZE];
+	char text[FORMAT_SIZE];
 
 	printf("%s", report->target->url);
 	if (answer->timed)
-		printf("  %s", phrase_time(text, &answer->told, !answer->is_ntp, style));
+		printf("  %s", format_time(text, &answer->told, !answer->is_ntp, style));
 	write_offset(answer, style);
 	if (answer->is_ntp)
-		printf("  %s", phrase_server(text, &answer->packet));
+		printf("  %s", format_server(text, &answer->packet));
 	write_series(&report->series, style);
 	puts(report->falseticker ? "  falseticker" : "");
 }
@@ -74,6 +74,6 @@ bool print_line(const struct report *report, const struct print_style *style)
 	if (is_in_own_words(answer, style))
 		printf("Server Message: %s\n", answer->text);
 	else
-		write_answer(report, &style->phrase);
+		write_answer(report, &style->format);
 	return !ferror(stdout) && fflush(stdout) == 0;
 }

@@ -28,18 +28,18 @@ static void set(struct row *row, size_t cell, const char *text)
 }
 
 /* A leap second is worth a word only where there is one. */
-static const char *phrase_stratum(char text[static PHRASE_SIZE], const struct ntp_packet *packet)
+static const char *write_stratum(char text[static FORMAT_SIZE], const struct ntp_packet *packet)
 {
 	if (packet->leap != CLOCK_LEAP_NONE)
-		return phrase_server(text, packet);
-	snprintf(text, PHRASE_SIZE, "stratum %u", packet->stratum);
+		return format_server(text, packet);
+	snprintf(text, FORMAT_SIZE, "stratum %u", packet->stratum);
 	return text;
 }
 
-static void fill_row(struct row *row, const struct report *report, const struct phrase_style *style)
+static void fill_row(struct row *row, const struct report *report, const struct format_style *style)
 {
 	const struct ask_answer *best = &report->series.best;
-	char text[PHRASE_SIZE];
+	char text[FORMAT_SIZE];
 
 	*row = (struct row){ .colour = best->valid && !report->falseticker ? NULL : RED };
 	set(row, 0, report->target->url);
@@ -49,13 +49,13 @@ static void fill_row(struct row *row, const struct report *report, const struct 
 		return;
 	}
 	if (best->timed) {
-		set(row, 1, phrase_offset(text, best->offset, style));
-		set(row, 2, phrase_bound(text, best->bound, best->offset, style));
+		set(row, 1, format_offset(text, best->offset, style));
+		set(row, 2, format_bound(text, best->bound, best->offset, style));
 	}
-	set(row, WAY, phrase_span(text, best->delay, style));
-	set(row, 4, best->is_ntp ? phrase_stratum(text, &best->packet) : best->text);
+	set(row, WAY, format_span(text, best->delay, style));
+	set(row, 4, best->is_ntp ? write_stratum(text, &best->packet) : best->text);
 	if (best->timed && !best->is_ntp && best->text[0] == '\0')
-		set(row, 4, phrase_time(text, &best->told, true, style));
+		set(row, 4, format_time(text, &best->told, true, style));
 	if (report->falseticker)
 		strncat(row->cells[4], ", falseticker", CELL - strlen(row->cells[4]) - 1);
 }
@@ -73,7 +73,7 @@ static void write_row(const struct row *row, const size_t widths[static CELLS])
 	for (size_t i = 0; i < CELLS - 1; i++) {
 		if (widths[i] > 0)
 			printf("%s%*s", row->cells[i],
-			       (int)(widths[i] + GAP - phrase_width(row->cells[i])), "");
+			       (int)(widths[i] + GAP - format_width(row->cells[i])), "");
 	}
 	fputs(row->cells[CELLS - 1], stdout);
 }
@@ -81,16 +81,16 @@ static void write_row(const struct row *row, const size_t widths[static CELLS])
 static void widen(size_t widths[static CELLS], const struct row *row)
 {
 	for (size_t i = 0; i < CELLS; i++) {
-		size_t width = phrase_width(row->cells[i]);
+		size_t width = format_width(row->cells[i]);
 
 		if (width > widths[i] && (i < CELLS - 1 || !row->failed))
 			widths[i] = width;
 	}
 }
 
-static void write_agreement(const struct agreement *agreement, const struct phrase_style *style)
+static void write_agreement(const struct agreement *agreement, const struct format_style *style)
 {
-	char offset[PHRASE_SIZE], bound[PHRASE_SIZE];
+	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
 	if (agreement->timed < 2)
 		return;
@@ -98,8 +98,8 @@ static void write_agreement(const struct agreement *agreement, const struct phra
 		printf("%zu targets, of which no more than half agree\n", agreement->timed);
 	else
 		printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing,
-		       agreement->timed, phrase_offset(offset, agreement->offset, style),
-		       phrase_bound(bound, agreement->bound, agreement->offset, style));
+		       agreement->timed, format_offset(offset, agreement->offset, style),
+		       format_bound(bound, agreement->bound, agreement->offset, style));
 }
 
 static size_t sum_of(const size_t widths[static CELLS])
@@ -120,7 +120,7 @@ static bool measure(size_t widths[static CELLS], const struct report *reports, s
 
 	widen(widths, &head);
 	for (size_t i = 0; i < count; i++) {
-		fill_row(&row, &reports[i], &style->phrase);
+		fill_row(&row, &reports[i], &style->format);
 		widen(widths, &row);
 	}
 	if (sum_of(widths) > style->columns)
@@ -143,7 +143,7 @@ bool print_table(const struct report *reports, size_t count, const struct agreem
 		bool coloured;
 
 		if (i > 0)
-			fill_row(&row, &reports[i - 1], &style->phrase);
+			fill_row(&row, &reports[i - 1], &style->format);
 		coloured = style->colour && row.colour;
 		fputs(coloured ? row.colour : "", stdout);
 		if (wide)
@@ -152,6 +152,6 @@ bool print_table(const struct report *reports, size_t count, const struct agreem
 			write_paragraph(&row);
 		puts(coloured ? PLAIN : "");
 	}
-	write_agreement(agreement, &style->phrase);
+	write_agreement(agreement, &style->format);
 	return !ferror(stdout) && fflush(stdout) == 0;
 }

@@ -67,7 +67,7 @@ static void draw_spark(FILE *out, const struct screen_line *line, size_t room, b
 
 static void draw_padded(FILE *out, const char *text, size_t width)
 {
-	size_t used = phrase_width(text);
+	size_t used = format_width(text);
 
 	fprintf(out, "%s%*s", text, used < width ? (int)(width - used) : width > 0, "");
 }
@@ -75,20 +75,20 @@ static void draw_padded(FILE *out, const char *text, size_t width)
 static void draw_loss(FILE *out, const struct screen_line *line, size_t width)
 {
 	unsigned lost = line->asked - line->answered;
-	char text[PHRASE_SIZE];
+	char text[FORMAT_SIZE];
 
 	snprintf(text, sizeof(text), "%u %% lost", line->asked > 0 ? 100 * lost / line->asked : 0);
 	draw_padded(out, text, width);
 }
 
-static void draw_offset(FILE *out, const struct screen_line *line, const struct phrase_style *style)
+static void draw_offset(FILE *out, const struct screen_line *line, const struct format_style *style)
 {
 	const struct ask_answer *last = &line->last;
-	char text[PHRASE_SIZE];
+	char text[FORMAT_SIZE];
 
 	if (last->timed) {
-		draw_padded(out, phrase_offset(text, last->offset, style), OFFSET_WIDTH);
-		draw_padded(out, phrase_bound(text, last->bound, last->offset, style), BOUND_WIDTH);
+		draw_padded(out, format_offset(text, last->offset, style), OFFSET_WIDTH);
+		draw_padded(out, format_bound(text, last->bound, last->offset, style), BOUND_WIDTH);
 	} else if (line->asked == 0) {
 		draw_padded(out, "asking", OFFSET_WIDTH + BOUND_WIDTH);
 	} else {
@@ -122,11 +122,11 @@ static void draw_line(FILE *out, const struct target *target, const struct scree
 		draw_loss(out, line, 0);
 		fputs(END_LINE, out);
 	}
-	draw_offset(out, line, &style->phrase);
+	draw_offset(out, line, &style->format);
 	if (width > 0)
 		draw_loss(out, line, LOSS_WIDTH);
 	draw_spark(out, line, style->columns > start ? style->columns - start - 1 : 0,
-		   style->phrase.utf8);
+		   style->format.utf8);
 	fprintf(out, "%s" END_LINE, red ? PLAIN : "");
 }
 

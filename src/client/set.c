@@ -80,24 +80,24 @@ static bool fail(const char *reason)
 
 /* Returns whether it could be said: what nobody is told of is not done. */
 static bool announce(const struct agreement *agreement, const struct set_order *order,
-		     const struct phrase_style *style)
+		     const struct format_style *style)
 {
-	char offset[PHRASE_SIZE], bound[PHRASE_SIZE], span[PHRASE_SIZE];
+	char offset[FORMAT_SIZE], bound[FORMAT_SIZE], span[FORMAT_SIZE];
 
 	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->timed,
-	       phrase_offset(offset, agreement->offset, style),
-	       phrase_bound(bound, agreement->bound, agreement->offset, style));
+	       format_offset(offset, agreement->offset, style),
+	       format_bound(bound, agreement->bound, agreement->offset, style));
 	printf("%s %s it by %s%s\n", order->dry_run ? "would" : "going to",
 	       order->step ? "step" : "slew", agreement->offset < 0 ? "-" : "+",
-	       phrase_span(span, agreement->offset, style));
+	       format_span(span, agreement->offset, style));
 	return fflush(stdout) == 0;
 }
 
 bool set_clock(const struct set_decision *decision, const struct set_order *order,
-	       const struct phrase_style *style)
+	       const struct format_style *style)
 {
 	const struct agreement *agreement = &decision->agreement;
-	char text[PHRASE_SIZE];
+	char text[FORMAT_SIZE];
 	struct timespec now;
 	int error;
 
@@ -112,10 +112,10 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 		return fail(strerror(error));
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (order->step)
-		printf("stepped: it is now %s\n", phrase_time(text, &now, false, style));
+		printf("stepped: it is now %s\n", format_time(text, &now, false, style));
 	else
 		printf("slewing: it will take %s\n",
-		       phrase_span(text, timespan_magnitude(agreement->offset) / SLEW_PPM * 1000000,
+		       format_span(text, timespan_magnitude(agreement->offset) / SLEW_PPM * 1000000,
 				   style));
 	fflush(stdout); /* it is done, whether or not this can be said */
 	return true;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/phrase.h"
+#include "client/format.h"
 #include "client/report.h"
 
 struct set_order {
@@ -31,6 +31,6 @@ struct set_decision set_decide(struct report *reports, size_t count, const struc
 /* Says what is going to be done, does it, and says what was done. Returns false if nothing was,
  * having said why on standard error. */
 bool set_clock(const struct set_decision *decision, const struct set_order *order,
-	       const struct phrase_style *style);
+	       const struct format_style *style);
 
 #endif

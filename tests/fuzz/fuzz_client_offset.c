@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "client/ask_ntp.h"
 #include "client/ask_time.h"
-#include "client/phrase.h"
+#include "client/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,12 +26,12 @@ static void check_printable(const char *text)
 
 static void check_answer(const struct ask_answer *answer)
 {
-	const struct phrase_style style = { .utf8 = false };
-	char text[PHRASE_SIZE];
+	const struct format_style style = { .utf8 = false };
+	char text[FORMAT_SIZE];
 
 	check(answer->valid && answer->timed && answer->delay >= 0 && answer->bound >= 0);
-	check_printable(phrase_offset(text, answer->offset, &style));
-	check_printable(phrase_bound(text, answer->bound, answer->offset, &style));
+	check_printable(format_offset(text, answer->offset, &style));
+	check_printable(format_bound(text, answer->bound, answer->offset, &style));
 }
 
 static void judge_ntp(struct bytes_reader *reader, struct ask_answer *answer)

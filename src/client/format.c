@@ -1,4 +1,4 @@
-#include "client/phrase.h"
+#include "client/format.h"
 
 #include <inttypes.h>
 #include <locale.h>
@@ -31,62 +31,62 @@ static const struct unit *unit_of(int64_t span)
 	return unit;
 }
 
-static const char *write_figure(char text[static PHRASE_SIZE], int64_t span,
-				const struct unit *unit, const struct phrase_style *style)
+static const char *write_figure(char text[static FORMAT_SIZE], int64_t span,
+				const struct unit *unit, const struct format_style *style)
 {
 	int64_t hundredth = unit->size / 100;
 	int64_t hundredths = (timespan_magnitude(span) + hundredth / 2) / hundredth;
 
-	snprintf(text, PHRASE_SIZE, "%" PRId64 ".%02d %s", hundredths / 100,
+	snprintf(text, FORMAT_SIZE, "%" PRId64 ".%02d %s", hundredths / 100,
 		 (int)(hundredths % 100), style->utf8 ? unit->name_utf8 : unit->name);
 	return text;
 }
 
-static const char *write_calendar(char text[static PHRASE_SIZE], int64_t span)
+static const char *write_calendar(char text[static FORMAT_SIZE], int64_t span)
 {
 	int64_t seconds = timespan_magnitude(span) / CLOCK_SECOND;
 	int64_t days = seconds / DAY;
 	int used = 0;
 
 	if (days > 0)
-		used = snprintf(text, PHRASE_SIZE, "%" PRId64 " %s ", days,
+		used = snprintf(text, FORMAT_SIZE, "%" PRId64 " %s ", days,
 				days == 1 ? "day" : "days");
-	snprintf(text + used, (size_t)(PHRASE_SIZE - used), "%02d:%02d:%02d",
+	snprintf(text + used, (size_t)(FORMAT_SIZE - used), "%02d:%02d:%02d",
 		 (int)(seconds % DAY / 3600), (int)(seconds % 3600 / 60), (int)(seconds % 60));
 	return text;
 }
 
-const char *phrase_span(char text[static PHRASE_SIZE], int64_t span,
-			const struct phrase_style *style)
+const char *format_span(char text[static FORMAT_SIZE], int64_t span,
+			const struct format_style *style)
 {
 	if (timespan_magnitude(span) >= CALENDAR_FROM)
 		return write_calendar(text, span);
 	return write_figure(text, span, unit_of(span), style);
 }
 
-const char *phrase_offset(char text[static PHRASE_SIZE], int64_t offset,
-			  const struct phrase_style *style)
+const char *format_offset(char text[static FORMAT_SIZE], int64_t offset,
+			  const struct format_style *style)
 {
-	phrase_span(text, offset, style);
+	format_span(text, offset, style);
 	strcat(text, offset < 0 ? " ahead" : " behind");
 	return text;
 }
 
-const char *phrase_bound(char text[static PHRASE_SIZE], int64_t bound, int64_t offset,
-			 const struct phrase_style *style)
+const char *format_bound(char text[static FORMAT_SIZE], int64_t bound, int64_t offset,
+			 const struct format_style *style)
 {
 	const struct unit *unit = unit_of(offset);
-	char figure[PHRASE_SIZE];
+	char figure[FORMAT_SIZE];
 
 	if (bound < unit->size / 10 || bound >= 1000 * unit->size)
-		phrase_span(figure, bound, style);
+		format_span(figure, bound, style);
 	else
 		write_figure(figure, bound, unit, style);
-	snprintf(text, PHRASE_SIZE, "%s %.64s", style->utf8 ? "\302\261" : "+/-", figure);
+	snprintf(text, FORMAT_SIZE, "%s %.64s", style->utf8 ? "\302\261" : "+/-", figure);
 	return text;
 }
 
-static const char *write_format(char text[static PHRASE_SIZE], const struct tm *calendar,
+static const char *write_format(char text[static FORMAT_SIZE], const struct tm *calendar,
 				const char *format)
 {
 	/* Only here is the reader's language spoken. */
@@ -95,15 +95,15 @@ static const char *write_format(char text[static PHRASE_SIZE], const struct tm *
 
 	if (!language)
 		language = duplocale(LC_GLOBAL_LOCALE);
-	length = language ? strftime_l(text, PHRASE_SIZE, format, calendar, language) : 0;
+	length = language ? strftime_l(text, FORMAT_SIZE, format, calendar, language) : 0;
 	text[length] = '\0';
 	if (language)
 		freelocale(language);
 	return text;
 }
 
-const char *phrase_time(char text[static PHRASE_SIZE], const struct timespec *time, bool whole,
-			const struct phrase_style *style)
+const char *format_time(char text[static FORMAT_SIZE], const struct timespec *time, bool whole,
+			const struct format_style *style)
 {
 	char fraction[32] = "";
 	struct tm calendar;
@@ -111,34 +111,34 @@ const char *phrase_time(char text[static PHRASE_SIZE], const struct timespec *ti
 
 	if (!(style->utc ? gmtime_r(&time->tv_sec, &calendar) :
 			   localtime_r(&time->tv_sec, &calendar))) {
-		snprintf(text, PHRASE_SIZE, "%" PRId64 " s since 1970", (int64_t)time->tv_sec);
+		snprintf(text, FORMAT_SIZE, "%" PRId64 " s since 1970", (int64_t)time->tv_sec);
 		return text;
 	}
 	if (style->format)
 		return write_format(text, &calendar, style->format);
 	if (!whole)
 		snprintf(fraction, sizeof(fraction), ".%06ld", time->tv_nsec / 1000);
-	length = strftime(text, PHRASE_SIZE, "%Y-%m-%d %H:%M:%S", &calendar);
-	snprintf(text + length, PHRASE_SIZE - length, "%s %s", fraction,
+	length = strftime(text, FORMAT_SIZE, "%Y-%m-%d %H:%M:%S", &calendar);
+	snprintf(text + length, FORMAT_SIZE - length, "%s %s", fraction,
 		 style->utc ? "UTC" : calendar.tm_zone);
 	return text;
 }
 
-const char *phrase_leap(unsigned leap)
+const char *format_leap(unsigned leap)
 {
 	static const char *const names[] = { "none", "insert", "delete", "unknown" };
 
 	return names[leap & 3];
 }
 
-const char *phrase_server(char text[static PHRASE_SIZE], const struct ntp_packet *packet)
+const char *format_server(char text[static FORMAT_SIZE], const struct ntp_packet *packet)
 {
-	snprintf(text, PHRASE_SIZE, "stratum %u, leap %s", packet->stratum,
-		 phrase_leap(packet->leap));
+	snprintf(text, FORMAT_SIZE, "stratum %u, leap %s", packet->stratum,
+		 format_leap(packet->leap));
 	return text;
 }
 
-size_t phrase_width(const char *text)
+size_t format_width(const char *text)
 {
 	size_t width = 0;
 

@@ -10,7 +10,7 @@
 
 #include "client/ask_daytime.h"
 #include "client/daytime_text.h"
-#include "client/phrase.h"
+#include "client/format.h"
 #include "clock/clock.h"
 
 #define NOW 1795374908 /* 2026-11-22 19:15:08 UTC */
@@ -159,47 +159,47 @@ static void spans_have_figures_to_be_read(void **state)
 		{ -86400 * S, 3600 * S, "1 day 00:00:00 ahead", "+/- 01:00:00" },
 		{ INT64_MAX, 1, "106751 days 23:47:16 behind", "+/- 0.00 us" },
 	};
-	const struct phrase_style style = { .utf8 = false };
-	char text[PHRASE_SIZE];
+	const struct format_style style = { .utf8 = false };
+	char text[FORMAT_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_string_equal(phrase_offset(text, cases[i].offset, &style),
+		assert_string_equal(format_offset(text, cases[i].offset, &style),
 				    cases[i].offset_text);
-		assert_string_equal(phrase_bound(text, cases[i].bound, cases[i].offset, &style),
+		assert_string_equal(format_bound(text, cases[i].bound, cases[i].offset, &style),
 				    cases[i].bound_text);
 	}
 }
 
 static void characters_are_the_readers(void **state)
 {
-	const struct phrase_style style = { .utf8 = true };
-	char text[PHRASE_SIZE];
+	const struct format_style style = { .utf8 = true };
+	char text[FORMAT_SIZE];
 
 	(void)state;
-	assert_string_equal(phrase_span(text, 15 * US, &style), "15.00 \u00b5s");
-	assert_string_equal(phrase_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15.00 ms");
+	assert_string_equal(format_span(text, 15 * US, &style), "15.00 \u00b5s");
+	assert_string_equal(format_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15.00 ms");
 }
 
 static void times_are_in_a_zone(void **state)
 {
 	const struct timespec time = { NOW, 123456789 }, wild = { INT64_MAX, 0 };
-	struct phrase_style style = { .utc = false };
-	char text[PHRASE_SIZE];
+	struct format_style style = { .utc = false };
+	char text[FORMAT_SIZE];
 
 	(void)state;
-	assert_string_equal(phrase_time(text, &time, false, &style),
+	assert_string_equal(format_time(text, &time, false, &style),
 			    "2026-11-22 20:15:08.123456 CET");
 	style.utc = true;
-	assert_string_equal(phrase_time(text, &time, false, &style),
+	assert_string_equal(format_time(text, &time, false, &style),
 			    "2026-11-22 19:15:08.123456 UTC");
-	assert_string_equal(phrase_time(text, &time, true, &style), "2026-11-22 19:15:08 UTC");
-	assert_string_equal(phrase_time(text, &wild, true, &style),
+	assert_string_equal(format_time(text, &time, true, &style), "2026-11-22 19:15:08 UTC");
+	assert_string_equal(format_time(text, &wild, true, &style),
 			    "9223372036854775807 s since 1970");
 	style.format = "%s %A";
-	assert_string_equal(phrase_time(text, &time, true, &style), "1795371308 Sunday");
+	assert_string_equal(format_time(text, &time, true, &style), "1795371308 Sunday");
 	style.format = "";
-	assert_string_equal(phrase_time(text, &time, true, &style), "");
+	assert_string_equal(format_time(text, &time, true, &style), "");
 }
 
 int main(void)
