@@ -4,15 +4,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/race.h"
+#include "client/attempts.h"
 
-static int begin(struct race *race, size_t index, const struct address *address)
+static int start(struct attempts *attempts, size_t index, const struct address *address)
 {
 	int descriptor =
 		socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error;
 
-	(void)race;
+	(void)attempts;
 	(void)index;
 	if (descriptor < 0)
 		return -errno;
@@ -24,12 +24,12 @@ static int begin(struct race *race, size_t index, const struct address *address)
 	return -error;
 }
 
-static int settle(struct race *race, size_t index, int descriptor)
+static int check(struct attempts *attempts, size_t index, int descriptor)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
 
-	(void)race;
+	(void)attempts;
 	(void)index;
 	return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
@@ -37,27 +37,27 @@ static int settle(struct race *race, size_t index, int descriptor)
 int connect_first(struct connection *connection, const struct address *addresses, size_t count,
 		  int64_t deadline)
 {
-	static const struct race_kind kind = {
+	static const struct attempts_ops ops = {
 		.events = POLLOUT,
-		.begin = begin,
-		.settle = settle,
+		.start = start,
+		.check = check,
 	};
-	struct race race = {
-		.kind = &kind,
+	struct attempts attempts = {
+		.ops = &ops,
 		.addresses = addresses,
 		.address_count = count,
 		.deadline = deadline,
 	};
-	size_t winner = RACE_LIMIT;
-	int error = race_run(&race, &winner);
+	size_t winner = ATTEMPTS_MAX;
+	int error = attempts_run(&attempts, &winner);
 
-	race_end(&race, winner);
+	attempts_close(&attempts, winner);
 	if (error != 0)
 		return error;
 	*connection = (struct connection){
-		.socket = race.attempts[winner].fd,
-		.address = *race_address(&race, winner),
-		.started = race.started[winner],
+		.socket = attempts.polls[winner].fd,
+		.address = *attempts_address(&attempts, winner),
+		.started = attempts.start_times[winner],
 	};
 	return 0;
 }

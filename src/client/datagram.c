@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/race.h"
+#include "client/attempts.h"
 #include "client/timespan.h"
 
-#define AGAIN	    (1 * CLOCK_SECOND) /* after so long without an answer the question is lost */
+#define RETRY_AFTER (1 * CLOCK_SECOND) /* after so long without an answer the question is lost */
 #define SECOND_LOOK (1 * CLOCK_SECOND) /* how long a doubted answer waits for another one */
 #define BATCH	    16		       /* what is taken before the other attempts get a look */
 #define CONTROL	    512
@@ -22,11 +22,11 @@ struct request {
 };
 
 struct asking {
-	struct race race; /* the first member, which the race's functions are handed */
+	struct attempts attempts; /* the first member, which the race's functions are handed */
 	const struct datagram_protocol *protocol;
 	struct ask_answer *answer;
 	bool doubted; /* there is an answer that is not good */
-	struct request requests[RACE_LIMIT];
+	struct request requests[ATTEMPTS_MAX];
 };
 
 /* What came out of a socket. */
@@ -71,9 +71,9 @@ static int send_request(struct asking *asking, struct request *request, int desc
 	return 0;
 }
 
-static int begin(struct race *race, size_t index, const struct address *address)
+static int start(struct attempts *attempts, size_t index, const struct address *address)
 {
-	struct asking *asking = (struct asking *)race;
+	struct asking *asking = (struct asking *)attempts;
 	sa_family_t family = address->any.sa_family;
 	int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error;
@@ -174,16 +174,16 @@ static void look_further(struct asking *asking)
 {
 	int64_t until = clock_monotonic() + SECOND_LOOK;
 
-	if (!asking->doubted && until < asking->race.deadline)
-		asking->race.deadline = until;
+	if (!asking->doubted && until < asking->attempts.deadline)
+		asking->attempts.deadline = until;
 	asking->doubted = true;
-	asking->race.once = true; /* it has answered, if only that it cannot */
-	race_hurry(&asking->race);
+	asking->attempts.one_pass = true; /* it has answered, if only that it cannot */
+	attempts_start_next_now(&asking->attempts);
 }
 
-static int settle(struct race *race, size_t index, int descriptor)
+static int check(struct attempts *attempts, size_t index, int descriptor)
 {
-	struct asking *asking = (struct asking *)race;
+	struct asking *asking = (struct asking *)attempts;
 	struct request *request = &asking->requests[index];
 	int error = take_reports(request, descriptor);
 	struct arrival arrival;
@@ -192,7 +192,7 @@ static int settle(struct race *race, size_t index, int descriptor)
 		receive(&arrival, descriptor, 0);
 		if (arrival.size < 0)
 			return errno;
-		switch (judge(asking, request, race_address(race, index), &arrival)) {
+		switch (judge(asking, request, attempts_address(attempts, index), &arrival)) {
 		case DATAGRAM_SETTLED:
 			return 0;
 		case DATAGRAM_DOUBTED:
@@ -208,15 +208,15 @@ static int settle(struct race *race, size_t index, int descriptor)
 void datagram_ask(const struct ask_question *question, struct ask_answer *answer,
 		  const struct datagram_protocol *protocol)
 {
-	static const struct race_kind kind = {
+	static const struct attempts_ops ops = {
 		.events = POLLIN,
-		.again = AGAIN,
-		.begin = begin,
-		.settle = settle,
+		.retry_after = RETRY_AFTER,
+		.start = start,
+		.check = check,
 	};
 	struct asking asking = {
-		.race = {
-			.kind = &kind,
+		.attempts = {
+			.ops = &ops,
 			.addresses = question->addresses,
 			.address_count = question->address_count,
 			.deadline = question->deadline,
@@ -225,9 +225,9 @@ void datagram_ask(const struct ask_question *question, struct ask_answer *answer
 		.answer = answer,
 	};
 	size_t winner;
-	int error = race_run(&asking.race, &winner);
+	int error = attempts_run(&asking.attempts, &winner);
 
-	race_end(&asking.race, RACE_LIMIT);
+	attempts_close(&asking.attempts, ATTEMPTS_MAX);
 	answer->valid = error == 0;
 	if (error != 0 && !asking.doubted)
 		ask_fail_at(answer, error, question->timeout, NULL, 0);
