@@ -10,11 +10,11 @@
 
 enum check_state check_judge(const struct report *report, int64_t warning, int64_t critical)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 
 	if (!best->valid)
 		return CHECK_CRITICAL;
-	if (!best->timed)
+	if (!best->has_offset)
 		return CHECK_UNKNOWN;
 	if (timespan_magnitude(best->offset) > critical)
 		return CHECK_CRITICAL;
@@ -59,13 +59,13 @@ static void write_without_bars(const char *text)
 
 static void write_report(const struct report *report)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 	char offset[FIGURE_SIZE], bound[FIGURE_SIZE];
 
 	printf("%s ", report->target->url);
 	if (!best->valid) {
 		write_without_bars(best->error);
-	} else if (!best->timed) {
+	} else if (!best->has_offset) {
 		fputs("tells no offset: ", stdout);
 		write_without_bars(best->text);
 	} else {
@@ -78,11 +78,11 @@ static void write_report(const struct report *report)
 
 static void write_performance(const struct report *report, int64_t warning, int64_t critical)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 	const char *url = report->target->url;
 	char offset[FIGURE_SIZE], bound[FIGURE_SIZE], low[FIGURE_SIZE], high[FIGURE_SIZE];
 
-	if (best->timed)
+	if (best->has_offset)
 		printf(" 'offset %s'=%ss;-%s:%s;-%s:%s 'bound %s'=%ss", url,
 		       write_seconds(offset, best->offset), write_seconds(low, warning), low,
 		       write_seconds(high, critical), high, url, write_seconds(bound, best->bound));

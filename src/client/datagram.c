@@ -24,14 +24,14 @@ struct request {
 struct asking {
 	struct attempts attempts; /* the first member, which the race's functions are handed */
 	const struct datagram_protocol *protocol;
-	struct ask_answer *answer;
+	struct sample *sample;
 	bool doubted; /* there is an answer that is not good */
 	struct request requests[ATTEMPTS_MAX];
 };
 
 /* What came out of a socket. */
 struct arrival {
-	char bytes[2 * ASK_TEXT_LIMIT];
+	char bytes[2 * SAMPLE_TEXT_MAX];
 	ssize_t size;	       /* -1: errno says why there is none */
 	struct address source; /* of a datagram */
 	bool stamped;
@@ -159,14 +159,14 @@ static enum datagram_verdict judge(struct asking *asking, const struct request *
 	if (!arrival->stamped)
 		clock_gettime(CLOCK_REALTIME, &datagram.received);
 	if (address_equal(&arrival->source, server))
-		verdict = asking->protocol->judge(&datagram, asking->answer, &reason);
+		verdict = asking->protocol->judge(&datagram, asking->sample, &reason);
 	if (verdict != DATAGRAM_SETTLED)
-		ask_refuse(asking->answer, reason);
+		sample_reject(asking->sample, reason);
 	if (verdict == DATAGRAM_REFUSED)
 		return verdict;
-	asking->answer->reached = true;
-	asking->answer->address = *server;
-	asking->answer->time = datagram.received;
+	asking->sample->reached = true;
+	asking->sample->address = *server;
+	asking->sample->local_time = datagram.received;
 	return verdict;
 }
 
@@ -205,7 +205,7 @@ static int check(struct attempts *attempts, size_t index, int descriptor)
 	return error == 0 ? EAGAIN : error;
 }
 
-void datagram_ask(const struct ask_question *question, struct ask_answer *answer,
+void datagram_ask(const struct query *query, struct sample *sample,
 		  const struct datagram_protocol *protocol)
 {
 	static const struct attempts_ops ops = {
@@ -217,20 +217,20 @@ void datagram_ask(const struct ask_question *question, struct ask_answer *answer
 	struct asking asking = {
 		.attempts = {
 			.ops = &ops,
-			.addresses = question->addresses,
-			.address_count = question->address_count,
-			.deadline = question->deadline,
+			.addresses = query->addresses,
+			.address_count = query->address_count,
+			.deadline = query->deadline,
 		},
 		.protocol = protocol,
-		.answer = answer,
+		.sample = sample,
 	};
 	size_t winner;
 	int error = attempts_run(&asking.attempts, &winner);
 
 	attempts_close(&asking.attempts, ATTEMPTS_MAX);
-	answer->valid = error == 0;
+	sample->valid = error == 0;
 	if (error != 0 && !asking.doubted)
-		ask_fail_at(answer, error, question->timeout, NULL, 0);
+		sample_fail_errno(sample, error, query->timeout, NULL, 0);
 }
 
 int64_t datagram_delay(const struct datagram *datagram)

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
-#include "client/ask.h"
+#include "client/query.h"
 
 #define DATAGRAM_REQUEST_SIZE 48 /* room for a request */
 
@@ -24,7 +24,7 @@ struct datagram {
 };
 
 enum datagram_verdict {
-	DATAGRAM_SETTLED, /* it is the answer, and answer is valid */
+	DATAGRAM_SETTLED, /* it is the sample, and answer is valid */
 	DATAGRAM_DOUBTED, /* it may be the server's, but tells no time: answer says why */
 	DATAGRAM_REFUSED, /* it is no answer to this question: *reason says why */
 };
@@ -35,13 +35,13 @@ struct datagram_protocol {
 
 	/* Judges what came back. Sets in answer what it tells, or error; for all but
 	 * DATAGRAM_SETTLED reason is set to a name, static, for what was wrong. */
-	enum datagram_verdict (*judge)(const struct datagram *datagram, struct ask_answer *answer,
+	enum datagram_verdict (*judge)(const struct datagram *datagram, struct sample *sample,
 				       const char **reason);
 };
 
 /* Asks, and fills in answer. What is refused is as though it had not come, but counted by name. An
  * answer that is doubted gives any other, from this address or the next, one more second. */
-void datagram_ask(const struct ask_question *question, struct ask_answer *answer,
+void datagram_ask(const struct query *query, struct sample *sample,
 		  const struct datagram_protocol *protocol);
 
 /* From the sending to the coming back, in nanoseconds; 0 if the clock was set back meanwhile. */

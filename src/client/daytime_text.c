@@ -9,10 +9,10 @@
 #define MJD_DIGITS  5
 #define MJD_OF_1970 40587 /* as a modified Julian day */
 #define DAY	    86400
-#define NIST_SLACK  CLOCK_SECOND /* it is sent early, by an estimate of the way */
+#define NIST_ERROR  CLOCK_SECOND /* it is sent early, by an estimate of the way */
 
 /* As strptime reads them, which in the C locale, in which this program runs, has English names. */
-static const char *const forms[] = {
+static const char *const formats[] = {
 	"%a %b %d %H:%M:%S %Y",	  /* ctime */
 	"%d %b %Y %H:%M:%S",	  /* xinetd */
 	"%Y-%m-%dT%H:%M:%S",	  /* ISO 8601 */
@@ -48,28 +48,28 @@ static bool is_own_zone(const char *name, int64_t seconds)
 }
 
 /* Takes calendar to be of the zone that the rest of the text names, if any. */
-static bool apply_zone(struct daytime_text *told, struct tm *calendar, const char *rest)
+static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const char *rest)
 {
 	struct tm zone = { 0 }, local = *calendar;
 	const char *end;
 
 	local.tm_isdst = -1;
-	told->seconds = mktime(&local);
-	told->zoned = true;
+	parsed->seconds = mktime(&local);
+	parsed->has_zone = true;
 	if (*rest == '\0') {
-		told->zoned = false;
+		parsed->has_zone = false;
 		return true;
 	}
-	if (is_own_zone(rest, told->seconds))
+	if (is_own_zone(rest, parsed->seconds))
 		return true;
 	if (strcmp(rest, "UTC") == 0 || strcmp(rest, "GMT") == 0) {
-		told->seconds = timegm(calendar);
+		parsed->seconds = timegm(calendar);
 		return true;
 	}
 	end = strptime(rest, "%z", &zone);
 	if (!end || *end != '\0')
 		return false;
-	told->seconds = timegm(calendar) - zone.tm_gmtoff;
+	parsed->seconds = timegm(calendar) - zone.tm_gmtoff;
 	return true;
 }
 
@@ -84,10 +84,10 @@ static const char *skip_to_zone(const char *rest)
 	return rest;
 }
 
-static bool read_form(const char *text, const char *form, struct daytime_text *told)
+static bool parse_format(const char *text, const char *format, struct daytime_text *parsed)
 {
 	struct tm calendar = { 0 };
-	const char *rest = strptime(text, form, &calendar);
+	const char *rest = strptime(text, format, &calendar);
 	char zone[32];
 	size_t length;
 
@@ -99,13 +99,13 @@ static bool read_form(const char *text, const char *form, struct daytime_text *t
 		return false;
 	memcpy(zone, rest, length);
 	zone[length] = '\0';
-	told->slack = 0;
-	return apply_zone(told, &calendar, zone);
+	parsed->extra_error = 0;
+	return apply_zone(parsed, &calendar, zone);
 }
 
 /* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM: the day comes twice, first as a modified
  * Julian one. */
-static bool read_nist(const char *text, struct daytime_text *told)
+static bool parse_nist(const char *text, struct daytime_text *parsed)
 {
 	struct tm calendar = { 0 };
 	char *end;
@@ -114,22 +114,22 @@ static bool read_nist(const char *text, struct daytime_text *told)
 
 	if (end - text != MJD_DIGITS || !rest || !strstr(rest, " UTC(NIST) "))
 		return false;
-	told->seconds = (day - MJD_OF_1970) * DAY + calendar.tm_hour * 3600 + calendar.tm_min * 60 +
-			calendar.tm_sec;
-	if (timegm(&calendar) != told->seconds)
+	parsed->seconds = (day - MJD_OF_1970) * DAY + calendar.tm_hour * 3600 +
+			  calendar.tm_min * 60 + calendar.tm_sec;
+	if (timegm(&calendar) != parsed->seconds)
 		return false;
-	told->zoned = true;
-	told->slack = NIST_SLACK;
+	parsed->has_zone = true;
+	parsed->extra_error = NIST_ERROR;
 	return true;
 }
 
-bool daytime_text_read(const char *text, struct daytime_text *told)
+bool daytime_text_parse(const char *text, struct daytime_text *parsed)
 {
 	text = skip_blanks(text);
-	if (read_nist(text, told))
+	if (parse_nist(text, parsed))
 		return true;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (read_form(text, forms[i], told))
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (parse_format(text, formats[i], parsed))
 			return true;
 	}
 	return false;

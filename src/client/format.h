@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "client/ask.h"
+#include "client/query.h"
 
 #define FORMAT_SIZE 512
 

@@ -81,7 +81,7 @@ static bool print_reports(const struct options *options, struct round *round,
 {
 	const struct print_style style = find_style(options);
 	size_t count = options->target_count, known = 0;
-	struct agreement agreement = { .timed = 0 };
+	struct agreement agreement = { .total = 0 };
 	bool printed = true;
 
 	for (size_t i = 0; i < count && printed; i++) {
@@ -96,7 +96,7 @@ static bool print_reports(const struct options *options, struct round *round,
 		agreement = report_compare(reports, count);
 		if (style.table && !options->json)
 			return print_table(reports, count, &agreement, &style);
-		printed = options->json ? print_json(&reports[i], agreement.timed > 1) :
+		printed = options->json ? print_json(&reports[i], agreement.total > 1) :
 					  print_line(&reports[i], &style);
 	}
 	return printed;
@@ -169,7 +169,7 @@ static int act(struct options *options, struct round *round)
 		reports[i].target = &options->targets[i];
 	if (options->action == ACTION_SET)
 		return set(options, round, reports);
-	if (options->action == ACTION_ASK)
+	if (options->action == ACTION_QUERY)
 		return ask(options, round, reports);
 	wait_for_all(round, reports);
 	return check_print(reports, round->count, options->warning, options->critical);

@@ -86,8 +86,8 @@ void options_print_help(void)
 void options_print_version(void)
 {
 	fputs(PROGRAM_NAME " " PROGRAM_VERSION "\nschemes:", stdout);
-	for (size_t i = 0; i < ask_scheme_count; i++)
-		printf(" %s", ask_schemes[i].name);
+	for (size_t i = 0; i < query_scheme_count; i++)
+		printf(" %s", query_schemes[i].name);
 	printf("\nlibraries: glibc %s, jansson %s\n", gnu_get_libc_version(),
 	       jansson_version_str());
 }
@@ -161,7 +161,7 @@ static bool choose(struct options *options, enum action action)
 {
 	if (options->action > ACTION_SET)
 		return true;
-	if (action <= ACTION_SET && options->action != ACTION_ASK && options->action != action)
+	if (action <= ACTION_SET && options->action != ACTION_QUERY && options->action != action)
 		return clash(name_action(options->action), name_action(action));
 	options->action = action;
 	return true;

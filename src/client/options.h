@@ -12,7 +12,7 @@
 #include "client/target.h"
 
 enum action {
-	ACTION_ASK,
+	ACTION_QUERY,
 	ACTION_WATCH,
 	ACTION_CHECK,
 	ACTION_SET,

@@ -46,23 +46,24 @@ static const char *format_host(char text[static ADDRESS_TEXT_SIZE], const struct
 /* The functions below return new values, or NULL where there was no memory; json_object_set_new and
  * the "o" of json_pack pass that on. */
 
-static json_t *describe_target(const struct target *target, const struct ask_answer *answer)
+static json_t *describe_target(const struct target *target, const struct sample *sample)
 {
 	char address[ADDRESS_TEXT_SIZE];
 
 	return json_pack("{s:i, s:s, s:s, s:s, s:i, s:s*, s:b}", "schema", JSON_SCHEMA, "target",
 			 target->name, "scheme", target->scheme->name, "host", target->host, "port",
 			 (int)target->port, "address",
-			 answer->reached ? format_host(address, &answer->address) : NULL, "ok",
-			 (int)answer->valid);
+			 sample->reached ? format_host(address, &sample->address) : NULL, "ok",
+			 (int)sample->valid);
 }
 
-static json_t *describe_clock(const struct ask_answer *answer)
+static json_t *describe_clock(const struct sample *sample)
 {
-	char told[TIME_SIZE];
+	char server_time[TIME_SIZE];
 
-	return json_pack("{s:s*, s:f, s:f}", "server_time", write_iso8601(told, &answer->told),
-			 "offset", seconds(answer->offset), "bound", seconds(answer->bound));
+	return json_pack("{s:s*, s:f, s:f}", "server_time",
+			 write_iso8601(server_time, &sample->server_time), "offset",
+			 seconds(sample->offset), "bound", seconds(sample->bound));
 }
 
 static json_t *describe_ntp(const struct ntp_packet *packet)
@@ -79,30 +80,31 @@ static json_t *describe_ntp(const struct ntp_packet *packet)
 
 static json_t *describe_series(const struct series *series)
 {
-	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "asked", (int)series->asked, "answered",
-			 (int)series->answered, "spread", seconds(series_spread(series)));
+	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "asked", (int)series->queries,
+			 "answered", (int)series->replies, "spread",
+			 seconds(series_spread(series)));
 }
 
-static json_t *describe_refused(const struct ask_answer *answer)
+static json_t *describe_refused(const struct sample *sample)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < ASK_REFUSALS && answer->refused[i].reason; i++)
+	for (size_t i = 0; i < SAMPLE_REJECTIONS_MAX && sample->rejected[i].reason; i++)
 		json_array_append_new(list,
-				      json_pack("{s:s, s:i}", "reason", answer->refused[i].reason,
-						"count", (int)answer->refused[i].count));
+				      json_pack("{s:s, s:i}", "reason", sample->rejected[i].reason,
+						"count", (int)sample->rejected[i].count));
 	return json_pack("{s:o}", "refused", list);
 }
 
-static json_t *describe_answer(const struct ask_answer *answer)
+static json_t *describe_answer(const struct sample *sample)
 {
 	char time[TIME_SIZE];
 
-	if (!answer->valid)
-		return json_pack("{s:s}", "error", answer->error);
-	return json_pack("{s:s*, s:f, s:s*}", "text", answer->text[0] != '\0' ? answer->text : NULL,
-			 "delay", seconds(answer->delay), "time",
-			 write_iso8601(time, &answer->time));
+	if (!sample->valid)
+		return json_pack("{s:s}", "error", sample->error);
+	return json_pack("{s:s*, s:f, s:s*}", "text", sample->text[0] != '\0' ? sample->text : NULL,
+			 "delay", seconds(sample->delay), "time",
+			 write_iso8601(time, &sample->local_time));
 }
 
 /* Adds the members of part, which it releases, to object. */
@@ -116,19 +118,19 @@ static bool add(json_t *object, json_t *part)
 
 static bool describe(json_t *object, const struct report *report, bool compared)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 
 	if (!add(object, describe_answer(best)))
 		return false;
-	if (best->timed && !add(object, describe_clock(best)))
+	if (best->has_offset && !add(object, describe_clock(best)))
 		return false;
 	if (best->is_ntp && !add(object, describe_ntp(&best->packet)))
 		return false;
-	if (report->series.asked > 1 && !add(object, describe_series(&report->series)))
+	if (report->series.queries > 1 && !add(object, describe_series(&report->series)))
 		return false;
-	if (best->refused[0].reason && !add(object, describe_refused(best)))
+	if (best->rejected[0].reason && !add(object, describe_refused(best)))
 		return false;
-	return !compared || !best->timed ||
+	return !compared || !best->has_offset ||
 	       add(object, json_pack("{s:b}", "falseticker", (int)report->falseticker));
 }
 

@@ -4,75 +4,75 @@
 #include "client/program.h"
 
 /* A Daytime answer is shown in the server's own words. */
-static bool is_in_own_words(const struct ask_answer *answer, const struct print_style *style)
+static bool is_in_own_words(const struct sample *sample, const struct print_style *style)
 {
-	return answer->text[0] != '\0' && (style->own_zone || !answer->timed);
+	return sample->text[0] != '\0' && (style->own_zone || !sample->has_offset);
 }
 
 bool print_is_alone(const struct report *report, const struct print_style *style)
 {
-	const struct ask_answer *answer = &report->series.best;
+	const struct sample *sample = &report->series.best;
 
-	return !style->table && (!answer->valid || is_in_own_words(answer, style));
+	return !style->table && (!sample->valid || is_in_own_words(sample, style));
 }
 
 void print_trouble(const struct report *report, const struct print_style *style)
 {
-	const struct ask_answer *answer = &report->series.best;
-	char refused[ASK_ERROR_SIZE];
+	const struct sample *sample = &report->series.best;
+	char rejected[SAMPLE_ERROR_SIZE];
 
 	if (style->quiet)
 		return;
-	if (!answer->valid)
-		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", report->target->name, answer->error);
-	else if (answer->refused[0].reason)
+	if (!sample->valid)
+		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", report->target->name, sample->error);
+	else if (sample->rejected[0].reason)
 		fprintf(stderr, PROGRAM_NAME ": %s: refused %s\n", report->target->name,
-			ask_format_refused(answer, refused));
+			sample_format_rejected(sample, rejected));
 }
 
 /* The clocks' difference, and how sure that is. */
-static void write_offset(const struct ask_answer *answer, const struct format_style *style)
+static void write_offset(const struct sample *sample, const struct format_style *style)
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
-	if (answer->timed)
-		printf("  your clock is %s, %s", format_offset(offset, answer->offset, style),
-		       format_bound(bound, answer->bound, answer->offset, style));
+	if (sample->has_offset)
+		printf("  your clock is %s, %s", format_offset(offset, sample->offset, style),
+		       format_bound(bound, sample->bound, sample->offset, style));
 }
 
 static void write_series(const struct series *series, const struct format_style *style)
 {
 	char spread[FORMAT_SIZE];
 
-	if (series->asked > 1)
-		printf("  %u of %u samples, spread %s", series->answered, series->asked,
+	if (series->queries > 1)
+		printf("  %u of %u samples, spread %s", series->replies, series->queries,
 		       format_span(spread, series_spread(series), style));
 }
 
 static void write_answer(const struct report *report, const struct format_style *style)
 {
-	const struct ask_answer *answer = &report->series.best;
+	const struct sample *sample = &report->series.best;
 	char text[FORMAT_SIZE];
 
 	printf("%s", report->target->url);
-	if (answer->timed)
-		printf("  %s", format_time(text, &answer->told, !answer->is_ntp, style));
-	write_offset(answer, style);
-	if (answer->is_ntp)
-		printf("  %s", format_server(text, &answer->packet));
+	if (sample->has_offset)
+		printf("  %s", format_time(text, &sample->server_time, !sample->is_ntp, style));
+	write_offset(sample, style);
+	if (sample->is_ntp)
+		printf("  %s", format_server(text, &sample->packet));
 	write_series(&report->series, style);
 	puts(report->falseticker ? "  falseticker" : "");
 }
 
 bool print_line(const struct report *report, const struct print_style *style)
 {
-	const struct ask_answer *answer = &report->series.best;
+	const struct sample *sample = &report->series.best;
 
 	print_trouble(report, style);
-	if (!answer->valid)
+	if (!sample->valid)
 		return true;
-	if (is_in_own_words(answer, style))
-		printf("Server Message: %s\n", answer->text);
+	if (is_in_own_words(sample, style))
+		printf("Server Message: %s\n", sample->text);
 	else
 		write_answer(report, &style->format);
 	return !ferror(stdout) && fflush(stdout) == 0;

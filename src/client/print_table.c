@@ -4,7 +4,7 @@
 #include "client/print.h"
 
 #define CELLS 5
-#define CELL  ASK_ERROR_SIZE
+#define CELL  SAMPLE_ERROR_SIZE
 #define WAY   3 /* the column that can be done without */
 #define GAP   2
 
@@ -38,7 +38,7 @@ static const char *write_stratum(char text[static FORMAT_SIZE], const struct ntp
 
 static void fill_row(struct row *row, const struct report *report, const struct format_style *style)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 	char text[FORMAT_SIZE];
 
 	*row = (struct row){ .colour = best->valid && !report->falseticker ? NULL : RED };
@@ -48,14 +48,14 @@ static void fill_row(struct row *row, const struct report *report, const struct 
 		set(row, CELLS - 1, best->error);
 		return;
 	}
-	if (best->timed) {
+	if (best->has_offset) {
 		set(row, 1, format_offset(text, best->offset, style));
 		set(row, 2, format_bound(text, best->bound, best->offset, style));
 	}
 	set(row, WAY, format_span(text, best->delay, style));
 	set(row, 4, best->is_ntp ? write_stratum(text, &best->packet) : best->text);
-	if (best->timed && !best->is_ntp && best->text[0] == '\0')
-		set(row, 4, format_time(text, &best->told, true, style));
+	if (best->has_offset && !best->is_ntp && best->text[0] == '\0')
+		set(row, 4, format_time(text, &best->server_time, true, style));
 	if (report->falseticker)
 		strncat(row->cells[4], ", falseticker", CELL - strlen(row->cells[4]) - 1);
 }
@@ -92,13 +92,13 @@ static void write_agreement(const struct agreement *agreement, const struct form
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
-	if (agreement->timed < 2)
+	if (agreement->total < 2)
 		return;
 	if (agreement->agreeing == 0)
-		printf("%zu targets, of which no more than half agree\n", agreement->timed);
+		printf("%zu targets, of which no more than half agree\n", agreement->total);
 	else
 		printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing,
-		       agreement->timed, format_offset(offset, agreement->offset, style),
+		       agreement->total, format_offset(offset, agreement->offset, style),
 		       format_bound(bound, agreement->bound, agreement->offset, style));
 }
 

@@ -4,7 +4,7 @@
 
 static struct interval interval_of(const struct report *report)
 {
-	const struct ask_answer *best = &report->series.best;
+	const struct sample *best = &report->series.best;
 
 	return (struct interval){
 		.low = best->offset - best->bound,
@@ -15,14 +15,14 @@ static struct interval interval_of(const struct report *report)
 struct agreement report_compare(struct report *reports, size_t count)
 {
 	struct interval intervals[ROUND_LIMIT] = { 0 };
-	struct agreement agreement = { .timed = 0 };
+	struct agreement agreement = { .total = 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		if (reports[i].series.best.timed)
-			intervals[agreement.timed++] = interval_of(&reports[i]);
+		if (reports[i].series.best.has_offset)
+			intervals[agreement.total++] = interval_of(&reports[i]);
 	}
-	agreement.agreeing = intersect(intervals, agreement.timed, &agreement.span);
-	if (2 * agreement.agreeing <= agreement.timed) {
+	agreement.agreeing = intersect(intervals, agreement.total, &agreement.span);
+	if (2 * agreement.agreeing <= agreement.total) {
 		agreement.agreeing = 0;
 		return agreement;
 	}
@@ -31,8 +31,8 @@ struct agreement report_compare(struct report *reports, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct interval interval = interval_of(&reports[i]);
 
-		reports[i].falseticker =
-			reports[i].series.best.timed && !interval_meets(&interval, &agreement.span);
+		reports[i].falseticker = reports[i].series.best.has_offset &&
+					 !interval_meets(&interval, &agreement.span);
 	}
 	return agreement;
 }

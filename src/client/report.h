@@ -18,7 +18,7 @@ struct report {
 
 /* What those that tell an offset have in common. */
 struct agreement {
-	size_t timed;	       /* how many there are */
+	size_t total;	       /* how many there are */
 	size_t agreeing;       /* how many of them agree; 0: not even most of them do */
 	struct interval span;  /* of the offset, as the agreeing ones have it */
 	int64_t offset, bound; /* the same as its middle and half of its width */

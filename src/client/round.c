@@ -29,50 +29,50 @@ static void set_stage(struct round_part *part, enum round_stage stage)
 	pthread_mutex_unlock(&round->lock);
 }
 
-static void take_sample(struct round_part *part, struct place *place, struct ask_answer *answer)
+static void take_sample(struct round_part *part, struct place *place, struct sample *sample)
 {
 	const struct round_plan *plan = part->round->plan;
 	const struct target *target = part->target;
-	struct ask_question question = {
+	struct query query = {
 		.addresses = place->addresses,
 		.deadline = part->deadline,
 		.timeout = part->hastened ? NULL : plan->timeout_text,
 	};
 	const char *problem = NULL;
 
-	*answer = (struct ask_answer){ .valid = false };
+	*sample = (struct sample){ .valid = false };
 	if (place->count == 0)
 		problem = resolve_host(place->addresses, &place->count, target->host, target->port,
 				       plan->family);
-	question.address_count = place->count;
+	query.address_count = place->count;
 	set_stage(part, ROUND_TALK);
 	if (problem)
-		ask_fail(answer, "%s", problem);
+		sample_fail(sample, "%s", problem);
 	else
-		target->scheme->ask(&question, answer);
-	if (!answer->valid)
+		target->scheme->query(&query, sample);
+	if (!sample->valid)
 		place->count = 0;
 }
 
 /* Adds the sample; while an answer is waited for, only the last one counts. Returns whether there
  * is to be another one. With the lock held. */
-static bool add_sample(struct round_part *part, const struct ask_answer *answer)
+static bool add_sample(struct round_part *part, const struct sample *sample)
 {
 	struct round *round = part->round;
 	const struct round_plan *plan = round->plan;
 
 	if (plan->patience > 0)
-		part->series = (struct series){ .asked = 0 };
-	series_add(&part->series, answer);
+		part->series = (struct series){ .queries = 0 };
+	series_add(&part->series, sample);
 	if (plan->sampled)
-		plan->sampled(plan->context, (size_t)(part - round->parts), answer);
-	if (plan->patience > 0 && answer->valid)
+		plan->sampled(plan->context, (size_t)(part - round->parts), sample);
+	if (plan->patience > 0 && sample->valid)
 		round_stop(round);
 	if (round->stopping)
 		return false;
 	if (plan->patience > 0)
 		return clock_monotonic() + plan->interval < round->patience_end;
-	return plan->count == 0 || part->series.asked < plan->count;
+	return plan->count == 0 || part->series.queries < plan->count;
 }
 
 /* Waits until the moment of the next sample. Returns whether there is to be one. With the lock
@@ -98,20 +98,20 @@ static void set_deadline(struct round_part *part)
 		part->deadline = round->patience_end;
 }
 
-static void *ask_target(void *argument)
+static void *query_target(void *argument)
 {
 	struct round_part *part = argument;
 	struct round *round = part->round;
 	struct place place = { .count = 0 };
-	struct ask_answer answer;
+	struct sample sample;
 	bool more;
 
 	do {
 		int64_t next = clock_monotonic() + round->plan->interval;
 
-		take_sample(part, &place, &answer);
+		take_sample(part, &place, &sample);
 		pthread_mutex_lock(&round->lock);
-		more = add_sample(part, &answer) && await_next(round, next);
+		more = add_sample(part, &sample) && await_next(round, next);
 		part->stage = more ? ROUND_LOOKUP : ROUND_DONE;
 		set_deadline(part);
 		pthread_cond_signal(&round->progress);
@@ -122,18 +122,18 @@ static void *ask_target(void *argument)
 
 static void start_part(struct round_part *part, const pthread_attr_t *attributes)
 {
-	struct ask_answer answer = { .valid = false };
-	int error = pthread_create(&part->thread, attributes, ask_target, part);
+	struct sample sample = { .valid = false };
+	int error = pthread_create(&part->thread, attributes, query_target, part);
 
 	part->running = error == 0;
 	if (part->running)
 		return;
 	part->stage = ROUND_DONE;
-	ask_fail(&answer, "cannot start a thread: %s", strerror(error));
-	series_add(&part->series, &answer);
+	sample_fail(&sample, "cannot start a thread: %s", strerror(error));
+	series_add(&part->series, &sample);
 	if (part->round->plan->sampled)
 		part->round->plan->sampled(part->round->plan->context,
-					   (size_t)(part - part->round->parts), &answer);
+					   (size_t)(part - part->round->parts), &sample);
 }
 
 /* Deadlines are on the monotonic clock, so the conditions have to be too. */
@@ -210,7 +210,7 @@ static bool await_part(struct round *round, const struct round_part *part)
 void round_wait(struct round *round, size_t index, struct series *series)
 {
 	struct round_part *part = &round->parts[index];
-	struct ask_answer late = { .valid = false };
+	struct sample late = { .valid = false };
 	bool done;
 
 	pthread_mutex_lock(&round->lock);
@@ -220,8 +220,8 @@ void round_wait(struct round *round, size_t index, struct series *series)
 	if (!done) {
 		bool short_of_time = round->plan->patience > 0;
 
-		ask_fail_at(&late, ETIME, short_of_time ? NULL : round->plan->timeout_text, NULL,
-			    0);
+		sample_fail_errno(&late, ETIME, short_of_time ? NULL : round->plan->timeout_text,
+				  NULL, 0);
 		series_add(series, &late);
 	} else if (part->running && pthread_join(part->thread, NULL) == 0) {
 		part->running = false;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/ask.h"
+#include "client/query.h"
 #include "client/series.h"
 #include "client/target.h"
 
@@ -22,7 +22,7 @@
 struct round;
 
 /* What is done with each sample as it comes, by the thread that asked and with the lock held. */
-typedef void round_sampled(void *context, size_t index, const struct ask_answer *sample);
+typedef void round_sampled(void *context, size_t index, const struct sample *sample);
 
 struct round_plan {
 	int family;		  /* of addresses; AF_UNSPEC: both */

@@ -15,11 +15,12 @@
 #define SPARK_WIDTH  10 /* the least of it */
 #define LEVELS	     8
 
-void screen_add(struct screen_line *line, const struct ask_answer *sample)
+void screen_add(struct screen_line *line, const struct sample *sample)
 {
-	line->samples[line->asked++ % SCREEN_SAMPLES] =
-		(struct screen_sample){ .timed = sample->timed, .offset = sample->offset };
-	line->answered += sample->valid;
+	line->samples[line->queries++ % SCREEN_SAMPLES] =
+		(struct screen_sample){ .has_offset = sample->has_offset,
+					.offset = sample->offset };
+	line->replies += sample->valid;
 	line->last = *sample;
 }
 
@@ -28,10 +29,10 @@ static bool find_range(const struct screen_line *line, size_t count, int64_t *lo
 {
 	bool found = false;
 
-	for (size_t i = line->asked - count; i < line->asked; i++) {
+	for (size_t i = line->queries - count; i < line->queries; i++) {
 		const struct screen_sample *sample = &line->samples[i % SCREEN_SAMPLES];
 
-		if (!sample->timed)
+		if (!sample->has_offset)
 			continue;
 		if (!found || sample->offset < *low)
 			*low = sample->offset;
@@ -48,17 +49,17 @@ static void draw_spark(FILE *out, const struct screen_line *line, size_t room, b
 	static const char *const blocks[LEVELS] = { "\u2581", "\u2582", "\u2583", "\u2584",
 						    "\u2585", "\u2586", "\u2587", "\u2588" };
 	static const char *const signs[LEVELS] = { "_", ".", "-", "~", "=", "+", "*", "#" };
-	size_t count = line->asked < SCREEN_SAMPLES ? line->asked : SCREEN_SAMPLES;
+	size_t count = line->queries < SCREEN_SAMPLES ? line->queries : SCREEN_SAMPLES;
 	int64_t low = 0, high = 0;
 
 	if (count > room)
 		count = room;
 	find_range(line, count, &low, &high);
-	for (size_t i = line->asked - count; i < line->asked; i++) {
+	for (size_t i = line->queries - count; i < line->queries; i++) {
 		const struct screen_sample *sample = &line->samples[i % SCREEN_SAMPLES];
 		int64_t step = (high - low) / LEVELS + 1;
 
-		if (!sample->timed)
+		if (!sample->has_offset)
 			fputs("x", out);
 		else
 			fputs((utf8 ? blocks : signs)[(sample->offset - low) / step], out);
@@ -74,22 +75,23 @@ static void draw_padded(FILE *out, const char *text, size_t width)
 
 static void draw_loss(FILE *out, const struct screen_line *line, size_t width)
 {
-	unsigned lost = line->asked - line->answered;
+	unsigned lost = line->queries - line->replies;
 	char text[FORMAT_SIZE];
 
-	snprintf(text, sizeof(text), "%u %% lost", line->asked > 0 ? 100 * lost / line->asked : 0);
+	snprintf(text, sizeof(text), "%u %% lost",
+		 line->queries > 0 ? 100 * lost / line->queries : 0);
 	draw_padded(out, text, width);
 }
 
 static void draw_offset(FILE *out, const struct screen_line *line, const struct format_style *style)
 {
-	const struct ask_answer *last = &line->last;
+	const struct sample *last = &line->last;
 	char text[FORMAT_SIZE];
 
-	if (last->timed) {
+	if (last->has_offset) {
 		draw_padded(out, format_offset(text, last->offset, style), OFFSET_WIDTH);
 		draw_padded(out, format_bound(text, last->bound, last->offset, style), BOUND_WIDTH);
-	} else if (line->asked == 0) {
+	} else if (line->queries == 0) {
 		draw_padded(out, "asking", OFFSET_WIDTH + BOUND_WIDTH);
 	} else {
 		snprintf(text, sizeof(text), "%.*s", OFFSET_WIDTH + BOUND_WIDTH - 2,
@@ -114,7 +116,7 @@ static void draw_line(FILE *out, const struct target *target, const struct scree
 		      size_t width, const struct print_style *style)
 {
 	size_t start = width + OFFSET_WIDTH + BOUND_WIDTH + (width > 0 ? LOSS_WIDTH : 0);
-	bool red = style->colour && line->asked > 0 && !line->last.valid;
+	bool red = style->colour && line->queries > 0 && !line->last.valid;
 
 	fputs(red ? RED : "", out);
 	draw_padded(out, target->url, width > 0 ? width : strlen(target->url) + GAP);

@@ -3,18 +3,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-static bool is_better(const struct ask_answer *sample, const struct ask_answer *best)
+static bool is_better(const struct sample *sample, const struct sample *best)
 {
 	if (sample->valid != best->valid)
 		return sample->valid;
-	if (sample->timed != best->timed)
-		return sample->timed;
-	return !sample->timed || sample->delay < best->delay;
+	if (sample->has_offset != best->has_offset)
+		return sample->has_offset;
+	return !sample->has_offset || sample->delay < best->delay;
 }
 
-static void add_offset(struct series *series, const struct ask_answer *sample)
+static void add_offset(struct series *series, const struct sample *sample)
 {
-	bool first = !series->best.timed;
+	bool first = !series->best.has_offset;
 
 	if (first || sample->offset < series->lowest)
 		series->lowest = sample->offset;
@@ -22,20 +22,20 @@ static void add_offset(struct series *series, const struct ask_answer *sample)
 		series->highest = sample->offset;
 }
 
-void series_add(struct series *series, const struct ask_answer *sample)
+void series_add(struct series *series, const struct sample *sample)
 {
-	struct ask_refusal refused[ASK_REFUSALS];
+	struct sample_rejection rejected[SAMPLE_REJECTIONS_MAX];
 
-	series->asked++;
-	series->answered += sample->valid;
-	if (sample->timed)
+	series->queries++;
+	series->replies += sample->valid;
+	if (sample->has_offset)
 		add_offset(series, sample);
-	ask_add_refused(&series->best, sample);
+	sample_add_rejected(&series->best, sample);
 	if (!is_better(sample, &series->best))
 		return;
-	memcpy(refused, series->best.refused, sizeof(refused));
+	memcpy(rejected, series->best.rejected, sizeof(rejected));
 	series->best = *sample;
-	memcpy(series->best.refused, refused, sizeof(refused));
+	memcpy(series->best.rejected, rejected, sizeof(rejected));
 }
 
 int64_t series_spread(const struct series *series)

@@ -19,7 +19,7 @@ static void leave_out_unproven(struct report *reports, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!reports[i].series.best.is_ntp)
-			reports[i].series.best.timed = false;
+			reports[i].series.best.has_offset = false;
 	}
 }
 
@@ -30,9 +30,9 @@ struct set_decision set_decide(struct report *reports, size_t count, const struc
 	if (!order->trust_one)
 		leave_out_unproven(reports, count);
 	decision.agreement = report_compare(reports, count);
-	if (decision.agreement.timed == 0)
+	if (decision.agreement.total == 0)
 		decision.reason = "no target has told how far it is off";
-	else if (decision.agreement.timed == 1 && !order->trust_one)
+	else if (decision.agreement.total == 1 && !order->trust_one)
 		decision.reason = "only one NTP server has answered: expected two, or --trust-one";
 	else if (decision.agreement.agreeing == 0)
 		decision.reason = "the targets do not agree";
@@ -84,7 +84,7 @@ static bool announce(const struct agreement *agreement, const struct set_order *
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE], span[FORMAT_SIZE];
 
-	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->timed,
+	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->total,
 	       format_offset(offset, agreement->offset, style),
 	       format_bound(bound, agreement->bound, agreement->offset, style));
 	printf("%s %s it by %s%s\n", order->dry_run ? "would" : "going to",

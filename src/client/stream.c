@@ -62,28 +62,29 @@ static int read_answer(int socket, struct reading *reading)
 	return reading->whole ? 0 : error;
 }
 
-bool stream_ask(struct stream *stream, const struct ask_question *question,
-		struct ask_answer *answer, stream_is_whole *is_whole)
+bool stream_ask(struct stream *stream, const struct query *query, struct sample *sample,
+		stream_is_whole *is_whole)
 {
 	struct reading reading = {
 		.stream = stream,
 		.is_whole = is_whole,
-		.until = question->deadline,
+		.until = query->deadline,
 	};
 	struct connection connection;
-	int error = connect_first(&connection, question->addresses, question->address_count,
-				  question->deadline);
+	int error =
+		connect_first(&connection, query->addresses, query->address_count, query->deadline);
 
 	stream->size = 0;
 	if (error != 0)
-		return ask_fail_at(answer, error, question->timeout, NULL, 0);
-	answer->reached = true;
-	answer->address = connection.address;
+		return sample_fail_errno(sample, error, query->timeout, NULL, 0);
+	sample->reached = true;
+	sample->address = connection.address;
 	error = read_answer(connection.socket, &reading);
 	close(connection.socket);
 	if (error != 0)
-		return ask_fail_at(answer, error, question->timeout, stream->bytes, stream->size);
-	answer->delay = reading.first_came - connection.started;
-	answer->time = reading.first_clock;
+		return sample_fail_errno(sample, error, query->timeout, stream->bytes,
+					 stream->size);
+	sample->delay = reading.first_came - connection.started;
+	sample->local_time = reading.first_clock;
 	return true;
 }

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/ask.h"
+#include "client/query.h"
 
-#define STREAM_LIMIT (2 * ASK_TEXT_LIMIT) /* bytes; more than that is too much for any answer */
+#define STREAM_LIMIT (2 * SAMPLE_TEXT_MAX) /* bytes; more than that is too much for any answer */
 
 struct stream {
 	char bytes[STREAM_LIMIT];
@@ -22,7 +22,7 @@ typedef bool stream_is_whole(const struct stream *stream);
  * server closes or, once it can be all, until a fifth of a second later, since many an old server
  * does not close. Sets in answer the address and, if it returns true, delay and time; else the
  * error. */
-bool stream_ask(struct stream *stream, const struct ask_question *question,
-		struct ask_answer *answer, stream_is_whole *is_whole);
+bool stream_ask(struct stream *stream, const struct query *query, struct sample *sample,
+		stream_is_whole *is_whole);
 
 #endif

@@ -19,18 +19,18 @@ static bool refuse_scheme(char problem[static TARGET_PROBLEM_SIZE])
 	size_t used =
 		(size_t)snprintf(problem, TARGET_PROBLEM_SIZE, "scheme is not known: expected");
 
-	for (size_t i = 0; i < ask_scheme_count && used < TARGET_PROBLEM_SIZE; i++)
+	for (size_t i = 0; i < query_scheme_count && used < TARGET_PROBLEM_SIZE; i++)
 		used += (size_t)snprintf(problem + used, TARGET_PROBLEM_SIZE - used, "%s %s",
-					 i > 0 ? "," : "", ask_schemes[i].name);
+					 i > 0 ? "," : "", query_schemes[i].name);
 	return false;
 }
 
-static const struct ask_scheme *find_scheme(const char *name, size_t length)
+static const struct query_scheme *find_scheme(const char *name, size_t length)
 {
-	for (size_t i = 0; i < ask_scheme_count; i++) {
-		if (strlen(ask_schemes[i].name) == length &&
-		    strncmp(ask_schemes[i].name, name, length) == 0)
-			return &ask_schemes[i];
+	for (size_t i = 0; i < query_scheme_count; i++) {
+		if (strlen(query_schemes[i].name) == length &&
+		    strncmp(query_schemes[i].name, name, length) == 0)
+			return &query_schemes[i];
 	}
 	return NULL;
 }
@@ -94,7 +94,7 @@ bool target_parse(struct target *target, const char *word, char problem[static T
 	const char *mark = strstr(word, "://");
 	char place[2 * TARGET_NAME_SIZE]; /* a longer one could not be right */
 
-	*target = (struct target){ .scheme = &ask_schemes[0], .port = TARGET_DEFAULT_PORT };
+	*target = (struct target){ .scheme = &query_schemes[0], .port = TARGET_DEFAULT_PORT };
 	if (mark) {
 		target->scheme = find_scheme(word, (size_t)(mark - word));
 		if (!target->scheme)

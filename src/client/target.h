@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/ask.h"
+#include "client/query.h"
 
 #define TARGET_DEFAULT	    "127.0.0.1"
 #define TARGET_DEFAULT_PORT 5050 /* of a target that names neither scheme nor port */
@@ -16,7 +16,7 @@
 #define TARGET_PROBLEM_SIZE 128
 
 struct target {
-	const struct ask_scheme *scheme;
+	const struct query_scheme *scheme;
 	/* A name or an address, without brackets; printable ASCII. */
 	char host[TARGET_HOST_LIMIT + 1];
 	uint16_t port;

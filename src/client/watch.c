@@ -31,17 +31,17 @@ struct watch {
 	struct screen_line lines[ROUND_LIMIT];
 };
 
-static bool print_sample(const struct watch *watch, size_t index, const struct ask_answer *sample)
+static bool print_sample(const struct watch *watch, size_t index, const struct sample *sample)
 {
 	struct report report = {
 		.target = &watch->targets[index],
-		.series = { .asked = 1, .answered = sample->valid, .best = *sample },
+		.series = { .queries = 1, .replies = sample->valid, .best = *sample },
 	};
 
 	return watch->json ? print_json(&report, false) : print_line(&report, &watch->style);
 }
 
-static void take_sample(void *context, size_t index, const struct ask_answer *sample)
+static void take_sample(void *context, size_t index, const struct sample *sample)
 {
 	struct watch *watch = context;
 
@@ -115,7 +115,7 @@ static bool is_over(struct watch *watch)
 
 	pthread_mutex_lock(&watch->round->lock);
 	for (size_t i = 0; i < watch->count; i++)
-		over = over && watch->lines[i].asked >= samples;
+		over = over && watch->lines[i].queries >= samples;
 	pthread_mutex_unlock(&watch->round->lock);
 	return over;
 }
@@ -205,7 +205,7 @@ int watch_run(struct round *round, struct round_plan *plan, const struct target 
 	*answered = true;
 	pthread_mutex_lock(&round->lock);
 	for (size_t i = 0; i < count; i++)
-		*answered = *answered && watch.lines[i].answered > 0;
+		*answered = *answered && watch.lines[i].replies > 0;
 	pthread_mutex_unlock(&round->lock);
 	return error;
 }

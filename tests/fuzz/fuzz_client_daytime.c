@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/ask_daytime.h"
+#include "client/query_daytime.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,15 +23,15 @@ static void check_printable(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ask_answer answer = { .valid = false };
-	bool valid = ask_daytime_check(&answer, data, size);
+	struct sample sample = { .valid = false };
+	bool valid = query_daytime_parse(&sample, data, size);
 
-	check(valid == answer.valid);
+	check(valid == sample.valid);
 	if (valid) {
-		check_printable(answer.text);
-		check(memmem(data, size, answer.text, strlen(answer.text)) != NULL);
+		check_printable(sample.text);
+		check(memmem(data, size, sample.text, strlen(sample.text)) != NULL);
 	} else {
-		check_printable(answer.error);
+		check_printable(sample.error);
 	}
 	return 0;
 }

@@ -1,13 +1,13 @@
 /* What Time and NTP servers say, from any bytes: an answer that tells an offset has a bound that is
  * not negative, one that does not has a reason that is printable text. The first byte chooses the
- * protocol, and the next eight are the nonce, so that some answers are to the question. */
+ * protocol, and the next eight are the nonce, so that some answers are to the query. */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "client/ask_ntp.h"
-#include "client/ask_time.h"
 #include "client/format.h"
+#include "client/query_ntp.h"
+#include "client/query_time.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,17 +24,17 @@ static void check_printable(const char *text)
 		check(*text >= ' ' && *text <= '~');
 }
 
-static void check_answer(const struct ask_answer *answer)
+static void check_answer(const struct sample *sample)
 {
 	const struct format_style style = { .utf8 = false };
 	char text[FORMAT_SIZE];
 
-	check(answer->valid && answer->timed && answer->delay >= 0 && answer->bound >= 0);
-	check_printable(format_offset(text, answer->offset, &style));
-	check_printable(format_bound(text, answer->bound, answer->offset, &style));
+	check(sample->valid && sample->has_offset && sample->delay >= 0 && sample->bound >= 0);
+	check_printable(format_offset(text, sample->offset, &style));
+	check_printable(format_bound(text, sample->bound, sample->offset, &style));
 }
 
-static void judge_ntp(struct bytes_reader *reader, struct ask_answer *answer)
+static void judge_ntp(struct bytes_reader *reader, struct sample *sample)
 {
 	const char *reason = NULL;
 	struct datagram datagram = {
@@ -45,12 +45,12 @@ static void judge_ntp(struct bytes_reader *reader, struct ask_answer *answer)
 
 	datagram.size = bytes_left(reader);
 	datagram.bytes = bytes_skip(reader, datagram.size);
-	switch (ask_ntp_protocol.judge(&datagram, answer, &reason)) {
+	switch (query_ntp_protocol.judge(&datagram, sample, &reason)) {
 	case DATAGRAM_SETTLED:
-		check_answer(answer);
+		check_answer(sample);
 		break;
 	case DATAGRAM_DOUBTED:
-		check_printable(answer->error);
+		check_printable(sample->error);
 		check_printable(reason);
 		break;
 	case DATAGRAM_REFUSED:
@@ -62,16 +62,16 @@ static void judge_ntp(struct bytes_reader *reader, struct ask_answer *answer)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes_reader reader = bytes_reader_open(data, size);
-	struct ask_answer answer = { .time = { 1795374908, 0 }, .delay = 40000000 };
+	struct sample sample = { .local_time = { 1795374908, 0 }, .delay = 40000000 };
 
 	if ((bytes_get_8(&reader) & 1) != 0) {
-		judge_ntp(&reader, &answer);
+		judge_ntp(&reader, &sample);
 		return 0;
 	}
 	size = bytes_left(&reader);
-	if (ask_time_check(&answer, bytes_skip(&reader, size), size))
-		check_answer(&answer);
+	if (query_time_parse(&sample, bytes_skip(&reader, size), size))
+		check_answer(&sample);
 	else
-		check_printable(answer.error);
+		check_printable(sample.error);
 	return 0;
 }

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "client/ask_daytime.h"
 #include "client/daytime_text.h"
 #include "client/format.h"
+#include "client/query_daytime.h"
 #include "clock/clock.h"
 
 #define NOW 1795374908 /* 2026-11-22 19:15:08 UTC */
@@ -37,13 +37,13 @@ static int in_berlin(void **state)
 	return choose_zone("CET-1CEST,M3.5.0,M10.5.0/3");
 }
 
-static void expect(const char *text, int64_t seconds, bool zoned)
+static void expect(const char *text, int64_t seconds, bool has_zone)
 {
-	struct daytime_text told;
+	struct daytime_text parsed;
 
-	assert_true(daytime_text_read(text, &told));
-	assert_int_equal(told.seconds, seconds);
-	assert_int_equal(told.zoned, zoned);
+	assert_true(daytime_text_parse(text, &parsed));
+	assert_int_equal(parsed.seconds, seconds);
+	assert_int_equal(parsed.has_zone, has_zone);
 }
 
 static void texts_of_servers_are_read(void **state)
@@ -96,48 +96,48 @@ static void other_texts_are_not(void **state)
 		"31 FEB 2026 19:15:08 UTC",
 		"61366 26-01-01 19:15:08 00 0 0 50.0 UTC(NIST) *",
 	};
-	struct daytime_text told;
+	struct daytime_text parsed;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		assert_false(daytime_text_read(texts[i], &told));
+		assert_false(daytime_text_parse(texts[i], &parsed));
 }
 
 /* Half a second of a second that is not known, and half of the delay. */
 static void a_text_is_an_offset(void **state)
 {
 	static const char nist[] = "61366 26-11-22 19:15:08 00 0 0 50.0 UTC(NIST) * ";
-	struct ask_answer answer = { .time = { NOW, 100 * MS }, .delay = 20 * MS };
+	struct sample sample = { .local_time = { NOW, 100 * MS }, .delay = 20 * MS };
 
 	(void)state;
-	assert_true(ask_daytime_check(&answer, "22 NOV 2026 19:15:10 UTC\n", 25));
-	assert_true(answer.timed);
-	assert_int_equal(answer.offset, 2410 * MS);
-	assert_int_equal(answer.bound, 510 * MS);
-	assert_true(ask_daytime_check(&answer, nist, sizeof(nist) - 1));
-	assert_int_equal(answer.bound, 1510 * MS);
+	assert_true(query_daytime_parse(&sample, "22 NOV 2026 19:15:10 UTC\n", 25));
+	assert_true(sample.has_offset);
+	assert_int_equal(sample.offset, 2410 * MS);
+	assert_int_equal(sample.bound, 510 * MS);
+	assert_true(query_daytime_parse(&sample, nist, sizeof(nist) - 1));
+	assert_int_equal(sample.bound, 1510 * MS);
 }
 
 static void another_zone_is_no_offset(void **state)
 {
-	struct ask_answer answer = { .time = { NOW, 0 } };
+	struct sample sample = { .local_time = { NOW, 0 } };
 
 	(void)state;
-	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:15:09 2026", 24));
-	assert_false(answer.timed);
-	assert_true(ask_daytime_check(&answer, "Sun Nov 22 13:45:05 2026", 24));
-	assert_false(answer.timed);
-	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:15:09 2026 UTC", 28));
-	assert_true(answer.timed);
-	assert_true(ask_daytime_check(&answer, "Sun Nov 22 20:20:09 2026", 24));
-	assert_true(answer.timed);
-	assert_true(ask_daytime_check(&answer, "Sun Nov 22 19:15:04 2026", 24));
-	assert_true(answer.timed);
-	assert_true(ask_daytime_check(&answer, "Wed Nov 25 19:15:08 2026", 24));
-	assert_true(answer.timed);
-	answer.timed = false;
-	assert_true(ask_daytime_check(&answer, "what time is it?", 16));
-	assert_false(answer.timed);
+	assert_true(query_daytime_parse(&sample, "Sun Nov 22 20:15:09 2026", 24));
+	assert_false(sample.has_offset);
+	assert_true(query_daytime_parse(&sample, "Sun Nov 22 13:45:05 2026", 24));
+	assert_false(sample.has_offset);
+	assert_true(query_daytime_parse(&sample, "Sun Nov 22 20:15:09 2026 UTC", 28));
+	assert_true(sample.has_offset);
+	assert_true(query_daytime_parse(&sample, "Sun Nov 22 20:20:09 2026", 24));
+	assert_true(sample.has_offset);
+	assert_true(query_daytime_parse(&sample, "Sun Nov 22 19:15:04 2026", 24));
+	assert_true(sample.has_offset);
+	assert_true(query_daytime_parse(&sample, "Wed Nov 25 19:15:08 2026", 24));
+	assert_true(sample.has_offset);
+	sample.has_offset = false;
+	assert_true(query_daytime_parse(&sample, "what time is it?", 16));
+	assert_false(sample.has_offset);
 }
 
 static void spans_have_figures_to_be_read(void **state)

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "client/ask_ntp.h"
-#include "client/ask_time.h"
+#include "client/query_ntp.h"
+#include "client/query_time.h"
 #include "client/report.h"
 #include "clock/clock.h"
 
@@ -19,10 +19,10 @@
 #define NONCE UINT64_C(0x0123456789abcdef)
 
 /* An answer that came half a second past here, 100 ms after it was asked for. */
-static struct ask_answer answer_at(int64_t here)
+static struct sample sample_at(int64_t here)
 {
-	return (struct ask_answer){
-		.time = { .tv_sec = here, .tv_nsec = 500 * MS },
+	return (struct sample){
+		.local_time = { .tv_sec = here, .tv_nsec = 500 * MS },
 		.delay = 100 * MS,
 	};
 }
@@ -42,17 +42,17 @@ static void put_32(uint8_t bytes[static 4], uint32_t number)
  */
 static void time_is_told_to_the_second(void **state)
 {
-	struct ask_answer answer = answer_at(NOW);
+	struct sample sample = sample_at(NOW);
 	uint8_t bytes[4];
 
 	(void)state;
 	put_32(bytes, NOW + EPOCH);
-	assert_true(ask_time_check(&answer, bytes, sizeof(bytes)));
-	assert_true(answer.valid && answer.timed);
-	assert_int_equal(answer.told.tv_sec, NOW);
+	assert_true(query_time_parse(&sample, bytes, sizeof(bytes)));
+	assert_true(sample.valid && sample.has_offset);
+	assert_int_equal(sample.server_time.tv_sec, NOW);
 	/* The second began 450 ms before the middle of the exchange at the most. */
-	assert_int_equal(answer.offset, 50 * MS);
-	assert_int_equal(answer.bound, 550 * MS);
+	assert_int_equal(sample.offset, 50 * MS);
+	assert_int_equal(sample.bound, 550 * MS);
 }
 
 static void time_has_eras(void **state)
@@ -76,29 +76,29 @@ static void time_has_eras(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ask_answer answer = answer_at(cases[i].here);
+		struct sample sample = sample_at(cases[i].here);
 
 		put_32(bytes, (uint32_t)cases[i].there + EPOCH);
-		assert_true(ask_time_check(&answer, bytes, sizeof(bytes)));
-		assert_int_equal(answer.told.tv_sec, cases[i].there);
+		assert_true(query_time_parse(&sample, bytes, sizeof(bytes)));
+		assert_int_equal(sample.server_time.tv_sec, cases[i].there);
 	}
 }
 
 static void time_has_four_bytes(void **state)
 {
 	static const uint8_t bytes[16] = { 0, 0, 0, 0, 0xee, 0xad, 'x', 'y' };
-	struct ask_answer answer = answer_at(NOW);
+	struct sample sample = sample_at(NOW);
 
 	(void)state;
 	for (size_t size = 0; size <= sizeof(bytes); size++)
-		assert_int_equal(ask_time_check(&answer, bytes, size), size == 4);
-	ask_time_check(&answer, bytes, 8);
-	assert_string_equal(answer.error, "answer of 8 bytes instead of 4, as of inetutils-inetd: "
+		assert_int_equal(query_time_parse(&sample, bytes, size), size == 4);
+	query_time_parse(&sample, bytes, 8);
+	assert_string_equal(sample.error, "answer of 8 bytes instead of 4, as of inetutils-inetd: "
 					  "\"\\x00\\x00\\x00\\x00\\xee\\xadxy\"");
-	ask_time_check(&answer, bytes, 0);
-	assert_string_equal(answer.error, "empty answer");
-	ask_time_check(&answer, bytes, 5);
-	assert_string_equal(answer.error,
+	query_time_parse(&sample, bytes, 0);
+	assert_string_equal(sample.error, "empty answer");
+	query_time_parse(&sample, bytes, 5);
+	assert_string_equal(sample.error,
 			    "answer is not of 4 bytes: \"\\x00\\x00\\x00\\x00\\xee\"");
 }
 
@@ -122,7 +122,7 @@ static void ntp_asks_for_nothing_else(void **state)
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
 	(void)state;
-	ask_ntp_protocol.compose(&writer, NONCE);
+	query_ntp_protocol.compose(&writer, NONCE);
 	assert_int_equal(bytes_written(&writer), sizeof(expected));
 	assert_memory_equal(bytes, expected, sizeof(expected));
 }
@@ -157,7 +157,7 @@ static struct ntp_packet honest(void)
 }
 
 static enum datagram_verdict judge(const struct ntp_packet *packet, size_t size,
-				   struct ask_answer *answer, const char **reason)
+				   struct sample *sample, const char **reason)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
@@ -169,60 +169,60 @@ static enum datagram_verdict judge(const struct ntp_packet *packet, size_t size,
 		.size = size,
 	};
 
-	*answer = (struct ask_answer){ .valid = false };
+	*sample = (struct sample){ .valid = false };
 	*reason = NULL;
 	ntp_packet_write(packet, &writer);
-	return ask_ntp_protocol.judge(&datagram, answer, reason);
+	return query_ntp_protocol.judge(&datagram, sample, reason);
 }
 
 static void ntp_tells_the_offset_and_its_bound(void **state)
 {
 	struct ntp_packet packet = honest();
-	struct ask_answer answer;
+	struct sample sample;
 	const char *reason;
 
 	(void)state;
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), DATAGRAM_SETTLED);
-	assert_true(answer.valid && answer.timed && answer.is_ntp);
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), DATAGRAM_SETTLED);
+	assert_true(sample.valid && sample.has_offset && sample.is_ntp);
 	/* (1010 + 975) / 2, 40 - 5, 35 / 2 + 125 / 2 + 250 */
-	assert_in_range(answer.offset, 992500 * MS / 1000 - 2, 992500 * MS / 1000 + 2);
-	assert_in_range(answer.delay, 35 * MS - 2, 35 * MS + 2);
-	assert_in_range(answer.bound, 330 * MS, 330 * MS + 4);
-	assert_int_equal(answer.told.tv_sec, NOW + 1);
-	assert_in_range(answer.told.tv_nsec, 32500 * MS / 1000 - 2, 32500 * MS / 1000 + 2);
-	assert_int_equal(answer.packet.stratum, 2);
+	assert_in_range(sample.offset, 992500 * MS / 1000 - 2, 992500 * MS / 1000 + 2);
+	assert_in_range(sample.delay, 35 * MS - 2, 35 * MS + 2);
+	assert_in_range(sample.bound, 330 * MS, 330 * MS + 4);
+	assert_int_equal(sample.server_time.tv_sec, NOW + 1);
+	assert_in_range(sample.server_time.tv_nsec, 32500 * MS / 1000 - 2, 32500 * MS / 1000 + 2);
+	assert_int_equal(sample.packet.stratum, 2);
 }
 
 /* What is not believed, and by which name. */
 static void ntp_refuses_by_name(void **state)
 {
 	struct ntp_packet packet;
-	struct ask_answer answer;
+	struct sample sample;
 	const char *reason;
 
 	(void)state;
 #define EXPECT(change, verdict, name)                                                 \
 	packet = honest();                                                            \
 	change;                                                                       \
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), verdict); \
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), verdict); \
 	assert_string_equal(reason, name);                                            \
-	assert_false(answer.valid)
+	assert_false(sample.valid)
 	EXPECT(packet.origin ^= 1, DATAGRAM_REFUSED, "wrong origin");
 	EXPECT(packet.origin = 0, DATAGRAM_REFUSED, "wrong origin");
 	EXPECT(packet.mode = 3, DATAGRAM_REFUSED, "wrong mode");
 	EXPECT(packet.mode = 5, DATAGRAM_REFUSED, "wrong mode");
 	EXPECT(packet.version = 2, DATAGRAM_REFUSED, "wrong version");
 	EXPECT(packet.stratum = 0, DATAGRAM_DOUBTED, "kiss of death");
-	assert_string_equal(answer.error, "stratum 0: it is not synchronised");
+	assert_string_equal(sample.error, "stratum 0: it is not synchronised");
 	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E'),
 				   DATAGRAM_DOUBTED, "kiss of death");
-	assert_string_equal(answer.error, "stratum 0, kiss code RATE: it has no time to tell");
+	assert_string_equal(sample.error, "stratum 0, kiss code RATE: it has no time to tell");
 	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE(27, 'c', 200, 0),
 				   DATAGRAM_DOUBTED, "kiss of death");
-	assert_string_equal(answer.error,
+	assert_string_equal(sample.error,
 			    "stratum 0, kiss code \\x1bc\\xc8: it has no time to tell");
 	EXPECT(packet.leap = 3, DATAGRAM_DOUBTED, "leap 3");
-	assert_string_equal(answer.error, "leap 3: it says that it is not synchronised");
+	assert_string_equal(sample.error, "leap 3: it says that it is not synchronised");
 	EXPECT(packet.stratum = 16, DATAGRAM_DOUBTED, "stratum 16 or more");
 	EXPECT(packet.receive = 0, DATAGRAM_DOUBTED, "no time");
 	EXPECT(packet.transmit = 0, DATAGRAM_DOUBTED, "no time");
@@ -231,7 +231,7 @@ static void ntp_refuses_by_name(void **state)
 	EXPECT(packet.stratum = 0; packet.origin = 1, DATAGRAM_REFUSED, "wrong origin");
 	packet = honest();
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++) {
-		assert_int_equal(judge(&packet, size, &answer, &reason), DATAGRAM_REFUSED);
+		assert_int_equal(judge(&packet, size, &sample, &reason), DATAGRAM_REFUSED);
 		assert_string_equal(reason, "too short");
 	}
 }
@@ -239,20 +239,20 @@ static void ntp_refuses_by_name(void **state)
 static void ntp_shows_a_server_that_is_unsure(void **state)
 {
 	struct ntp_packet packet = honest();
-	struct ask_answer answer;
+	struct sample sample;
 	const char *reason;
 
 	(void)state;
 	packet.root_dispersion = 3 * CLOCK_SHORT_SECOND;
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &answer, &reason), DATAGRAM_SETTLED);
-	assert_in_range(answer.bound, 3080 * MS, 3080 * MS + 4);
+	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), DATAGRAM_SETTLED);
+	assert_in_range(sample.bound, 3080 * MS, 3080 * MS + 4);
 }
 
-static struct ask_answer sample(int64_t offset, int64_t delay)
+static struct sample make_sample(int64_t offset, int64_t delay)
 {
-	return (struct ask_answer){
+	return (struct sample){
 		.valid = true,
-		.timed = true,
+		.has_offset = true,
 		.offset = offset,
 		.bound = delay / 2,
 		.delay = delay,
@@ -261,35 +261,37 @@ static struct ask_answer sample(int64_t offset, int64_t delay)
 
 static void the_best_sample_has_the_least_delay(void **state)
 {
-	struct ask_answer samples[] = {
-		sample(7, 30), sample(-5, 20), sample(9, 20), { .valid = false }, sample(1, 40)
-	};
-	struct series series = { .asked = 0 };
+	struct sample samples[] = { make_sample(7, 30),
+				    make_sample(-5, 20),
+				    make_sample(9, 20),
+				    { .valid = false },
+				    make_sample(1, 40) };
+	struct series series = { .queries = 0 };
 
 	(void)state;
-	ask_refuse(&samples[0], "wrong origin");
-	ask_refuse(&samples[3], "wrong origin");
-	ask_fail(&samples[3], "lost");
+	sample_reject(&samples[0], "wrong origin");
+	sample_reject(&samples[3], "wrong origin");
+	sample_fail(&samples[3], "lost");
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
 		series_add(&series, &samples[i]);
-	assert_int_equal(series.asked, 5);
-	assert_int_equal(series.answered, 4);
+	assert_int_equal(series.queries, 5);
+	assert_int_equal(series.replies, 4);
 	assert_int_equal(series.best.offset, -5);
 	assert_int_equal(series_spread(&series), 14);
-	assert_int_equal(series.best.refused[0].count, 2);
-	assert_null(series.best.refused[1].reason);
+	assert_int_equal(series.best.rejected[0].count, 2);
+	assert_null(series.best.rejected[1].reason);
 }
 
 static void any_answer_is_better_than_none(void **state)
 {
-	struct ask_answer text = { .valid = true, .text = "noon" }, none = { .valid = false };
-	struct series series = { .asked = 0 };
+	struct sample text = { .valid = true, .text = "noon" }, none = { .valid = false };
+	struct series series = { .queries = 0 };
 
 	(void)state;
-	ask_fail(&none, "first");
+	sample_fail(&none, "first");
 	series_add(&series, &none);
 	assert_string_equal(series.best.error, "first");
-	ask_fail(&none, "second");
+	sample_fail(&none, "second");
 	series_add(&series, &none);
 	assert_string_equal(series.best.error, "second");
 	series_add(&series, &text);
@@ -332,11 +334,11 @@ static void a_falseticker_is_outside_what_most_agree_on(void **state)
 	struct agreement agreement;
 
 	(void)state;
-	reports[0].series.best = sample(10, 8);	 /* 6..14 */
-	reports[1].series.best = sample(90, 20); /* 80..100 */
-	reports[2].series.best = sample(12, 4);	 /* 10..14 */
-	agreement = report_compare(reports, 4);	 /* the last one has not answered */
-	assert_int_equal(agreement.timed, 3);
+	reports[0].series.best = make_sample(10, 8);  /* 6..14 */
+	reports[1].series.best = make_sample(90, 20); /* 80..100 */
+	reports[2].series.best = make_sample(12, 4);  /* 10..14 */
+	agreement = report_compare(reports, 4);	      /* the last one has not answered */
+	assert_int_equal(agreement.total, 3);
 	assert_int_equal(agreement.agreeing, 2);
 	assert_int_equal(agreement.offset, 12);
 	assert_int_equal(agreement.bound, 2);

@@ -1,4 +1,4 @@
-/* Judging the bytes of a Daytime answer. */
+/* Judging the bytes of a Daytime sample. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,26 +8,26 @@
 
 #include <cmocka.h>
 
-#include "client/ask_daytime.h"
+#include "client/query_daytime.h"
 
 #define CTIME "Sun Nov 22 19:15:08 2026"
 
 static void expect_text(const void *bytes, size_t size, const char *text)
 {
-	struct ask_answer answer = { .valid = false };
+	struct sample sample = { .valid = false };
 
-	assert_true(ask_daytime_check(&answer, bytes, size));
-	assert_true(answer.valid);
-	assert_string_equal(answer.text, text);
+	assert_true(query_daytime_parse(&sample, bytes, size));
+	assert_true(sample.valid);
+	assert_string_equal(sample.text, text);
 }
 
 static void expect_error(const void *bytes, size_t size, const char *error)
 {
-	struct ask_answer answer = { .valid = false };
+	struct sample sample = { .valid = false };
 
-	assert_false(ask_daytime_check(&answer, bytes, size));
-	assert_false(answer.valid);
-	assert_string_equal(answer.error, error);
+	assert_false(query_daytime_parse(&sample, bytes, size));
+	assert_false(sample.valid);
+	assert_string_equal(sample.error, error);
 }
 
 /* A literal may hold zero bytes: its size is taken without the last. */
@@ -115,7 +115,7 @@ static void refuses_several_lines(void **state)
 
 static void shows_at_most_64_bytes(void **state)
 {
-	char bytes[256], error[ASK_ERROR_SIZE] = "answer is not text: \"";
+	char bytes[256], error[SAMPLE_ERROR_SIZE] = "answer is not text: \"";
 
 	(void)state;
 	memset(bytes, 0xff, sizeof(bytes));
@@ -137,15 +137,15 @@ static void is_right_about_anything(void **state)
 	(void)state;
 	srandom(1);
 	for (int round = 0; round < 1000; round++) {
-		struct ask_answer answer = { .valid = false };
+		struct sample sample = { .valid = false };
 		size_t size = (size_t)random() % (sizeof(bytes) + 1);
 
 		for (size_t i = 0; i < size; i++)
 			bytes[i] = (unsigned char)random() % 100 + 30;
-		ask_daytime_check(&answer, bytes, size);
-		assert_int_equal(answer.valid, answer.error[0] == '\0');
-		assert_int_equal(answer.valid, answer.text[0] != '\0');
-		for (const char *byte = answer.valid ? answer.text : answer.error; *byte; byte++)
+		query_daytime_parse(&sample, bytes, size);
+		assert_int_equal(sample.valid, sample.error[0] == '\0');
+		assert_int_equal(sample.valid, sample.text[0] != '\0');
+		for (const char *byte = sample.valid ? sample.text : sample.error; *byte; byte++)
 			assert_in_range(*byte, ' ', '~');
 	}
 }

@@ -1,4 +1,4 @@
-#include "client/ask_ntp.h"
+#include "client/query_ntp.h"
 
 #include <string.h>
 
@@ -36,47 +36,48 @@ static const char *name_verdict(enum ntp_client_verdict verdict)
 }
 
 /* The reference identifier of stratum 0 is four letters (RFC 5905 section 7.4). */
-static void fail_kiss(struct ask_answer *answer, uint32_t code)
+static void fail_kiss(struct sample *sample, uint32_t code)
 {
 	uint32_t bytes = htobe32(code);
 	char shown[4 * sizeof(bytes) + sizeof("...")];
 	size_t size = strnlen((const char *)&bytes, sizeof(bytes));
 
 	if (size == 0)
-		ask_fail(answer, "stratum 0: it is not synchronised");
+		sample_fail(sample, "stratum 0: it is not synchronised");
 	else
-		ask_fail(answer, "stratum 0, kiss code %s: it has no time to tell",
-			 text_escape(shown, sizeof(shown), &bytes, size));
+		sample_fail(sample, "stratum 0, kiss code %s: it has no time to tell",
+			    text_escape(shown, sizeof(shown), &bytes, size));
 }
 
-static enum datagram_verdict doubt(struct ask_answer *answer, enum ntp_client_verdict verdict)
+static enum datagram_verdict doubt(struct sample *sample, enum ntp_client_verdict verdict)
 {
 	if (verdict == NTP_CLIENT_KISS)
-		fail_kiss(answer, answer->packet.reference_id);
+		fail_kiss(sample, sample->packet.reference_id);
 	else
-		ask_fail(answer, "%s: it %s", name_verdict(verdict), ntp_client_describe(verdict));
+		sample_fail(sample, "%s: it %s", name_verdict(verdict),
+			    ntp_client_describe(verdict));
 	return DATAGRAM_DOUBTED;
 }
 
 /* Half of the way there and back can be all one way: so much the offset can be off, beside what the
  * server itself may be. */
-static void tell(struct ask_answer *answer, const struct datagram *datagram,
+static void tell(struct sample *sample, const struct datagram *datagram,
 		 const struct ntp_client_exchange *exchange)
 {
-	struct ntp_client_measurement measured = ntp_client_measure(exchange, &answer->packet);
-	uint64_t distance = ntp_client_root_distance(&answer->packet);
+	struct ntp_client_measurement measured = ntp_client_measure(exchange, &sample->packet);
+	uint64_t distance = ntp_client_root_distance(&sample->packet);
 
-	answer->valid = true;
-	answer->timed = true;
-	answer->is_ntp = true;
-	answer->delay = clock_span_from_ntp(measured.delay);
-	answer->offset = clock_span_from_ntp(measured.offset);
-	answer->bound = answer->delay / 2 + clock_span_from_ntp((clock_ntp_span)(distance << 16)) +
+	sample->valid = true;
+	sample->has_offset = true;
+	sample->is_ntp = true;
+	sample->delay = clock_span_from_ntp(measured.delay);
+	sample->offset = clock_span_from_ntp(measured.offset);
+	sample->bound = sample->delay / 2 + clock_span_from_ntp((clock_ntp_span)(distance << 16)) +
 			ROUNDING;
-	answer->told = ask_time_plus(datagram->received, answer->offset);
+	sample->server_time = timespan_add(datagram->received, sample->offset);
 }
 
-static enum datagram_verdict judge(const struct datagram *datagram, struct ask_answer *answer,
+static enum datagram_verdict judge(const struct datagram *datagram, struct sample *sample,
 				   const char **reason)
 {
 	struct ntp_client_exchange exchange = {
@@ -85,24 +86,24 @@ static enum datagram_verdict judge(const struct datagram *datagram, struct ask_a
 		.received = clock_to_ntp(&datagram->received),
 	};
 	enum ntp_client_verdict verdict =
-		ntp_client_check(&answer->packet, &exchange, datagram->bytes, datagram->size);
+		ntp_client_check(&sample->packet, &exchange, datagram->bytes, datagram->size);
 
 	if (verdict != NTP_CLIENT_OK && verdict != NTP_CLIENT_DISTANCE) {
 		*reason = name_verdict(verdict);
-		return ntp_client_is_reply(verdict) ? doubt(answer, verdict) : DATAGRAM_REFUSED;
+		return ntp_client_is_reply(verdict) ? doubt(sample, verdict) : DATAGRAM_REFUSED;
 	}
 	if ((clock_ntp_span)(exchange.received - exchange.sent) < 0) {
 		*reason = "clock set meanwhile";
-		ask_fail(answer, "the clock of this machine was set back meanwhile");
+		sample_fail(sample, "the clock of this machine was set back meanwhile");
 		return DATAGRAM_DOUBTED;
 	}
-	tell(answer, datagram, &exchange);
+	tell(sample, datagram, &exchange);
 	return DATAGRAM_SETTLED;
 }
 
-const struct datagram_protocol ask_ntp_protocol = { compose, judge };
+const struct datagram_protocol query_ntp_protocol = { compose, judge };
 
-void ask_ntp(const struct ask_question *question, struct ask_answer *answer)
+void query_ntp(const struct query *query, struct sample *sample)
 {
-	datagram_ask(question, answer, &ask_ntp_protocol);
+	datagram_ask(query, sample, &query_ntp_protocol);
 }

@@ -1,4 +1,4 @@
-#include "client/ask_daytime.h"
+#include "client/query_daytime.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ static bool is_printable(char byte)
 
 /* Whoever speaks of another zone seems to be off by some quarters of an hour, exactly: what cannot
  * be told from that is no offset. */
-static bool may_be_zone(int64_t offset)
+static bool may_be_other_zone(int64_t offset)
 {
 	int64_t off = offset < 0 ? -offset : offset;
 	int64_t beside = off % ZONE_STEP;
@@ -32,18 +32,18 @@ static bool may_be_zone(int64_t offset)
 	       (beside <= ZONE_SLACK || beside >= ZONE_STEP - ZONE_SLACK);
 }
 
-static void understand(struct ask_answer *answer)
+static void parse_offset(struct sample *sample)
 {
-	struct daytime_text told;
+	struct daytime_text parsed;
 
-	if (!daytime_text_read(answer->text, &told))
+	if (!daytime_text_parse(sample->text, &parsed))
 		return;
-	ask_tell_second(answer, told.seconds, told.slack);
-	if (!told.zoned && may_be_zone(answer->offset))
-		answer->timed = false;
+	sample_set_server_second(sample, parsed.seconds, parsed.extra_error);
+	if (!parsed.has_zone && may_be_other_zone(sample->offset))
+		sample->has_offset = false;
 }
 
-bool ask_daytime_check(struct ask_answer *answer, const void *bytes, size_t size)
+bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size)
 {
 	const char *text = bytes;
 	bool lines = false;
@@ -53,21 +53,21 @@ bool ask_daytime_check(struct ask_answer *answer, const void *bytes, size_t size
 	while (size > 0 && is_line_end(text[size - 1]))
 		size--;
 	if (size == 0)
-		return ask_fail(answer, "empty answer");
-	if (size > ASK_TEXT_LIMIT)
-		return ask_fail_with(answer, "answer is too long", text, size);
+		return sample_fail(sample, "empty answer");
+	if (size > SAMPLE_TEXT_MAX)
+		return sample_fail_bytes(sample, "answer is too long", text, size);
 	for (size_t i = 0; i < size; i++) {
 		if (is_line_end(text[i]))
 			lines = true;
 		else if (!is_printable(text[i]))
-			return ask_fail_with(answer, "answer is not text", text, size);
+			return sample_fail_bytes(sample, "answer is not text", text, size);
 	}
 	if (lines)
-		return ask_fail_with(answer, "answer of several lines", text, size);
-	memcpy(answer->text, text, size);
-	answer->text[size] = '\0';
-	answer->valid = true;
-	understand(answer);
+		return sample_fail_bytes(sample, "answer of several lines", text, size);
+	memcpy(sample->text, text, size);
+	sample->text[size] = '\0';
+	sample->valid = true;
+	parse_offset(sample);
 	return true;
 }
 
@@ -83,27 +83,27 @@ static bool holds_line(const struct stream *stream)
 	return i < stream->size;
 }
 
-void ask_daytime(const struct ask_question *question, struct ask_answer *answer)
+void query_daytime(const struct query *query, struct sample *sample)
 {
 	struct stream stream;
 
-	if (stream_ask(&stream, question, answer, holds_line))
-		ask_daytime_check(answer, stream.bytes, stream.size);
+	if (stream_ask(&stream, query, sample, holds_line))
+		query_daytime_parse(sample, stream.bytes, stream.size);
 }
 
-static enum datagram_verdict judge(const struct datagram *datagram, struct ask_answer *answer,
+static enum datagram_verdict judge(const struct datagram *datagram, struct sample *sample,
 				   const char **reason)
 {
-	answer->time = datagram->received;
-	answer->delay = datagram_delay(datagram);
+	sample->local_time = datagram->received;
+	sample->delay = datagram_delay(datagram);
 	*reason = "no line of text";
-	return ask_daytime_check(answer, datagram->bytes, datagram->size) ? DATAGRAM_SETTLED :
-									    DATAGRAM_DOUBTED;
+	return query_daytime_parse(sample, datagram->bytes, datagram->size) ? DATAGRAM_SETTLED :
+									      DATAGRAM_DOUBTED;
 }
 
-void ask_daytime_udp(const struct ask_question *question, struct ask_answer *answer)
+void query_daytime_udp(const struct query *query, struct sample *sample)
 {
 	static const struct datagram_protocol protocol = { .judge = judge };
 
-	datagram_ask(question, answer, &protocol);
+	datagram_ask(query, sample, &protocol);
 }
