@@ -8,7 +8,7 @@
 
 #define FIGURE_SIZE 32
 
-enum check_state check_judge(const struct report *report, int64_t warning, int64_t critical)
+enum check_state check_evaluate(const struct report *report, int64_t warning, int64_t critical)
 {
 	const struct sample *best = &report->series.best;
 
@@ -95,7 +95,7 @@ enum check_state check_print(const struct report *reports, size_t count, int64_t
 	enum check_state worst = CHECK_OK;
 
 	for (size_t i = 0; i < count; i++) {
-		enum check_state state = check_judge(&reports[i], warning, critical);
+		enum check_state state = check_evaluate(&reports[i], warning, critical);
 
 		if (is_worse(state, worst))
 			worst = state;

@@ -67,7 +67,7 @@ void options_print_help(void)
 	      "      --format STRFTIME    print times in this form, as of strftime(3)\n"
 	      "  -j, --json               print a JSON object a target\n"
 	      "  -q, --quiet              say nothing on standard error about targets\n"
-	      "      --watch              go on asking, and show it on the terminal\n"
+	      "      --watch              go on job, and show it on the terminal\n"
 	      "      --check              be a monitoring plugin: one line, exit 0, 1, 2 or 3\n"
 	      "  -W, --warning SECONDS    --check: the offset to warn at (0.1)\n"
 	      "  -C, --critical SECONDS   --check: the offset that is critical (1)\n"

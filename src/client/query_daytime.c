@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "client/datagram.h"
 #include "client/daytime_text.h"
-#include "client/stream.h"
+#include "client/tcp.h"
+#include "client/udp.h"
 
 /* Time zones are apart by quarters of an hour, and by 26 hours at most. */
 #define ZONE_STEP  (900 * CLOCK_SECOND)
@@ -72,38 +72,37 @@ bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size)
 }
 
 /* A line end that nothing precedes does not count: NIST's servers begin with one. */
-static bool holds_line(const struct stream *stream)
+static bool holds_line(const struct tcp_reply *reply)
 {
 	size_t i = 0;
 
-	while (i < stream->size && is_line_end(stream->bytes[i]))
+	while (i < reply->size && is_line_end(reply->bytes[i]))
 		i++;
-	while (i < stream->size && !is_line_end(stream->bytes[i]))
+	while (i < reply->size && !is_line_end(reply->bytes[i]))
 		i++;
-	return i < stream->size;
+	return i < reply->size;
 }
 
 void query_daytime(const struct query *query, struct sample *sample)
 {
-	struct stream stream;
+	struct tcp_reply reply;
 
-	if (stream_ask(&stream, query, sample, holds_line))
-		query_daytime_parse(sample, stream.bytes, stream.size);
+	if (tcp_query(&reply, query, sample, holds_line))
+		query_daytime_parse(sample, reply.bytes, reply.size);
 }
 
-static enum datagram_verdict judge(const struct datagram *datagram, struct sample *sample,
-				   const char **reason)
+static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample *sample,
+				    const char **reason)
 {
-	sample->local_time = datagram->received;
-	sample->delay = datagram_delay(datagram);
+	sample->local_time = reply->received;
+	sample->delay = udp_delay(reply);
 	*reason = "no line of text";
-	return query_daytime_parse(sample, datagram->bytes, datagram->size) ? DATAGRAM_SETTLED :
-									      DATAGRAM_DOUBTED;
+	return query_daytime_parse(sample, reply->bytes, reply->size) ? UDP_ACCEPTED : UDP_UNUSABLE;
 }
 
 void query_daytime_udp(const struct query *query, struct sample *sample)
 {
-	static const struct datagram_protocol protocol = { .judge = judge };
+	static const struct udp_protocol protocol = { .check = check_reply };
 
-	datagram_ask(query, sample, &protocol);
+	udp_query(query, sample, &protocol);
 }

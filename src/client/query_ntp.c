@@ -7,7 +7,7 @@
 
 #define ROUNDING 2 /* nanoseconds that conversions may lose */
 
-static void compose(struct bytes_writer *request, uint64_t nonce)
+static void write_request(struct bytes_writer *request, uint64_t nonce)
 {
 	const struct ntp_packet packet = {
 		.version = NTP_VERSION,
@@ -18,7 +18,7 @@ static void compose(struct bytes_writer *request, uint64_t nonce)
 	ntp_packet_write(&packet, request);
 }
 
-static const char *name_verdict(enum ntp_client_verdict verdict)
+static const char *verdict_name(enum ntp_client_verdict verdict)
 {
 	static const char *const names[] = {
 		[NTP_CLIENT_SHORT] = "too short",
@@ -49,19 +49,19 @@ static void fail_kiss(struct sample *sample, uint32_t code)
 			    text_escape(shown, sizeof(shown), &bytes, size));
 }
 
-static enum datagram_verdict doubt(struct sample *sample, enum ntp_client_verdict verdict)
+static enum udp_verdict fail_unusable(struct sample *sample, enum ntp_client_verdict verdict)
 {
 	if (verdict == NTP_CLIENT_KISS)
 		fail_kiss(sample, sample->packet.reference_id);
 	else
-		sample_fail(sample, "%s: it %s", name_verdict(verdict),
+		sample_fail(sample, "%s: it %s", verdict_name(verdict),
 			    ntp_client_describe(verdict));
-	return DATAGRAM_DOUBTED;
+	return UDP_UNUSABLE;
 }
 
 /* Half of the way there and back can be all one way: so much the offset can be off, beside what the
  * server itself may be. */
-static void tell(struct sample *sample, const struct datagram *datagram,
+static void tell(struct sample *sample, const struct udp_reply *reply,
 		 const struct ntp_client_exchange *exchange)
 {
 	struct ntp_client_measurement measured = ntp_client_measure(exchange, &sample->packet);
@@ -74,36 +74,36 @@ static void tell(struct sample *sample, const struct datagram *datagram,
 	sample->offset = clock_span_from_ntp(measured.offset);
 	sample->bound = sample->delay / 2 + clock_span_from_ntp((clock_ntp_span)(distance << 16)) +
 			ROUNDING;
-	sample->server_time = timespan_add(datagram->received, sample->offset);
+	sample->server_time = timespan_add(reply->received, sample->offset);
 }
 
-static enum datagram_verdict judge(const struct datagram *datagram, struct sample *sample,
-				   const char **reason)
+static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample *sample,
+				    const char **reason)
 {
 	struct ntp_client_exchange exchange = {
-		.nonce = datagram->nonce,
-		.sent = clock_to_ntp(&datagram->sent),
-		.received = clock_to_ntp(&datagram->received),
+		.nonce = reply->nonce,
+		.sent = clock_to_ntp(&reply->sent),
+		.received = clock_to_ntp(&reply->received),
 	};
 	enum ntp_client_verdict verdict =
-		ntp_client_check(&sample->packet, &exchange, datagram->bytes, datagram->size);
+		ntp_client_check(&sample->packet, &exchange, reply->bytes, reply->size);
 
 	if (verdict != NTP_CLIENT_OK && verdict != NTP_CLIENT_DISTANCE) {
-		*reason = name_verdict(verdict);
-		return ntp_client_is_reply(verdict) ? doubt(sample, verdict) : DATAGRAM_REFUSED;
+		*reason = verdict_name(verdict);
+		return ntp_client_is_reply(verdict) ? fail_unusable(sample, verdict) : UDP_REJECTED;
 	}
 	if ((clock_ntp_span)(exchange.received - exchange.sent) < 0) {
 		*reason = "clock set meanwhile";
 		sample_fail(sample, "the clock of this machine was set back meanwhile");
-		return DATAGRAM_DOUBTED;
+		return UDP_UNUSABLE;
 	}
-	tell(sample, datagram, &exchange);
-	return DATAGRAM_SETTLED;
+	tell(sample, reply, &exchange);
+	return UDP_ACCEPTED;
 }
 
-const struct datagram_protocol query_ntp_protocol = { compose, judge };
+const struct udp_protocol query_ntp_protocol = { write_request, check_reply };
 
 void query_ntp(const struct query *query, struct sample *sample)
 {
-	datagram_ask(query, sample, &query_ntp_protocol);
+	udp_query(query, sample, &query_ntp_protocol);
 }

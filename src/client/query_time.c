@@ -1,8 +1,8 @@
 #include "client/query_time.h"
 
 #include "base/bytes.h"
-#include "client/datagram.h"
-#include "client/stream.h"
+#include "client/tcp.h"
+#include "client/udp.h"
 
 #define TIME_SIZE      4
 #define TIME_SIZE_LONG 8 /* as inetutils-inetd has it where a C long has so many bytes */
@@ -28,32 +28,31 @@ bool query_time_parse(struct sample *sample, const void *bytes, size_t size)
 	return true;
 }
 
-static bool is_whole(const struct stream *stream)
+static bool is_complete(const struct tcp_reply *reply)
 {
-	return stream->size >= TIME_SIZE;
+	return reply->size >= TIME_SIZE;
 }
 
 void query_time(const struct query *query, struct sample *sample)
 {
-	struct stream stream;
+	struct tcp_reply reply;
 
-	if (stream_ask(&stream, query, sample, is_whole))
-		query_time_parse(sample, stream.bytes, stream.size);
+	if (tcp_query(&reply, query, sample, is_complete))
+		query_time_parse(sample, reply.bytes, reply.size);
 }
 
-static enum datagram_verdict judge(const struct datagram *datagram, struct sample *sample,
-				   const char **reason)
+static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample *sample,
+				    const char **reason)
 {
-	sample->local_time = datagram->received;
-	sample->delay = datagram_delay(datagram);
+	sample->local_time = reply->received;
+	sample->delay = udp_delay(reply);
 	*reason = "not 4 bytes";
-	return query_time_parse(sample, datagram->bytes, datagram->size) ? DATAGRAM_SETTLED :
-									   DATAGRAM_DOUBTED;
+	return query_time_parse(sample, reply->bytes, reply->size) ? UDP_ACCEPTED : UDP_UNUSABLE;
 }
 
 void query_time_udp(const struct query *query, struct sample *sample)
 {
-	static const struct datagram_protocol protocol = { .judge = judge };
+	static const struct udp_protocol protocol = { .check = check_reply };
 
-	datagram_ask(query, sample, &protocol);
+	udp_query(query, sample, &protocol);
 }

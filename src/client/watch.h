@@ -1,4 +1,4 @@
-/* --watch: going on asking, and showing what comes: a live picture on a terminal, a line or a JSON
+/* --watch: going on job, and showing what comes: a live picture on a terminal, a line or a JSON
  * object a sample elsewhere. */
 #ifndef CLIENT_WATCH_H
 #define CLIENT_WATCH_H

@@ -34,26 +34,26 @@ static void check_answer(const struct sample *sample)
 	check_printable(format_bound(text, sample->bound, sample->offset, &style));
 }
 
-static void judge_ntp(struct bytes_reader *reader, struct sample *sample)
+static void check_ntp(struct bytes_reader *reader, struct sample *sample)
 {
 	const char *reason = NULL;
-	struct datagram datagram = {
+	struct udp_reply reply = {
 		.nonce = bytes_get_64(reader),
 		.sent = { 1795374908, 0 },
 		.received = { 1795374908, 40000000 },
 	};
 
-	datagram.size = bytes_left(reader);
-	datagram.bytes = bytes_skip(reader, datagram.size);
-	switch (query_ntp_protocol.judge(&datagram, sample, &reason)) {
-	case DATAGRAM_SETTLED:
+	reply.size = bytes_left(reader);
+	reply.bytes = bytes_skip(reader, reply.size);
+	switch (query_ntp_protocol.check(&reply, sample, &reason)) {
+	case UDP_ACCEPTED:
 		check_answer(sample);
 		break;
-	case DATAGRAM_DOUBTED:
+	case UDP_UNUSABLE:
 		check_printable(sample->error);
 		check_printable(reason);
 		break;
-	case DATAGRAM_REFUSED:
+	case UDP_REJECTED:
 		check_printable(reason);
 		break;
 	}
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sample sample = { .local_time = { 1795374908, 0 }, .delay = 40000000 };
 
 	if ((bytes_get_8(&reader) & 1) != 0) {
-		judge_ntp(&reader, &sample);
+		check_ntp(&reader, &sample);
 		return 0;
 	}
 	size = bytes_left(&reader);

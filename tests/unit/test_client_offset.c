@@ -118,11 +118,11 @@ static void ntp_asks_for_nothing_else(void **state)
 		0xcd,
 		0xef,
 	};
-	uint8_t bytes[DATAGRAM_REQUEST_SIZE];
+	uint8_t bytes[UDP_REQUEST_MAX];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
 	(void)state;
-	query_ntp_protocol.compose(&writer, NONCE);
+	query_ntp_protocol.write_request(&writer, NONCE);
 	assert_int_equal(bytes_written(&writer), sizeof(expected));
 	assert_memory_equal(bytes, expected, sizeof(expected));
 }
@@ -156,12 +156,12 @@ static struct ntp_packet honest(void)
 	};
 }
 
-static enum datagram_verdict judge(const struct ntp_packet *packet, size_t size,
-				   struct sample *sample, const char **reason)
+static enum udp_verdict check_reply(const struct ntp_packet *packet, size_t size,
+				    struct sample *sample, const char **reason)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
-	struct datagram datagram = {
+	struct udp_reply reply = {
 		.nonce = NONCE,
 		.sent = at(0),
 		.received = at(40),
@@ -172,7 +172,7 @@ static enum datagram_verdict judge(const struct ntp_packet *packet, size_t size,
 	*sample = (struct sample){ .valid = false };
 	*reason = NULL;
 	ntp_packet_write(packet, &writer);
-	return query_ntp_protocol.judge(&datagram, sample, reason);
+	return query_ntp_protocol.check(&reply, sample, reason);
 }
 
 static void ntp_tells_the_offset_and_its_bound(void **state)
@@ -182,7 +182,7 @@ static void ntp_tells_the_offset_and_its_bound(void **state)
 	const char *reason;
 
 	(void)state;
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), DATAGRAM_SETTLED);
+	assert_int_equal(check_reply(&packet, NTP_PACKET_SIZE, &sample, &reason), UDP_ACCEPTED);
 	assert_true(sample.valid && sample.has_offset && sample.is_ntp);
 	/* (1010 + 975) / 2, 40 - 5, 35 / 2 + 125 / 2 + 250 */
 	assert_in_range(sample.offset, 992500 * MS / 1000 - 2, 992500 * MS / 1000 + 2);
@@ -201,37 +201,37 @@ static void ntp_refuses_by_name(void **state)
 	const char *reason;
 
 	(void)state;
-#define EXPECT(change, verdict, name)                                                 \
-	packet = honest();                                                            \
-	change;                                                                       \
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), verdict); \
-	assert_string_equal(reason, name);                                            \
+#define EXPECT(change, verdict, name)                                                       \
+	packet = honest();                                                                  \
+	change;                                                                             \
+	assert_int_equal(check_reply(&packet, NTP_PACKET_SIZE, &sample, &reason), verdict); \
+	assert_string_equal(reason, name);                                                  \
 	assert_false(sample.valid)
-	EXPECT(packet.origin ^= 1, DATAGRAM_REFUSED, "wrong origin");
-	EXPECT(packet.origin = 0, DATAGRAM_REFUSED, "wrong origin");
-	EXPECT(packet.mode = 3, DATAGRAM_REFUSED, "wrong mode");
-	EXPECT(packet.mode = 5, DATAGRAM_REFUSED, "wrong mode");
-	EXPECT(packet.version = 2, DATAGRAM_REFUSED, "wrong version");
-	EXPECT(packet.stratum = 0, DATAGRAM_DOUBTED, "kiss of death");
+	EXPECT(packet.origin ^= 1, UDP_REJECTED, "wrong origin");
+	EXPECT(packet.origin = 0, UDP_REJECTED, "wrong origin");
+	EXPECT(packet.mode = 3, UDP_REJECTED, "wrong mode");
+	EXPECT(packet.mode = 5, UDP_REJECTED, "wrong mode");
+	EXPECT(packet.version = 2, UDP_REJECTED, "wrong version");
+	EXPECT(packet.stratum = 0, UDP_UNUSABLE, "kiss of death");
 	assert_string_equal(sample.error, "stratum 0: it is not synchronised");
 	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E'),
-				   DATAGRAM_DOUBTED, "kiss of death");
+				   UDP_UNUSABLE, "kiss of death");
 	assert_string_equal(sample.error, "stratum 0, kiss code RATE: it has no time to tell");
 	EXPECT(packet.stratum = 0; packet.reference_id = CLOCK_REFERENCE(27, 'c', 200, 0),
-				   DATAGRAM_DOUBTED, "kiss of death");
+				   UDP_UNUSABLE, "kiss of death");
 	assert_string_equal(sample.error,
 			    "stratum 0, kiss code \\x1bc\\xc8: it has no time to tell");
-	EXPECT(packet.leap = 3, DATAGRAM_DOUBTED, "leap 3");
+	EXPECT(packet.leap = 3, UDP_UNUSABLE, "leap 3");
 	assert_string_equal(sample.error, "leap 3: it says that it is not synchronised");
-	EXPECT(packet.stratum = 16, DATAGRAM_DOUBTED, "stratum 16 or more");
-	EXPECT(packet.receive = 0, DATAGRAM_DOUBTED, "no time");
-	EXPECT(packet.transmit = 0, DATAGRAM_DOUBTED, "no time");
-	EXPECT(packet.transmit = packet.receive - 1, DATAGRAM_DOUBTED, "times that run backwards");
+	EXPECT(packet.stratum = 16, UDP_UNUSABLE, "stratum 16 or more");
+	EXPECT(packet.receive = 0, UDP_UNUSABLE, "no time");
+	EXPECT(packet.transmit = 0, UDP_UNUSABLE, "no time");
+	EXPECT(packet.transmit = packet.receive - 1, UDP_UNUSABLE, "times that run backwards");
 	/* A kiss that anyone can send is not believed. */
-	EXPECT(packet.stratum = 0; packet.origin = 1, DATAGRAM_REFUSED, "wrong origin");
+	EXPECT(packet.stratum = 0; packet.origin = 1, UDP_REJECTED, "wrong origin");
 	packet = honest();
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++) {
-		assert_int_equal(judge(&packet, size, &sample, &reason), DATAGRAM_REFUSED);
+		assert_int_equal(check_reply(&packet, size, &sample, &reason), UDP_REJECTED);
 		assert_string_equal(reason, "too short");
 	}
 }
@@ -244,7 +244,7 @@ static void ntp_shows_a_server_that_is_unsure(void **state)
 
 	(void)state;
 	packet.root_dispersion = 3 * CLOCK_SHORT_SECOND;
-	assert_int_equal(judge(&packet, NTP_PACKET_SIZE, &sample, &reason), DATAGRAM_SETTLED);
+	assert_int_equal(check_reply(&packet, NTP_PACKET_SIZE, &sample, &reason), UDP_ACCEPTED);
 	assert_in_range(sample.bound, 3080 * MS, 3080 * MS + 4);
 }
 

@@ -1,4 +1,4 @@
-#include "client/stream.h"
+#include "client/tcp.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -10,10 +10,10 @@
 #define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for a server to close after its answer */
 
 struct reading {
-	struct stream *stream;
-	stream_is_whole *is_whole;
+	struct tcp_reply *reply;
+	tcp_is_complete *is_complete;
 	bool ended;		     /* by the server */
-	bool whole;		     /* can be all */
+	bool complete;		     /* can be all */
 	int64_t until;		     /* the moment to stop */
 	int64_t first_came;	     /* the moment of the first bytes */
 	struct timespec first_clock; /* and what the system clock said then */
@@ -22,22 +22,22 @@ struct reading {
 /* Takes in what has come. Returns 0 or an errno value. */
 static int take(int socket, struct reading *reading)
 {
-	struct stream *stream = reading->stream;
-	ssize_t got = recv(socket, stream->bytes + stream->size, STREAM_LIMIT - stream->size,
-			   MSG_DONTWAIT);
+	struct tcp_reply *reply = reading->reply;
+	ssize_t got =
+		recv(socket, reply->bytes + reply->size, TCP_REPLY_MAX - reply->size, MSG_DONTWAIT);
 
 	if (got < 0)
 		return errno == EAGAIN ? 0 : errno;
-	if (got > 0 && stream->size == 0) {
+	if (got > 0 && reply->size == 0) {
 		reading->first_came = clock_monotonic();
 		clock_gettime(CLOCK_REALTIME, &reading->first_clock);
 	}
-	stream->size += (size_t)got;
+	reply->size += (size_t)got;
 	reading->ended = got == 0;
-	if (!reading->whole && reading->is_whole(stream)) {
+	if (!reading->complete && reading->is_complete(reply)) {
 		int64_t grace_end = clock_monotonic() + CLOSE_GRACE;
 
-		reading->whole = true;
+		reading->complete = true;
 		if (reading->until > grace_end)
 			reading->until = grace_end;
 	}
@@ -51,7 +51,7 @@ static int read_answer(int socket, struct reading *reading)
 	struct pollfd readable = { .fd = socket, .events = POLLIN };
 	int error = 0;
 
-	while (error == 0 && !reading->ended && reading->stream->size < STREAM_LIMIT) {
+	while (error == 0 && !reading->ended && reading->reply->size < TCP_REPLY_MAX) {
 		int ready = timespan_poll(&readable, 1, reading->until);
 
 		if (ready > 0)
@@ -59,22 +59,22 @@ static int read_answer(int socket, struct reading *reading)
 		else
 			error = ready == 0 ? ETIME : errno;
 	}
-	return reading->whole ? 0 : error;
+	return reading->complete ? 0 : error;
 }
 
-bool stream_ask(struct stream *stream, const struct query *query, struct sample *sample,
-		stream_is_whole *is_whole)
+bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample *sample,
+	       tcp_is_complete *is_complete)
 {
 	struct reading reading = {
-		.stream = stream,
-		.is_whole = is_whole,
+		.reply = reply,
+		.is_complete = is_complete,
 		.until = query->deadline,
 	};
 	struct connection connection;
 	int error =
 		connect_first(&connection, query->addresses, query->address_count, query->deadline);
 
-	stream->size = 0;
+	reply->size = 0;
 	if (error != 0)
 		return sample_fail_errno(sample, error, query->timeout, NULL, 0);
 	sample->reached = true;
@@ -82,8 +82,7 @@ bool stream_ask(struct stream *stream, const struct query *query, struct sample 
 	error = read_answer(connection.socket, &reading);
 	close(connection.socket);
 	if (error != 0)
-		return sample_fail_errno(sample, error, query->timeout, stream->bytes,
-					 stream->size);
+		return sample_fail_errno(sample, error, query->timeout, reply->bytes, reply->size);
 	sample->delay = reading.first_came - connection.started;
 	sample->local_time = reading.first_clock;
 	return true;

@@ -1,4 +1,4 @@
-#include "client/datagram.h"
+#include "client/udp.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -12,7 +12,7 @@
 #include "client/timespan.h"
 
 #define RETRY_AFTER (1 * CLOCK_SECOND) /* after so long without an answer the question is lost */
-#define SECOND_LOOK (1 * CLOCK_SECOND) /* how long a doubted answer waits for another one */
+#define BETTER_WAIT (1 * CLOCK_SECOND) /* how long a doubted answer waits for another one */
 #define BATCH	    16		       /* what is taken before the other attempts get a look */
 #define CONTROL	    512
 
@@ -21,16 +21,16 @@ struct request {
 	struct timespec sent;
 };
 
-struct asking {
+struct udp_job {
 	struct attempts attempts; /* the first member, which the race's functions are handed */
-	const struct datagram_protocol *protocol;
+	const struct udp_protocol *protocol;
 	struct sample *sample;
-	bool doubted; /* there is an answer that is not good */
+	bool unusable; /* there is an answer that is not good */
 	struct request requests[ATTEMPTS_MAX];
 };
 
 /* What came out of a socket. */
-struct arrival {
+struct udp_datagram {
 	char bytes[2 * SAMPLE_TEXT_MAX];
 	ssize_t size;	       /* -1: errno says why there is none */
 	struct address source; /* of a datagram */
@@ -41,7 +41,7 @@ struct arrival {
 
 /* Stamps or not, the question can be asked; and without reports of errors it takes until the
  * deadline to be told of one. */
-static void want_stamps_and_errors(int descriptor, sa_family_t family)
+static void enable_stamps_and_errors(int descriptor, sa_family_t family)
 {
 	const int stamps = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE |
 			   SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
@@ -54,16 +54,16 @@ static void want_stamps_and_errors(int descriptor, sa_family_t family)
 		setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &wanted, sizeof(wanted));
 }
 
-static int send_request(struct asking *asking, struct request *request, int descriptor,
+static int send_request(struct udp_job *job, struct request *request, int descriptor,
 			const struct address *address)
 {
-	uint8_t bytes[DATAGRAM_REQUEST_SIZE];
+	uint8_t bytes[UDP_REQUEST_MAX];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
 	if (getrandom(&request->nonce, sizeof(request->nonce), 0) < 0)
 		return errno;
-	if (asking->protocol->compose)
-		asking->protocol->compose(&writer, request->nonce);
+	if (job->protocol->write_request)
+		job->protocol->write_request(&writer, request->nonce);
 	clock_gettime(CLOCK_REALTIME, &request->sent);
 	if (sendto(descriptor, bytes, bytes_written(&writer), MSG_NOSIGNAL, &address->any,
 		   address_length(address)) < 0)
@@ -73,140 +73,140 @@ static int send_request(struct asking *asking, struct request *request, int desc
 
 static int start(struct attempts *attempts, size_t index, const struct address *address)
 {
-	struct asking *asking = (struct asking *)attempts;
+	struct udp_job *job = (struct udp_job *)attempts;
 	sa_family_t family = address->any.sa_family;
 	int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error;
 
 	if (descriptor < 0)
 		return -errno;
-	want_stamps_and_errors(descriptor, family);
-	error = send_request(asking, &asking->requests[index], descriptor, address);
+	enable_stamps_and_errors(descriptor, family);
+	error = send_request(job, &job->requests[index], descriptor, address);
 	if (error == 0)
 		return descriptor;
 	close(descriptor);
 	return -error;
 }
 
-static void read_control(struct arrival *arrival, struct msghdr *message)
+static void read_control(struct udp_datagram *datagram, struct msghdr *message)
 {
 	struct sock_extended_err report;
 	struct cmsghdr *item;
 
 	for (item = CMSG_FIRSTHDR(message); item; item = CMSG_NXTHDR(message, item)) {
 		if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_TIMESTAMPING) {
-			memcpy(&arrival->stamp, CMSG_DATA(item), sizeof(arrival->stamp));
-			arrival->stamped = arrival->stamp.tv_sec != 0;
+			memcpy(&datagram->stamp, CMSG_DATA(item), sizeof(datagram->stamp));
+			datagram->stamped = datagram->stamp.tv_sec != 0;
 		} else if (item->cmsg_type == IP_RECVERR || item->cmsg_type == IPV6_RECVERR) {
 			memcpy(&report, CMSG_DATA(item), sizeof(report));
 			if (report.ee_origin != SO_EE_ORIGIN_TIMESTAMPING)
-				arrival->error = (int)report.ee_errno;
+				datagram->error = (int)report.ee_errno;
 		}
 	}
 }
 
-static void receive(struct arrival *arrival, int descriptor, int flags)
+static void receive(struct udp_datagram *datagram, int descriptor, int flags)
 {
 	_Alignas(struct cmsghdr) char control[CONTROL];
-	struct iovec part = { arrival->bytes, sizeof(arrival->bytes) };
+	struct iovec part = { datagram->bytes, sizeof(datagram->bytes) };
 	struct msghdr message = {
-		.msg_name = &arrival->source,
-		.msg_namelen = sizeof(arrival->source),
+		.msg_name = &datagram->source,
+		.msg_namelen = sizeof(datagram->source),
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
 
-	arrival->source = (struct address){ 0 };
-	arrival->stamped = false;
-	arrival->error = 0;
-	arrival->size = recvmsg(descriptor, &message, flags);
-	if (arrival->size >= 0)
-		read_control(arrival, &message);
+	datagram->source = (struct address){ 0 };
+	datagram->stamped = false;
+	datagram->error = 0;
+	datagram->size = recvmsg(descriptor, &message, flags);
+	if (datagram->size >= 0)
+		read_control(datagram, &message);
 }
 
 /* Takes the stamp of the sending, and errors, of which it returns the first, an errno value. */
-static int take_reports(struct request *request, int descriptor)
+static int read_error_queue(struct request *request, int descriptor)
 {
-	struct arrival arrival;
+	struct udp_datagram datagram;
 
 	for (int i = 0; i < BATCH; i++) {
-		receive(&arrival, descriptor, MSG_ERRQUEUE);
-		if (arrival.size < 0)
+		receive(&datagram, descriptor, MSG_ERRQUEUE);
+		if (datagram.size < 0)
 			return 0;
-		if (arrival.error != 0)
-			return arrival.error;
-		if (arrival.stamped)
-			request->sent = arrival.stamp;
+		if (datagram.error != 0)
+			return datagram.error;
+		if (datagram.stamped)
+			request->sent = datagram.stamp;
 	}
 	return 0;
 }
 
-static enum datagram_verdict judge(struct asking *asking, const struct request *request,
-				   const struct address *server, struct arrival *arrival)
+static enum udp_verdict check_reply(struct udp_job *job, const struct request *request,
+				    const struct address *server, struct udp_datagram *datagram)
 {
-	struct datagram datagram = {
+	struct udp_reply reply = {
 		.nonce = request->nonce,
 		.sent = request->sent,
-		.received = arrival->stamp,
-		.bytes = arrival->bytes,
-		.size = (size_t)arrival->size,
+		.received = datagram->stamp,
+		.bytes = datagram->bytes,
+		.size = (size_t)datagram->size,
 	};
 	const char *reason = "from another address or port";
-	enum datagram_verdict verdict = DATAGRAM_REFUSED;
+	enum udp_verdict verdict = UDP_REJECTED;
 
-	if (!arrival->stamped)
-		clock_gettime(CLOCK_REALTIME, &datagram.received);
-	if (address_equal(&arrival->source, server))
-		verdict = asking->protocol->judge(&datagram, asking->sample, &reason);
-	if (verdict != DATAGRAM_SETTLED)
-		sample_reject(asking->sample, reason);
-	if (verdict == DATAGRAM_REFUSED)
+	if (!datagram->stamped)
+		clock_gettime(CLOCK_REALTIME, &reply.received);
+	if (address_equal(&datagram->source, server))
+		verdict = job->protocol->check(&reply, job->sample, &reason);
+	if (verdict != UDP_ACCEPTED)
+		sample_reject(job->sample, reason);
+	if (verdict == UDP_REJECTED)
 		return verdict;
-	asking->sample->reached = true;
-	asking->sample->address = *server;
-	asking->sample->local_time = datagram.received;
+	job->sample->reached = true;
+	job->sample->address = *server;
+	job->sample->local_time = reply.received;
 	return verdict;
 }
 
-static void look_further(struct asking *asking)
+static void wait_for_better(struct udp_job *job)
 {
-	int64_t until = clock_monotonic() + SECOND_LOOK;
+	int64_t until = clock_monotonic() + BETTER_WAIT;
 
-	if (!asking->doubted && until < asking->attempts.deadline)
-		asking->attempts.deadline = until;
-	asking->doubted = true;
-	asking->attempts.one_pass = true; /* it has answered, if only that it cannot */
-	attempts_start_next_now(&asking->attempts);
+	if (!job->unusable && until < job->attempts.deadline)
+		job->attempts.deadline = until;
+	job->unusable = true;
+	job->attempts.one_pass = true; /* it has answered, if only that it cannot */
+	attempts_start_next_now(&job->attempts);
 }
 
 static int check(struct attempts *attempts, size_t index, int descriptor)
 {
-	struct asking *asking = (struct asking *)attempts;
-	struct request *request = &asking->requests[index];
-	int error = take_reports(request, descriptor);
-	struct arrival arrival;
+	struct udp_job *job = (struct udp_job *)attempts;
+	struct request *request = &job->requests[index];
+	int error = read_error_queue(request, descriptor);
+	struct udp_datagram datagram;
 
 	for (int i = 0; i < BATCH && error == 0; i++) {
-		receive(&arrival, descriptor, 0);
-		if (arrival.size < 0)
+		receive(&datagram, descriptor, 0);
+		if (datagram.size < 0)
 			return errno;
-		switch (judge(asking, request, attempts_address(attempts, index), &arrival)) {
-		case DATAGRAM_SETTLED:
+		switch (check_reply(job, request, attempts_address(attempts, index), &datagram)) {
+		case UDP_ACCEPTED:
 			return 0;
-		case DATAGRAM_DOUBTED:
-			look_further(asking);
+		case UDP_UNUSABLE:
+			wait_for_better(job);
 			break;
-		case DATAGRAM_REFUSED:
+		case UDP_REJECTED:
 			break;
 		}
 	}
 	return error == 0 ? EAGAIN : error;
 }
 
-void datagram_ask(const struct query *query, struct sample *sample,
-		  const struct datagram_protocol *protocol)
+void udp_query(const struct query *query, struct sample *sample,
+	       const struct udp_protocol *protocol)
 {
 	static const struct attempts_ops ops = {
 		.events = POLLIN,
@@ -214,7 +214,7 @@ void datagram_ask(const struct query *query, struct sample *sample,
 		.start = start,
 		.check = check,
 	};
-	struct asking asking = {
+	struct udp_job job = {
 		.attempts = {
 			.ops = &ops,
 			.addresses = query->addresses,
@@ -225,18 +225,18 @@ void datagram_ask(const struct query *query, struct sample *sample,
 		.sample = sample,
 	};
 	size_t winner;
-	int error = attempts_run(&asking.attempts, &winner);
+	int error = attempts_run(&job.attempts, &winner);
 
-	attempts_close(&asking.attempts, ATTEMPTS_MAX);
+	attempts_close(&job.attempts, ATTEMPTS_MAX);
 	sample->valid = error == 0;
-	if (error != 0 && !asking.doubted)
+	if (error != 0 && !job.unusable)
 		sample_fail_errno(sample, error, query->timeout, NULL, 0);
 }
 
-int64_t datagram_delay(const struct datagram *datagram)
+int64_t udp_delay(const struct udp_reply *reply)
 {
-	int64_t delay = (datagram->received.tv_sec - datagram->sent.tv_sec) * CLOCK_SECOND +
-			datagram->received.tv_nsec - datagram->sent.tv_nsec;
+	int64_t delay = (reply->received.tv_sec - reply->sent.tv_sec) * CLOCK_SECOND +
+			reply->received.tv_nsec - reply->sent.tv_nsec;
 
 	return delay > 0 ? delay : 0;
 }
