@@ -15,8 +15,8 @@
 #include "client/print.h"
 #include "client/program.h"
 #include "client/report.h"
-#include "client/round.h"
 #include "client/set.h"
+#include "client/survey.h"
 #include "client/watch.h"
 
 #define COLUMNS 80 /* of a terminal that does not say */
@@ -76,7 +76,7 @@ static struct print_style find_style(const struct options *options)
 
 /* Prints each line as soon as it is known, and those before it are there; what depends on all
  * answers, once there are all. */
-static bool print_reports(const struct options *options, struct round *round,
+static bool print_reports(const struct options *options, struct survey *survey,
 			  struct report *reports)
 {
 	const struct print_style style = find_style(options);
@@ -86,13 +86,13 @@ static bool print_reports(const struct options *options, struct round *round,
 
 	for (size_t i = 0; i < count && printed; i++) {
 		if (known <= i)
-			round_wait(round, known++, &reports[i].series);
+			survey_wait(survey, known++, &reports[i].series);
 		if (!options->json && print_is_alone(&reports[i], &style)) {
 			printed = print_line(&reports[i], &style);
 			continue;
 		}
 		for (; known < count; known++)
-			round_wait(round, known, &reports[known].series);
+			survey_wait(survey, known, &reports[known].series);
 		agreement = report_compare(reports, count);
 		if (style.table && !options->json)
 			return print_table(reports, count, &agreement, &style);
@@ -112,41 +112,41 @@ static bool is_answered(const struct options *options, const struct report *repo
 	return options->plan.patience > 0 ? answered > 0 : answered == options->target_count;
 }
 
-static enum exit_status ask(const struct options *options, struct round *round,
+static enum exit_status ask(const struct options *options, struct survey *survey,
 			    struct report *reports)
 {
-	if (!print_reports(options, round, reports))
+	if (!print_reports(options, survey, reports))
 		return fail("cannot write standard output", errno);
 	return is_answered(options, reports) ? EXIT_ANSWERED : EXIT_UNANSWERED;
 }
 
-static void wait_for_all(struct round *round, struct report *reports)
+static void wait_for_all(struct survey *survey, struct report *reports)
 {
-	for (size_t i = 0; i < round->count; i++)
-		round_wait(round, i, &reports[i].series);
+	for (size_t i = 0; i < survey->count; i++)
+		survey_wait(survey, i, &reports[i].series);
 }
 
-static enum exit_status set(const struct options *options, struct round *round,
+static enum exit_status set(const struct options *options, struct survey *survey,
 			    struct report *reports)
 {
 	const struct print_style style = find_style(options);
 	struct set_decision decision;
 
-	wait_for_all(round, reports);
-	report_compare(reports, round->count);
-	for (size_t i = 0; i < round->count; i++) {
+	wait_for_all(survey, reports);
+	report_compare(reports, survey->count);
+	for (size_t i = 0; i < survey->count; i++) {
 		if (!print_line(&reports[i], &style))
 			return fail("cannot write standard output", errno);
 	}
-	decision = set_decide(reports, round->count, &options->set);
+	decision = set_decide(reports, survey->count, &options->set);
 	return set_clock(&decision, &options->set, &style.format) ? EXIT_ANSWERED : EXIT_UNANSWERED;
 }
 
-static int watch(struct options *options, struct round *round)
+static int watch(struct options *options, struct survey *survey)
 {
 	const struct print_style style = find_style(options);
 	bool answered;
-	int error = watch_run(round, &options->plan, options->targets, options->target_count,
+	int error = watch_run(survey, &options->plan, options->targets, options->target_count,
 			      &style, options->json, &answered);
 
 	if (error != 0)
@@ -155,24 +155,24 @@ static int watch(struct options *options, struct round *round)
 }
 
 /* Returns the exit status. */
-static int act(struct options *options, struct round *round)
+static int act(struct options *options, struct survey *survey)
 {
-	static struct report reports[ROUND_LIMIT];
+	static struct report reports[SURVEY_TARGETS_MAX];
 	int error;
 
 	if (options->action == ACTION_WATCH)
-		return watch(options, round);
-	error = round_start(round, &options->plan, options->targets, options->target_count);
+		return watch(options, survey);
+	error = survey_start(survey, &options->plan, options->targets, options->target_count);
 	if (error != 0)
 		return fail("cannot start to ask", error);
 	for (size_t i = 0; i < options->target_count; i++)
 		reports[i].target = &options->targets[i];
 	if (options->action == ACTION_SET)
-		return set(options, round, reports);
+		return set(options, survey, reports);
 	if (options->action == ACTION_QUERY)
-		return ask(options, round, reports);
-	wait_for_all(round, reports);
-	return check_print(reports, round->count, options->warning, options->critical);
+		return ask(options, survey, reports);
+	wait_for_all(survey, reports);
+	return check_print(reports, survey->count, options->warning, options->critical);
 }
 
 static enum exit_status tell_about(const struct options *options)
@@ -189,7 +189,7 @@ static enum exit_status tell_about(const struct options *options)
 int main(int argc, char **argv)
 {
 	static struct options options; /* threads may outlive main */
-	static struct round round;     /* and so has this */
+	static struct survey survey;   /* and so has this */
 	int status;
 
 	if (!fill_standard_descriptors())
@@ -201,8 +201,8 @@ int main(int argc, char **argv)
 		return options.plugin ? CHECK_UNKNOWN : EXIT_USAGE;
 	if (options.action > ACTION_SET)
 		return tell_about(&options);
-	status = act(&options, &round);
-	if (!round_end(&round))
+	status = act(&options, &survey);
+	if (!survey_end(&survey))
 		_exit(status);
 	return status;
 }

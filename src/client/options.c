@@ -272,7 +272,7 @@ static bool add_target(struct options *options, const char *word)
 {
 	char problem[TARGET_PROBLEM_SIZE];
 
-	if (options->target_count == ROUND_LIMIT)
+	if (options->target_count == SURVEY_TARGETS_MAX)
 		return usage_error("target", word, "too many targets: expected at most 256");
 	if (!target_parse(&options->targets[options->target_count], word, problem))
 		return usage_error("target", word, problem);

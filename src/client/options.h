@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "client/format.h"
-#include "client/round.h"
 #include "client/set.h"
+#include "client/survey.h"
 #include "client/target.h"
 
 enum action {
@@ -24,7 +24,7 @@ struct options {
 	enum action action;
 	bool plugin; /* a monitoring system wants its own exit status for mistakes, too */
 	const char *needing[ACTION_SET + 1]; /* an option that is nothing without this action */
-	struct round_plan plan;
+	struct survey_plan plan;
 	bool json;
 	bool quiet;
 	bool utc;
@@ -35,7 +35,7 @@ struct options {
 
 	struct set_order set; /* --set */
 
-	struct target targets[ROUND_LIMIT];
+	struct target targets[SURVEY_TARGETS_MAX];
 	size_t target_count;
 };
 

@@ -1,6 +1,6 @@
 #include "client/report.h"
 
-#include "client/round.h"
+#include "client/survey.h"
 
 static struct interval interval_of(const struct report *report)
 {
@@ -14,7 +14,7 @@ static struct interval interval_of(const struct report *report)
 
 struct agreement report_compare(struct report *reports, size_t count)
 {
-	struct interval intervals[ROUND_LIMIT] = { 0 };
+	struct interval intervals[SURVEY_TARGETS_MAX] = { 0 };
 	struct agreement agreement = { .total = 0 };
 
 	for (size_t i = 0; i < count; i++) {

@@ -21,14 +21,14 @@
 #define ROWS	24   /* of a terminal that does not say */
 
 struct watch {
-	struct round *round;
+	struct survey *survey;
 	const struct target *targets;
 	size_t count;
 	struct print_style style;
 	bool json;
 	int changed; /* an eventfd; -1: there is no screen */
 	int error;   /* of writing standard output; under the round's lock, as all below */
-	struct screen_line lines[ROUND_LIMIT];
+	struct screen_line lines[SURVEY_TARGETS_MAX];
 };
 
 static bool print_sample(const struct watch *watch, size_t index, const struct sample *sample)
@@ -51,7 +51,7 @@ static void take_sample(void *context, size_t index, const struct sample *sample
 	else if (watch->error == 0 && !print_sample(watch, index, sample))
 		watch->error = errno;
 	if (watch->error != 0)
-		round_stop(watch->round);
+		survey_stop(watch->survey);
 }
 
 static void find_size(struct watch *watch, size_t *rows)
@@ -75,9 +75,9 @@ static bool draw(struct watch *watch)
 	if (!out)
 		return false;
 	find_size(watch, &rows);
-	pthread_mutex_lock(&watch->round->lock);
+	pthread_mutex_lock(&watch->survey->lock);
 	screen_draw(out, watch->targets, watch->lines, watch->count, rows, &watch->style);
-	pthread_mutex_unlock(&watch->round->lock);
+	pthread_mutex_unlock(&watch->survey->lock);
 	drawn = fclose(out) == 0 && write(STDOUT_FILENO, picture, size) == (ssize_t)size;
 	free(picture);
 	return drawn;
@@ -110,13 +110,13 @@ static bool heed_signal(int signals)
 
 static bool is_over(struct watch *watch)
 {
-	unsigned samples = watch->round->plan->count;
+	unsigned samples = watch->survey->plan->count;
 	bool over = samples > 0;
 
-	pthread_mutex_lock(&watch->round->lock);
+	pthread_mutex_lock(&watch->survey->lock);
 	for (size_t i = 0; i < watch->count; i++)
 		over = over && watch->lines[i].queries >= samples;
-	pthread_mutex_unlock(&watch->round->lock);
+	pthread_mutex_unlock(&watch->survey->lock);
 	return over;
 }
 
@@ -148,9 +148,9 @@ static int run_on_screen(struct watch *watch, int signals)
 	int error = switch_screen(ENTER) ? keep_drawing(watch, signals) : errno;
 
 	switch_screen(LEAVE);
-	pthread_mutex_lock(&watch->round->lock);
-	round_stop(watch->round);
-	pthread_mutex_unlock(&watch->round->lock);
+	pthread_mutex_lock(&watch->survey->lock);
+	survey_stop(watch->survey);
+	pthread_mutex_unlock(&watch->survey->lock);
 	return error;
 }
 
@@ -159,7 +159,7 @@ static int run_by_lines(struct watch *watch)
 	struct series series;
 
 	for (size_t i = 0; i < watch->count; i++)
-		round_wait(watch->round, i, &series);
+		survey_wait(watch->survey, i, &series);
 	return watch->error;
 }
 
@@ -181,7 +181,7 @@ static int take_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int watch_run(struct round *round, struct round_plan *plan, const struct target *targets,
+int watch_run(struct survey *survey, struct survey_plan *plan, const struct target *targets,
 	      size_t count, const struct print_style *style, bool json, bool *answered)
 {
 	static struct watch watch; /* threads may outlive this function */
@@ -189,7 +189,7 @@ int watch_run(struct round *round, struct round_plan *plan, const struct target 
 	int signals = screen ? take_signals() : -1;
 	int error;
 
-	watch.round = round;
+	watch.survey = survey;
 	watch.targets = targets;
 	watch.count = count;
 	watch.style = *style;
@@ -197,15 +197,15 @@ int watch_run(struct round *round, struct round_plan *plan, const struct target 
 	watch.changed = screen ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (screen && (signals < 0 || watch.changed < 0))
 		return errno;
-	plan->sampled = take_sample;
+	plan->on_sample = take_sample;
 	plan->context = &watch;
-	error = round_start(round, plan, targets, count);
+	error = survey_start(survey, plan, targets, count);
 	if (error == 0)
 		error = screen ? run_on_screen(&watch, signals) : run_by_lines(&watch);
 	*answered = true;
-	pthread_mutex_lock(&round->lock);
+	pthread_mutex_lock(&survey->lock);
 	for (size_t i = 0; i < count; i++)
 		*answered = *answered && watch.lines[i].replies > 0;
-	pthread_mutex_unlock(&round->lock);
+	pthread_mutex_unlock(&survey->lock);
 	return error;
 }

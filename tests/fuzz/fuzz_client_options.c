@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		words[count++] = strsep(&rest, "\n");
 	optind = 0; /* so that getopt begins anew */
 	if (options_parse(&options, count, words) && options.action <= ACTION_SET &&
-	    (options.target_count == 0 || options.target_count > ROUND_LIMIT))
+	    (options.target_count == 0 || options.target_count > SURVEY_TARGETS_MAX))
 		abort();
 	free(text);
 	return 0;

@@ -136,7 +136,7 @@ static void is_right_about_anything(void **state)
 
 	(void)state;
 	srandom(1);
-	for (int round = 0; round < 1000; round++) {
+	for (int run = 0; run < 1000; run++) {
 		struct sample sample = { .valid = false };
 		size_t size = (size_t)random() % (sizeof(bytes) + 1);
 
