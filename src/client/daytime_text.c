@@ -39,7 +39,7 @@ static bool is_plausible(const struct tm *calendar)
 }
 
 /* The zone's name as the host has it at the time that seconds, local time, stand for. */
-static bool is_own_zone(const char *name, int64_t seconds)
+static bool is_local_zone(const char *name, int64_t seconds)
 {
 	time_t time = (time_t)seconds;
 	struct tm local;
@@ -60,7 +60,7 @@ static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const c
 		parsed->has_zone = false;
 		return true;
 	}
-	if (is_own_zone(rest, parsed->seconds))
+	if (is_local_zone(rest, parsed->seconds))
 		return true;
 	if (strcmp(rest, "UTC") == 0 || strcmp(rest, "GMT") == 0) {
 		parsed->seconds = timegm(calendar);

@@ -22,8 +22,8 @@
 #define COLUMNS 80 /* of a terminal that does not say */
 
 enum exit_status {
-	EXIT_ANSWERED = 0,
-	EXIT_UNANSWERED = 1,
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 };
 
@@ -42,7 +42,7 @@ static bool fill_standard_descriptors(void)
 static enum exit_status fail(const char *what, int error)
 {
 	fprintf(stderr, PROGRAM_NAME ": %s: %s\n", what, strerror(error));
-	return EXIT_UNANSWERED;
+	return EXIT_FAILED;
 }
 
 static size_t find_columns(void)
@@ -65,7 +65,7 @@ static struct print_style find_style(const struct options *options)
 			.utc = options->utc,
 			.format = options->format,
 		},
-		.own_zone = !options->utc && !options->format,
+		.local_zone = !options->utc && !options->format,
 		.quiet = options->quiet,
 		.terminal = terminal,
 		.table = terminal && options->target_count > 1,
@@ -87,7 +87,7 @@ static bool print_reports(const struct options *options, struct survey *survey,
 	for (size_t i = 0; i < count && printed; i++) {
 		if (known <= i)
 			survey_wait(survey, known++, &reports[i].series);
-		if (!options->json && print_is_alone(&reports[i], &style)) {
+		if (!options->json && print_is_independent(&reports[i], &style)) {
 			printed = print_line(&reports[i], &style);
 			continue;
 		}
@@ -103,7 +103,7 @@ static bool print_reports(const struct options *options, struct survey *survey,
 }
 
 /* With --wait one answer is enough, without it all have to answer. */
-static bool is_answered(const struct options *options, const struct report *reports)
+static bool has_succeeded(const struct options *options, const struct report *reports)
 {
 	size_t answered = 0;
 
@@ -117,7 +117,7 @@ static enum exit_status ask(const struct options *options, struct survey *survey
 {
 	if (!print_reports(options, survey, reports))
 		return fail("cannot write standard output", errno);
-	return is_answered(options, reports) ? EXIT_ANSWERED : EXIT_UNANSWERED;
+	return has_succeeded(options, reports) ? EXIT_OK : EXIT_FAILED;
 }
 
 static void wait_for_all(struct survey *survey, struct report *reports)
@@ -139,7 +139,7 @@ static enum exit_status set(const struct options *options, struct survey *survey
 			return fail("cannot write standard output", errno);
 	}
 	decision = set_decide(reports, survey->count, &options->set);
-	return set_clock(&decision, &options->set, &style.format) ? EXIT_ANSWERED : EXIT_UNANSWERED;
+	return set_clock(&decision, &options->set, &style.format) ? EXIT_OK : EXIT_FAILED;
 }
 
 static int watch(struct options *options, struct survey *survey)
@@ -151,7 +151,7 @@ static int watch(struct options *options, struct survey *survey)
 
 	if (error != 0)
 		return fail("cannot write standard output", error);
-	return answered ? EXIT_ANSWERED : EXIT_UNANSWERED;
+	return answered ? EXIT_OK : EXIT_FAILED;
 }
 
 /* Returns the exit status. */
@@ -175,7 +175,7 @@ static int act(struct options *options, struct survey *survey)
 	return check_print(reports, survey->count, options->warning, options->critical);
 }
 
-static enum exit_status tell_about(const struct options *options)
+static enum exit_status print_information(const struct options *options)
 {
 	if (options->action == ACTION_HELP)
 		options_print_help();
@@ -183,7 +183,7 @@ static enum exit_status tell_about(const struct options *options)
 		options_print_version();
 	if (ferror(stdout) || fflush(stdout) != 0)
 		return fail("cannot write standard output", errno);
-	return EXIT_ANSWERED;
+	return EXIT_OK;
 }
 
 int main(int argc, char **argv)
@@ -198,9 +198,9 @@ int main(int argc, char **argv)
 	/* Which characters can be shown is the reader's choice; words and figures are English. */
 	setlocale(LC_CTYPE, "");
 	if (!options_parse(&options, argc, argv))
-		return options.plugin ? CHECK_UNKNOWN : EXIT_USAGE;
+		return options.is_check ? CHECK_UNKNOWN : EXIT_USAGE;
 	if (options.action > ACTION_SET)
-		return tell_about(&options);
+		return print_information(&options);
 	status = act(&options, &survey);
 	if (!survey_end(&survey))
 		_exit(status);

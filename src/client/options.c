@@ -92,7 +92,7 @@ void options_print_version(void)
 	       jansson_version_str());
 }
 
-static bool hint(void)
+static bool print_hint(void)
 {
 	fputs("Try '" PROGRAM_NAME " --help'.\n", stderr);
 	return false;
@@ -104,7 +104,7 @@ static bool usage_error(const char *what, const char *word, const char *problem)
 
 	fprintf(stderr, PROGRAM_NAME ": %s '%s': %s\n", what,
 		text_escape(shown, sizeof(shown), word, strlen(word)), problem);
-	return hint();
+	return print_hint();
 }
 
 static bool parse_span(const char *option, const char *text, int64_t minimum, int64_t maximum,
@@ -139,13 +139,13 @@ static bool parse_set(struct options *options, const char *text)
 	return true;
 }
 
-static bool clash(const char *one, const char *other)
+static bool report_conflict(const char *one, const char *other)
 {
 	fprintf(stderr, PROGRAM_NAME ": %s and %s: expected one of them\n", one, other);
-	return hint();
+	return print_hint();
 }
 
-static const char *name_action(enum action action)
+static const char *action_name(enum action action)
 {
 	static const char *const names[] = {
 		[ACTION_WATCH] = "--watch",
@@ -157,45 +157,45 @@ static const char *name_action(enum action action)
 }
 
 /* Two actions at once are none; but help is always given. */
-static bool choose(struct options *options, enum action action)
+static bool set_action(struct options *options, enum action action)
 {
 	if (options->action > ACTION_SET)
 		return true;
 	if (action <= ACTION_SET && options->action != ACTION_QUERY && options->action != action)
-		return clash(name_action(options->action), name_action(action));
+		return report_conflict(action_name(options->action), action_name(action));
 	options->action = action;
 	return true;
 }
 
 /* An option that is nothing without an action. */
-static bool need(struct options *options, enum action action, const char *option)
+static bool require(struct options *options, enum action action, const char *option)
 {
-	options->needing[action] = option;
+	options->requiring[action] = option;
 	return true;
 }
 
 /* Options that say nothing together, or nothing alone. */
-static bool check_sense(const struct options *options)
+static bool check_combinations(const struct options *options)
 {
 	enum action action = options->action;
 
 	if (options->critical < options->warning) {
 		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
-		return hint();
+		return print_hint();
 	}
 	for (enum action other = ACTION_WATCH; other <= ACTION_SET; other++) {
-		if (!options->needing[other] || other == action)
+		if (!options->requiring[other] || other == action)
 			continue;
-		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n", options->needing[other],
-			name_action(other));
-		return hint();
+		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n",
+			options->requiring[other], action_name(other));
+		return print_hint();
 	}
 	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))
-		return clash("--json", name_action(action));
+		return report_conflict("--json", action_name(action));
 	if (options->plan.patience > 0 && (action == ACTION_WATCH || action == ACTION_SET))
-		return clash("--wait", name_action(action));
+		return report_conflict("--wait", action_name(action));
 	if (options->plan.patience > 0 && options->plan.count > 0)
-		return clash("--wait", "--count");
+		return report_conflict("--wait", "--count");
 	return true;
 }
 
@@ -203,26 +203,26 @@ static bool parse_action(struct options *options, int letter)
 {
 	switch (letter) {
 	case OPTION_WATCH:
-		return choose(options, ACTION_WATCH);
+		return set_action(options, ACTION_WATCH);
 	case OPTION_CHECK:
-		return choose(options, ACTION_CHECK);
+		return set_action(options, ACTION_CHECK);
 	case OPTION_SET:
-		return choose(options, ACTION_SET) && parse_set(options, optarg);
+		return set_action(options, ACTION_SET) && parse_set(options, optarg);
 	case OPTION_MAX_OFFSET:
-		return need(options, ACTION_SET, "--max-offset") &&
-		       parse_threshold("--max-offset", optarg, &options->set.maximum);
+		return require(options, ACTION_SET, "--max-offset") &&
+		       parse_threshold("--max-offset", optarg, &options->set.max_offset);
 	case OPTION_TRUST_ONE:
 		options->set.trust_one = true;
-		return need(options, ACTION_SET, "--trust-one");
+		return require(options, ACTION_SET, "--trust-one");
 	case OPTION_DRY_RUN:
 		options->set.dry_run = true;
-		return need(options, ACTION_SET, "--dry-run");
+		return require(options, ACTION_SET, "--dry-run");
 	case 'V':
-		return choose(options, ACTION_VERSION);
+		return set_action(options, ACTION_VERSION);
 	case 'h':
-		return choose(options, ACTION_HELP);
+		return set_action(options, ACTION_HELP);
 	default: /* getopt has said what is wrong */
-		return hint();
+		return print_hint();
 	}
 }
 
@@ -255,10 +255,10 @@ static bool parse_option(struct options *options, int letter)
 		options->format = optarg;
 		return true;
 	case 'W':
-		return need(options, ACTION_CHECK, "--warning") &&
+		return require(options, ACTION_CHECK, "--warning") &&
 		       parse_threshold("--warning", optarg, &options->warning);
 	case 'C':
-		return need(options, ACTION_CHECK, "--critical") &&
+		return require(options, ACTION_CHECK, "--critical") &&
 		       parse_threshold("--critical", optarg, &options->critical);
 	case OPTION_WAIT:
 		return parse_span("--wait", optarg, SPAN_MINIMUM, DAY,
@@ -288,7 +288,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		if (!parse_option(options, letter))
 			return false;
 	}
-	return options->action > ACTION_SET || check_sense(options);
+	return options->action > ACTION_SET || check_combinations(options);
 }
 
 bool options_parse(struct options *options, int argc, char **argv)
@@ -304,14 +304,14 @@ bool options_parse(struct options *options, int argc, char **argv)
 		},
 		.warning = CLOCK_SECOND / 10,
 		.critical = CLOCK_SECOND,
-		.set.maximum = INT64_MAX,
+		.set.max_offset = INT64_MAX,
 	};
 	if (argc > 0)
 		argv[0] = program; /* the name that getopt's messages begin with */
 	/* What is wrong before that word is told to a monitoring system, too. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--check") == 0)
-			options->plugin = true;
+			options->is_check = true;
 	}
 	if (!parse_options(options, argc, argv))
 		return false;

@@ -22,8 +22,8 @@ enum action {
 
 struct options {
 	enum action action;
-	bool plugin; /* a monitoring system wants its own exit status for mistakes, too */
-	const char *needing[ACTION_SET + 1]; /* an option that is nothing without this action */
+	bool is_check; /* a monitoring system wants its own exit status for mistakes, too */
+	const char *requiring[ACTION_SET + 1]; /* an option that is nothing without this action */
 	struct survey_plan plan;
 	bool json;
 	bool quiet;
@@ -33,7 +33,7 @@ struct options {
 	/* --check: what offset is too much, in nanoseconds. */
 	int64_t warning, critical;
 
-	struct set_order set; /* --set */
+	struct set_options set; /* --set */
 
 	struct target targets[SURVEY_TARGETS_MAX];
 	size_t target_count;

@@ -11,24 +11,24 @@
 
 struct print_style {
 	struct format_style format;
-	bool own_zone; /* neither --utc nor --format was given */
-	bool quiet;    /* nothing on standard error */
-	bool terminal; /* standard output is one */
-	bool table;    /* and there are more targets than one */
+	bool local_zone; /* neither --utc nor --format was given */
+	bool quiet;	 /* nothing on standard error */
+	bool terminal;	 /* standard output is one */
+	bool table;	 /* and there are more targets than one */
 	bool colour;
 	size_t columns; /* of the terminal */
 };
 
 /* Whether the line for a report is the same whatever the other targets say, so that it need not
  * wait for them. */
-bool print_is_alone(const struct report *report, const struct print_style *style);
+bool print_is_independent(const struct report *report, const struct print_style *style);
 
 /* Prints a line: a valid answer on standard output, what was refused and errors on standard
  * error. */
 bool print_line(const struct report *report, const struct print_style *style);
 
 /* The part of a line that goes to standard error. */
-void print_trouble(const struct report *report, const struct print_style *style);
+void print_errors(const struct report *report, const struct print_style *style);
 
 /* Prints a table of all, and what they agree on; where columns are few, a paragraph for each. No
  * name or address is ever cut short. */

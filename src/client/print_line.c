@@ -4,19 +4,19 @@
 #include "client/program.h"
 
 /* A Daytime answer is shown in the server's own words. */
-static bool is_in_own_words(const struct sample *sample, const struct print_style *style)
+static bool is_verbatim(const struct sample *sample, const struct print_style *style)
 {
-	return sample->text[0] != '\0' && (style->own_zone || !sample->has_offset);
+	return sample->text[0] != '\0' && (style->local_zone || !sample->has_offset);
 }
 
-bool print_is_alone(const struct report *report, const struct print_style *style)
+bool print_is_independent(const struct report *report, const struct print_style *style)
 {
 	const struct sample *sample = &report->series.best;
 
-	return !style->table && (!sample->valid || is_in_own_words(sample, style));
+	return !style->table && (!sample->valid || is_verbatim(sample, style));
 }
 
-void print_trouble(const struct report *report, const struct print_style *style)
+void print_errors(const struct report *report, const struct print_style *style)
 {
 	const struct sample *sample = &report->series.best;
 	char rejected[SAMPLE_ERROR_SIZE];
@@ -68,10 +68,10 @@ bool print_line(const struct report *report, const struct print_style *style)
 {
 	const struct sample *sample = &report->series.best;
 
-	print_trouble(report, style);
+	print_errors(report, style);
 	if (!sample->valid)
 		return true;
-	if (is_in_own_words(sample, style))
+	if (is_verbatim(sample, style))
 		printf("Server Message: %s\n", sample->text);
 	else
 		write_answer(report, &style->format);

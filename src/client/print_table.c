@@ -5,7 +5,7 @@
 
 #define CELLS 5
 #define CELL  SAMPLE_ERROR_SIZE
-#define WAY   3 /* the column that can be done without */
+#define DELAY 3 /* the column that can be done without */
 #define GAP   2
 
 #define RED   "\033[31m"
@@ -52,7 +52,7 @@ static void fill_row(struct row *row, const struct report *report, const struct 
 		set(row, 1, format_offset(text, best->offset, style));
 		set(row, 2, format_bound(text, best->bound, best->offset, style));
 	}
-	set(row, WAY, format_span(text, best->delay, style));
+	set(row, DELAY, format_span(text, best->delay, style));
 	set(row, 4, best->is_ntp ? write_stratum(text, &best->packet) : best->text);
 	if (best->has_offset && !best->is_ntp && best->text[0] == '\0')
 		set(row, 4, format_time(text, &best->server_time, true, style));
@@ -124,7 +124,7 @@ static bool measure(size_t widths[static CELLS], const struct report *reports, s
 		widen(widths, &row);
 	}
 	if (sum_of(widths) > style->columns)
-		widths[WAY] = 0;
+		widths[DELAY] = 0;
 	return sum_of(widths) <= style->columns;
 }
 
@@ -137,7 +137,7 @@ bool print_table(const struct report *reports, size_t count, const struct agreem
 
 	for (size_t i = 0; i < count; i++) {
 		if (reports[i].series.best.valid) /* what is wrong is in the table */
-			print_trouble(&reports[i], style);
+			print_errors(&reports[i], style);
 	}
 	for (size_t i = wide ? 0 : 1; i <= count; i++) {
 		bool coloured;

@@ -61,8 +61,8 @@ static enum udp_verdict fail_unusable(struct sample *sample, enum ntp_client_ver
 
 /* Half of the way there and back can be all one way: so much the offset can be off, beside what the
  * server itself may be. */
-static void tell(struct sample *sample, const struct udp_reply *reply,
-		 const struct ntp_client_exchange *exchange)
+static void set_offset(struct sample *sample, const struct udp_reply *reply,
+		       const struct ntp_client_exchange *exchange)
 {
 	struct ntp_client_measurement measured = ntp_client_measure(exchange, &sample->packet);
 	uint64_t distance = ntp_client_root_distance(&sample->packet);
@@ -97,7 +97,7 @@ static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample
 		sample_fail(sample, "the clock of this machine was set back meanwhile");
 		return UDP_UNUSABLE;
 	}
-	tell(sample, reply, &exchange);
+	set_offset(sample, reply, &exchange);
 	return UDP_ACCEPTED;
 }
 

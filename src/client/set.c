@@ -15,7 +15,7 @@
 
 /* Daytime and Time servers say nothing of whether they are right, so their word counts only where
  * one is trusted anyway. */
-static void leave_out_unproven(struct report *reports, size_t count)
+static void ignore_non_ntp(struct report *reports, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!reports[i].series.best.is_ntp)
@@ -23,22 +23,23 @@ static void leave_out_unproven(struct report *reports, size_t count)
 	}
 }
 
-struct set_decision set_decide(struct report *reports, size_t count, const struct set_order *order)
+struct set_decision set_decide(struct report *reports, size_t count,
+			       const struct set_options *options)
 {
 	struct set_decision decision = { .agreed = false };
 
-	if (!order->trust_one)
-		leave_out_unproven(reports, count);
+	if (!options->trust_one)
+		ignore_non_ntp(reports, count);
 	decision.agreement = report_compare(reports, count);
 	if (decision.agreement.total == 0)
 		decision.reason = "no target has told how far it is off";
-	else if (decision.agreement.total == 1 && !order->trust_one)
+	else if (decision.agreement.total == 1 && !options->trust_one)
 		decision.reason = "only one NTP server has answered: expected two, or --trust-one";
 	else if (decision.agreement.agreeing == 0)
 		decision.reason = "the targets do not agree";
-	else if (timespan_magnitude(decision.agreement.offset) > order->maximum)
+	else if (timespan_magnitude(decision.agreement.offset) > options->max_offset)
 		decision.reason = "it is off by more than --max-offset";
-	else if (!order->step && timespan_magnitude(decision.agreement.offset) > SLEW_MAX)
+	else if (!options->step && timespan_magnitude(decision.agreement.offset) > SLEW_MAX)
 		decision.reason = "it is off by too much to slew: expected --set step";
 	else
 		decision.agreed = true;
@@ -79,7 +80,7 @@ static bool fail(const char *reason)
 }
 
 /* Returns whether it could be said: what nobody is told of is not done. */
-static bool announce(const struct agreement *agreement, const struct set_order *order,
+static bool announce(const struct agreement *agreement, const struct set_options *options,
 		     const struct format_style *style)
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE], span[FORMAT_SIZE];
@@ -87,13 +88,13 @@ static bool announce(const struct agreement *agreement, const struct set_order *
 	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->total,
 	       format_offset(offset, agreement->offset, style),
 	       format_bound(bound, agreement->bound, agreement->offset, style));
-	printf("%s %s it by %s%s\n", order->dry_run ? "would" : "going to",
-	       order->step ? "step" : "slew", agreement->offset < 0 ? "-" : "+",
+	printf("%s %s it by %s%s\n", options->dry_run ? "would" : "going to",
+	       options->step ? "step" : "slew", agreement->offset < 0 ? "-" : "+",
 	       format_span(span, agreement->offset, style));
 	return fflush(stdout) == 0;
 }
 
-bool set_clock(const struct set_decision *decision, const struct set_order *order,
+bool set_clock(const struct set_decision *decision, const struct set_options *options,
 	       const struct format_style *style)
 {
 	const struct agreement *agreement = &decision->agreement;
@@ -103,15 +104,15 @@ bool set_clock(const struct set_decision *decision, const struct set_order *orde
 
 	if (!decision->agreed)
 		return fail(decision->reason);
-	if (!announce(agreement, order, style))
+	if (!announce(agreement, options, style))
 		return fail("standard output cannot be written");
-	if (order->dry_run)
+	if (options->dry_run)
 		return true;
-	error = order->step ? step(agreement->offset) : slew(agreement->offset);
+	error = options->step ? step(agreement->offset) : slew(agreement->offset);
 	if (error != 0)
 		return fail(strerror(error));
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (order->step)
+	if (options->step)
 		printf("stepped: it is now %s\n", format_time(text, &now, false, style));
 	else
 		printf("slewing: it will take %s\n",

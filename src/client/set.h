@@ -9,11 +9,11 @@
 #include "client/format.h"
 #include "client/report.h"
 
-struct set_order {
-	bool step;	 /* at once; otherwise little by little */
-	bool trust_one;	 /* one target, of any scheme, is enough */
-	bool dry_run;	 /* say it, but do not do it */
-	int64_t maximum; /* of the offset, in nanoseconds */
+struct set_options {
+	bool step;	    /* at once; otherwise little by little */
+	bool trust_one;	    /* one target, of any scheme, is enough */
+	bool dry_run;	    /* say it, but do not do it */
+	int64_t max_offset; /* of the offset, in nanoseconds */
 };
 
 /* What to do, and on whose word. */
@@ -26,11 +26,12 @@ struct set_decision {
 /* Decides by what NTP servers say: two or more of them have to agree, and no less than most. With
  * trust_one any answer that tells an offset counts, and one is enough. The offsets of answers that
  * do not count are taken from the reports. */
-struct set_decision set_decide(struct report *reports, size_t count, const struct set_order *order);
+struct set_decision set_decide(struct report *reports, size_t count,
+			       const struct set_options *options);
 
 /* Says what is going to be done, does it, and says what was done. Returns false if nothing was,
  * having said why on standard error. */
-bool set_clock(const struct set_decision *decision, const struct set_order *order,
+bool set_clock(const struct set_decision *decision, const struct set_options *options,
 	       const struct format_style *style);
 
 #endif

@@ -8,13 +8,13 @@
 
 #define PORT_LIMIT 65535
 
-static bool refuse(char problem[static TARGET_PROBLEM_SIZE], const char *reason)
+static bool report_problem(char problem[static TARGET_PROBLEM_SIZE], const char *reason)
 {
 	snprintf(problem, TARGET_PROBLEM_SIZE, "%s", reason);
 	return false;
 }
 
-static bool refuse_scheme(char problem[static TARGET_PROBLEM_SIZE])
+static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 {
 	size_t used =
 		(size_t)snprintf(problem, TARGET_PROBLEM_SIZE, "scheme is not known: expected");
@@ -37,7 +37,7 @@ static const struct query_scheme *find_scheme(const char *name, size_t length)
 
 /* Whether host may be a name or an address. Only the form is judged, so that what is shown of it
  * needs no escaping, but for colons and brackets, which mean that it has to be an IPv6 address. */
-static bool host_is_possible(const char *host, bool bracketed)
+static bool is_valid_host(const char *host, bool bracketed)
 {
 	struct address address;
 
@@ -66,23 +66,23 @@ static void set_names(struct target *target)
 		 target->name);
 }
 
-/* Reads place, HOST[:PORT], which it changes. */
-static bool parse_place(struct target *target, char *place,
-			char problem[static TARGET_PROBLEM_SIZE])
+/* Reads host_port, HOST[:PORT], which it changes. */
+static bool parse_host_port(struct target *target, char *host_port,
+			    char problem[static TARGET_PROBLEM_SIZE])
 {
-	bool bracketed = *place == '[';
+	bool bracketed = *host_port == '[';
 	unsigned number = target->port;
 	char *host, *port;
 
-	if (!address_split(place, &host, &port))
-		return refuse(problem, "expected [SCHEME://]HOST[:PORT]");
-	if (!host_is_possible(host, bracketed))
-		return refuse(problem,
-			      "host is wrong: expected a name, an IPv4 or an IPv6 address");
+	if (!address_split(host_port, &host, &port))
+		return report_problem(problem, "expected [SCHEME://]HOST[:PORT]");
+	if (!is_valid_host(host, bracketed))
+		return report_problem(problem,
+				      "host is wrong: expected a name, an IPv4 or an IPv6 address");
 	if (port && !text_to_number(port, 1, PORT_LIMIT, &number))
-		return refuse(problem, "port is wrong: expected a number from 1 to 65535");
+		return report_problem(problem, "port is wrong: expected a number from 1 to 65535");
 	if (strlen(host) >= sizeof(target->host))
-		return refuse(problem, "host is wrong: expected at most 253 characters");
+		return report_problem(problem, "host is wrong: expected at most 253 characters");
 	target->port = (uint16_t)number;
 	memcpy(target->host, host, strlen(host) + 1);
 	set_names(target);
@@ -92,18 +92,18 @@ static bool parse_place(struct target *target, char *place,
 bool target_parse(struct target *target, const char *word, char problem[static TARGET_PROBLEM_SIZE])
 {
 	const char *mark = strstr(word, "://");
-	char place[2 * TARGET_NAME_SIZE]; /* a longer one could not be right */
+	char host_port[2 * TARGET_NAME_SIZE]; /* a longer one could not be right */
 
 	*target = (struct target){ .scheme = &query_schemes[0], .port = TARGET_DEFAULT_PORT };
 	if (mark) {
 		target->scheme = find_scheme(word, (size_t)(mark - word));
 		if (!target->scheme)
-			return refuse_scheme(problem);
+			return report_unknown_scheme(problem);
 		target->port = target->scheme->port;
 		word = mark + strlen("://");
 	}
-	if (strlen(word) >= sizeof(place))
-		return refuse(problem, "host is wrong: expected at most 253 characters");
-	memcpy(place, word, strlen(word) + 1);
-	return parse_place(target, place, problem);
+	if (strlen(word) >= sizeof(host_port))
+		return report_problem(problem, "host is wrong: expected at most 253 characters");
+	memcpy(host_port, word, strlen(word) + 1);
+	return parse_host_port(target, host_port, problem);
 }

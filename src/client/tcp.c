@@ -20,7 +20,7 @@ struct reading {
 };
 
 /* Takes in what has come. Returns 0 or an errno value. */
-static int take(int socket, struct reading *reading)
+static int receive(int socket, struct reading *reading)
 {
 	struct tcp_reply *reply = reading->reply;
 	ssize_t got =
@@ -46,7 +46,7 @@ static int take(int socket, struct reading *reading)
 
 /* Reads until there is an answer to judge. Returns 0, or an errno value with ETIME for the
  * deadline. What is whole stays good whatever becomes of the connection behind it. */
-static int read_answer(int socket, struct reading *reading)
+static int read_reply(int socket, struct reading *reading)
 {
 	struct pollfd readable = { .fd = socket, .events = POLLIN };
 	int error = 0;
@@ -55,7 +55,7 @@ static int read_answer(int socket, struct reading *reading)
 		int ready = timespan_poll(&readable, 1, reading->until);
 
 		if (ready > 0)
-			error = take(socket, reading);
+			error = receive(socket, reading);
 		else
 			error = ready == 0 ? ETIME : errno;
 	}
@@ -79,7 +79,7 @@ bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample
 		return sample_fail_errno(sample, error, query->timeout, NULL, 0);
 	sample->reached = true;
 	sample->address = connection.address;
-	error = read_answer(connection.socket, &reading);
+	error = read_reply(connection.socket, &reading);
 	close(connection.socket);
 	if (error != 0)
 		return sample_fail_errno(sample, error, query->timeout, reply->bytes, reply->size);

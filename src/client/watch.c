@@ -41,7 +41,7 @@ static bool print_sample(const struct watch *watch, size_t index, const struct s
 	return watch->json ? print_json(&report, false) : print_line(&report, &watch->style);
 }
 
-static void take_sample(void *context, size_t index, const struct sample *sample)
+static void on_sample(void *context, size_t index, const struct sample *sample)
 {
 	struct watch *watch = context;
 
@@ -57,11 +57,11 @@ static void take_sample(void *context, size_t index, const struct sample *sample
 static void find_size(struct watch *watch, size_t *rows)
 {
 	struct winsize size;
-	bool told = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+	bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
 
-	if (told && size.ws_col > 0)
+	if (known && size.ws_col > 0)
 		watch->style.columns = size.ws_col;
-	*rows = told && size.ws_row > 0 ? size.ws_row : ROWS;
+	*rows = known && size.ws_row > 0 ? size.ws_row : ROWS;
 }
 
 /* Draws in one write, so that nothing flickers. Returns whether that could be. */
@@ -97,7 +97,7 @@ static void suspend(void)
 }
 
 /* Returns whether to go on. */
-static bool heed_signal(int signals)
+static bool handle_signal(int signals)
 {
 	struct signalfd_siginfo signal;
 
@@ -108,7 +108,7 @@ static bool heed_signal(int signals)
 	return signal.ssi_signo == SIGTSTP || signal.ssi_signo == SIGWINCH;
 }
 
-static bool is_over(struct watch *watch)
+static bool all_sampled(struct watch *watch)
 {
 	unsigned samples = watch->survey->plan->count;
 	bool over = samples > 0;
@@ -121,22 +121,22 @@ static bool is_over(struct watch *watch)
 }
 
 /* Keeps the picture true until it is over. Returns 0 or an errno value. */
-static int keep_drawing(struct watch *watch, int signals)
+static int draw_until_over(struct watch *watch, int signals)
 {
 	struct pollfd ready[] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = watch->changed, .events = POLLIN },
 	};
-	bool going_on = true;
+	bool running = true;
 	eventfd_t changes;
 
-	while (going_on && !is_over(watch)) {
+	while (running && !all_sampled(watch)) {
 		if (!draw(watch))
 			return errno;
 		if (poll(ready, 2, REFRESH) <= 0)
 			continue;
 		if (ready[0].revents != 0)
-			going_on = heed_signal(signals);
+			running = handle_signal(signals);
 		if (ready[1].revents != 0)
 			eventfd_read(watch->changed, &changes);
 	}
@@ -145,7 +145,7 @@ static int keep_drawing(struct watch *watch, int signals)
 
 static int run_on_screen(struct watch *watch, int signals)
 {
-	int error = switch_screen(ENTER) ? keep_drawing(watch, signals) : errno;
+	int error = switch_screen(ENTER) ? draw_until_over(watch, signals) : errno;
 
 	switch_screen(LEAVE);
 	pthread_mutex_lock(&watch->survey->lock);
@@ -165,7 +165,7 @@ static int run_by_lines(struct watch *watch)
 
 /* The signals are blocked before there are threads, which inherit that. Returns a signalfd, or
  * -1. */
-static int take_signals(void)
+static int open_signalfd(void)
 {
 	sigset_t signals;
 
@@ -186,7 +186,7 @@ int watch_run(struct survey *survey, struct survey_plan *plan, const struct targ
 {
 	static struct watch watch; /* threads may outlive this function */
 	bool screen = !json && style->terminal;
-	int signals = screen ? take_signals() : -1;
+	int signals = screen ? open_signalfd() : -1;
 	int error;
 
 	watch.survey = survey;
@@ -197,7 +197,7 @@ int watch_run(struct survey *survey, struct survey_plan *plan, const struct targ
 	watch.changed = screen ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (screen && (signals < 0 || watch.changed < 0))
 		return errno;
-	plan->on_sample = take_sample;
+	plan->on_sample = on_sample;
 	plan->context = &watch;
 	error = survey_start(survey, plan, targets, count);
 	if (error == 0)
