@@ -116,6 +116,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 
 $(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/stats/%.o $(BUILD)/obj/src/server/%.o \
 	$(BUILD)/obj/src/web/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
+$(BUILD)/obj/src/client/%.o: OWN_CPPFLAGS += -DPROGRAM_NAME='"timeclient"'
 
 # The pages are part of the program, each in one piece.
 DOCUMENTS := clock status
@@ -217,7 +218,7 @@ analyze:
 	@tools/install-dependencies build clang
 	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
 	@echo $(wildcard src/*.c src/*/*.c src/*/*/*.c) | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
-		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS)
+		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS) -DPROGRAM_NAME='"analyze"'
 	@echo "analyze: nothing found"
 
 lint:
@@ -252,6 +253,7 @@ $(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,stats server) src/web/query.
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
 $(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)
+$(BUILD)-fuzz/fuzz_client_%: OWN_CPPFLAGS += -DPROGRAM_NAME='"timeclient"'
 $(BUILD)-fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 -include bench/bench.mk

@@ -13,7 +13,6 @@
 #include "client/check.h"
 #include "client/options.h"
 #include "client/print.h"
-#include "client/program.h"
 #include "client/report.h"
 #include "client/set.h"
 #include "client/survey.h"

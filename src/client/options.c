@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
-#include "client/program.h"
 #include "client/timespan.h"
 
 #define SPAN_MINIMUM CLOCK_MILLISECOND

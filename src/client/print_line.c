@@ -1,7 +1,6 @@
 #include <stdio.h>
 
 #include "client/print.h"
-#include "client/program.h"
 
 /* A Daytime answer is shown in the server's own words. */
 static bool is_verbatim(const struct sample *sample, const struct print_style *style)

@@ -6,7 +6,6 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 
-#include "client/program.h"
 #include "client/timespan.h"
 
 #define MICROSECOND 1000
