@@ -8,9 +8,9 @@
 
 #define FIGURE_SIZE 32
 
-enum check_state check_evaluate(const struct report *report, int64_t warning, int64_t critical)
+enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical)
 {
-	const struct sample *best = &report->series.best;
+	const struct sample *best = &result->series.best;
 
 	if (!best->valid)
 		return CHECK_CRITICAL;
@@ -57,12 +57,12 @@ static void write_without_bars(const char *text)
 		putchar(*text == '|' ? '/' : *text);
 }
 
-static void write_report(const struct report *report)
+static void write_result(const struct result *result)
 {
-	const struct sample *best = &report->series.best;
+	const struct sample *best = &result->series.best;
 	char offset[FIGURE_SIZE], bound[FIGURE_SIZE];
 
-	printf("%s ", report->target->url);
+	printf("%s ", result->target->url);
 	if (!best->valid) {
 		write_without_bars(best->error);
 	} else if (!best->has_offset) {
@@ -76,10 +76,10 @@ static void write_report(const struct report *report)
 	}
 }
 
-static void write_performance(const struct report *report, int64_t warning, int64_t critical)
+static void write_performance(const struct result *result, int64_t warning, int64_t critical)
 {
-	const struct sample *best = &report->series.best;
-	const char *url = report->target->url;
+	const struct sample *best = &result->series.best;
+	const char *url = result->target->url;
 	char offset[FIGURE_SIZE], bound[FIGURE_SIZE], low[FIGURE_SIZE], high[FIGURE_SIZE];
 
 	if (best->has_offset)
@@ -88,14 +88,14 @@ static void write_performance(const struct report *report, int64_t warning, int6
 		       write_seconds(high, critical), high, url, write_seconds(bound, best->bound));
 }
 
-enum check_state check_print(const struct report *reports, size_t count, int64_t warning,
+enum check_state check_print(const struct result *results, size_t count, int64_t warning,
 			     int64_t critical)
 {
 	static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 	enum check_state worst = CHECK_OK;
 
 	for (size_t i = 0; i < count; i++) {
-		enum check_state state = check_evaluate(&reports[i], warning, critical);
+		enum check_state state = check_evaluate(&results[i], warning, critical);
 
 		if (is_worse(state, worst))
 			worst = state;
@@ -103,10 +103,10 @@ enum check_state check_print(const struct report *reports, size_t count, int64_t
 	printf("TIME %s: ", names[worst]);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i > 0 ? "; " : "", stdout);
-		write_report(&reports[i]);
+		write_result(&results[i]);
 	}
 	fputs(" |", stdout);
 	for (size_t i = 0; i < count; i++)
-		write_performance(&reports[i], warning, critical);
+		write_performance(&results[i], warning, critical);
 	return putchar('\n') == EOF || fflush(stdout) != 0 ? CHECK_UNKNOWN : worst;
 }

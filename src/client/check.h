@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/report.h"
+#include "client/result.h"
 
 /* The exit statuses of plugins. */
 enum check_state {
@@ -18,11 +18,11 @@ enum check_state {
 /* Judges a report: critical, if there is no answer or it is off by more than critical nanoseconds;
  * a warning, if by more than warning; unknown, if the answer tells no offset, or one whose bound is
  * wider than critical. */
-enum check_state check_evaluate(const struct report *report, int64_t warning, int64_t critical);
+enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical);
 
 /* Prints the line, with performance data, and returns the worst state: critical before warning
  * before unknown. If standard output cannot be written it is unknown. */
-enum check_state check_print(const struct report *reports, size_t count, int64_t warning,
+enum check_state check_print(const struct result *results, size_t count, int64_t warning,
 			     int64_t critical);
 
 #endif

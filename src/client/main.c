@@ -13,7 +13,7 @@
 #include "client/check.h"
 #include "client/options.h"
 #include "client/print.h"
-#include "client/report.h"
+#include "client/result.h"
 #include "client/set.h"
 #include "client/survey.h"
 #include "client/watch.h"
@@ -75,69 +75,69 @@ static struct print_style find_style(const struct options *options)
 
 /* Prints each line as soon as it is known, and those before it are there; what depends on all
  * answers, once there are all. */
-static bool print_reports(const struct options *options, struct survey *survey,
-			  struct report *reports)
+static bool print_results(const struct options *options, struct survey *survey,
+			  struct result *results)
 {
 	const struct print_style style = find_style(options);
 	size_t count = options->target_count, known = 0;
-	struct agreement agreement = { .total = 0 };
+	struct result_agreement agreement = { .total = 0 };
 	bool printed = true;
 
 	for (size_t i = 0; i < count && printed; i++) {
 		if (known <= i)
-			survey_wait(survey, known++, &reports[i].series);
-		if (!options->json && print_is_independent(&reports[i], &style)) {
-			printed = print_line(&reports[i], &style);
+			survey_wait(survey, known++, &results[i].series);
+		if (!options->json && print_is_independent(&results[i], &style)) {
+			printed = print_line(&results[i], &style);
 			continue;
 		}
 		for (; known < count; known++)
-			survey_wait(survey, known, &reports[known].series);
-		agreement = report_compare(reports, count);
+			survey_wait(survey, known, &results[known].series);
+		agreement = result_compare(results, count);
 		if (style.table && !options->json)
-			return print_table(reports, count, &agreement, &style);
-		printed = options->json ? print_json(&reports[i], agreement.total > 1) :
-					  print_line(&reports[i], &style);
+			return print_table(results, count, &agreement, &style);
+		printed = options->json ? print_json(&results[i], agreement.total > 1) :
+					  print_line(&results[i], &style);
 	}
 	return printed;
 }
 
 /* With --wait one answer is enough, without it all have to answer. */
-static bool has_succeeded(const struct options *options, const struct report *reports)
+static bool has_succeeded(const struct options *options, const struct result *results)
 {
 	size_t answered = 0;
 
 	for (size_t i = 0; i < options->target_count; i++)
-		answered += reports[i].series.best.valid;
+		answered += results[i].series.best.valid;
 	return options->plan.patience > 0 ? answered > 0 : answered == options->target_count;
 }
 
 static enum exit_status ask(const struct options *options, struct survey *survey,
-			    struct report *reports)
+			    struct result *results)
 {
-	if (!print_reports(options, survey, reports))
+	if (!print_results(options, survey, results))
 		return fail("cannot write standard output", errno);
-	return has_succeeded(options, reports) ? EXIT_OK : EXIT_FAILED;
+	return has_succeeded(options, results) ? EXIT_OK : EXIT_FAILED;
 }
 
-static void wait_for_all(struct survey *survey, struct report *reports)
+static void wait_for_all(struct survey *survey, struct result *results)
 {
 	for (size_t i = 0; i < survey->count; i++)
-		survey_wait(survey, i, &reports[i].series);
+		survey_wait(survey, i, &results[i].series);
 }
 
 static enum exit_status set(const struct options *options, struct survey *survey,
-			    struct report *reports)
+			    struct result *results)
 {
 	const struct print_style style = find_style(options);
 	struct set_decision decision;
 
-	wait_for_all(survey, reports);
-	report_compare(reports, survey->count);
+	wait_for_all(survey, results);
+	result_compare(results, survey->count);
 	for (size_t i = 0; i < survey->count; i++) {
-		if (!print_line(&reports[i], &style))
+		if (!print_line(&results[i], &style))
 			return fail("cannot write standard output", errno);
 	}
-	decision = set_decide(reports, survey->count, &options->set);
+	decision = set_decide(results, survey->count, &options->set);
 	return set_clock(&decision, &options->set, &style.format) ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -156,7 +156,7 @@ static int watch(struct options *options, struct survey *survey)
 /* Returns the exit status. */
 static int act(struct options *options, struct survey *survey)
 {
-	static struct report reports[SURVEY_TARGETS_MAX];
+	static struct result results[SURVEY_TARGETS_MAX];
 	int error;
 
 	if (options->action == ACTION_WATCH)
@@ -165,13 +165,13 @@ static int act(struct options *options, struct survey *survey)
 	if (error != 0)
 		return fail("cannot start to ask", error);
 	for (size_t i = 0; i < options->target_count; i++)
-		reports[i].target = &options->targets[i];
+		results[i].target = &options->targets[i];
 	if (options->action == ACTION_SET)
-		return set(options, survey, reports);
+		return set(options, survey, results);
 	if (options->action == ACTION_QUERY)
-		return ask(options, survey, reports);
-	wait_for_all(survey, reports);
-	return check_print(reports, survey->count, options->warning, options->critical);
+		return ask(options, survey, results);
+	wait_for_all(survey, results);
+	return check_print(results, survey->count, options->warning, options->critical);
 }
 
 static enum exit_status print_information(const struct options *options)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "client/format.h"
-#include "client/report.h"
+#include "client/result.h"
 
 struct print_style {
 	struct format_style format;
@@ -21,22 +21,22 @@ struct print_style {
 
 /* Whether the line for a report is the same whatever the other targets say, so that it need not
  * wait for them. */
-bool print_is_independent(const struct report *report, const struct print_style *style);
+bool print_is_independent(const struct result *result, const struct print_style *style);
 
 /* Prints a line: a valid answer on standard output, what was refused and errors on standard
  * error. */
-bool print_line(const struct report *report, const struct print_style *style);
+bool print_line(const struct result *result, const struct print_style *style);
 
 /* The part of a line that goes to standard error. */
-void print_errors(const struct report *report, const struct print_style *style);
+void print_errors(const struct result *result, const struct print_style *style);
 
 /* Prints a table of all, and what they agree on; where columns are few, a paragraph for each. No
  * name or address is ever cut short. */
-bool print_table(const struct report *reports, size_t count, const struct agreement *agreement,
-		 const struct print_style *style);
+bool print_table(const struct result *results, size_t count,
+		 const struct result_agreement *agreement, const struct print_style *style);
 
 /* Prints an object on a line of its own: timeclient(1) has its members. compared: whether the
  * report's falseticker tells anything. */
-bool print_json(const struct report *report, bool compared);
+bool print_json(const struct result *result, bool compared);
 
 #endif

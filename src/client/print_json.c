@@ -78,11 +78,11 @@ static json_t *describe_ntp(const struct ntp_packet *packet)
 			 seconds_of_short(packet->root_dispersion), "reference_id", id);
 }
 
-static json_t *describe_series(const struct series *series)
+static json_t *describe_series(const struct sample_series *series)
 {
 	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "asked", (int)series->queries,
 			 "answered", (int)series->replies, "spread",
-			 seconds(series_spread(series)));
+			 seconds(sample_series_spread(series)));
 }
 
 static json_t *describe_refused(const struct sample *sample)
@@ -116,9 +116,9 @@ static bool add(json_t *object, json_t *part)
 	return added;
 }
 
-static bool describe(json_t *object, const struct report *report, bool compared)
+static bool describe(json_t *object, const struct result *result, bool compared)
 {
-	const struct sample *best = &report->series.best;
+	const struct sample *best = &result->series.best;
 
 	if (!add(object, describe_answer(best)))
 		return false;
@@ -126,21 +126,21 @@ static bool describe(json_t *object, const struct report *report, bool compared)
 		return false;
 	if (best->is_ntp && !add(object, describe_ntp(&best->packet)))
 		return false;
-	if (report->series.queries > 1 && !add(object, describe_series(&report->series)))
+	if (result->series.queries > 1 && !add(object, describe_series(&result->series)))
 		return false;
 	if (best->rejected[0].reason && !add(object, describe_refused(best)))
 		return false;
 	return !compared || !best->has_offset ||
-	       add(object, json_pack("{s:b}", "falseticker", (int)report->falseticker));
+	       add(object, json_pack("{s:b}", "falseticker", (int)result->falseticker));
 }
 
-bool print_json(const struct report *report, bool compared)
+bool print_json(const struct result *result, bool compared)
 {
-	json_t *object = describe_target(report->target, &report->series.best);
+	json_t *object = describe_target(result->target, &result->series.best);
 	bool written = false;
 
 	errno = ENOMEM;
-	if (object && describe(object, report, compared))
+	if (object && describe(object, result, compared))
 		written = json_dumpf(object, stdout, JSON_FLAGS) == 0 && putchar('\n') != EOF &&
 			  fflush(stdout) == 0;
 	json_decref(object);

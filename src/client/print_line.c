@@ -8,24 +8,24 @@ static bool is_verbatim(const struct sample *sample, const struct print_style *s
 	return sample->text[0] != '\0' && (style->local_zone || !sample->has_offset);
 }
 
-bool print_is_independent(const struct report *report, const struct print_style *style)
+bool print_is_independent(const struct result *result, const struct print_style *style)
 {
-	const struct sample *sample = &report->series.best;
+	const struct sample *sample = &result->series.best;
 
 	return !style->table && (!sample->valid || is_verbatim(sample, style));
 }
 
-void print_errors(const struct report *report, const struct print_style *style)
+void print_errors(const struct result *result, const struct print_style *style)
 {
-	const struct sample *sample = &report->series.best;
+	const struct sample *sample = &result->series.best;
 	char rejected[SAMPLE_ERROR_SIZE];
 
 	if (style->quiet)
 		return;
 	if (!sample->valid)
-		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", report->target->name, sample->error);
+		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", result->target->name, sample->error);
 	else if (sample->rejected[0].reason)
-		fprintf(stderr, PROGRAM_NAME ": %s: refused %s\n", report->target->name,
+		fprintf(stderr, PROGRAM_NAME ": %s: refused %s\n", result->target->name,
 			sample_format_rejected(sample, rejected));
 }
 
@@ -39,40 +39,40 @@ static void write_offset(const struct sample *sample, const struct format_style 
 		       format_bound(bound, sample->bound, sample->offset, style));
 }
 
-static void write_series(const struct series *series, const struct format_style *style)
+static void write_series(const struct sample_series *series, const struct format_style *style)
 {
 	char spread[FORMAT_SIZE];
 
 	if (series->queries > 1)
 		printf("  %u of %u samples, spread %s", series->replies, series->queries,
-		       format_span(spread, series_spread(series), style));
+		       format_span(spread, sample_series_spread(series), style));
 }
 
-static void write_answer(const struct report *report, const struct format_style *style)
+static void write_answer(const struct result *result, const struct format_style *style)
 {
-	const struct sample *sample = &report->series.best;
+	const struct sample *sample = &result->series.best;
 	char text[FORMAT_SIZE];
 
-	printf("%s", report->target->url);
+	printf("%s", result->target->url);
 	if (sample->has_offset)
 		printf("  %s", format_time(text, &sample->server_time, !sample->is_ntp, style));
 	write_offset(sample, style);
 	if (sample->is_ntp)
 		printf("  %s", format_server(text, &sample->packet));
-	write_series(&report->series, style);
-	puts(report->falseticker ? "  falseticker" : "");
+	write_series(&result->series, style);
+	puts(result->falseticker ? "  falseticker" : "");
 }
 
-bool print_line(const struct report *report, const struct print_style *style)
+bool print_line(const struct result *result, const struct print_style *style)
 {
-	const struct sample *sample = &report->series.best;
+	const struct sample *sample = &result->series.best;
 
-	print_errors(report, style);
+	print_errors(result, style);
 	if (!sample->valid)
 		return true;
 	if (is_verbatim(sample, style))
 		printf("Server Message: %s\n", sample->text);
 	else
-		write_answer(report, &style->format);
+		write_answer(result, &style->format);
 	return !ferror(stdout) && fflush(stdout) == 0;
 }

@@ -36,13 +36,13 @@ static const char *write_stratum(char text[static FORMAT_SIZE], const struct ntp
 	return text;
 }
 
-static void fill_row(struct row *row, const struct report *report, const struct format_style *style)
+static void fill_row(struct row *row, const struct result *result, const struct format_style *style)
 {
-	const struct sample *best = &report->series.best;
+	const struct sample *best = &result->series.best;
 	char text[FORMAT_SIZE];
 
-	*row = (struct row){ .colour = best->valid && !report->falseticker ? NULL : RED };
-	set(row, 0, report->target->url);
+	*row = (struct row){ .colour = best->valid && !result->falseticker ? NULL : RED };
+	set(row, 0, result->target->url);
 	row->failed = !best->valid;
 	if (row->failed) {
 		set(row, CELLS - 1, best->error);
@@ -56,7 +56,7 @@ static void fill_row(struct row *row, const struct report *report, const struct 
 	set(row, 4, best->is_ntp ? write_stratum(text, &best->packet) : best->text);
 	if (best->has_offset && !best->is_ntp && best->text[0] == '\0')
 		set(row, 4, format_time(text, &best->server_time, true, style));
-	if (report->falseticker)
+	if (result->falseticker)
 		strncat(row->cells[4], ", falseticker", CELL - strlen(row->cells[4]) - 1);
 }
 
@@ -88,7 +88,8 @@ static void widen(size_t widths[static CELLS], const struct row *row)
 	}
 }
 
-static void write_agreement(const struct agreement *agreement, const struct format_style *style)
+static void write_agreement(const struct result_agreement *agreement,
+			    const struct format_style *style)
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
@@ -113,14 +114,14 @@ static size_t sum_of(const size_t widths[static CELLS])
 
 /* Sets the widths of the columns, 0 for one that is left out, and returns whether a line of the
  * terminal has room for them. */
-static bool measure(size_t widths[static CELLS], const struct report *reports, size_t count,
+static bool measure(size_t widths[static CELLS], const struct result *results, size_t count,
 		    const struct print_style *style)
 {
 	struct row row;
 
 	widen(widths, &head);
 	for (size_t i = 0; i < count; i++) {
-		fill_row(&row, &reports[i], &style->format);
+		fill_row(&row, &results[i], &style->format);
 		widen(widths, &row);
 	}
 	if (sum_of(widths) > style->columns)
@@ -128,22 +129,22 @@ static bool measure(size_t widths[static CELLS], const struct report *reports, s
 	return sum_of(widths) <= style->columns;
 }
 
-bool print_table(const struct report *reports, size_t count, const struct agreement *agreement,
-		 const struct print_style *style)
+bool print_table(const struct result *results, size_t count,
+		 const struct result_agreement *agreement, const struct print_style *style)
 {
 	size_t widths[CELLS] = { 0 };
-	bool wide = measure(widths, reports, count, style);
+	bool wide = measure(widths, results, count, style);
 	struct row row = head;
 
 	for (size_t i = 0; i < count; i++) {
-		if (reports[i].series.best.valid) /* what is wrong is in the table */
-			print_errors(&reports[i], style);
+		if (results[i].series.best.valid) /* what is wrong is in the table */
+			print_errors(&results[i], style);
 	}
 	for (size_t i = wide ? 0 : 1; i <= count; i++) {
 		bool coloured;
 
 		if (i > 0)
-			fill_row(&row, &reports[i - 1], &style->format);
+			fill_row(&row, &results[i - 1], &style->format);
 		coloured = style->colour && row.colour;
 		fputs(coloured ? row.colour : "", stdout);
 		if (wide)

@@ -1,4 +1,4 @@
-#include "client/query_daytime.h"
+#include "client/query.h"
 
 #include <string.h>
 

@@ -1,8 +1,10 @@
-#include "client/query_ntp.h"
+#include "client/query.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "client/timespan.h"
+#include "client/udp.h"
 #include "protocol/ntp_client.h"
 
 #define ROUNDING 2 /* nanoseconds that conversions may lose */

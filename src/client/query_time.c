@@ -1,4 +1,4 @@
-#include "client/query_time.h"
+#include "client/query.h"
 
 #include "base/bytes.h"
 #include "client/tcp.h"

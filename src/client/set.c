@@ -14,22 +14,22 @@
 
 /* Daytime and Time servers say nothing of whether they are right, so their word counts only where
  * one is trusted anyway. */
-static void ignore_non_ntp(struct report *reports, size_t count)
+static void ignore_non_ntp(struct result *results, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!reports[i].series.best.is_ntp)
-			reports[i].series.best.has_offset = false;
+		if (!results[i].series.best.is_ntp)
+			results[i].series.best.has_offset = false;
 	}
 }
 
-struct set_decision set_decide(struct report *reports, size_t count,
+struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options)
 {
 	struct set_decision decision = { .agreed = false };
 
 	if (!options->trust_one)
-		ignore_non_ntp(reports, count);
-	decision.agreement = report_compare(reports, count);
+		ignore_non_ntp(results, count);
+	decision.agreement = result_compare(results, count);
 	if (decision.agreement.total == 0)
 		decision.reason = "no target has told how far it is off";
 	else if (decision.agreement.total == 1 && !options->trust_one)
@@ -79,7 +79,7 @@ static bool fail(const char *reason)
 }
 
 /* Returns whether it could be said: what nobody is told of is not done. */
-static bool announce(const struct agreement *agreement, const struct set_options *options,
+static bool announce(const struct result_agreement *agreement, const struct set_options *options,
 		     const struct format_style *style)
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE], span[FORMAT_SIZE];
@@ -96,7 +96,7 @@ static bool announce(const struct agreement *agreement, const struct set_options
 bool set_clock(const struct set_decision *decision, const struct set_options *options,
 	       const struct format_style *style)
 {
-	const struct agreement *agreement = &decision->agreement;
+	const struct result_agreement *agreement = &decision->agreement;
 	char text[FORMAT_SIZE];
 	struct timespec now;
 	int error;

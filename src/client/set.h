@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "client/format.h"
-#include "client/report.h"
+#include "client/result.h"
 
 struct set_options {
 	bool step;	    /* at once; otherwise little by little */
@@ -20,13 +20,13 @@ struct set_options {
 struct set_decision {
 	bool agreed; /* otherwise reason says why nothing is done, in words that end a sentence */
 	const char *reason;
-	struct agreement agreement;
+	struct result_agreement agreement;
 };
 
 /* Decides by what NTP servers say: two or more of them have to agree, and no less than most. With
  * trust_one any answer that tells an offset counts, and one is enough. The offsets of answers that
- * do not count are taken from the reports. */
-struct set_decision set_decide(struct report *reports, size_t count,
+ * do not count are taken from the results. */
+struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options);
 
 /* Says what is going to be done, does it, and says what was done. Returns false if nothing was,

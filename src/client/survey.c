@@ -62,8 +62,8 @@ static bool add_sample(struct survey_job *job, const struct sample *sample)
 	const struct survey_plan *plan = survey->plan;
 
 	if (plan->patience > 0)
-		job->series = (struct series){ .queries = 0 };
-	series_add(&job->series, sample);
+		job->series = (struct sample_series){ .queries = 0 };
+	sample_series_add(&job->series, sample);
 	if (plan->on_sample)
 		plan->on_sample(plan->context, (size_t)(job - survey->jobs), sample);
 	if (plan->patience > 0 && sample->valid)
@@ -130,7 +130,7 @@ static void start_job(struct survey_job *job, const pthread_attr_t *attributes)
 		return;
 	job->stage = SURVEY_DONE;
 	sample_fail(&sample, "cannot start a thread: %s", strerror(error));
-	series_add(&job->series, &sample);
+	sample_series_add(&job->series, &sample);
 	if (job->survey->plan->on_sample)
 		job->survey->plan->on_sample(job->survey->plan->context,
 					     (size_t)(job - job->survey->jobs), &sample);
@@ -207,7 +207,7 @@ static bool await_job(struct survey *survey, const struct survey_job *job)
 	return true;
 }
 
-void survey_wait(struct survey *survey, size_t index, struct series *series)
+void survey_wait(struct survey *survey, size_t index, struct sample_series *series)
 {
 	struct survey_job *job = &survey->jobs[index];
 	struct sample late = { .valid = false };
@@ -222,7 +222,7 @@ void survey_wait(struct survey *survey, size_t index, struct series *series)
 
 		sample_fail_errno(&late, ETIME, short_of_time ? NULL : survey->plan->timeout_text,
 				  NULL, 0);
-		series_add(series, &late);
+		sample_series_add(series, &late);
 	} else if (job->running && pthread_join(job->thread, NULL) == 0) {
 		job->running = false;
 	}

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "client/query.h"
-#include "client/series.h"
+#include "client/sample.h"
 #include "client/target.h"
 
 #define SURVEY_TARGETS_MAX 256 /* targets */
@@ -52,7 +52,7 @@ struct survey_job {
 	enum survey_stage stage;
 	int64_t deadline; /* a moment: of the sample that is being taken */
 	bool hastened;	  /* the deadline is that of the patience */
-	struct series series;
+	struct sample_series series;
 };
 
 struct survey {
@@ -74,7 +74,7 @@ int survey_start(struct survey *survey, const struct survey_plan *plan,
 /* Waits until the target at index has no more samples to come, or is stuck in a look-up when its
  * time is up, or has not answered shortly after another one for which all wait; and copies what
  * there is, at least one sample. To be called once for each. */
-void survey_wait(struct survey *survey, size_t index, struct series *series);
+void survey_wait(struct survey *survey, size_t index, struct sample_series *series);
 
 /* Lets every thread finish its sample, and take no other. To be called with the lock held, as
  * survey_on_sample is. */

@@ -25,16 +25,6 @@ static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 	return false;
 }
 
-static const struct query_scheme *find_scheme(const char *name, size_t length)
-{
-	for (size_t i = 0; i < query_scheme_count; i++) {
-		if (strlen(query_schemes[i].name) == length &&
-		    strncmp(query_schemes[i].name, name, length) == 0)
-			return &query_schemes[i];
-	}
-	return NULL;
-}
-
 /* Whether host may be a name or an address. Only the form is judged, so that what is shown of it
  * needs no escaping, but for colons and brackets, which mean that it has to be an IPv6 address. */
 static bool is_valid_host(const char *host, bool bracketed)
@@ -96,7 +86,7 @@ bool target_parse(struct target *target, const char *word, char problem[static T
 
 	*target = (struct target){ .scheme = &query_schemes[0], .port = TARGET_DEFAULT_PORT };
 	if (mark) {
-		target->scheme = find_scheme(word, (size_t)(mark - word));
+		target->scheme = query_find_scheme(word, (size_t)(mark - word));
 		if (!target->scheme)
 			return report_unknown_scheme(problem);
 		target->port = target->scheme->port;

@@ -13,6 +13,16 @@ struct timespec timespan_to_timespec(int64_t moment)
 	};
 }
 
+struct timespec timespan_add(struct timespec time, int64_t span)
+{
+	int64_t nanoseconds = time.tv_nsec + span % CLOCK_SECOND;
+	int64_t carry = nanoseconds < 0 ? -1 : nanoseconds / CLOCK_SECOND;
+
+	time.tv_sec += span / CLOCK_SECOND + carry;
+	time.tv_nsec = nanoseconds - carry * CLOCK_SECOND;
+	return time;
+}
+
 int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
 {
 	int64_t left;

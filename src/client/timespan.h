@@ -16,7 +16,10 @@ struct timespec timespan_to_timespec(int64_t moment);
  * Returns how many descriptors are ready, 0 when the moment has come, -1 with errno set. */
 int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until);
 
-/* A span without its sign. */
+/* The time span nanoseconds later, or earlier if span is negative. */
+struct timespec timespan_add(struct timespec time, int64_t span);
+
+/* The absolute value. */
 static inline int64_t timespan_magnitude(int64_t span)
 {
 	return span < 0 ? -span : span;

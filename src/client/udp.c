@@ -36,10 +36,10 @@ struct udp_datagram {
 	struct address source; /* of a datagram */
 	bool stamped;
 	struct timespec stamp; /* the kernel's */
-	int error;	       /* what the network reports, an errno value; 0: nothing */
+	int error;	       /* what the network results, an errno value; 0: nothing */
 };
 
-/* Stamps or not, the question can be asked; and without reports of errors it takes until the
+/* Stamps or not, the question can be asked; and without results of errors it takes until the
  * deadline to be told of one. */
 static void enable_stamps_and_errors(int descriptor, sa_family_t family)
 {

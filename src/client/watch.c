@@ -33,12 +33,12 @@ struct watch {
 
 static bool print_sample(const struct watch *watch, size_t index, const struct sample *sample)
 {
-	struct report report = {
+	struct result result = {
 		.target = &watch->targets[index],
 		.series = { .queries = 1, .replies = sample->valid, .best = *sample },
 	};
 
-	return watch->json ? print_json(&report, false) : print_line(&report, &watch->style);
+	return watch->json ? print_json(&result, false) : print_line(&result, &watch->style);
 }
 
 static void on_sample(void *context, size_t index, const struct sample *sample)
@@ -156,7 +156,7 @@ static int run_on_screen(struct watch *watch, int signals)
 
 static int run_by_lines(struct watch *watch)
 {
-	struct series series;
+	struct sample_series series;
 
 	for (size_t i = 0; i < watch->count; i++)
 		survey_wait(watch->survey, i, &series);

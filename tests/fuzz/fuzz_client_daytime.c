@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/query_daytime.h"
+#include "client/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "client/format.h"
-#include "client/query_ntp.h"
-#include "client/query_time.h"
+#include "client/query.h"
+#include "client/udp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

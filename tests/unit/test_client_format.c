@@ -10,7 +10,7 @@
 
 #include "client/daytime_text.h"
 #include "client/format.h"
-#include "client/query_daytime.h"
+#include "client/query.h"
 #include "clock/clock.h"
 
 #define NOW 1795374908 /* 2026-11-22 19:15:08 UTC */

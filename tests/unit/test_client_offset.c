@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "client/query_ntp.h"
-#include "client/query_time.h"
-#include "client/report.h"
+#include "client/query.h"
+#include "client/result.h"
+#include "client/udp.h"
 #include "clock/clock.h"
 
 #define NOW   INT64_C(1795374908) /* 2026-11-22 19:15:08 UTC */
@@ -266,18 +266,18 @@ static void the_best_sample_has_the_least_delay(void **state)
 				    make_sample(9, 20),
 				    { .valid = false },
 				    make_sample(1, 40) };
-	struct series series = { .queries = 0 };
+	struct sample_series series = { .queries = 0 };
 
 	(void)state;
 	sample_reject(&samples[0], "wrong origin");
 	sample_reject(&samples[3], "wrong origin");
 	sample_fail(&samples[3], "lost");
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-		series_add(&series, &samples[i]);
+		sample_series_add(&series, &samples[i]);
 	assert_int_equal(series.queries, 5);
 	assert_int_equal(series.replies, 4);
 	assert_int_equal(series.best.offset, -5);
-	assert_int_equal(series_spread(&series), 14);
+	assert_int_equal(sample_series_spread(&series), 14);
 	assert_int_equal(series.best.rejected[0].count, 2);
 	assert_null(series.best.rejected[1].reason);
 }
@@ -285,27 +285,27 @@ static void the_best_sample_has_the_least_delay(void **state)
 static void any_answer_is_better_than_none(void **state)
 {
 	struct sample text = { .valid = true, .text = "noon" }, none = { .valid = false };
-	struct series series = { .queries = 0 };
+	struct sample_series series = { .queries = 0 };
 
 	(void)state;
 	sample_fail(&none, "first");
-	series_add(&series, &none);
+	sample_series_add(&series, &none);
 	assert_string_equal(series.best.error, "first");
 	sample_fail(&none, "second");
-	series_add(&series, &none);
+	sample_series_add(&series, &none);
 	assert_string_equal(series.best.error, "second");
-	series_add(&series, &text);
-	series_add(&series, &none);
+	sample_series_add(&series, &text);
+	sample_series_add(&series, &none);
 	assert_string_equal(series.best.text, "noon");
-	assert_int_equal(series_spread(&series), 0);
+	assert_int_equal(sample_series_spread(&series), 0);
 }
 
 static void most_clocks_outvote_the_others(void **state)
 {
 	static const struct {
-		struct interval intervals[5];
+		struct result_interval intervals[5];
 		size_t count, agreeing;
-		struct interval common;
+		struct result_interval common;
 	} cases[] = {
 		{ { { 8, 12 }, { 11, 13 }, { 14, 15 } }, 3, 2, { 11, 12 } },
 		{ { { 8, 12 }, { 11, 13 }, { 10, 12 } }, 3, 3, { 11, 12 } },
@@ -316,37 +316,37 @@ static void most_clocks_outvote_the_others(void **state)
 		{ { { INT64_MIN, INT64_MAX }, { -1, 1 } }, 2, 2, { -1, 1 } },
 		{ { { 3, 4 } }, 1, 1, { 3, 4 } },
 	};
-	struct interval common;
+	struct result_interval common;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(intersect(cases[i].intervals, cases[i].count, &common),
+		assert_int_equal(result_intersect(cases[i].intervals, cases[i].count, &common),
 				 cases[i].agreeing);
 		assert_int_equal(common.low, cases[i].common.low);
 		assert_int_equal(common.high, cases[i].common.high);
 	}
-	assert_int_equal(intersect(NULL, 0, &common), 0);
+	assert_int_equal(result_intersect(NULL, 0, &common), 0);
 }
 
 static void a_falseticker_is_outside_what_most_agree_on(void **state)
 {
-	struct report reports[4] = { 0 };
-	struct agreement agreement;
+	struct result results[4] = { 0 };
+	struct result_agreement agreement;
 
 	(void)state;
-	reports[0].series.best = make_sample(10, 8);  /* 6..14 */
-	reports[1].series.best = make_sample(90, 20); /* 80..100 */
-	reports[2].series.best = make_sample(12, 4);  /* 10..14 */
-	agreement = report_compare(reports, 4);	      /* the last one has not answered */
+	results[0].series.best = make_sample(10, 8);  /* 6..14 */
+	results[1].series.best = make_sample(90, 20); /* 80..100 */
+	results[2].series.best = make_sample(12, 4);  /* 10..14 */
+	agreement = result_compare(results, 4);	      /* the last one has not answered */
 	assert_int_equal(agreement.total, 3);
 	assert_int_equal(agreement.agreeing, 2);
 	assert_int_equal(agreement.offset, 12);
 	assert_int_equal(agreement.bound, 2);
-	assert_true(!reports[0].falseticker && reports[1].falseticker);
-	assert_true(!reports[2].falseticker && !reports[3].falseticker);
+	assert_true(!results[0].falseticker && results[1].falseticker);
+	assert_true(!results[2].falseticker && !results[3].falseticker);
 
 	/* One against one: nobody knows which. */
-	agreement = report_compare(reports + 1, 2);
+	agreement = result_compare(results + 1, 2);
 	assert_int_equal(agreement.agreeing, 0);
 }
 

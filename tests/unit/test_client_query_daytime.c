@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/query_daytime.h"
+#include "client/query.h"
 
 #define CTIME "Sun Nov 22 19:15:08 2026"
 
