@@ -1,4 +1,4 @@
-/* timeclient: asks servers for the time and prints what they say. */
+/* timeclient: queries time servers and prints their times and the offset of this clock. */
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
@@ -16,9 +16,10 @@
 #include "client/result.h"
 #include "client/set.h"
 #include "client/survey.h"
+#include "client/wait.h"
 #include "client/watch.h"
 
-#define COLUMNS 80 /* of a terminal that does not say */
+#define COLUMNS 80 /* of a terminal of unknown size */
 
 enum exit_status {
 	EXIT_OK = 0,
@@ -26,9 +27,8 @@ enum exit_status {
 	EXIT_USAGE = 2,
 };
 
-/* A socket must not get the number of a standard descriptor that our caller has closed: what we
- * print would go to a server. Filled for reading alone, since writing to a closed one is to
- * fail. */
+/* A socket must not take the number of a standard descriptor that the caller has closed: output would
+ * go to a server. /dev/null is opened for reading only, so that writing still fails. */
 static bool fill_standard_descriptors(void)
 {
 	for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
@@ -73,13 +73,19 @@ static struct print_style find_style(const struct options *options)
 	};
 }
 
-/* Prints each line as soon as it is known, and those before it are there; what depends on all
- * answers, once there are all. */
+static void wait_for_rest(struct survey *survey, struct result *results, size_t *known)
+{
+	for (; *known < survey->count; ++*known)
+		survey_wait(survey, *known, &results[*known].series);
+}
+
+/* Prints each line as early as possible: when its result and those before it are known, or, if it
+ * depends on the comparison, when all are. */
 static bool print_results(const struct options *options, struct survey *survey,
-			  struct result *results)
+			  struct result *results, size_t known)
 {
 	const struct print_style style = find_style(options);
-	size_t count = options->target_count, known = 0;
+	size_t count = options->target_count;
 	struct result_agreement agreement = { .total = 0 };
 	bool printed = true;
 
@@ -90,8 +96,7 @@ static bool print_results(const struct options *options, struct survey *survey,
 			printed = print_line(&results[i], &style);
 			continue;
 		}
-		for (; known < count; known++)
-			survey_wait(survey, known, &results[known].series);
+		wait_for_rest(survey, results, &known);
 		agreement = result_compare(results, count);
 		if (style.table && !options->json)
 			return print_table(results, count, &agreement, &style);
@@ -101,77 +106,75 @@ static bool print_results(const struct options *options, struct survey *survey,
 	return printed;
 }
 
-/* With --wait one answer is enough, without it all have to answer. */
 static bool has_succeeded(const struct options *options, const struct result *results)
 {
-	size_t answered = 0;
+	size_t valid = 0;
 
 	for (size_t i = 0; i < options->target_count; i++)
-		answered += results[i].series.best.valid;
-	return options->plan.patience > 0 ? answered > 0 : answered == options->target_count;
+		valid += results[i].series.best.valid;
+	return options->wait > 0 ? valid > 0 : valid == options->target_count;
 }
 
-static enum exit_status ask(const struct options *options, struct survey *survey,
-			    struct result *results)
+static enum exit_status query(const struct options *options, struct survey *survey,
+			      struct result *results, size_t known)
 {
-	if (!print_results(options, survey, results))
+	if (!print_results(options, survey, results, known))
 		return fail("cannot write standard output", errno);
 	return has_succeeded(options, results) ? EXIT_OK : EXIT_FAILED;
 }
 
-static void wait_for_all(struct survey *survey, struct result *results)
-{
-	for (size_t i = 0; i < survey->count; i++)
-		survey_wait(survey, i, &results[i].series);
-}
-
-static enum exit_status set(const struct options *options, struct survey *survey,
-			    struct result *results)
+static enum exit_status set(const struct options *options, struct result *results)
 {
 	const struct print_style style = find_style(options);
 	struct set_decision decision;
 
-	wait_for_all(survey, results);
-	result_compare(results, survey->count);
-	for (size_t i = 0; i < survey->count; i++) {
+	result_compare(results, options->target_count);
+	for (size_t i = 0; i < options->target_count; i++) {
 		if (!print_line(&results[i], &style))
 			return fail("cannot write standard output", errno);
 	}
-	decision = set_decide(results, survey->count, &options->set);
+	decision = set_decide(results, options->target_count, &options->set);
 	return set_clock(&decision, &options->set, &style.format) ? EXIT_OK : EXIT_FAILED;
 }
 
-static int watch(struct options *options, struct survey *survey)
+static enum exit_status watch(struct options *options, struct survey *survey)
 {
 	const struct print_style style = find_style(options);
-	bool answered;
+	bool all_valid;
 	int error = watch_run(survey, &options->plan, options->targets, options->target_count,
-			      &style, options->json, &answered);
+			      &style, options->json, &all_valid);
 
 	if (error != 0)
 		return fail("cannot write standard output", error);
-	return answered ? EXIT_OK : EXIT_FAILED;
+	return all_valid ? EXIT_OK : EXIT_FAILED;
 }
 
 /* Returns the exit status. */
-static int act(struct options *options, struct survey *survey)
+static int run(struct options *options, struct survey *survey)
 {
 	static struct result results[SURVEY_TARGETS_MAX];
+	size_t count = options->target_count, known = 0;
 	int error;
 
 	if (options->action == ACTION_WATCH)
 		return watch(options, survey);
-	error = survey_start(survey, &options->plan, options->targets, options->target_count);
-	if (error != 0)
-		return fail("cannot start to ask", error);
-	for (size_t i = 0; i < options->target_count; i++)
+	for (size_t i = 0; i < count; i++)
 		results[i].target = &options->targets[i];
-	if (options->action == ACTION_SET)
-		return set(options, survey, results);
+	if (options->wait > 0) {
+		error = wait_run(survey, &options->plan, options->targets, count, options->wait,
+				 results);
+		known = count;
+	} else {
+		error = survey_start(survey, &options->plan, options->targets, count);
+	}
+	if (error != 0)
+		return fail("cannot start", error);
 	if (options->action == ACTION_QUERY)
-		return ask(options, survey, results);
-	wait_for_all(survey, results);
-	return check_print(results, survey->count, options->warning, options->critical);
+		return query(options, survey, results, known);
+	wait_for_rest(survey, results, &known);
+	if (options->action == ACTION_SET)
+		return set(options, results);
+	return check_print(results, count, options->warning, options->critical);
 }
 
 static enum exit_status print_information(const struct options *options)
@@ -193,14 +196,13 @@ int main(int argc, char **argv)
 
 	if (!fill_standard_descriptors())
 		return fail("cannot open /dev/null", errno);
-	signal(SIGPIPE, SIG_IGN); /* a pipe or connection that is closed is an error to be told */
-	/* Which characters can be shown is the reader's choice; words and figures are English. */
-	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	setlocale(LC_CTYPE, ""); /* the character set only: words and numbers are English */
 	if (!options_parse(&options, argc, argv))
 		return options.is_check ? CHECK_UNKNOWN : EXIT_USAGE;
 	if (options.action > ACTION_SET)
 		return print_information(&options);
-	status = act(&options, &survey);
+	status = run(&options, &survey);
 	if (!survey_end(&survey))
 		_exit(status);
 	return status;

@@ -191,9 +191,9 @@ static bool check_combinations(const struct options *options)
 	}
 	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))
 		return report_conflict("--json", action_name(action));
-	if (options->plan.patience > 0 && (action == ACTION_WATCH || action == ACTION_SET))
+	if (options->wait > 0 && (action == ACTION_WATCH || action == ACTION_SET))
 		return report_conflict("--wait", action_name(action));
-	if (options->plan.patience > 0 && options->plan.count > 0)
+	if (options->wait > 0 && options->plan.count > 0)
 		return report_conflict("--wait", "--count");
 	return true;
 }
@@ -261,7 +261,7 @@ static bool parse_option(struct options *options, int letter)
 		       parse_threshold("--critical", optarg, &options->critical);
 	case OPTION_WAIT:
 		return parse_span("--wait", optarg, SPAN_MINIMUM, DAY,
-				  "expected seconds from 0.001 to 86400", &options->plan.patience);
+				  "expected seconds from 0.001 to 86400", &options->wait);
 	default:
 		return parse_action(options, letter);
 	}

@@ -25,6 +25,7 @@ struct options {
 	bool is_check; /* a monitoring system wants its own exit status for mistakes, too */
 	const char *requiring[ACTION_SET + 1]; /* an option that is nothing without this action */
 	struct survey_plan plan;
+	int64_t wait; /* --wait, in nanoseconds; 0: not given */
 	bool json;
 	bool quiet;
 	bool utc;

@@ -37,9 +37,7 @@ bool sample_fail_errno(struct sample *sample, int error, const char *timeout, co
 {
 	char reason[128], shown[SHOWN_SIZE], rejected[SAMPLE_ERROR_SIZE];
 
-	if (error == ETIME && !timeout)
-		snprintf(reason, sizeof(reason), "timed out");
-	else if (error == ETIME)
+	if (error == ETIME)
 		snprintf(reason, sizeof(reason), "timed out after %s s", timeout);
 	else
 		snprintf(reason, sizeof(reason), "%s", strerror(error));

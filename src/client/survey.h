@@ -1,10 +1,8 @@
-/* A round: all targets asked at once, a thread each, since a look-up of a name blocks without
+/* A survey: all targets queried at once. Each has a thread, since getaddrinfo() blocks without a time
  * limit.
  *
- * A thread works on memory of its own and hands its answers over under the lock. One that is
- * still looking its name up at the deadline is given up and may go on for as long as the process
- * does: so a survey, and the targets and the text that it was given, have to stay where they are
- * until the end, in static memory. */
+ * A thread still in a look-up when the survey ends is abandoned and runs as long as the process:
+ * the survey, its plan and its targets have to be in static memory. */
 #ifndef CLIENT_SURVEY_H
 #define CLIENT_SURVEY_H
 
@@ -13,76 +11,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/query.h"
 #include "client/sample.h"
 #include "client/target.h"
 
-#define SURVEY_TARGETS_MAX 256 /* targets */
+#define SURVEY_TARGETS_MAX 256
 
 struct survey;
 
-/* What is done with each sample as it comes, by the thread that asked and with the lock held. */
+/* Called with each sample by the thread that took it, with the lock held. */
 typedef void survey_on_sample(void *context, size_t index, const struct sample *sample);
 
 struct survey_plan {
-	int family;		  /* of addresses; AF_UNSPEC: both */
-	int64_t timeout;	  /* of a sample, the look-up included, in nanoseconds */
-	const char *timeout_text; /* the same in seconds, for messages */
-	unsigned count;		  /* samples a target; 0: until the round is stopped */
-	int64_t interval;	  /* from the start of one to the start of the next */
-	int64_t patience; /* for so long a target without an answer is asked again, until any
-				     target has answered; 0: it is not */
-	survey_on_sample *on_sample; /* NULL: nothing is */
+	int family;		     /* AF_INET, AF_INET6, or AF_UNSPEC for both */
+	int64_t timeout;	     /* of a sample with its look-up, in nanoseconds */
+	const char *timeout_text;    /* the same in seconds, for messages */
+	unsigned count;		     /* samples per target; 0: until survey_stop */
+	int64_t interval;	     /* from the start of a sample to the start of the next */
+	survey_on_sample *on_sample; /* or NULL */
 	void *context;
 };
 
 enum survey_stage {
-	SURVEY_LOOKUP, /* may be stuck */
-	SURVEY_QUERY,  /* ends by the deadline, or by the interval after that */
+	SURVEY_LOOKUP, /* may block past the deadline */
+	SURVEY_QUERY,  /* ends by the deadline */
 	SURVEY_DONE,
 };
 
-/* One target's job. */
+/* The work for one target. */
 struct survey_job {
 	struct survey *survey;
 	const struct target *target;
-	bool running; /* there is a thread to be joined or left; the main thread's */
 	pthread_t thread;
+	bool has_thread; /* not joined yet; for the main thread only */
 	/* Under the lock: */
 	enum survey_stage stage;
-	int64_t deadline; /* a moment: of the sample that is being taken */
-	bool hastened;	  /* the deadline is that of the patience */
+	int64_t deadline; /* of the current sample */
 	struct sample_series series;
 };
 
 struct survey {
 	const struct survey_plan *plan;
 	pthread_mutex_t lock;
-	pthread_cond_t progress; /* a stage has changed */
-	pthread_cond_t ending;	 /* stopping was set */
-	bool stopping;		 /* under the lock: no more samples */
-	int64_t stop_end;	 /* the moment from when on no part is waited for; with stopping */
-	int64_t patience_end;	 /* a moment */
-	size_t count;		 /* of parts */
+	pthread_cond_t progress; /* a stage has changed, or stopping */
+	pthread_cond_t ending;	 /* stopping has changed */
+	bool stopping;		 /* under the lock */
+	size_t count;		 /* of jobs */
 	struct survey_job jobs[SURVEY_TARGETS_MAX];
 };
 
-/* Starts asking count (at most SURVEY_TARGETS_MAX) targets. Returns 0 or an errno value. */
+/* Starts to query count (at most SURVEY_TARGETS_MAX) targets. Returns 0 or an errno value. */
 int survey_start(struct survey *survey, const struct survey_plan *plan,
 		 const struct target *targets, size_t count);
 
-/* Waits until the target at index has no more samples to come, or is stuck in a look-up when its
- * time is up, or has not answered shortly after another one for which all wait; and copies what
- * there is, at least one sample. To be called once for each. */
+/* Waits until the target at index is done, or its look-up has passed the deadline, which adds a
+ * sample with an error; and copies its series. */
 void survey_wait(struct survey *survey, size_t index, struct sample_series *series);
 
-/* Lets every thread finish its sample, and take no other. To be called with the lock held, as
- * survey_on_sample is. */
+/* Waits until all jobs are done or until the monotonic time *limit, which on_sample may change. With
+ * the lock held. */
+void survey_wait_all(struct survey *survey, const int64_t *limit);
+
+/* Lets each job end after its current sample. With the lock held. */
 void survey_stop(struct survey *survey);
 
-/* Leaves to themselves the threads that have not finished, or were not waited for. Returns whether
- * there are none. If there are, the process has to end by _exit: exit would run the last handlers
- * of libraries that these threads are still in. */
+/* Joins the threads that are done and detaches the others. Returns whether all are done; if not, the
+ * process has to end by _exit, since exit would run handlers of libraries still in use. */
 bool survey_end(struct survey *survey);
 
 #endif

@@ -156,10 +156,11 @@ static int run_on_screen(struct watch *watch, int signals)
 
 static int run_by_lines(struct watch *watch)
 {
-	struct sample_series series;
+	static const int64_t never = INT64_MAX;
 
-	for (size_t i = 0; i < watch->count; i++)
-		survey_wait(watch->survey, i, &series);
+	pthread_mutex_lock(&watch->survey->lock);
+	survey_wait_all(watch->survey, &never);
+	pthread_mutex_unlock(&watch->survey->lock);
 	return watch->error;
 }
 
