@@ -63,7 +63,7 @@ static json_t *describe_clock(const struct sample *sample)
 
 	return json_pack("{s:s*, s:f, s:f}", "server_time",
 			 write_iso8601(server_time, &sample->server_time), "offset",
-			 seconds(sample->offset), "bound", seconds(sample->bound));
+			 seconds(sample->offset), "error_bound", seconds(sample->bound));
 }
 
 static json_t *describe_ntp(const struct ntp_packet *packet)
@@ -80,12 +80,12 @@ static json_t *describe_ntp(const struct ntp_packet *packet)
 
 static json_t *describe_series(const struct sample_series *series)
 {
-	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "asked", (int)series->queries,
-			 "answered", (int)series->replies, "spread",
+	return json_pack("{s:{s:i, s:i, s:f}}", "samples", "queries", (int)series->queries,
+			 "replies", (int)series->replies, "offset_spread",
 			 seconds(sample_series_spread(series)));
 }
 
-static json_t *describe_refused(const struct sample *sample)
+static json_t *describe_rejected(const struct sample *sample)
 {
 	json_t *list = json_array();
 
@@ -93,17 +93,17 @@ static json_t *describe_refused(const struct sample *sample)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:i}", "reason", sample->rejected[i].reason,
 						"count", (int)sample->rejected[i].count));
-	return json_pack("{s:o}", "refused", list);
+	return json_pack("{s:o}", "rejected", list);
 }
 
-static json_t *describe_answer(const struct sample *sample)
+static json_t *describe_sample(const struct sample *sample)
 {
 	char time[TIME_SIZE];
 
 	if (!sample->valid)
 		return json_pack("{s:s}", "error", sample->error);
 	return json_pack("{s:s*, s:f, s:s*}", "text", sample->text[0] != '\0' ? sample->text : NULL,
-			 "delay", seconds(sample->delay), "time",
+			 "delay", seconds(sample->delay), "local_time",
 			 write_iso8601(time, &sample->local_time));
 }
 
@@ -120,7 +120,7 @@ static bool describe(json_t *object, const struct result *result, bool compared)
 {
 	const struct sample *best = &result->series.best;
 
-	if (!add(object, describe_answer(best)))
+	if (!add(object, describe_sample(best)))
 		return false;
 	if (best->has_offset && !add(object, describe_clock(best)))
 		return false;
@@ -128,7 +128,7 @@ static bool describe(json_t *object, const struct result *result, bool compared)
 		return false;
 	if (result->series.queries > 1 && !add(object, describe_series(&result->series)))
 		return false;
-	if (best->rejected[0].reason && !add(object, describe_refused(best)))
+	if (best->rejected[0].reason && !add(object, describe_rejected(best)))
 		return false;
 	return !compared || !best->has_offset ||
 	       add(object, json_pack("{s:b}", "falseticker", (int)result->falseticker));

@@ -182,11 +182,11 @@ def test_json_of_an_answer(box):
     after = datetime.datetime.now(datetime.timezone.utc)
     first, second = json_lines(result.out)
     assert result.code == 0 and result.err == ""
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", first["time"])
-    assert before < datetime.datetime.fromisoformat(first.pop("time")) < after
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", first["local_time"])
+    assert before < datetime.datetime.fromisoformat(first.pop("local_time")) < after
     assert 0.1 <= first.pop("delay") < 5
     assert first.pop("server_time") == "2015-11-23T19:15:08.000000Z" and first.pop("offset") < 0
-    assert 0.55 <= first.pop("bound") < 3
+    assert 0.55 <= first.pop("error_bound") < 3
     assert first == {"schema": 1, "target": peer.target, "scheme": "daytime", "host": "127.0.0.1",
                      "port": peer.port, "address": "127.0.0.1", "ok": True, "text": line}
     assert (second["host"], second["address"], second["port"]) == ("::1", "::1", six.port)
