@@ -66,7 +66,7 @@ static void write_result(const struct result *result)
 	if (!best->valid) {
 		write_without_bars(best->error);
 	} else if (!best->has_offset) {
-		fputs("tells no offset: ", stdout);
+		fputs("no offset: ", stdout);
 		write_without_bars(best->text);
 	} else {
 		printf("offset %s s, bound %s s", write_seconds(offset, best->offset),

@@ -53,31 +53,31 @@ static const struct option long_options[] = {
 void options_print_help(void)
 {
 	fputs("Usage: " PROGRAM_NAME " [OPTION]... [TARGET]...\n"
-	      "Asks time servers what time it is, and how far this machine's clock is off.\n\n"
-	      "TARGET is [SCHEME://]HOST[:PORT]; none: 127.0.0.1:5050 by Daytime.\n"
+	      "Queries time servers; prints their time and the offset of this machine's clock.\n\n"
+	      "TARGET is [SCHEME://]HOST[:PORT]; the default is 127.0.0.1:5050 by Daytime.\n"
 	      "SCHEME is daytime or time (over TCP), daytime+udp, time+udp or ntp.\n"
-	      "PORT is by default that of the scheme (13, 37, 123); without a scheme, 5050.\n\n"
-	      "  -4                       ask over IPv4 only\n"
-	      "  -6                       ask over IPv6 only\n"
-	      "  -w, --timeout SECONDS    wait for SECONDS at most (5; from 0.001 to 3600)\n"
-	      "  -n, --count N            take N samples; the best has the least delay\n"
-	      "  -i, --interval SECONDS   from one sample to the next (1)\n"
-	      "      --utc                print times in UTC, not in this machine's zone\n"
-	      "      --format STRFTIME    print times in this form, as of strftime(3)\n"
-	      "  -j, --json               print a JSON object a target\n"
-	      "  -q, --quiet              say nothing on standard error about targets\n"
-	      "      --watch              go on job, and show it on the terminal\n"
-	      "      --check              be a monitoring plugin: one line, exit 0, 1, 2 or 3\n"
-	      "  -W, --warning SECONDS    --check: the offset to warn at (0.1)\n"
-	      "  -C, --critical SECONDS   --check: the offset that is critical (1)\n"
-	      "      --wait SECONDS       ask again until a target answers, for SECONDS at most\n"
+	      "PORT defaults to that of the scheme (13, 37, 123), or to 5050 without a scheme.\n\n"
+	      "  -4                       use IPv4 only\n"
+	      "  -6                       use IPv6 only\n"
+	      "  -w, --timeout SECONDS    time limit of a query (5; from 0.001 to 3600)\n"
+	      "  -n, --count N            take N samples; print the one with the least delay\n"
+	      "  -i, --interval SECONDS   time between samples (1)\n"
+	      "      --utc                print times in UTC, not in the local time zone\n"
+	      "      --format STRFTIME    print times in this format of strftime(3)\n"
+	      "  -j, --json               print one JSON object per target\n"
+	      "  -q, --quiet              no messages about targets on standard error\n"
+	      "      --watch              repeat queries, with a live view on a terminal\n"
+	      "      --check              monitoring plugin: one line, exit status 0, 1, 2 or 3\n"
+	      "  -W, --warning SECONDS    --check: offset above which to warn (0.1)\n"
+	      "  -C, --critical SECONDS   --check: offset that is critical (1)\n"
+	      "      --wait SECONDS       repeat until a target replies, for at most SECONDS\n"
 	      "      --set step|slew      set this machine's clock\n"
-	      "      --max-offset SECONDS --set: not if it is off by more than this\n"
-	      "      --trust-one          --set: by a single target, of any scheme\n"
-	      "      --dry-run            --set: only say what would be done\n"
+	      "      --max-offset SECONDS --set: do not correct more than this\n"
+	      "      --trust-one          --set: accept a single target of any scheme\n"
+	      "      --dry-run            --set: only print what would be done\n"
 	      "  -V, --version            print the version and exit\n"
-	      "  -h, --help               print this and exit\n\n"
-	      "Exit status: 0 a valid answer from every target, 1 not, 2 usage.\n"
+	      "  -h, --help               print this help and exit\n\n"
+	      "Exit status: 0 if every target gave a valid reply, 1 if not, 2 for usage errors.\n"
 	      "Manual: timeclient(1).\n",
 	      stdout);
 }
@@ -140,7 +140,7 @@ static bool parse_set(struct options *options, const char *text)
 
 static bool report_conflict(const char *one, const char *other)
 {
-	fprintf(stderr, PROGRAM_NAME ": %s and %s: expected one of them\n", one, other);
+	fprintf(stderr, PROGRAM_NAME ": %s and %s cannot be used together\n", one, other);
 	return print_hint();
 }
 
@@ -185,8 +185,8 @@ static bool check_combinations(const struct options *options)
 	for (enum action other = ACTION_WATCH; other <= ACTION_SET; other++) {
 		if (!options->requiring[other] || other == action)
 			continue;
-		fprintf(stderr, PROGRAM_NAME ": %s: expected %s with it\n",
-			options->requiring[other], action_name(other));
+		fprintf(stderr, PROGRAM_NAME ": %s requires %s\n", options->requiring[other],
+			action_name(other));
 		return print_hint();
 	}
 	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))

@@ -25,7 +25,7 @@ void print_errors(const struct result *result, const struct print_style *style)
 	if (!sample->valid)
 		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", result->target->name, sample->error);
 	else if (sample->rejected[0].reason)
-		fprintf(stderr, PROGRAM_NAME ": %s: refused %s\n", result->target->name,
+		fprintf(stderr, PROGRAM_NAME ": %s: rejected %s\n", result->target->name,
 			sample_format_rejected(sample, rejected));
 }
 

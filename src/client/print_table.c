@@ -18,9 +18,7 @@ struct row {
 	bool failed;	    /* the last cell is an error, which has the rest of the line */
 };
 
-static const struct row head = { { "target", "your clock", "", "way and back", "server" },
-				 BOLD,
-				 false };
+static const struct row head = { { "target", "your clock", "", "delay", "server" }, BOLD, false };
 
 static void set(struct row *row, size_t cell, const char *text)
 {
@@ -96,7 +94,7 @@ static void write_agreement(const struct result_agreement *agreement,
 	if (agreement->total < 2)
 		return;
 	if (agreement->agreeing == 0)
-		printf("%zu targets, of which no more than half agree\n", agreement->total);
+		printf("%zu targets, no majority agrees\n", agreement->total);
 	else
 		printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing,
 		       agreement->total, format_offset(offset, agreement->offset, style),

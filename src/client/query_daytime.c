@@ -53,17 +53,17 @@ bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size)
 	while (size > 0 && is_line_end(text[size - 1]))
 		size--;
 	if (size == 0)
-		return sample_fail(sample, "empty answer");
+		return sample_fail(sample, "empty reply");
 	if (size > SAMPLE_TEXT_MAX)
-		return sample_fail_bytes(sample, "answer is too long", text, size);
+		return sample_fail_bytes(sample, "reply is too long", text, size);
 	for (size_t i = 0; i < size; i++) {
 		if (is_line_end(text[i]))
 			lines = true;
 		else if (!is_printable(text[i]))
-			return sample_fail_bytes(sample, "answer is not text", text, size);
+			return sample_fail_bytes(sample, "reply is not text", text, size);
 	}
 	if (lines)
-		return sample_fail_bytes(sample, "answer of several lines", text, size);
+		return sample_fail_bytes(sample, "reply has several lines", text, size);
 	memcpy(sample->text, text, size);
 	sample->text[size] = '\0';
 	sample->valid = true;
@@ -96,7 +96,7 @@ static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample
 {
 	sample->local_time = reply->received;
 	sample->delay = udp_delay(reply);
-	*reason = "no line of text";
+	*reason = "not a line of text";
 	return query_daytime_parse(sample, reply->bytes, reply->size) ? UDP_ACCEPTED : UDP_UNUSABLE;
 }
 

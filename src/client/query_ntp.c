@@ -7,7 +7,7 @@
 #include "client/udp.h"
 #include "protocol/ntp_client.h"
 
-#define ROUNDING 2 /* nanoseconds that conversions may lose */
+#define ROUNDING 2 /* nanoseconds lost by conversions */
 
 static void write_request(struct bytes_writer *request, uint64_t nonce)
 {
@@ -27,17 +27,17 @@ static const char *verdict_name(enum ntp_client_verdict verdict)
 		[NTP_CLIENT_ORIGIN] = "wrong origin",
 		[NTP_CLIENT_MODE] = "wrong mode",
 		[NTP_CLIENT_VERSION] = "wrong version",
-		[NTP_CLIENT_KISS] = "kiss of death",
-		[NTP_CLIENT_LEAP] = "leap 3",
-		[NTP_CLIENT_STRATUM] = "stratum 16 or more",
-		[NTP_CLIENT_NO_TIME] = "no time",
-		[NTP_CLIENT_BACKWARDS] = "times that run backwards",
+		[NTP_CLIENT_KISS] = "kiss-o'-death",
+		[NTP_CLIENT_LEAP] = "not synchronised (leap 3)",
+		[NTP_CLIENT_STRATUM] = "not synchronised (stratum above 15)",
+		[NTP_CLIENT_NO_TIME] = "missing timestamp",
+		[NTP_CLIENT_BACKWARDS] = "transmit time before receive time",
 	};
 
 	return names[verdict];
 }
 
-/* The reference identifier of stratum 0 is four letters (RFC 5905 section 7.4). */
+/* The reference identifier of stratum 0 is a code of up to four letters (RFC 5905 section 7.4). */
 static void fail_kiss(struct sample *sample, uint32_t code)
 {
 	uint32_t bytes = htobe32(code);
@@ -45,24 +45,14 @@ static void fail_kiss(struct sample *sample, uint32_t code)
 	size_t size = strnlen((const char *)&bytes, sizeof(bytes));
 
 	if (size == 0)
-		sample_fail(sample, "stratum 0: it is not synchronised");
+		sample_fail(sample, "not synchronised (stratum 0)");
 	else
-		sample_fail(sample, "stratum 0, kiss code %s: it has no time to tell",
+		sample_fail(sample, "kiss-o'-death with code %s",
 			    text_escape(shown, sizeof(shown), &bytes, size));
 }
 
-static enum udp_verdict fail_unusable(struct sample *sample, enum ntp_client_verdict verdict)
-{
-	if (verdict == NTP_CLIENT_KISS)
-		fail_kiss(sample, sample->packet.reference_id);
-	else
-		sample_fail(sample, "%s: it %s", verdict_name(verdict),
-			    ntp_client_describe(verdict));
-	return UDP_UNUSABLE;
-}
-
-/* Half of the way there and back can be all one way: so much the offset can be off, beside what the
- * server itself may be. */
+/* The whole delay may be on one of the two ways: the offset can be wrong by half of it, in addition
+ * to the server's root distance. */
 static void set_offset(struct sample *sample, const struct udp_reply *reply,
 		       const struct ntp_client_exchange *exchange)
 {
@@ -90,17 +80,22 @@ static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample
 	enum ntp_client_verdict verdict =
 		ntp_client_check(&sample->packet, &exchange, reply->bytes, reply->size);
 
-	if (verdict != NTP_CLIENT_OK && verdict != NTP_CLIENT_DISTANCE) {
+	if (verdict == NTP_CLIENT_OK || verdict == NTP_CLIENT_DISTANCE) {
+		if ((clock_ntp_span)(exchange.received - exchange.sent) >= 0) {
+			set_offset(sample, reply, &exchange);
+			return UDP_ACCEPTED;
+		}
+		*reason = "local clock set back";
+	} else {
 		*reason = verdict_name(verdict);
-		return ntp_client_is_reply(verdict) ? fail_unusable(sample, verdict) : UDP_REJECTED;
+		if (!ntp_client_is_reply(verdict))
+			return UDP_REJECTED;
 	}
-	if ((clock_ntp_span)(exchange.received - exchange.sent) < 0) {
-		*reason = "clock set meanwhile";
-		sample_fail(sample, "the clock of this machine was set back meanwhile");
-		return UDP_UNUSABLE;
-	}
-	set_offset(sample, reply, &exchange);
-	return UDP_ACCEPTED;
+	if (verdict == NTP_CLIENT_KISS)
+		fail_kiss(sample, sample->packet.reference_id);
+	else
+		sample_fail(sample, "%s", *reason);
+	return UDP_UNUSABLE;
 }
 
 const struct udp_protocol query_ntp_protocol = { write_request, check_reply };

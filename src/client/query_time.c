@@ -15,13 +15,13 @@ bool query_time_parse(struct sample *sample, const void *bytes, size_t size)
 	int64_t here = sample->local_time.tv_sec;
 
 	if (size == 0)
-		return sample_fail(sample, "empty answer");
+		return sample_fail(sample, "empty reply");
 	if (size == TIME_SIZE_LONG)
 		return sample_fail_bytes(sample,
-					 "answer of 8 bytes instead of 4, as of inetutils-inetd",
+					 "reply has 8 bytes instead of 4, as from inetutils-inetd",
 					 bytes, size);
 	if (size != TIME_SIZE)
-		return sample_fail_bytes(sample, "answer is not of 4 bytes", bytes, size);
+		return sample_fail_bytes(sample, "reply is not 4 bytes", bytes, size);
 	sample->valid = true;
 	sample_set_server_second(sample, here + (int32_t)(seconds - NTP_OF_1970 - (uint32_t)here),
 				 0);

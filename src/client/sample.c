@@ -42,10 +42,10 @@ bool sample_fail_errno(struct sample *sample, int error, const char *timeout, co
 	else
 		snprintf(reason, sizeof(reason), "%s", strerror(error));
 	if (size > 0)
-		return sample_fail(sample, "%s, having received \"%s\"", reason,
+		return sample_fail(sample, "%s, received only \"%s\"", reason,
 				   show(shown, received, size));
 	if (sample->rejected[0].reason)
-		return sample_fail(sample, "%s, having refused %s", reason,
+		return sample_fail(sample, "%s, rejected %s", reason,
 				   sample_format_rejected(sample, rejected));
 	return sample_fail(sample, "%s", reason);
 }

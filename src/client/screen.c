@@ -92,7 +92,7 @@ static void draw_offset(FILE *out, const struct screen_line *line, const struct 
 		draw_padded(out, format_offset(text, last->offset, style), OFFSET_WIDTH);
 		draw_padded(out, format_bound(text, last->bound, last->offset, style), BOUND_WIDTH);
 	} else if (line->queries == 0) {
-		draw_padded(out, "asking", OFFSET_WIDTH + BOUND_WIDTH);
+		draw_padded(out, "querying", OFFSET_WIDTH + BOUND_WIDTH);
 	} else {
 		snprintf(text, sizeof(text), "%.*s", OFFSET_WIDTH + BOUND_WIDTH - 2,
 			 last->valid ? last->text : last->error);

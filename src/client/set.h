@@ -1,4 +1,4 @@
-/* --set: the one thing that this program does to the machine that it runs on. */
+/* --set: sets the clock of this machine. */
 #ifndef CLIENT_SET_H
 #define CLIENT_SET_H
 
@@ -10,27 +10,25 @@
 #include "client/result.h"
 
 struct set_options {
-	bool step;	    /* at once; otherwise little by little */
-	bool trust_one;	    /* one target, of any scheme, is enough */
-	bool dry_run;	    /* say it, but do not do it */
-	int64_t max_offset; /* of the offset, in nanoseconds */
+	bool step;	    /* or slew */
+	bool trust_one;	    /* one target of any scheme is enough */
+	bool dry_run;	    /* print only */
+	int64_t max_offset; /* nanoseconds */
 };
 
-/* What to do, and on whose word. */
 struct set_decision {
-	bool agreed; /* otherwise reason says why nothing is done, in words that end a sentence */
-	const char *reason;
+	const char *problem; /* why the clock must not be set; NULL: it can be */
 	struct result_agreement agreement;
 };
 
-/* Decides by what NTP servers say: two or more of them have to agree, and no less than most. With
- * trust_one any answer that tells an offset counts, and one is enough. The offsets of answers that
- * do not count are taken from the results. */
+/* Decides whether to set the clock. The majority of at least two NTP servers has to agree; with
+ * trust_one, one target of any scheme with an offset is enough. Removes the offsets of other results
+ * and marks falsetickers. */
 struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options);
 
-/* Says what is going to be done, does it, and says what was done. Returns false if nothing was,
- * having said why on standard error. */
+/* Prints the change, makes it, and prints the outcome. If the change cannot be printed it is not
+ * made. Returns false, with a message on standard error, if the clock was not set. */
 bool set_clock(const struct set_decision *decision, const struct set_options *options,
 	       const struct format_style *style);
 

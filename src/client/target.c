@@ -16,8 +16,7 @@ static bool report_problem(char problem[static TARGET_PROBLEM_SIZE], const char 
 
 static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 {
-	size_t used =
-		(size_t)snprintf(problem, TARGET_PROBLEM_SIZE, "scheme is not known: expected");
+	size_t used = (size_t)snprintf(problem, TARGET_PROBLEM_SIZE, "unknown scheme: expected");
 
 	for (size_t i = 0; i < query_scheme_count && used < TARGET_PROBLEM_SIZE; i++)
 		used += (size_t)snprintf(problem + used, TARGET_PROBLEM_SIZE - used, "%s %s",
@@ -68,11 +67,11 @@ static bool parse_host_port(struct target *target, char *host_port,
 		return report_problem(problem, "expected [SCHEME://]HOST[:PORT]");
 	if (!is_valid_host(host, bracketed))
 		return report_problem(problem,
-				      "host is wrong: expected a name, an IPv4 or an IPv6 address");
+				      "invalid host: expected a name, an IPv4 or an IPv6 address");
 	if (port && !text_to_number(port, 1, PORT_LIMIT, &number))
-		return report_problem(problem, "port is wrong: expected a number from 1 to 65535");
+		return report_problem(problem, "invalid port: expected a number from 1 to 65535");
 	if (strlen(host) >= sizeof(target->host))
-		return report_problem(problem, "host is wrong: expected at most 253 characters");
+		return report_problem(problem, "invalid host: expected at most 253 characters");
 	target->port = (uint16_t)number;
 	memcpy(target->host, host, strlen(host) + 1);
 	set_names(target);
@@ -93,7 +92,7 @@ bool target_parse(struct target *target, const char *word, char problem[static T
 		word = mark + strlen("://");
 	}
 	if (strlen(word) >= sizeof(host_port))
-		return report_problem(problem, "host is wrong: expected at most 253 characters");
+		return report_problem(problem, "invalid host: expected at most 253 characters");
 	memcpy(host_port, word, strlen(word) + 1);
 	return parse_host_port(target, host_port, problem);
 }

@@ -34,17 +34,17 @@ def test_answers_of_real_servers(box, answer, text):
 
 
 @pytest.mark.parametrize("answer, problem", [
-    (b"", "empty answer"), (b"\r\n", "empty answer"), (b"\n\n\r\n", "empty answer"),
-    (b"\x00\xff\x7f\x80\r\n", r'answer is not text: "\x00\xff\x7f\x80"'),
-    (b"tab\there\n", r'answer is not text: "tab\there"'),
-    ("späte Uhr\n".encode(), r'answer is not text: "sp\xc3\xa4te Uhr"'),
-    (b"\x1b[2J\x07\n", r'answer is not text: "\x1b[2J\x07"'),
-    (b"one\r\ntwo\r\n", r'answer of several lines: "one\r\ntwo"'),
-    (b"a\n\nb", r'answer of several lines: "a\n\nb"'),
-    (b"back\\slash\n\xff", r'answer is not text: "back\slash\n\xff"'),
-    (b"z" * 257, f'answer is too long: "{"z" * 64}..."'),
-    (b"z" * 100000, f'answer is too long: "{"z" * 64}..."'),
-    (b"\xff" * 65 + b"\n", f'answer is not text: "{chr(92)}{(chr(92)).join(["xff"] * 64)}..."')],
+    (b"", "empty reply"), (b"\r\n", "empty reply"), (b"\n\n\r\n", "empty reply"),
+    (b"\x00\xff\x7f\x80\r\n", r'reply is not text: "\x00\xff\x7f\x80"'),
+    (b"tab\there\n", r'reply is not text: "tab\there"'),
+    ("späte Uhr\n".encode(), r'reply is not text: "sp\xc3\xa4te Uhr"'),
+    (b"\x1b[2J\x07\n", r'reply is not text: "\x1b[2J\x07"'),
+    (b"one\r\ntwo\r\n", r'reply has several lines: "one\r\ntwo"'),
+    (b"a\n\nb", r'reply has several lines: "a\n\nb"'),
+    (b"back\\slash\n\xff", r'reply is not text: "back\slash\n\xff"'),
+    (b"z" * 257, f'reply is too long: "{"z" * 64}..."'),
+    (b"z" * 100000, f'reply is too long: "{"z" * 64}..."'),
+    (b"\xff" * 65 + b"\n", f'reply is not text: "{chr(92)}{(chr(92)).join(["xff"] * 64)}..."')],
     ids=["nothing", "CRLF alone", "line ends alone", "binary", "tab", "UTF-8", "escapes",
          "two lines", "empty line within", "backslash", "257", "100000", "cut after 64"])
 def test_what_is_no_answer_is_shown_escaped(box, answer, problem):
@@ -202,7 +202,7 @@ def test_json_of_errors(box, port):
                        "host": "127.0.0.1", "port": port, "ok": False,
                        "error": "Connection refused"}
     assert binary["ok"] is False and "text" not in binary
-    assert binary["error"] == r'answer is not text: ""quoted" \ \xff"'
+    assert binary["error"] == r'reply is not text: ""quoted" \ \xff"'
 
 
 def test_json_in_a_language_with_a_decimal_comma(box):

@@ -50,7 +50,7 @@ def run(box, command):
     return result, noted.exists()
 
 
-SET = r"going to step it by .*\nstepped: it is now .*\n"
+SET = r"stepping the clock by .*\nstepped: the time is now .*\n"
 PRINTED = [  # by the examples, in their order
     r"Server Message: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\n",
     r"(Server Message: .*\n){2}",

@@ -103,8 +103,8 @@ def test_inetds(box, kind):
             [told] = json_lines(box.client("-j", f"{scheme}://{THERE}").out)
             if kind == "inetutils" and name == "time":
                 text = box.client(f"{scheme}://{THERE}")
-                assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as of inetutils" in text.err
-                assert told["error"].startswith("answer of 8 bytes instead of 4, as of inetutils-inetd: ")
+                assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as from inetutils" in text.err
+                assert told["error"].startswith("reply has 8 bytes instead of 4, as from inetutils-inetd: ")
             else:
                 assert told["ok"] and abs(told["offset"]) <= told["error_bound"] < 2, (scheme, told)
                 print(f"{kind}, {scheme}: {told.get('text', told['server_time'])}")

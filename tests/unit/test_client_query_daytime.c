@@ -64,10 +64,10 @@ static void takes_every_line_end(void **state)
 static void refuses_nothing_at_all(void **state)
 {
 	(void)state;
-	EXPECT_ERROR("", "empty answer");
-	EXPECT_ERROR("\n", "empty answer");
-	EXPECT_ERROR("\r\n", "empty answer");
-	EXPECT_ERROR("\r\r\n\n\n\r", "empty answer");
+	EXPECT_ERROR("", "empty reply");
+	EXPECT_ERROR("\n", "empty reply");
+	EXPECT_ERROR("\r\n", "empty reply");
+	EXPECT_ERROR("\r\r\n\n\n\r", "empty reply");
 }
 
 static void refuses_more_than_256_bytes(void **state)
@@ -81,9 +81,9 @@ static void refuses_more_than_256_bytes(void **state)
 	expect_text(bytes, 255, text + 1);
 	expect_text(bytes, 256, text);
 
-	strcpy(error, "answer is too long: \"");
+	strcpy(error, "reply is too long: \"");
 	memset(error + strlen(error), 'A', 64);
-	strcpy(error + strlen("answer is too long: \"") + 64, "...\"");
+	strcpy(error + strlen("reply is too long: \"") + 64, "...\"");
 	expect_error(bytes, 257, error);
 	expect_error(bytes, sizeof(bytes), error);
 
@@ -95,27 +95,27 @@ static void refuses_more_than_256_bytes(void **state)
 static void refuses_what_is_not_text(void **state)
 {
 	(void)state;
-	EXPECT_ERROR("\0", "answer is not text: \"\\x00\"");
-	EXPECT_ERROR("\0\xff\r\n", "answer is not text: \"\\x00\\xff\"");
-	EXPECT_ERROR(CTIME "\n\0", "answer is not text: \"" CTIME "\\n\\x00\"");
-	EXPECT_ERROR("a\tb", "answer is not text: \"a\\tb\"");
-	EXPECT_ERROR("a\\\x7f", "answer is not text: \"a\\\\x7f\"");
-	EXPECT_ERROR("\x1b[2J", "answer is not text: \"\\x1b[2J\"");
-	EXPECT_ERROR("h\xc3\xb6", "answer is not text: \"h\\xc3\\xb6\"");
-	EXPECT_ERROR("\x16\x03\x01\n\x02", "answer is not text: \"\\x16\\x03\\x01\\n\\x02\"");
+	EXPECT_ERROR("\0", "reply is not text: \"\\x00\"");
+	EXPECT_ERROR("\0\xff\r\n", "reply is not text: \"\\x00\\xff\"");
+	EXPECT_ERROR(CTIME "\n\0", "reply is not text: \"" CTIME "\\n\\x00\"");
+	EXPECT_ERROR("a\tb", "reply is not text: \"a\\tb\"");
+	EXPECT_ERROR("a\\\x7f", "reply is not text: \"a\\\\x7f\"");
+	EXPECT_ERROR("\x1b[2J", "reply is not text: \"\\x1b[2J\"");
+	EXPECT_ERROR("h\xc3\xb6", "reply is not text: \"h\\xc3\\xb6\"");
+	EXPECT_ERROR("\x16\x03\x01\n\x02", "reply is not text: \"\\x16\\x03\\x01\\n\\x02\"");
 }
 
 static void refuses_several_lines(void **state)
 {
 	(void)state;
-	EXPECT_ERROR("a\r\nb\r\n", "answer of several lines: \"a\\r\\nb\"");
-	EXPECT_ERROR("a\nb", "answer of several lines: \"a\\nb\"");
-	EXPECT_ERROR("\na\rb\n", "answer of several lines: \"a\\rb\"");
+	EXPECT_ERROR("a\r\nb\r\n", "reply has several lines: \"a\\r\\nb\"");
+	EXPECT_ERROR("a\nb", "reply has several lines: \"a\\nb\"");
+	EXPECT_ERROR("\na\rb\n", "reply has several lines: \"a\\rb\"");
 }
 
 static void shows_at_most_64_bytes(void **state)
 {
-	char bytes[256], error[SAMPLE_ERROR_SIZE] = "answer is not text: \"";
+	char bytes[256], error[SAMPLE_ERROR_SIZE] = "reply is not text: \"";
 
 	(void)state;
 	memset(bytes, 0xff, sizeof(bytes));

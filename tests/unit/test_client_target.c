@@ -49,11 +49,11 @@ static void reads_every_form(void **state)
 	}
 }
 
-#define SCHEME_PROBLEM "scheme is not known: expected daytime, daytime+udp, time, time+udp, ntp"
+#define SCHEME_PROBLEM "unknown scheme: expected daytime, daytime+udp, time, time+udp, ntp"
 #define FORM_PROBLEM   "expected [SCHEME://]HOST[:PORT]"
-#define HOST_PROBLEM   "host is wrong: expected a name, an IPv4 or an IPv6 address"
-#define PORT_PROBLEM   "port is wrong: expected a number from 1 to 65535"
-#define LENGTH_PROBLEM "host is wrong: expected at most 253 characters"
+#define HOST_PROBLEM   "invalid host: expected a name, an IPv4 or an IPv6 address"
+#define PORT_PROBLEM   "invalid port: expected a number from 1 to 65535"
+#define LENGTH_PROBLEM "invalid host: expected at most 253 characters"
 
 static const char *const bad_cases[][2] = {
 	{ "nts://x", SCHEME_PROBLEM },
