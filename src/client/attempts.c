@@ -7,7 +7,7 @@
 
 #define ATTEMPT_DELAY (250 * CLOCK_MILLISECOND) /* RFC 8305, section 5 */
 
-/* That this machine cannot get there says less than what came back from there. */
+/* Less significant than an error that came from the network. */
 static bool is_local_failure(int error)
 {
 	return error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
@@ -38,8 +38,8 @@ static void note_failure(struct attempts *attempts, size_t index, int error)
 	attempts_start_next_now(attempts);
 }
 
-/* After the last address comes the first again, if at all. */
-static int64_t delay_of_next(struct attempts *attempts)
+/* The delay is longer between passes, which all addresses share. */
+static int64_t next_delay(struct attempts *attempts)
 {
 	int64_t delay = attempts->retry_delay;
 
@@ -55,7 +55,7 @@ static void start_attempt(struct attempts *attempts)
 	struct pollfd *attempt = &attempts->polls[index];
 
 	attempts->start_times[index] = clock_monotonic();
-	attempts->next_start = attempts->start_times[index] + delay_of_next(attempts);
+	attempts->next_start = attempts->start_times[index] + next_delay(attempts);
 	*attempt = (struct pollfd){ .fd = -1, .events = attempts->ops->events };
 	if (attempts->failed[index % attempts->address_count])
 		return;
@@ -66,8 +66,8 @@ static void start_attempt(struct attempts *attempts)
 		attempts->running++;
 }
 
-/* Waits for one of the running attempts until it is time for another one. Returns whether one has
- * won. */
+/* Waits for the running attempts until it is time for the next one. Returns whether one has
+ * succeeded. */
 static bool await_attempts(struct attempts *attempts, int64_t until, size_t *winner)
 {
 	if (until > attempts->deadline)
@@ -94,7 +94,7 @@ static bool await_attempts(struct attempts *attempts, int64_t until, size_t *win
 	return false;
 }
 
-/* Whether there will be another attempt, now or later. */
+/* Whether there is another attempt to start, now or later. */
 static bool has_more(const struct attempts *attempts)
 {
 	if (in_first_pass(attempts))

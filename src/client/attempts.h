@@ -1,5 +1,5 @@
-/* A race between attempts to reach a server at one of its addresses, so that none is waited for in
- * turn (RFC 8305). What an attempt is, the caller says: a connection, or a question by UDP. */
+/* Parallel attempts to reach a server at one of its addresses (RFC 8305). The caller defines what an
+ * attempt is: a TCP connection or a UDP request. */
 #ifndef CLIENT_ATTEMPTS_H
 #define CLIENT_ATTEMPTS_H
 
@@ -11,55 +11,55 @@
 #include "base/address.h"
 #include "client/resolve.h"
 
-#define ATTEMPTS_MAX (2 * RESOLVE_LIMIT) /* attempts */
+#define ATTEMPTS_MAX (2 * RESOLVE_MAX)
 
 struct attempts;
 
 struct attempts_ops {
-	short events; /* what an attempt is polled for */
+	short events; /* to poll an attempt for */
 
-	/* After all addresses were tried, those that have not failed are tried again so much later,
-	 * in nanoseconds, then twice as much later, and so on. 0: each is tried once. */
+	/* Nanoseconds after which the addresses that have not failed are tried again, doubled each
+	 * time; 0: never. */
 	int64_t retry_after;
 
-	/* Begins attempt number index. Returns a descriptor, or the negative of an errno value. */
+	/* Starts attempt number index. Returns a descriptor, or a negated errno value. */
 	int (*start)(struct attempts *attempts, size_t index, const struct address *address);
 
-	/* Looks at an attempt that is ready. Returns 0 if it has won, EAGAIN if it goes on, or why
-	 * it has failed, an errno value. */
+	/* Called when an attempt is ready. Returns 0 for success, EAGAIN to continue, or another
+	 * errno value for a failure. */
 	int (*check)(struct attempts *attempts, size_t index, int descriptor);
 };
 
 struct attempts {
 	const struct attempts_ops *ops;
-	const struct address *addresses; /* 1 to RESOLVE_LIMIT, the best first */
+	const struct address *addresses; /* 1 to RESOLVE_MAX, in order of preference */
 	size_t address_count;
-	int64_t deadline; /* a moment; may be brought forward by check */
-	bool one_pass;	  /* no address is tried again; may be set by check */
+	int64_t deadline; /* monotonic; check may bring it forward */
+	bool one_pass;	  /* no retries; check may set it */
 
-	bool failed[RESOLVE_LIMIT];	   /* addresses not to be tried again */
-	size_t count;			   /* attempts; the next one's number */
-	size_t running;			   /* of them */
-	struct pollfd polls[ATTEMPTS_MAX]; /* fd -1: it has failed */
-	int64_t start_times[ATTEMPTS_MAX]; /* moments */
-	int64_t next_start;		   /* the moment for the next attempt */
-	int64_t retry_delay;		   /* how long after the last address comes the first */
-	int error;			   /* the most telling failure so far */
+	bool failed[RESOLVE_MAX]; /* addresses not to be tried again */
+	size_t count;		  /* attempts started */
+	size_t running;
+	struct pollfd polls[ATTEMPTS_MAX]; /* fd -1: the attempt has failed */
+	int64_t start_times[ATTEMPTS_MAX]; /* monotonic, as next_start */
+	int64_t next_start;
+	int64_t retry_delay; /* before the next pass */
+	int error;	     /* the most significant failure */
 };
 
-/* Runs a race of which the members up to one_pass are set, all others zero: the next attempt begins as
- * soon as the one before it fails, or after a quarter of a second while that one goes on. Returns 0
- * and the winner's number, or an errno value: ETIME when the deadline came first, else the most
- * telling failure. What was begun is to be closed by attempts_close. */
+/* Makes attempts until one succeeds. The members up to one_pass are set, the others zero. The next
+ * attempt starts when the last one fails, or 250 ms after it. Returns 0 and the number of the
+ * successful attempt, or an errno value: ETIME at the deadline, else the most significant failure.
+ * To be followed by attempts_close. */
 int attempts_run(struct attempts *attempts, size_t *winner);
 
 /* The address of attempt number index. */
 const struct address *attempts_address(const struct attempts *attempts, size_t index);
 
-/* The next address is not to wait for its turn: those that run have little to offer. */
+/* Starts the next address without the delay. */
 void attempts_start_next_now(struct attempts *attempts);
 
-/* Closes the descriptors of all attempts but keep; ATTEMPTS_MAX: of all. */
+/* Closes all descriptors but that of attempt keep; ATTEMPTS_MAX: all. */
 void attempts_close(struct attempts *attempts, size_t keep);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "client/timespan.h"
 
-#define FIGURE_SIZE 32
+#define NUMBER_SIZE 32
 
 enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical)
 {
@@ -35,12 +35,12 @@ static bool is_worse(enum check_state one, enum check_state other)
 	return ranks[one] > ranks[other];
 }
 
-/* Seconds in figures that end where nothing more follows. */
-static const char *write_seconds(char text[static FIGURE_SIZE], int64_t span)
+/* Decimal seconds without trailing zeros. */
+static const char *write_seconds(char text[static NUMBER_SIZE], int64_t span)
 {
 	int64_t value = timespan_magnitude(span);
 	size_t length =
-		(size_t)snprintf(text, FIGURE_SIZE, "%s%" PRId64 ".%09" PRId64, span < 0 ? "-" : "",
+		(size_t)snprintf(text, NUMBER_SIZE, "%s%" PRId64 ".%09" PRId64, span < 0 ? "-" : "",
 				 value / CLOCK_SECOND, value % CLOCK_SECOND);
 
 	while (text[length - 1] == '0')
@@ -50,7 +50,7 @@ static const char *write_seconds(char text[static FIGURE_SIZE], int64_t span)
 	return text;
 }
 
-/* What a bar separates is the performance data: strangers' text must have none. */
+/* A bar starts the performance data, so text from a server must not contain one. */
 static void write_without_bars(const char *text)
 {
 	for (; *text != '\0'; text++)
@@ -60,7 +60,7 @@ static void write_without_bars(const char *text)
 static void write_result(const struct result *result)
 {
 	const struct sample *best = &result->series.best;
-	char offset[FIGURE_SIZE], bound[FIGURE_SIZE];
+	char offset[NUMBER_SIZE], bound[NUMBER_SIZE];
 
 	printf("%s ", result->target->url);
 	if (!best->valid) {
@@ -80,7 +80,7 @@ static void write_performance(const struct result *result, int64_t warning, int6
 {
 	const struct sample *best = &result->series.best;
 	const char *url = result->target->url;
-	char offset[FIGURE_SIZE], bound[FIGURE_SIZE], low[FIGURE_SIZE], high[FIGURE_SIZE];
+	char offset[NUMBER_SIZE], bound[NUMBER_SIZE], low[NUMBER_SIZE], high[NUMBER_SIZE];
 
 	if (best->has_offset)
 		printf(" 'offset %s'=%ss;-%s:%s;-%s:%s 'bound %s'=%ss", url,

@@ -1,4 +1,4 @@
-/* --check: one line for a monitoring system, as its plugins print it. */
+/* --check: a plugin for monitoring systems such as Nagios. */
 #ifndef CLIENT_CHECK_H
 #define CLIENT_CHECK_H
 
@@ -15,13 +15,12 @@ enum check_state {
 	CHECK_UNKNOWN = 3,
 };
 
-/* Judges a report: critical, if there is no answer or it is off by more than critical nanoseconds;
- * a warning, if by more than warning; unknown, if the answer tells no offset, or one whose bound is
- * wider than critical. */
+/* The state of a result: critical without a valid reply, or with an offset above critical
+ * nanoseconds; a warning above warning; unknown without an offset, or with a bound above critical. */
 enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical);
 
-/* Prints the line, with performance data, and returns the worst state: critical before warning
- * before unknown. If standard output cannot be written it is unknown. */
+/* Prints the line with performance data. Returns the worst state: critical, warning, unknown, ok, in
+ * this order; unknown if standard output cannot be written. */
 enum check_state check_print(const struct result *results, size_t count, int64_t warning,
 			     int64_t critical);
 

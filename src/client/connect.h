@@ -1,4 +1,4 @@
-/* Connecting to whichever of a server's addresses answers first, in the manner of RFC 8305. */
+/* Connecting by TCP to the first of a server's addresses that accepts (RFC 8305). */
 #ifndef CLIENT_CONNECT_H
 #define CLIENT_CONNECT_H
 
@@ -7,17 +7,14 @@
 
 #include "base/address.h"
 
-/* A TCP connection that stands. */
 struct connection {
-	int socket;		/* non-blocking; the holder's to close */
+	int socket;		/* non-blocking; to be closed by the owner */
 	struct address address; /* of the server */
-	int64_t started;	/* the moment that the attempt began, not the race */
+	int64_t started;	/* monotonic time of the connect call */
 };
 
-/* Tries addresses (1 to RESOLVE_LIMIT) in a race: the next one as soon as the one before it fails,
- * or after a quarter of a second while that one goes on trying; the first to connect wins, the
- * others are dropped. Returns 0 or an errno value: ETIME when the moment deadline came first, else
- * the most telling failure. */
+/* Tries addresses (1 to RESOLVE_MAX) as attempts.h describes. Returns 0 or an errno value: ETIME at
+ * the monotonic time deadline, else the most significant failure. */
 int connect_first(struct connection *connection, const struct address *addresses, size_t count,
 		  int64_t deadline);
 

@@ -7,16 +7,16 @@
 #include "clock/clock.h"
 
 #define MJD_DIGITS  5
-#define MJD_OF_1970 40587 /* as a modified Julian day */
+#define MJD_OF_1970 40587 /* modified Julian day */
 #define DAY	    86400
-#define NIST_ERROR  CLOCK_SECOND /* it is sent early, by an estimate of the way */
+#define NIST_ERROR  CLOCK_SECOND /* the text is sent early by an estimated delay */
 
-/* As strptime reads them, which in the C locale, in which this program runs, has English names. */
+/* For strptime, which expects English names: LC_TIME is the C locale. */
 static const char *const formats[] = {
 	"%a %b %d %H:%M:%S %Y",	  /* ctime */
 	"%d %b %Y %H:%M:%S",	  /* xinetd */
 	"%Y-%m-%dT%H:%M:%S",	  /* ISO 8601 */
-	"%Y-%m-%d %H:%M:%S",	  /* the same for people */
+	"%Y-%m-%d %H:%M:%S",	  /* a common variant */
 	"%A, %B %d, %Y %H:%M:%S", /* the example of RFC 867, where -PST follows */
 	"%a, %d %b %Y %H:%M:%S",  /* RFC 5322 */
 };
@@ -26,7 +26,7 @@ static const char *skip_blanks(const char *text)
 	return text + strspn(text, " ");
 }
 
-/* Years that are meant, and no 31st of February. */
+/* Years from 1900 to 2199, and no 31st of February. */
 static bool is_plausible(const struct tm *calendar)
 {
 	struct tm day = { .tm_year = calendar->tm_year,
@@ -38,7 +38,7 @@ static bool is_plausible(const struct tm *calendar)
 	       day.tm_mday == calendar->tm_mday;
 }
 
-/* The zone's name as the host has it at the time that seconds, local time, stand for. */
+/* Whether name is the local zone at the local time seconds. */
 static bool is_local_zone(const char *name, int64_t seconds)
 {
 	time_t time = (time_t)seconds;
@@ -47,7 +47,7 @@ static bool is_local_zone(const char *name, int64_t seconds)
 	return localtime_r(&time, &local) && local.tm_zone && strcmp(name, local.tm_zone) == 0;
 }
 
-/* Takes calendar to be of the zone that the rest of the text names, if any. */
+/* Converts calendar from the zone that rest names, or from the local zone if rest is empty. */
 static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const char *rest)
 {
 	struct tm zone = { 0 }, local = *calendar;
@@ -73,7 +73,7 @@ static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const c
 	return true;
 }
 
-/* What stands between the seconds and the zone: a fraction, a dash as in RFC 867, blanks. */
+/* Between the seconds and the zone: a fraction, blanks, a dash as in RFC 867. */
 static const char *skip_to_zone(const char *rest)
 {
 	if (*rest == '.' || *rest == ',')
@@ -103,8 +103,7 @@ static bool parse_format(const char *text, const char *format, struct daytime_te
 	return apply_zone(parsed, &calendar, zone);
 }
 
-/* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM: the day comes twice, first as a modified
- * Julian one. */
+/* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM, where JJJJJ is the modified Julian day. */
 static bool parse_nist(const char *text, struct daytime_text *parsed)
 {
 	struct tm calendar = { 0 };

@@ -7,7 +7,7 @@
 
 #include "client/timespan.h"
 
-#define CALENDAR_FROM (1000 * CLOCK_SECOND) /* spans that no one reads in seconds */
+#define CALENDAR_FROM (1000 * CLOCK_SECOND) /* from here on in hours and days */
 #define DAY	      86400
 
 struct unit {
@@ -89,7 +89,7 @@ const char *format_bound(char text[static FORMAT_SIZE], int64_t bound, int64_t o
 static const char *write_format(char text[static FORMAT_SIZE], const struct tm *calendar,
 				const char *format)
 {
-	/* Only here is the reader's language spoken. */
+	/* All other output is in English. */
 	locale_t language = newlocale(LC_ALL_MASK, "", (locale_t)0);
 	size_t length;
 

@@ -1,4 +1,4 @@
-/* Times and spans in words and figures, for people. */
+/* Formatting times, spans and offsets for people. Every function returns text. */
 #ifndef CLIENT_FORMAT_H
 #define CLIENT_FORMAT_H
 
@@ -11,29 +11,28 @@
 
 #define FORMAT_SIZE 512
 
-/* How things are to be written. */
 struct format_style {
-	bool utf8;	    /* the reader's character set has µ and ±; otherwise u and +/- */
-	bool utc;	    /* times in UTC, not in the host's zone */
-	const char *format; /* of times, as strftime(3) has it, in the reader's language; NULL: ISO
-			       8601 as people write it */
+	bool utf8;	    /* µ and ± are available; otherwise u and +/- */
+	bool utc;	    /* otherwise the local time zone */
+	const char *format; /* of times, for strftime(3) in the user's language; NULL: the
+			       format below */
 };
 
-/* "1.24 ms": seconds, milliseconds or microseconds, whichever fits; of a negative span its
- * magnitude. From 1000 s on "00:16:40", or "2 days 03:04:05". */
+/* "1.24 ms": the magnitude in seconds, milliseconds or microseconds; from 1000 s on "00:16:40" or "2
+ * days 03:04:05". */
 const char *format_span(char text[static FORMAT_SIZE], int64_t span,
 			const struct format_style *style);
 
-/* "1.24 ms behind", as this machine's clock is when the offset of the other one is positive. */
+/* "1.24 ms behind": this clock, for a positive offset. */
 const char *format_offset(char text[static FORMAT_SIZE], int64_t offset,
 			  const struct format_style *style);
 
-/* "± 0.31 ms", in the unit that offset is written in where that gives a figure to be read. */
+/* "± 0.31 ms": in the unit of offset if that is readable. */
 const char *format_bound(char text[static FORMAT_SIZE], int64_t bound, int64_t offset,
 			 const struct format_style *style);
 
-/* "2026-11-22 19:15:08.123456 UTC"; whole: without the fraction. Where no calendar has that year,
- * seconds since 1970. */
+/* "2026-11-22 19:15:08.123456 UTC"; whole: without the fraction. Seconds since 1970 if the year is
+ * out of range. */
 const char *format_time(char text[static FORMAT_SIZE], const struct timespec *time, bool whole,
 			const struct format_style *style);
 
@@ -43,7 +42,7 @@ const char *format_leap(unsigned leap);
 /* "stratum 2, leap none". */
 const char *format_server(char text[static FORMAT_SIZE], const struct ntp_packet *packet);
 
-/* How many columns a phrase takes: all of it is ASCII, but for µ and ±. */
+/* The number of columns of UTF-8 text. */
 size_t format_width(const char *text);
 
 #endif

@@ -190,8 +190,8 @@ static enum exit_status print_information(const struct options *options)
 
 int main(int argc, char **argv)
 {
-	static struct options options; /* threads may outlive main */
-	static struct survey survey;   /* and so has this */
+	static struct options options; /* static, since threads may outlive main */
+	static struct survey survey;
 	int status;
 
 	if (!fill_standard_descriptors())

@@ -13,9 +13,9 @@
 #define SPAN_MINIMUM CLOCK_MILLISECOND
 #define HOUR	     (3600 * CLOCK_SECOND)
 #define DAY	     (24 * HOUR)
-#define COUNT_LIMIT  1000000
+#define COUNT_MAX    1000000
 
-/* Options that have no letter. */
+/* Options without a letter. */
 enum {
 	OPTION_UTC = 256,
 	OPTION_FORMAT,
@@ -126,7 +126,7 @@ static bool parse_threshold(const char *option, const char *text, int64_t *span)
 
 static bool parse_count(struct options *options, const char *text)
 {
-	return text_to_number(text, 1, COUNT_LIMIT, &options->plan.count) ||
+	return text_to_number(text, 1, COUNT_MAX, &options->plan.count) ||
 	       usage_error("--count", text, "expected a number from 1 to 1000000");
 }
 
@@ -155,7 +155,7 @@ static const char *action_name(enum action action)
 	return names[action];
 }
 
-/* Two actions at once are none; but help is always given. */
+/* Only one action is allowed, but --help and --version override all others. */
 static bool set_action(struct options *options, enum action action)
 {
 	if (options->action > ACTION_SET)
@@ -166,14 +166,13 @@ static bool set_action(struct options *options, enum action action)
 	return true;
 }
 
-/* An option that is nothing without an action. */
+/* Notes that option requires action. */
 static bool require(struct options *options, enum action action, const char *option)
 {
 	options->requiring[action] = option;
 	return true;
 }
 
-/* Options that say nothing together, or nothing alone. */
 static bool check_combinations(const struct options *options)
 {
 	enum action action = options->action;
@@ -220,7 +219,7 @@ static bool parse_action(struct options *options, int letter)
 		return set_action(options, ACTION_VERSION);
 	case 'h':
 		return set_action(options, ACTION_HELP);
-	default: /* getopt has said what is wrong */
+	default: /* getopt has printed the error */
 		return print_hint();
 	}
 }
@@ -306,8 +305,8 @@ bool options_parse(struct options *options, int argc, char **argv)
 		.set.max_offset = INT64_MAX,
 	};
 	if (argc > 0)
-		argv[0] = program; /* the name that getopt's messages begin with */
-	/* What is wrong before that word is told to a monitoring system, too. */
+		argv[0] = program; /* for getopt's messages */
+	/* The exit status of an error before --check is that of --check, too. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--check") == 0)
 			options->is_check = true;

@@ -22,17 +22,16 @@ enum action {
 
 struct options {
 	enum action action;
-	bool is_check; /* a monitoring system wants its own exit status for mistakes, too */
-	const char *requiring[ACTION_SET + 1]; /* an option that is nothing without this action */
+	bool is_check; /* --check is given: usage errors exit with CHECK_UNKNOWN */
+	const char *requiring[ACTION_SET + 1]; /* an option that requires the action */
 	struct survey_plan plan;
 	int64_t wait; /* --wait, in nanoseconds; 0: not given */
 	bool json;
 	bool quiet;
 	bool utc;
-	const char *format; /* of times; NULL: the usual one */
+	const char *format; /* of times, see format.h */
 
-	/* --check: what offset is too much, in nanoseconds. */
-	int64_t warning, critical;
+	int64_t warning, critical; /* --check: offsets in nanoseconds */
 
 	struct set_options set; /* --set */
 
@@ -40,13 +39,13 @@ struct options {
 	size_t target_count;
 };
 
-/* Reads the command line. What is wrong with it is told on standard error; then it returns false.
- * The strings stay those of argv. */
+/* Parses the command line. Returns false with a message on standard error if it is wrong. The strings
+ * are those of argv. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);
 
-/* The version, what the program can do, and what it was built with. */
+/* Prints the versions of the program and of libraries, and the schemes. */
 void options_print_version(void);
 
 #endif

@@ -6,9 +6,9 @@
 #include "client/print.h"
 
 #define JSON_SCHEMA 1
-#define TIME_SIZE   64 /* room for years of any length */
+#define TIME_SIZE   64 /* for years of any length */
 
-/* A span is known to the nanosecond: more digits would be noise. */
+/* Enough digits for nanoseconds. */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
 static double seconds(int64_t span)
@@ -34,7 +34,7 @@ static const char *write_iso8601(char text[static TIME_SIZE], const struct times
 	return text;
 }
 
-/* The address without its port, which has a place of its own. */
+/* The address without its port, which is a member of its own. */
 static const char *format_host(char text[static ADDRESS_TEXT_SIZE], const struct address *address)
 {
 	char *host, *port;
@@ -43,8 +43,8 @@ static const char *format_host(char text[static ADDRESS_TEXT_SIZE], const struct
 	return address_split(text, &host, &port) ? host : NULL;
 }
 
-/* The functions below return new values, or NULL where there was no memory; json_object_set_new and
- * the "o" of json_pack pass that on. */
+/* The functions below return new values, or NULL without memory, which json_object_set_new and the "o"
+ * of json_pack pass on. */
 
 static json_t *describe_target(const struct target *target, const struct sample *sample)
 {
@@ -107,7 +107,7 @@ static json_t *describe_sample(const struct sample *sample)
 			 write_iso8601(time, &sample->local_time));
 }
 
-/* Adds the members of part, which it releases, to object. */
+/* Moves the members of part to object. */
 static bool add(json_t *object, json_t *part)
 {
 	bool added = part && json_object_update(object, part) == 0;

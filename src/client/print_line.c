@@ -2,7 +2,7 @@
 
 #include "client/print.h"
 
-/* A Daytime answer is shown in the server's own words. */
+/* Whether to print the text of a Daytime reply as it is. */
 static bool is_verbatim(const struct sample *sample, const struct print_style *style)
 {
 	return sample->text[0] != '\0' && (style->local_zone || !sample->has_offset);
@@ -29,7 +29,6 @@ void print_errors(const struct result *result, const struct print_style *style)
 			sample_format_rejected(sample, rejected));
 }
 
-/* The clocks' difference, and how sure that is. */
 static void write_offset(const struct sample *sample, const struct format_style *style)
 {
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
@@ -48,7 +47,7 @@ static void write_series(const struct sample_series *series, const struct format
 		       format_span(spread, sample_series_spread(series), style));
 }
 
-static void write_answer(const struct result *result, const struct format_style *style)
+static void write_sample(const struct result *result, const struct format_style *style)
 {
 	const struct sample *sample = &result->series.best;
 	char text[FORMAT_SIZE];
@@ -73,6 +72,6 @@ bool print_line(const struct result *result, const struct print_style *style)
 	if (is_verbatim(sample, style))
 		printf("Server Message: %s\n", sample->text);
 	else
-		write_answer(result, &style->format);
+		write_sample(result, &style->format);
 	return !ferror(stdout) && fflush(stdout) == 0;
 }

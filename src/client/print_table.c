@@ -5,7 +5,7 @@
 
 #define CELLS 5
 #define CELL  SAMPLE_ERROR_SIZE
-#define DELAY 3 /* the column that can be done without */
+#define DELAY 3 /* the column to omit first */
 #define GAP   2
 
 #define RED   "\033[31m"
@@ -15,7 +15,7 @@
 struct row {
 	char cells[CELLS][CELL];
 	const char *colour; /* NULL: none */
-	bool failed;	    /* the last cell is an error, which has the rest of the line */
+	bool failed;	    /* the last cell is an error, of any width */
 };
 
 static const struct row head = { { "target", "your clock", "", "delay", "server" }, BOLD, false };
@@ -25,7 +25,7 @@ static void set(struct row *row, size_t cell, const char *text)
 	snprintf(row->cells[cell], CELL, "%s", text);
 }
 
-/* A leap second is worth a word only where there is one. */
+/* The leap state is omitted if there is none. */
 static const char *write_stratum(char text[static FORMAT_SIZE], const struct ntp_packet *packet)
 {
 	if (packet->leap != CLOCK_LEAP_NONE)
@@ -110,8 +110,7 @@ static size_t sum_of(const size_t widths[static CELLS])
 	return sum - GAP;
 }
 
-/* Sets the widths of the columns, 0 for one that is left out, and returns whether a line of the
- * terminal has room for them. */
+/* Sets the widths of the columns, 0 for an omitted one. Returns whether they fit on a line. */
 static bool measure(size_t widths[static CELLS], const struct result *results, size_t count,
 		    const struct print_style *style)
 {
@@ -135,7 +134,7 @@ bool print_table(const struct result *results, size_t count,
 	struct row row = head;
 
 	for (size_t i = 0; i < count; i++) {
-		if (results[i].series.best.valid) /* what is wrong is in the table */
+		if (results[i].series.best.valid) /* otherwise the table shows the error */
 			print_errors(&results[i], style);
 	}
 	for (size_t i = wide ? 0 : 1; i <= count; i++) {

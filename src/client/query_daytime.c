@@ -4,12 +4,13 @@
 
 #include "client/daytime_text.h"
 #include "client/tcp.h"
+#include "client/timespan.h"
 #include "client/udp.h"
 
-/* Time zones are apart by quarters of an hour, and by 26 hours at most. */
-#define ZONE_STEP  (900 * CLOCK_SECOND)
-#define ZONE_MAX   (26 * 3600 * CLOCK_SECOND + ZONE_SLACK)
-#define ZONE_SLACK (5 * CLOCK_SECOND)
+/* Time zones differ by multiples of 15 minutes, and by at most 26 hours. */
+#define ZONE_STEP      (900 * CLOCK_SECOND)
+#define ZONE_MAX       (26 * 3600 * CLOCK_SECOND + ZONE_TOLERANCE)
+#define ZONE_TOLERANCE (5 * CLOCK_SECOND)
 
 static bool is_line_end(char byte)
 {
@@ -21,15 +22,14 @@ static bool is_printable(char byte)
 	return byte >= ' ' && byte <= '~';
 }
 
-/* Whoever speaks of another zone seems to be off by some quarters of an hour, exactly: what cannot
- * be told from that is no offset. */
+/* An offset near a multiple of 15 minutes is probably another time zone: not an offset. */
 static bool may_be_other_zone(int64_t offset)
 {
-	int64_t off = offset < 0 ? -offset : offset;
-	int64_t beside = off % ZONE_STEP;
+	int64_t magnitude = timespan_magnitude(offset);
+	int64_t rest = magnitude % ZONE_STEP;
 
-	return off <= ZONE_MAX && off >= ZONE_STEP - ZONE_SLACK &&
-	       (beside <= ZONE_SLACK || beside >= ZONE_STEP - ZONE_SLACK);
+	return magnitude <= ZONE_MAX && magnitude >= ZONE_STEP - ZONE_TOLERANCE &&
+	       (rest <= ZONE_TOLERANCE || rest >= ZONE_STEP - ZONE_TOLERANCE);
 }
 
 static void parse_offset(struct sample *sample)
@@ -71,7 +71,7 @@ bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size)
 	return true;
 }
 
-/* A line end that nothing precedes does not count: NIST's servers begin with one. */
+/* NIST servers send a line end first; it does not count. */
 static bool holds_line(const struct tcp_reply *reply)
 {
 	size_t i = 0;

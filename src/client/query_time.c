@@ -5,14 +5,14 @@
 #include "client/udp.h"
 
 #define TIME_SIZE      4
-#define TIME_SIZE_LONG 8 /* as inetutils-inetd has it where a C long has so many bytes */
+#define TIME_SIZE_LONG 8 /* inetutils-inetd sends a C long */
 #define NTP_OF_1970    UINT32_C(2208988800)
 
 bool query_time_parse(struct sample *sample, const void *bytes, size_t size)
 {
 	struct bytes_reader reader = bytes_reader_open(bytes, size);
 	uint32_t seconds = bytes_get_32(&reader);
-	int64_t here = sample->local_time.tv_sec;
+	int64_t local = sample->local_time.tv_sec;
 
 	if (size == 0)
 		return sample_fail(sample, "empty reply");
@@ -23,7 +23,7 @@ bool query_time_parse(struct sample *sample, const void *bytes, size_t size)
 	if (size != TIME_SIZE)
 		return sample_fail_bytes(sample, "reply is not 4 bytes", bytes, size);
 	sample->valid = true;
-	sample_set_server_second(sample, here + (int32_t)(seconds - NTP_OF_1970 - (uint32_t)here),
+	sample_set_server_second(sample, local + (int32_t)(seconds - NTP_OF_1970 - (uint32_t)local),
 				 0);
 	return true;
 }

@@ -20,7 +20,7 @@ void resolve_interleave(struct address *addresses, size_t count)
 	}
 }
 
-/* A hosts file easily gives the same address twice. */
+/* getaddrinfo() may return duplicates from a hosts file. */
 static bool holds(const struct address *addresses, size_t count, const struct address *address)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -42,7 +42,7 @@ static struct address address_of(const struct addrinfo *found, uint16_t port)
 	return address;
 }
 
-const char *resolve_host(struct address addresses[static RESOLVE_LIMIT], size_t *count,
+const char *resolve_host(struct address addresses[static RESOLVE_MAX], size_t *count,
 			 const char *host, uint16_t port, int family)
 {
 	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
@@ -52,8 +52,7 @@ const char *resolve_host(struct address addresses[static RESOLVE_LIMIT], size_t 
 	if (error != 0)
 		return error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
 	*count = 0;
-	for (struct addrinfo *found = list; found && *count < RESOLVE_LIMIT;
-	     found = found->ai_next) {
+	for (struct addrinfo *found = list; found && *count < RESOLVE_MAX; found = found->ai_next) {
 		struct address address = address_of(found, port);
 
 		if (!holds(addresses, *count, &address))

@@ -12,7 +12,7 @@
 #define OFFSET_WIDTH 18
 #define BOUND_WIDTH  14
 #define LOSS_WIDTH   12
-#define SPARK_WIDTH  10 /* the least of it */
+#define SPARK_WIDTH  10 /* minimum */
 #define LEVELS	     8
 
 void screen_add(struct screen_line *line, const struct sample *sample)
@@ -24,7 +24,7 @@ void screen_add(struct screen_line *line, const struct sample *sample)
 	line->last = *sample;
 }
 
-/* The lowest and the highest of the last count samples. Returns whether there is any. */
+/* The range of the last count offsets. Returns whether there is any. */
 static bool find_range(const struct screen_line *line, size_t count, int64_t *low, int64_t *high)
 {
 	bool found = false;
@@ -43,7 +43,7 @@ static bool find_range(const struct screen_line *line, size_t count, int64_t *lo
 	return found;
 }
 
-/* The last samples, as many as there is room for, from the lowest to the highest of them. */
+/* The last offsets, as many as fit, scaled to their range. */
 static void draw_spark(FILE *out, const struct screen_line *line, size_t room, bool utf8)
 {
 	static const char *const blocks[LEVELS] = { "\u2581", "\u2582", "\u2583", "\u2584",
@@ -111,7 +111,7 @@ static size_t widest(const struct target *targets, size_t count)
 	return width;
 }
 
-/* Where columns are few the figures are below the name: width, that of the widest name, is 0. */
+/* width: of the first column; 0: the name is on a line of its own. */
 static void draw_line(FILE *out, const struct target *target, const struct screen_line *line,
 		      size_t width, const struct print_style *style)
 {

@@ -1,4 +1,4 @@
-/* The picture that --watch keeps on the terminal. */
+/* The live view of --watch on a terminal. */
 #ifndef CLIENT_SCREEN_H
 #define CLIENT_SCREEN_H
 
@@ -10,26 +10,24 @@
 #include "client/print.h"
 #include "client/target.h"
 
-#define SCREEN_SAMPLES 240 /* as many are remembered, and drawn where there is room */
+#define SCREEN_SAMPLES 240 /* the maximum of a graph */
 
 struct screen_sample {
-	bool has_offset; /* otherwise there was no offset to draw */
+	bool has_offset;
 	int64_t offset;
 };
 
-/* What is known of one target. */
+/* The samples of one target. Zeroed before the first one. */
 struct screen_line {
-	struct sample last; /* the last sample */
+	struct sample last;
 	unsigned queries, replies;
-	struct screen_sample samples[SCREEN_SAMPLES]; /* number n is at n modulo SCREEN_SAMPLES */
+	struct screen_sample samples[SCREEN_SAMPLES]; /* a ring, indexed by queries */
 };
 
-/* Adds a sample to a line that begins zeroed. */
 void screen_add(struct screen_line *line, const struct sample *sample);
 
-/* Draws count lines over whatever is on the screen, from its first row on, and clears the rest of
- * it. Where the columns do not suffice for a line a target, each has two. Of rows that there is no
- * room for the number is told. */
+/* Draws count lines from the top of the screen and clears the rest. Each target has two lines if there
+ * are too few columns. Lines without room are counted in a last line. */
 void screen_draw(FILE *out, const struct target *targets, const struct screen_line *lines,
 		 size_t count, size_t rows, const struct print_style *style);
 

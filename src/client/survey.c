@@ -10,7 +10,7 @@
 #define STACK_SIZE (256 * 1024) /* many times what a look-up needs */
 
 struct lookup {
-	struct address addresses[RESOLVE_LIMIT];
+	struct address addresses[RESOLVE_MAX];
 	size_t count; /* 0: to be looked up */
 };
 

@@ -6,7 +6,7 @@
 #include "base/address.h"
 #include "base/text.h"
 
-#define PORT_LIMIT 65535
+#define PORT_MAX 65535
 
 static bool report_problem(char problem[static TARGET_PROBLEM_SIZE], const char *reason)
 {
@@ -24,8 +24,8 @@ static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 	return false;
 }
 
-/* Whether host may be a name or an address. Only the form is judged, so that what is shown of it
- * needs no escaping, but for colons and brackets, which mean that it has to be an IPv6 address. */
+/* Checks the form only: a name needs no escaping afterwards, and colons or brackets require an IPv6
+ * address. */
 static bool is_valid_host(const char *host, bool bracketed)
 {
 	struct address address;
@@ -39,7 +39,6 @@ static bool is_valid_host(const char *host, bool bracketed)
 	return address_parse(&address, host, 0) && address.any.sa_family == AF_INET6;
 }
 
-/* Once the parts are there. */
 static void set_names(struct target *target)
 {
 	bool brackets = strchr(target->host, ':') != NULL;
@@ -55,7 +54,7 @@ static void set_names(struct target *target)
 		 target->name);
 }
 
-/* Reads host_port, HOST[:PORT], which it changes. */
+/* Parses HOST[:PORT], which it changes. */
 static bool parse_host_port(struct target *target, char *host_port,
 			    char problem[static TARGET_PROBLEM_SIZE])
 {
@@ -68,7 +67,7 @@ static bool parse_host_port(struct target *target, char *host_port,
 	if (!is_valid_host(host, bracketed))
 		return report_problem(problem,
 				      "invalid host: expected a name, an IPv4 or an IPv6 address");
-	if (port && !text_to_number(port, 1, PORT_LIMIT, &number))
+	if (port && !text_to_number(port, 1, PORT_MAX, &number))
 		return report_problem(problem, "invalid port: expected a number from 1 to 65535");
 	if (strlen(host) >= sizeof(target->host))
 		return report_problem(problem, "invalid host: expected at most 253 characters");
@@ -81,7 +80,7 @@ static bool parse_host_port(struct target *target, char *host_port,
 bool target_parse(struct target *target, const char *word, char problem[static TARGET_PROBLEM_SIZE])
 {
 	const char *mark = strstr(word, "://");
-	char host_port[2 * TARGET_NAME_SIZE]; /* a longer one could not be right */
+	char host_port[2 * TARGET_NAME_SIZE]; /* longer ones are wrong */
 
 	*target = (struct target){ .scheme = &query_schemes[0], .port = TARGET_DEFAULT_PORT };
 	if (mark) {

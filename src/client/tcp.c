@@ -7,19 +7,19 @@
 #include "client/connect.h"
 #include "client/timespan.h"
 
-#define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for a server to close after its answer */
+#define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for the server to close after its reply */
 
 struct reading {
 	struct tcp_reply *reply;
 	tcp_is_complete *is_complete;
-	bool ended;		     /* by the server */
-	bool complete;		     /* can be all */
-	int64_t until;		     /* the moment to stop */
-	int64_t first_came;	     /* the moment of the first bytes */
-	struct timespec first_clock; /* and what the system clock said then */
+	bool closed; /* by the server */
+	bool complete;
+	int64_t until;		    /* monotonic */
+	int64_t first_bytes;	    /* monotonic time of the first bytes */
+	struct timespec local_time; /* the same by the system clock */
 };
 
-/* Takes in what has come. Returns 0 or an errno value. */
+/* Reads what is available. Returns 0 or an errno value. */
 static int receive(int socket, struct reading *reading)
 {
 	struct tcp_reply *reply = reading->reply;
@@ -29,11 +29,11 @@ static int receive(int socket, struct reading *reading)
 	if (got < 0)
 		return errno == EAGAIN ? 0 : errno;
 	if (got > 0 && reply->size == 0) {
-		reading->first_came = clock_monotonic();
-		clock_gettime(CLOCK_REALTIME, &reading->first_clock);
+		reading->first_bytes = clock_monotonic();
+		clock_gettime(CLOCK_REALTIME, &reading->local_time);
 	}
 	reply->size += (size_t)got;
-	reading->ended = got == 0;
+	reading->closed = got == 0;
 	if (!reading->complete && reading->is_complete(reply)) {
 		int64_t grace_end = clock_monotonic() + CLOSE_GRACE;
 
@@ -44,14 +44,14 @@ static int receive(int socket, struct reading *reading)
 	return 0;
 }
 
-/* Reads until there is an answer to judge. Returns 0, or an errno value with ETIME for the
- * deadline. What is whole stays good whatever becomes of the connection behind it. */
+/* Reads the reply. Returns 0 or an errno value, ETIME at the deadline. A later error does not
+ * invalidate a complete reply. */
 static int read_reply(int socket, struct reading *reading)
 {
 	struct pollfd readable = { .fd = socket, .events = POLLIN };
 	int error = 0;
 
-	while (error == 0 && !reading->ended && reading->reply->size < TCP_REPLY_MAX) {
+	while (error == 0 && !reading->closed && reading->reply->size < TCP_REPLY_MAX) {
 		int ready = timespan_poll(&readable, 1, reading->until);
 
 		if (ready > 0)
@@ -83,7 +83,7 @@ bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample
 	close(connection.socket);
 	if (error != 0)
 		return sample_fail_errno(sample, error, query->timeout, reply->bytes, reply->size);
-	sample->delay = reading.first_came - connection.started;
-	sample->local_time = reading.first_clock;
+	sample->delay = reading.first_bytes - connection.started;
+	sample->local_time = reading.local_time;
 	return true;
 }

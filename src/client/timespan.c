@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define DAY 86400000 /* milliseconds */
-
-struct timespec timespan_to_timespec(int64_t moment)
+struct timespec timespan_to_timespec(int64_t span)
 {
 	return (struct timespec){
-		.tv_sec = moment / CLOCK_SECOND,
-		.tv_nsec = moment % CLOCK_SECOND,
+		.tv_sec = span / CLOCK_SECOND,
+		.tv_nsec = span % CLOCK_SECOND,
 	};
 }
 
@@ -25,14 +23,14 @@ struct timespec timespan_add(struct timespec time, int64_t span)
 
 int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
 {
-	int64_t left;
 	int ready;
 
-	/* Rounded up to milliseconds, and at most a day of them at a time. */
 	do {
-		left = (until - clock_monotonic() + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND;
-		ready = poll(descriptors, count, left < 0 ? 0 : left > DAY ? DAY : (int)left);
-	} while ((ready < 0 && errno == EINTR) || (ready == 0 && left > DAY));
+		int64_t left = until - clock_monotonic();
+		struct timespec timeout = timespan_to_timespec(left > 0 ? left : 0);
+
+		ready = ppoll(descriptors, count, &timeout, NULL);
+	} while (ready < 0 && errno == EINTR);
 	return ready;
 }
 
@@ -57,7 +55,7 @@ bool timespan_parse(const char *text, int64_t minimum, int64_t maximum, int64_t 
 			value += (*end - '0') * unit;
 		}
 	}
-	/* Nothing may follow, and what came last, which is there, has to be a digit. */
+	/* The text has to end here, and with a digit. */
 	if (*end != '\0' || end == text || !is_digit(end[-1]) || value < minimum || value > maximum)
 		return false;
 	*span = value;

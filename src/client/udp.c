@@ -11,50 +11,50 @@
 #include "client/attempts.h"
 #include "client/timespan.h"
 
-#define RETRY_AFTER (1 * CLOCK_SECOND) /* after so long without an answer the question is lost */
-#define BETTER_WAIT (1 * CLOCK_SECOND) /* how long a doubted answer waits for another one */
-#define BATCH	    16		       /* what is taken before the other attempts get a look */
-#define CONTROL	    512
+#define RETRY_AFTER (1 * CLOCK_SECOND)
+#define BETTER_WAIT (1 * CLOCK_SECOND) /* for another reply after an unusable one */
+#define BATCH	    16		       /* packets read before other attempts are checked */
+#define CONTROL	    512		       /* bytes of control messages */
 
-struct request {
+struct udp_request {
 	uint64_t nonce;
 	struct timespec sent;
 };
 
 struct udp_job {
-	struct attempts attempts; /* the first member, which the race's functions are handed */
+	struct attempts attempts; /* first: attempts_ops get a pointer to it */
 	const struct udp_protocol *protocol;
 	struct sample *sample;
-	bool unusable; /* there is an answer that is not good */
-	struct request requests[ATTEMPTS_MAX];
+	bool unusable; /* a reply was */
+	struct udp_request requests[ATTEMPTS_MAX];
 };
 
-/* What came out of a socket. */
+/* Received from a socket or its error queue. */
 struct udp_datagram {
 	char bytes[2 * SAMPLE_TEXT_MAX];
-	ssize_t size;	       /* -1: errno says why there is none */
-	struct address source; /* of a datagram */
+	ssize_t size; /* -1: errno is set */
+	struct address source;
 	bool stamped;
-	struct timespec stamp; /* the kernel's */
-	int error;	       /* what the network results, an errno value; 0: nothing */
+	struct timespec stamp; /* by the kernel */
+	int error;	       /* from the network, an errno value; or 0 */
 };
 
-/* Stamps or not, the question can be asked; and without results of errors it takes until the
- * deadline to be told of one. */
+/* Failures are ignored: without stamps the system clock is read, without error reports the query
+ * times out. */
 static void enable_stamps_and_errors(int descriptor, sa_family_t family)
 {
 	const int stamps = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE |
 			   SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
-	const int wanted = 1;
+	const int on = 1;
 
 	setsockopt(descriptor, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof(stamps));
 	if (family == AF_INET)
-		setsockopt(descriptor, IPPROTO_IP, IP_RECVERR, &wanted, sizeof(wanted));
+		setsockopt(descriptor, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 	else
-		setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &wanted, sizeof(wanted));
+		setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 }
 
-static int send_request(struct udp_job *job, struct request *request, int descriptor,
+static int send_request(struct udp_job *job, struct udp_request *request, int descriptor,
 			const struct address *address)
 {
 	uint8_t bytes[UDP_REQUEST_MAX];
@@ -126,8 +126,8 @@ static void receive(struct udp_datagram *datagram, int descriptor, int flags)
 		read_control(datagram, &message);
 }
 
-/* Takes the stamp of the sending, and errors, of which it returns the first, an errno value. */
-static int read_error_queue(struct request *request, int descriptor)
+/* Reads the transmit stamp and errors. Returns the first error, an errno value, or 0. */
+static int read_error_queue(struct udp_request *request, int descriptor)
 {
 	struct udp_datagram datagram;
 
@@ -143,7 +143,7 @@ static int read_error_queue(struct request *request, int descriptor)
 	return 0;
 }
 
-static enum udp_verdict check_reply(struct udp_job *job, const struct request *request,
+static enum udp_verdict check_reply(struct udp_job *job, const struct udp_request *request,
 				    const struct address *server, struct udp_datagram *datagram)
 {
 	struct udp_reply reply = {
@@ -177,14 +177,14 @@ static void wait_for_better(struct udp_job *job)
 	if (!job->unusable && until < job->attempts.deadline)
 		job->attempts.deadline = until;
 	job->unusable = true;
-	job->attempts.one_pass = true; /* it has answered, if only that it cannot */
+	job->attempts.one_pass = true; /* a server without time is not to be asked again */
 	attempts_start_next_now(&job->attempts);
 }
 
 static int check(struct attempts *attempts, size_t index, int descriptor)
 {
 	struct udp_job *job = (struct udp_job *)attempts;
-	struct request *request = &job->requests[index];
+	struct udp_request *request = &job->requests[index];
 	int error = read_error_queue(request, descriptor);
 	struct udp_datagram datagram;
 

@@ -1,7 +1,7 @@
-/* Questions by UDP: sent, sent again, and what comes back held against what was asked.
+/* Queries by UDP. A request is repeated until its reply comes.
  *
- * Each attempt has a socket of its own and with it a random port (RFC 9109). The sockets are not
- * connected, so that what comes from elsewhere is seen, refused and named. */
+ * Each attempt has a socket, and with it a random source port (RFC 9109). The sockets are not
+ * connected, so that packets from elsewhere are seen and counted as rejected. */
 #ifndef CLIENT_UDP_H
 #define CLIENT_UDP_H
 
@@ -12,39 +12,38 @@
 #include "base/bytes.h"
 #include "client/query.h"
 
-#define UDP_REQUEST_MAX 48 /* room for a request */
+#define UDP_REQUEST_MAX 48 /* bytes */
 
-/* What came back, from where it was asked for. */
+/* A packet from the address and port of the request. */
 struct udp_reply {
-	uint64_t nonce;			/* of the request; random */
-	struct timespec sent, received; /* by the system clock: the kernel's stamps where there are
-					   any */
+	uint64_t nonce;			/* random, of the request */
+	struct timespec sent, received; /* system clock; kernel stamps if available */
 	const void *bytes;
 	size_t size;
 };
 
 enum udp_verdict {
-	UDP_ACCEPTED, /* it is the sample, and answer is valid */
-	UDP_UNUSABLE, /* it may be the server's, but tells no time: answer says why */
-	UDP_REJECTED, /* it is no answer to this question: *reason says why */
+	UDP_ACCEPTED, /* sample is valid */
+	UDP_UNUSABLE, /* the server's reply, but without a usable time: sample has the error */
+	UDP_REJECTED, /* not a reply to this request */
 };
 
 struct udp_protocol {
-	/* Writes a request of at most UDP_REQUEST_MAX bytes. NULL: an empty one. */
+	/* Writes a request of at most UDP_REQUEST_MAX bytes. NULL: an empty request. */
 	void (*write_request)(struct bytes_writer *request, uint64_t nonce);
 
-	/* Judges what came back. Sets in answer what it tells, or error; for all but
-	 * UDP_ACCEPTED reason is set to a name, static, for what was wrong. */
+	/* Checks a reply and fills in sample. Unless it is accepted, sets reason to a static name of
+	 * what is wrong. */
 	enum udp_verdict (*check)(const struct udp_reply *reply, struct sample *sample,
 				  const char **reason);
 };
 
-/* Asks, and fills in answer. What is refused is as though it had not come, but counted by name. An
- * answer that is doubted gives any other, from this address or the next, one more second. */
+/* Queries the server and fills in sample. After an unusable reply, this and other addresses have one
+ * more second for another one. */
 void udp_query(const struct query *query, struct sample *sample,
 	       const struct udp_protocol *protocol);
 
-/* From the sending to the coming back, in nanoseconds; 0 if the clock was set back meanwhile. */
+/* Nanoseconds from sent to received; 0 if the clock was set back in between. */
 int64_t udp_delay(const struct udp_reply *reply);
 
 #endif

@@ -13,12 +13,12 @@
 
 #include "client/screen.h"
 
-/* Another screen for the time being, and no cursor on it; and back. */
+/* Switch to the alternate screen without a cursor, and back. */
 #define ENTER "\033[?1049h\033[?25l"
 #define LEAVE "\033[?25h\033[?1049l"
 
-#define REFRESH 1000 /* milliseconds: the picture is never older */
-#define ROWS	24   /* of a terminal that does not say */
+#define REFRESH 1000 /* milliseconds between redraws */
+#define ROWS	24   /* of a terminal of unknown size */
 
 struct watch {
 	struct survey *survey;
@@ -26,8 +26,8 @@ struct watch {
 	size_t count;
 	struct print_style style;
 	bool json;
-	int changed; /* an eventfd; -1: there is no screen */
-	int error;   /* of writing standard output; under the round's lock, as all below */
+	int changed; /* an eventfd; -1: no screen */
+	int error;   /* of standard output; under the survey's lock, as lines */
 	struct screen_line lines[SURVEY_TARGETS_MAX];
 };
 
@@ -64,7 +64,7 @@ static void find_size(struct watch *watch, size_t *rows)
 	*rows = known && size.ws_row > 0 ? size.ws_row : ROWS;
 }
 
-/* Draws in one write, so that nothing flickers. Returns whether that could be. */
+/* Draws in one write, to avoid flicker. */
 static bool draw(struct watch *watch)
 {
 	char *picture = NULL;
@@ -88,7 +88,6 @@ static bool switch_screen(const char *sequence)
 	return fputs(sequence, stdout) != EOF && fflush(stdout) == 0;
 }
 
-/* Stands aside while the shell has the terminal. */
 static void suspend(void)
 {
 	switch_screen(LEAVE);
@@ -96,7 +95,7 @@ static void suspend(void)
 	switch_screen(ENTER);
 }
 
-/* Returns whether to go on. */
+/* Returns whether to continue. */
 static bool handle_signal(int signals)
 {
 	struct signalfd_siginfo signal;
@@ -120,7 +119,7 @@ static bool all_sampled(struct watch *watch)
 	return over;
 }
 
-/* Keeps the picture true until it is over. Returns 0 or an errno value. */
+/* Returns 0 or an errno value. */
 static int draw_until_over(struct watch *watch, int signals)
 {
 	struct pollfd ready[] = {
@@ -164,8 +163,7 @@ static int run_by_lines(struct watch *watch)
 	return watch->error;
 }
 
-/* The signals are blocked before there are threads, which inherit that. Returns a signalfd, or
- * -1. */
+/* Blocks the signals, before threads inherit the mask. Returns a signalfd or -1. */
 static int open_signalfd(void)
 {
 	sigset_t signals;
@@ -183,7 +181,7 @@ static int open_signalfd(void)
 }
 
 int watch_run(struct survey *survey, struct survey_plan *plan, const struct target *targets,
-	      size_t count, const struct print_style *style, bool json, bool *answered)
+	      size_t count, const struct print_style *style, bool json, bool *all_valid)
 {
 	static struct watch watch; /* threads may outlive this function */
 	bool screen = !json && style->terminal;
@@ -203,10 +201,10 @@ int watch_run(struct survey *survey, struct survey_plan *plan, const struct targ
 	error = survey_start(survey, plan, targets, count);
 	if (error == 0)
 		error = screen ? run_on_screen(&watch, signals) : run_by_lines(&watch);
-	*answered = true;
+	*all_valid = true;
 	pthread_mutex_lock(&survey->lock);
 	for (size_t i = 0; i < count; i++)
-		*answered = *answered && watch.lines[i].replies > 0;
+		*all_valid = *all_valid && watch.lines[i].replies > 0;
 	pthread_mutex_unlock(&survey->lock);
 	return error;
 }

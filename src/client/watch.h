@@ -1,5 +1,5 @@
-/* --watch: going on job, and showing what comes: a live picture on a terminal, a line or a JSON
- * object a sample elsewhere. */
+/* --watch: repeated queries, with a live view on a terminal, or else one line or JSON object per
+ * sample. */
 #ifndef CLIENT_WATCH_H
 #define CLIENT_WATCH_H
 
@@ -10,11 +10,10 @@
 #include "client/survey.h"
 #include "client/target.h"
 
-/* Runs a round until as many samples as its plan has were taken of each target or, on a terminal, a
- * signal ends it; the plan's sampled and context are set here. The terminal is left as it was.
- * Returns 0, with answered telling whether every target has answered at least once, or an errno
- * value: standard output could not be written, or there was not enough of something. */
+/* Runs a survey until each target has the samples of the plan or, on a terminal, until a signal. The
+ * plan's on_sample and context are set here. Restores the terminal. Returns 0, with all_valid set to
+ * whether each target had a valid sample, or an errno value. */
 int watch_run(struct survey *survey, struct survey_plan *plan, const struct target *targets,
-	      size_t count, const struct print_style *style, bool json, bool *answered);
+	      size_t count, const struct print_style *style, bool json, bool *all_valid);
 
 #endif

@@ -13,7 +13,7 @@
  * expects families and ports. */
 static void expect_order(const char *families, const char *ordered, const uint16_t *ports)
 {
-	struct address addresses[RESOLVE_LIMIT];
+	struct address addresses[RESOLVE_MAX];
 	size_t count = strlen(families);
 
 	for (size_t i = 0; i < count; i++)
@@ -41,7 +41,7 @@ static void families_alternate(void **state)
 
 static void literals_resolve_to_themselves(void **state)
 {
-	struct address addresses[RESOLVE_LIMIT], expected;
+	struct address addresses[RESOLVE_MAX], expected;
 	size_t count = 0;
 
 	(void)state;
@@ -58,7 +58,7 @@ static void literals_resolve_to_themselves(void **state)
 
 static void a_literal_of_the_other_family_is_an_error(void **state)
 {
-	struct address addresses[RESOLVE_LIMIT];
+	struct address addresses[RESOLVE_MAX];
 	size_t count = 0;
 
 	(void)state;
