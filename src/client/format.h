@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "client/query.h"
+#include "protocol/ntp_packet.h"
 
 #define FORMAT_SIZE 512
 

@@ -4,10 +4,38 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/connect.h"
+#include "client/attempts.h"
 #include "client/timespan.h"
 
 #define CLOSE_GRACE (200 * CLOCK_MILLISECOND) /* for the server to close after its reply */
+
+static int start(struct attempts *attempts, size_t index, const struct address *address)
+{
+	int descriptor =
+		socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error;
+
+	(void)attempts;
+	(void)index;
+	if (descriptor < 0)
+		return -errno;
+	if (connect(descriptor, &address->any, address_length(address)) == 0 ||
+	    errno == EINPROGRESS)
+		return descriptor;
+	error = errno;
+	close(descriptor);
+	return -error;
+}
+
+static int check(struct attempts *attempts, size_t index, int descriptor)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	(void)attempts;
+	(void)index;
+	return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
 
 struct reading {
 	struct tcp_reply *reply;
@@ -62,6 +90,35 @@ static int read_reply(int socket, struct reading *reading)
 	return reading->complete ? 0 : error;
 }
 
+/* Connects to the first address that accepts, and sets the address of sample. Returns 0 and the socket
+ * and the monotonic time of its connect call, or an errno value. */
+static int open_connection(const struct query *query, struct sample *sample, int *socket,
+			   int64_t *started)
+{
+	static const struct attempts_ops ops = {
+		.events = POLLOUT,
+		.start = start,
+		.check = check,
+	};
+	struct attempts attempts = {
+		.ops = &ops,
+		.addresses = query->addresses,
+		.address_count = query->address_count,
+		.deadline = query->deadline,
+	};
+	size_t winner = ATTEMPTS_MAX;
+	int error = attempts_run(&attempts, &winner);
+
+	attempts_close(&attempts, winner);
+	if (error != 0)
+		return error;
+	sample->reached = true;
+	sample->address = *attempts_address(&attempts, winner);
+	*socket = attempts.polls[winner].fd;
+	*started = attempts.start_times[winner];
+	return 0;
+}
+
 bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample *sample,
 	       tcp_is_complete *is_complete)
 {
@@ -70,20 +127,17 @@ bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample
 		.is_complete = is_complete,
 		.until = query->deadline,
 	};
-	struct connection connection;
-	int error =
-		connect_first(&connection, query->addresses, query->address_count, query->deadline);
+	int64_t started;
+	int socket, error = open_connection(query, sample, &socket, &started);
 
 	reply->size = 0;
-	if (error != 0)
-		return sample_fail_errno(sample, error, query->timeout, NULL, 0);
-	sample->reached = true;
-	sample->address = connection.address;
-	error = read_reply(connection.socket, &reading);
-	close(connection.socket);
+	if (error == 0) {
+		error = read_reply(socket, &reading);
+		close(socket);
+	}
 	if (error != 0)
 		return sample_fail_errno(sample, error, query->timeout, reply->bytes, reply->size);
-	sample->delay = reading.first_bytes - connection.started;
+	sample->delay = reading.first_bytes - started;
 	sample->local_time = reading.local_time;
 	return true;
 }
