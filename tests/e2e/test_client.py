@@ -1,4 +1,4 @@
-"""timeclient: what it makes of every kind of answer, its messages, its exit status, its JSON."""
+"""timeclient: all kinds of replies, messages, exit status, JSON."""
 import contextlib
 import datetime
 import os
@@ -21,19 +21,19 @@ NIST = "61366 26-11-22 19:15:08 00 0 0 895.3 UTC(NIST) *"
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
 
-@pytest.mark.parametrize("answer, text", [
+@pytest.mark.parametrize("reply, text", [
     (f"{LINE}\r\n", LINE), (f"{LINE}\n", LINE), (f"{LINE}\r", LINE), (LINE, LINE),
     (f"{LINE}\n\r", LINE),
     (f"\n{NIST} \n", f"{NIST} "), ("22 NOV 2026 19:15:08 UTC\r\n", "22 NOV 2026 19:15:08 UTC"),
     (f"{LINE}\r\n\r\n", LINE), ("x\n", "x"), ("y" * 256 + "\r\n", "y" * 256)],
     ids=["CRLF", "LF", "CR", "no line end", "LFCR", "NIST", "xinetd", "empty line after", "short",
          "256"])
-def test_answers_of_real_servers(box, answer, text):
-    with peers.says(answer.encode()) as peer:
+def test_replies_of_real_servers(box, reply, text):
+    with peers.says(reply.encode()) as peer:
         assert tuple(box.client(peer.target)) == (0, f"Server Message: {text}\n", "")
 
 
-@pytest.mark.parametrize("answer, problem", [
+@pytest.mark.parametrize("reply, problem", [
     (b"", "empty reply"), (b"\r\n", "empty reply"), (b"\n\n\r\n", "empty reply"),
     (b"\x00\xff\x7f\x80\r\n", r'reply is not text: "\x00\xff\x7f\x80"'),
     (b"tab\there\n", r'reply is not text: "tab\there"'),
@@ -47,27 +47,27 @@ def test_answers_of_real_servers(box, answer, text):
     (b"\xff" * 65 + b"\n", f'reply is not text: "{chr(92)}{(chr(92)).join(["xff"] * 64)}..."')],
     ids=["nothing", "CRLF alone", "line ends alone", "binary", "tab", "UTF-8", "escapes",
          "two lines", "empty line within", "backslash", "257", "100000", "cut after 64"])
-def test_what_is_no_answer_is_shown_escaped(box, answer, problem):
-    with peers.says(answer) as peer:
+def test_invalid_replies_are_shown_escaped(box, reply, problem):
+    with peers.says(reply) as peer:
         assert tuple(box.client(peer.target)) == (1, "", f"timeclient: {peer.target}: {problem}\n")
 
 
-def test_an_answer_in_pieces(box):
+def test_reply_in_pieces(box):
     with peers.says(f"{LINE}\r\n".encode(), every=0.005) as peer:
         assert box.client(peer.target).out == f"Server Message: {LINE}\n"
 
 
 @pytest.mark.parametrize("text", [f"{LINE}\r\n", f"\n{NIST}\n"], ids=["plain", "NIST"])
-def test_a_server_that_never_closes(box, text):
-    """The line is there, so the answer is: 200 ms later at most."""
+def test_server_that_never_closes(box, text):
+    """A complete line is accepted within 200 ms."""
     with peers.says(text.encode(), close=False) as peer:
         result = box.client(peer.target)
     assert result.code == 0 and result.out == f"Server Message: {text.strip()}\n"
     assert result.seconds < harness.longer(1)
 
 
-def test_a_server_that_never_answers(box):
-    """5 seconds, unless told otherwise."""
+def test_server_that_never_replies(box):
+    """The default timeout is 5 seconds."""
     with peers.silent() as peer:
         result = box.client(peer.target)
     assert tuple(result) == (1, "", f"timeclient: {peer.target}: timed out after 5 s\n")
@@ -76,8 +76,8 @@ def test_a_server_that_never_answers(box):
 
 @pytest.mark.parametrize("option, shown", [(["-w", "0.3"], "0.3"), (["--timeout", "1"], "1"),
                                            (["--timeout=0.05"], "0.05")])
-def test_the_timeout_is_a_total(box, option, shown):
-    """A byte now and then does not buy more time."""
+def test_timeout_is_a_total(box, option, shown):
+    """Bytes that trickle in do not extend it."""
     with peers.says(b"Sun Nov 22 19:15:08 2026 and so on for long", every=0.2) as peer:
         result = box.client(*option, peer.target)
     assert (result.code, result.out) == (1, "")
@@ -85,14 +85,14 @@ def test_the_timeout_is_a_total(box, option, shown):
     assert float(shown) <= result.seconds < harness.longer(float(shown) + 0.5)
 
 
-def test_a_line_without_its_end_from_a_server_that_never_closes(box):
+def test_incomplete_line_from_server_that_never_closes(box):
     with peers.says(LINE.encode(), close=False) as peer:
         result = box.client("-w", "0.3", peer.target)
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"timeclient: {peer.target}: timed out after 0.3 s")
 
 
-def test_a_connection_that_is_reset(box):
+def test_connection_reset(box):
     def reset(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
@@ -107,19 +107,19 @@ def test_connection_refused(box, port):
 
 
 @needs_private("the default port to be free")
-def test_the_message_of_the_issue(box):
+def test_default_target_refused(box):
     assert tuple(box.client()) == (1, "", "timeclient: 127.0.0.1:5050: Connection refused\n")
 
 
 @needs_private("low ports")
-def test_a_scheme_has_its_own_port(box):
+def test_default_ports(box):
     for target, place in [("daytime://127.0.0.1", "127.0.0.1:13"), ("::1", "[::1]:5050"),
                           ("daytime://127.0.0.1:99", "127.0.0.1:99"),
                           ("daytime://[::1]", "[::1]:13")]:
         assert box.client(target).err == f"timeclient: {place}: Connection refused\n"
 
 
-def test_a_name_that_does_not_resolve(box):
+def test_unknown_name(box):
     result = box.client("-w", "3", "no-such-host.invalid:13")
     assert (result.code, result.out) == (1, "") and result.err.count("\n") == 1
     assert result.err.startswith("timeclient: no-such-host.invalid:13: ")
@@ -128,7 +128,7 @@ def test_a_name_that_does_not_resolve(box):
 @needs_private("a hosts file of its own")
 @pytest.mark.parametrize("options, wanted", [(["-4"], "four"), (["-6"], "six")])
 def test_families(box, options, wanted):
-    """A name with both addresses, and a server at each that tells which it is."""
+    """A name with two addresses, and a different server at each."""
     hosts = box.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
         with socket.create_server(("::1", four.port), family=socket.AF_INET6) as listener:
@@ -145,27 +145,27 @@ def test_families(box, options, wanted):
 
 
 @needs_private("a hosts file of its own")
-def test_the_next_address_is_tried(box):
-    """IPv6 is refused, IPv4 answers."""
+def test_next_address_is_tried(box):
+    """IPv6 refuses the connection, IPv4 replies."""
     hosts = box.config("::1 both.example\n127.0.0.1 both.example\n", "hosts")
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
         result = box.client("-j", f"both.example:{four.port}")
     assert json_lines(result.out)[0]["address"] == "127.0.0.1" and result.code == 0
 
 
-def test_several_targets_in_the_order_of_the_command_line(box, port):
+def test_order_of_targets(box, port):
     with peers.says(b"slow\n", before=0.3) as slow, peers.says(b"fast\n") as fast:
         result = box.client(slow.target, f"127.0.0.1:{port}", fast.target)
     assert tuple(result) == (1, "Server Message: slow\nServer Message: fast\n",
                              f"timeclient: 127.0.0.1:{port}: Connection refused\n")
 
 
-def test_several_targets_share_one_timeout(box):
+def test_targets_share_one_timeout(box):
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(peers.silent()).target for _ in range(20)]
         result = box.client("-w", "1", *targets)
-    told = [f"timeclient: {target}: timed out after 1 s" for target in targets]
-    assert result.err.splitlines() == told
+    messages = [f"timeclient: {target}: timed out after 1 s" for target in targets]
+    assert result.err.splitlines() == messages
     assert result.code == 1 and 1 <= result.seconds < harness.longer(1.7)
 
 
@@ -175,7 +175,7 @@ def test_100_targets_at_once(box):
     assert result.code == 0 and result.out == "Server Message: x\n" * 100 and peer.count == 100
 
 
-def test_json_of_an_answer(box):
+def test_json_of_a_reply(box):
     before, line = datetime.datetime.now(datetime.timezone.utc), "Mon Nov 23 19:15:08 2015"
     with peers.says(f"{line}\r\n".encode(), before=0.1) as peer, peers.says(b"six\n", "::1") as six:
         result = box.client("--json", peer.target, f"daytime://{six.target}")
@@ -193,7 +193,7 @@ def test_json_of_an_answer(box):
 
 
 def test_json_of_errors(box, port):
-    """They are in the objects, and nothing is on standard error."""
+    """Errors are in the objects, not on standard error."""
     with peers.says(b'"quoted" \\ \xff\n') as odd:
         result = box.client("-j", f"127.0.0.1:{port}", odd.target)
     refused, binary = json_lines(result.out)
@@ -205,7 +205,7 @@ def test_json_of_errors(box, port):
     assert binary["error"] == r'reply is not text: ""quoted" \ \xff"'
 
 
-def test_json_in_a_language_with_a_decimal_comma(box):
+def test_json_in_a_locale_with_decimal_comma(box):
     german = harness.locale("de_DE", "ISO-8859-1")
     with peers.says(b"x\n") as peer:
         result = box.client("-j", "-w", "2.5", peer.target, env=german)
@@ -216,10 +216,10 @@ def test_quiet(box, port):
     with peers.says(b"x\n") as peer:
         assert tuple(box.client("-q", f"127.0.0.1:{port}", peer.target)) == (
             1, "Server Message: x\n", "")
-    assert box.client("--quiet", "--nonsense").err, "a mistake in usage is told all the same"
+    assert box.client("--quiet", "--nonsense").err, "a mistake in usage is an error all the same"
 
 
-@pytest.mark.parametrize("words, told", [
+@pytest.mark.parametrize("words, message", [
     (["--nonsense"], "nonsense"), (["-w"], "w"), (["-w", "x", "127.0.0.1"], "'x'"),
     (["-w", "0", "127.0.0.1"], "'0'"), (["-w", "-1", "127.0.0.1"], "'-1'"),
     (["-w", "1e3", "127.0.0.1"], "'1e3'"), (["gopher://127.0.0.1"], "gopher"),
@@ -227,10 +227,10 @@ def test_quiet(box, port):
     (["127.0.0.1:"], "127.0.0.1:"), (["127.0.0.1:13x"], "13x"), ([""], "''"), ([":13"], ":13"),
     (["[::1"], "[::1"), (["[]:13"], "[]:13"),
     (["daytime://"], "daytime://"), (["a b"], "a b"), (["bad\x1b[2Jname"], r"\x1b[2J")])
-def test_usage_errors(box, words, told):
+def test_usage_errors(box, words, message):
     result = box.client(*words)
     assert (result.code, result.out) == (2, "") and result.seconds < harness.longer(1)
-    assert result.err.startswith("timeclient: ") and told in result.err and "--help" in result.err
+    assert result.err.startswith("timeclient: ") and message in result.err and "--help" in result.err
 
 
 def test_help_and_version(box):
@@ -248,7 +248,7 @@ def test_help_and_version(box):
 @pytest.mark.parametrize("output, reason", [("closed", "Bad file descriptor"),
                                             ("/dev/full", "No space left on device"),
                                             ("broken pipe", "Broken pipe")])
-def test_output_that_cannot_be_written_is_an_error(box, words, output, reason):
+def test_output_errors(box, words, output, reason):
     with peers.says(b"x\n") as peer, contextlib.ExitStack() as stack:
         command = [CLIENT, *[peer.target if word == "TARGET" else word for word in words]]
         if output == "closed":
@@ -264,8 +264,8 @@ def test_output_that_cannot_be_written_is_an_error(box, words, output, reason):
     assert harness.read_back(err) == f"timeclient: cannot write standard output: {reason}\n"
 
 
-def test_answers_are_printed_as_they_are_known(box):
-    """One that is slow does not keep back those before it."""
+def test_replies_are_printed_at_once(box):
+    """A slow target does not delay the output of those before it."""
     with peers.says(b"fast\n") as fast, peers.silent() as slow:
         popen, out, _ = box.popen([CLIENT, "-w", "2", fast.target, slow.target])
         began = time.monotonic()
@@ -274,8 +274,8 @@ def test_answers_are_printed_as_they_are_known(box):
         assert popen.wait(harness.longer(5)) == 1
 
 
-def test_no_connection_is_left_when_the_time_is_up(box):
-    """The process is gone, and with it every thread that waited."""
+def test_no_connection_is_left_after_timeout(box):
+    """The process has ended with all its threads."""
     with peers.silent() as peer:
         began = time.monotonic()
         box.client("-w", "0.1", *[peer.target] * 10)
@@ -283,7 +283,7 @@ def test_no_connection_is_left_when_the_time_is_up(box):
     assert box.processes() == []
 
 
-def test_a_target_nobody_could_ever_reach(box):
-    """Addresses that are not of this network: an error, at once or when the time is up."""
+def test_unreachable_target(box):
+    """An address without a route: an error, at once or after the timeout."""
     result = box.client("-w", "0.5", f"192.0.2.1:{free_port()}")
     assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < harness.longer(1)

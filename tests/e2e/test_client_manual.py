@@ -1,4 +1,4 @@
-"""Every example of timeclient(1), run as it stands there."""
+"""Runs every example of timeclient(1)."""
 import json
 import pathlib
 import re
@@ -15,14 +15,14 @@ SHIM = pathlib.Path(__file__).with_name("shim_set.c")
 
 
 def examples():
-    """The commands of the section, and that of the one with its output."""
+    """The commands of the section EXAMPLES."""
     text = MANUAL.read_text(encoding="utf-8").partition(".Sh EXAMPLES")[2].partition("\n.Sh ")[0]
     return re.findall(r"^(?:\.Dl )?[$#] (.*)$", text, re.MULTILINE)
 
 
 @pytest.fixture
 def manual_network(box):
-    """The servers that the examples name. One has no IPv4 address, and none is more than this host."""
+    """The servers of the examples, all on this host."""
     addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.7/32", "2001:db8::1/128"]
     for address in addresses:
         assert box.run("ip", "addr", "replace", address, "dev", "lo").code == 0
@@ -37,17 +37,17 @@ def manual_network(box):
 
 
 def run(box, command):
-    """In a shell that finds the program, and with a C library that sets no clock but writes it down.
-    Ten minutes are too long for a test: such an example is hastened."""
-    library, noted, directory = box.root / "shim.so", box.root / "set", box.root / "bin"
+    """In a shell with the program in its PATH and a shim that does not set the clock but logs it. The
+    example of ten minutes runs at a shorter interval."""
+    library, logged, directory = box.root / "shim.so", box.root / "set", box.root / "bin"
     compile_shim(library, SHIM)
     directory.mkdir()
     program = directory / "timeclient"
     program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')
     program.chmod(0o755)
     result = box.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
-                     env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(noted)})
-    return result, noted.exists()
+                     env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(logged)})
+    return result, logged.exists()
 
 
 SET = r"stepping the clock by .*\nstepped: the time is now .*\n"
@@ -79,5 +79,5 @@ def test_example(box, manual_network, command, printed):
     assert (result.code, result.err) == (0, "") and re.fullmatch(printed, result.out), result
     assert was_set == ("--set" in command)
     if "--watch" in command:
-        told = [json.loads(line) for line in (box.dir / "samples").read_text().splitlines()]
-        assert len(told) == 1200 and all(one["ok"] for one in told)
+        samples = [json.loads(line) for line in (box.dir / "samples").read_text().splitlines()]
+        assert len(samples) == 1200 and all(one["ok"] for one in samples)

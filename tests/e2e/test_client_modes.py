@@ -1,5 +1,4 @@
-"""timeclient as a plugin of a monitoring system, as a live view, as one that waits, and as the only
-one of our programs that would set a clock."""
+"""timeclient with --check, --wait, --set and --watch."""
 import pathlib
 import re
 import signal
@@ -25,7 +24,7 @@ SHIM = pathlib.Path(__file__).with_name("shim_set.c")
     (-90, [], "CRITICAL", 2), (0.5, ["-W", "0.6"], "OK", 0), (0.5, ["-W", "0.2", "-C", "0.4"], "CRITICAL", 2),
     (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.007", "-C", "0.008"], "UNKNOWN", 3)])
 def test_check(box, ahead, options, state, code):
-    """The last one: the server is within 10 ms, so nobody knows whether it is within 8."""
+    """Last case: the bound of 10 ms is above the critical offset of 8 ms."""
     with peers.ntp_server(ahead) as peer:
         result = box.client("--check", *options, f"ntp://{peer.name}")
     assert (result.code, result.err) == (code, "")
@@ -37,7 +36,7 @@ def test_check(box, ahead, options, state, code):
         rf"'bound ntp://{peer.name}'=0\.01\d+s\n", result.out), result.out
 
 
-def test_check_of_what_tells_no_offset(box, port):
+def test_check_without_offset(box, port):
     with peers.says(b"tea | time\r\n") as tea:
         result = box.client("--check", tea.target)
         assert tuple(result) == (
@@ -46,7 +45,7 @@ def test_check_of_what_tells_no_offset(box, port):
     assert tuple(result) == (2, f"TIME CRITICAL: ntp://127.0.0.1:{port} Connection refused |\n", "")
 
 
-def test_check_of_several_tells_the_worst(box, port):
+def test_check_reports_the_worst_state(box, port):
     with peers.ntp_server() as good, peers.ntp_server(0.5) as bad, peers.says(b"tea time\n") as tea:
         targets = [f"ntp://{good.name}", f"ntp://{bad.name}", tea.target]
         assert box.client("--check", *targets[:2]).code == 1
@@ -57,7 +56,7 @@ def test_check_of_several_tells_the_worst(box, port):
     assert result.out.count("; ") == 3
 
 
-def test_check_is_told_of_usage_as_unknown(box):
+def test_check_usage_error_is_unknown(box):
     for words in (["--check", "-W", "x"], ["-W", "x", "--check"], ["--check", "-W", "2"],
                   ["--check", "gopher://x"], ["--check", "--watch"]):
         result = box.client(*words)
@@ -66,8 +65,8 @@ def test_check_is_told_of_usage_as_unknown(box):
 
 # --wait
 
-def test_wait_for_a_server_to_come(box, port):
-    """It is asked again until it answers; then the answer is what any would be."""
+def test_wait_for_server_to_start(box, port):
+    """The query is repeated until the server replies."""
     popen, out, _ = box.popen([CLIENT, "--wait", "10", "-i", "0.1", f"127.0.0.1:{port}"])
     time.sleep(0.5)
     assert popen.poll() is None
@@ -76,7 +75,7 @@ def test_wait_for_a_server_to_come(box, port):
     assert read_back(out).startswith("Server Message: ")
 
 
-def test_wait_for_a_server_to_be_synchronised(box):
+def test_wait_for_synchronisation(box):
     fields = {"leap": 3, "stratum": 0}
     with peers.UdpPeer(lambda request: [peers.ntp_reply(request, **fields)]) as peer:
         popen, out, _ = box.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{peer.name}"])
@@ -87,20 +86,20 @@ def test_wait_for_a_server_to_be_synchronised(box):
     assert "stratum 2" in read_back(out)
 
 
-def test_wait_ends(box, port):
+def test_wait_gives_up(box, port):
     result = box.client("--wait", "0.5", "-i", "0.1", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n")
     assert 0.3 < result.seconds < harness.longer(1.5)
 
 
-def test_one_that_answers_is_enough(box, port):
+def test_wait_needs_one_reply(box, port):
     with peers.ntp_server() as peer:
         result = box.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{peer.name}")
     assert result.code == 0 and result.seconds < harness.longer(2)
     assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
 
 
-def test_wait_takes_no_longer_than_it_may(box):
+def test_wait_time_limits(box):
     with peers.UdpPeer(lambda request: []) as mute, peers.ntp_server() as good:
         result = box.client("--wait", "0.6", f"ntp://{mute.name}")
         assert tuple(result) == (1, "", f"timeclient: {mute.name}: timed out\n")
@@ -109,7 +108,7 @@ def test_wait_takes_no_longer_than_it_may(box):
         assert result.code == 0 and result.seconds < harness.longer(1)
 
 
-def test_check_is_an_option_only_where_options_are(box, port):
+def test_check_as_an_argument(box, port):
     result = box.client("--format", "--check", f"127.0.0.1:{port}")
     assert result.code == 1 and result.out == ""
     assert box.client("-w", "x", "--", "--check").code == 2
@@ -119,23 +118,23 @@ def test_check_is_an_option_only_where_options_are(box, port):
 
 @pytest.fixture
 def setting(box):
-    """Runs the client with a C library that only notes what would be done to the clock."""
+    """Runs the client with a shim that does not set the clock but logs it."""
     if SANITIZED:
         pytest.skip("a shim goes before no instrument")
-    library, noted = box.root / "shim.so", box.root / "set"
+    library, logged = box.root / "shim.so", box.root / "set"
     compile_shim(library, SHIM)
 
     def run(*words, output=None, **more):
-        noted.write_text("")
+        logged.write_text("")
         result = box.client("--set", *words, **({"stdout": output} if output else {}),
-                            env={"LD_PRELOAD": str(library), "SHIM_SET": str(noted)} | more)
-        return result, noted.read_text().split()
+                            env={"LD_PRELOAD": str(library), "SHIM_SET": str(logged)} | more)
+        return result, logged.read_text().split()
     return run
 
 
 @pytest.mark.parametrize("how", ["step", "slew"])
 @pytest.mark.parametrize("ahead", [2.25, -2.25])
-def test_two_that_agree_set_the_clock(setting, how, ahead):
+def test_set_by_two_servers(setting, how, ahead):
     with peers.ntp_server(ahead) as one, peers.ntp_server(ahead) as other:
         result, (did, span) = setting(how, f"ntp://{one.name}", f"ntp://{other.name}")
     assert (result.code, result.err, did) == (0, "", how) and abs(float(span) - ahead) < 0.1
@@ -147,64 +146,64 @@ def test_two_that_agree_set_the_clock(setting, how, ahead):
     assert re.match("stepped: the time is now 20" if how == "step" else "slewing: will take 01:1", lines[4])
 
 
-def test_three_of_which_one_lies(setting):
-    with peers.ntp_server(2) as one, peers.ntp_server(2) as other, peers.ntp_server(3600) as liar:
-        result, (_, span) = setting("step", *[f"ntp://{peer.name}" for peer in (one, liar, other)])
+def test_set_with_a_falseticker(setting):
+    with peers.ntp_server(2) as one, peers.ntp_server(2) as other, peers.ntp_server(3600) as falseticker:
+        result, (_, span) = setting("step", *[f"ntp://{peer.name}" for peer in (one, falseticker, other)])
     assert result.code == 0 and abs(float(span) - 2) < 0.1
     assert "falseticker" in result.out.splitlines()[1] and "2 of 3 agree" in result.out
 
 
-def test_one_is_enough_only_if_it_is_trusted(setting):
+def test_trust_one(setting):
     with peers.ntp_server(2) as peer, peers.says(b"22 NOV 2026 19:15:08 UTC\n") as other:
-        result, noted = setting("step", f"ntp://{peer.name}", other.target)
-        assert result.code == 1 and noted == []
+        result, logged = setting("step", f"ntp://{peer.name}", other.target)
+        assert result.code == 1 and logged == []
         assert result.err == ("timeclient: clock not set: only one NTP server replied: "
                               "expected two, or --trust-one\n")
         result, (did, span) = setting("step", "--trust-one", f"ntp://{peer.name}")
         assert result.code == 0 and did == "step"
-        result, noted = setting("step", other.target)
+        result, logged = setting("step", other.target)
         assert result.err.endswith("clock not set: no target gave an offset\n")
         result, (did, span) = setting("step", "--trust-one", other.target)
         assert result.code == 0 and abs(float(span) + time.time() - 1795374908.5) < 5
 
 
-def test_what_is_too_far_to_slew(setting):
+def test_offset_too_large_to_slew(setting):
     with peers.ntp_server(86400) as one, peers.ntp_server(86400) as other:
         for more in ([], ["--dry-run"]):
-            result, noted = setting("slew", "-q", *more, f"ntp://{one.name}", f"ntp://{other.name}")
-            assert (result.code, noted) == (1, [])
+            result, logged = setting("slew", "-q", *more, f"ntp://{one.name}", f"ntp://{other.name}")
+            assert (result.code, logged) == (1, [])
             assert result.err.endswith("clock not set: the offset is too large to slew: use --set step\n")
 
 
 @pytest.mark.parametrize("targets, options, reason", [
     ([2, 5], [], "the targets do not agree"), ([2, 2], ["--max-offset", "1"], "the offset is larger than --max-offset"),
     ([], [], "no target gave an offset")])
-def test_when_the_clock_is_left_alone(setting, port, targets, options, reason):
+def test_clock_not_set(setting, port, targets, options, reason):
     with peers.contextlib.ExitStack() as stack:
         names = [stack.enter_context(peers.ntp_server(ahead)).name for ahead in targets]
-        result, noted = setting("step", "-q", *options, *[f"ntp://{name}" for name in names or [f"127.0.0.1:{port}"]])
-    assert (result.code, noted) == (1, [])
+        result, logged = setting("step", "-q", *options, *[f"ntp://{name}" for name in names or [f"127.0.0.1:{port}"]])
+    assert (result.code, logged) == (1, [])
     assert result.err == f"timeclient: clock not set: {reason}\n"
 
 
-def test_what_cannot_be_said_is_not_done(box, setting):
+def test_clock_not_set_without_output(box, setting):
     with peers.ntp_server(2) as peer, open("/dev/full", "w", encoding="ascii") as full:
-        result, noted = setting("step", "--trust-one", f"ntp://{peer.name}", output=full)
-    assert (result.code, noted) == (1, [])
+        result, logged = setting("step", "--trust-one", f"ntp://{peer.name}", output=full)
+    assert (result.code, logged) == (1, [])
     assert result.err == "timeclient: cannot write standard output: No space left on device\n"
 
 
-def test_a_dry_run_needs_no_rights(box):
+def test_dry_run_needs_no_privileges(box):
     with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
         result = box.client("--set", "step", "--dry-run", f"ntp://{one.name}", f"ntp://{other.name}")
     assert result.code == 0 and result.err == ""
     assert re.search(r"^would step the clock by \+2\.\d\d s$", result.out.splitlines()[-1])
 
 
-def test_a_clock_that_may_not_be_set(setting):
+def test_set_without_permission(setting):
     with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
-        result, noted = setting("step", f"ntp://{one.name}", f"ntp://{other.name}", SHIM_SET_ERROR="1")
-    assert (result.code, noted) == (1, [])
+        result, logged = setting("step", f"ntp://{one.name}", f"ntp://{other.name}", SHIM_SET_ERROR="1")
+    assert (result.code, logged) == (1, [])
     assert result.err == "timeclient: clock not set: Operation not permitted\n"
 
 
@@ -215,7 +214,7 @@ def test_set_usage(box, words):
     assert result.code == 2 and "--help" in result.err and result.err.startswith("timeclient: ")
 
 
-@pytest.mark.parametrize("words, told", [
+@pytest.mark.parametrize("words, message", [
     (["-W", "1"], "--warning requires --check"), (["-C", "9"], "--critical requires --check"),
     (["--watch", "-W", "1"], "--warning requires --check"),
     (["--dry-run"], "--dry-run requires --set"), (["--trust-one"], "--trust-one requires --set"),
@@ -227,33 +226,33 @@ def test_set_usage(box, words):
     (["--set", "step", "-W", "1", "--dry-run"], "--warning requires --check"),
     (["--wait", "1", "-n", "2"], "--wait and --count cannot be used together"),
     (["--set", "slew", "--watch"], "--set and --watch cannot be used together")])
-def test_options_that_make_no_sense(box, words, told):
-    """But help is given whatever else is asked for."""
+def test_conflicting_options(box, words, message):
+    """--help overrides any conflict."""
     code = 3 if "--check" in words else 2
-    assert tuple(box.client(*words)) == (code, "", f"timeclient: {told}\nTry 'timeclient --help'.\n")
+    assert tuple(box.client(*words)) == (code, "", f"timeclient: {message}\nTry 'timeclient --help'.\n")
     assert box.client("--help", *words).code == 0
 
 
 # --watch
 
 def test_watch_through_a_pipe(box):
-    """A line a sample, or an object a sample."""
+    """One line or one object per sample."""
     with peers.ntp_server() as peer, peers.says(b"tea time\n") as tea:
         words = ["--watch", "-n", "3", "-i", "0.01", f"ntp://{peer.name}", tea.target]
         result = box.client(*words)
         assert result.code == 0 and result.out.count("Server Message: tea time\n") == 3
         assert result.out.count(f"ntp://{peer.name}  ") == 3 and result.out.count("\n") == 6
-        told = json_lines(box.client("-j", *words).out)
-    assert sorted(one["scheme"] for one in told) == ["daytime"] * 3 + ["ntp"] * 3
-    assert all(one["ok"] and "samples" not in one for one in told)
+        samples = json_lines(box.client("-j", *words).out)
+    assert sorted(one["scheme"] for one in samples) == ["daytime"] * 3 + ["ntp"] * 3
+    assert all(one["ok"] and "samples" not in one for one in samples)
 
 
-def test_watch_of_one_that_never_answers(box, port):
+def test_watch_without_replies(box, port):
     result = box.client("--watch", "-n", "2", "-i", "0.01", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n" * 2)
 
 
-def test_watch_ends_when_nobody_reads(box):
+def test_watch_ends_with_its_pipe(box):
     with peers.ntp_server() as peer:
         popen, out, err = box.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
                                      f"ntp://{peer.name}"])
@@ -269,8 +268,8 @@ def watched(box):
 
 @needs_program("tmux")
 @pytest.mark.parametrize("columns", [40, 100, 200])
-def test_the_live_view(box, port, watched, columns):
-    """One line a target where there is room, with a sparkline; then the terminal is as it was."""
+def test_live_view(box, port, watched, columns):
+    """One line per target if there is room, with a graph; then the terminal is restored."""
     targets = [*watched, f"ntp://127.0.0.1:{port}"]
     with Tmux(box, columns, 20) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(targets)}")
@@ -291,8 +290,8 @@ def test_the_live_view(box, port, watched, columns):
 
 
 @needs_program("tmux")
-def test_the_live_view_follows_the_terminal(box, watched):
-    """A new size is drawn at once; a stop gives the terminal back, and going on takes it again."""
+def test_live_view_resize_and_suspend(box, watched):
+    """A new size is drawn at once; suspending restores the terminal, continuing draws again."""
     with Tmux(box, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)}")
         wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
@@ -310,7 +309,7 @@ def test_the_live_view_follows_the_terminal(box, watched):
 
 @needs_program("tmux")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_the_live_view_ends_well(box, watched, number):
+def test_live_view_restores_terminal(box, watched, number):
     with Tmux(box, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)} & echo $! >{box.root}/pid; fg")
         wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
@@ -320,7 +319,7 @@ def test_the_live_view_ends_well(box, watched, number):
 
 
 @needs_program("tmux")
-def test_the_live_view_of_so_many_samples(box, watched):
+def test_live_view_with_count(box, watched):
     with Tmux(box, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -n 3 -i 0.01 {' '.join(watched)}; echo status $?")
         wait_until(lambda: "status 0" in tmux.lines(), what="its end")

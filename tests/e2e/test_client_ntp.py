@@ -1,4 +1,4 @@
-"""timeclient and NTP: what it asks, what it believes, and what it makes of that."""
+"""timeclient and NTP: requests, accepted and rejected replies, offset and bound."""
 import re
 import socket
 import statistics
@@ -19,26 +19,26 @@ pytestmark = pytest.mark.usefixtures("only_the_client")
 both = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 
 
-def asked(box, peer, *options, **more):
-    """What the client says of a server, as JSON."""
+def query(box, peer, *options, **more):
+    """The JSON object for a server."""
     result = box.client("-j", *options, f"ntp://{peer.name}", **more)
-    [told] = json_lines(result.out)
-    assert result.err == "" and result.code == (0 if told["ok"] else 1)
-    return told
+    [sample] = json_lines(result.out)
+    assert result.err == "" and result.code == (0 if sample["ok"] else 1)
+    return sample
 
 
 @both
-def test_a_request_tells_nothing(box, host):
-    """Version 4, mode 3, a random transmit time, all else zero, and another port each time."""
+def test_request_discloses_nothing(box, host):
+    """Version 4, mode 3, a random transmit time, all else zero, and a random port."""
     with peers.ntp_server(host=host) as peer:
-        assert asked(box, peer, "-n", "20", "-i", "0.001")["samples"]["replies"] == 20
+        assert query(box, peer, "-n", "20", "-i", "0.001")["samples"]["replies"] == 20
     requests, ports = [data for data, _ in peer.requests], {client[1] for _, client in peer.requests}
     assert {data[:40] for data in requests} == {b"\x23" + bytes(39)}
     assert {len(data) for data in requests} == {48}
     assert len({data[40:] for data in requests}) == 20 and len(ports) > 15
 
 
-def test_the_line(box):
+def test_output_line(box):
     with peers.ntp_server(ahead=0.00124) as peer:
         result = box.client(f"ntp://{peer.name}")
     assert (result.code, result.err) == (0, "")
@@ -49,20 +49,20 @@ def test_the_line(box):
 
 @both
 @pytest.mark.parametrize("ahead", [0, 0.1, -0.1, 86400, -1e9, 2e9])
-def test_the_offset_is_within_its_bound(box, host, ahead):
+def test_offset_is_within_bound(box, host, ahead):
     with peers.ntp_server(ahead=ahead, host=host) as peer:
-        told = asked(box, peer)
-    assert abs(told["offset"] - ahead) < told["error_bound"] < harness.longer(0.5)
-    assert told["ntp"] == {"version": 4, "leap": "none", "stratum": 2, "precision": -20,
+        sample = query(box, peer)
+    assert abs(sample["offset"] - ahead) < sample["error_bound"] < harness.longer(0.5)
+    assert sample["ntp"] == {"version": 4, "leap": "none", "stratum": 2, "precision": -20,
                            "root_delay": 0, "root_dispersion": pytest.approx(655 / 65536),
                            "reference_id": "7f7f0101"}
 
 
-def test_a_way_that_is_slow_in_one_direction(box):
-    """The worst there is for an offset: all of the delay on the way back. The bound covers it."""
+def test_asymmetric_delay(box):
+    """The whole delay is on the way back: the worst case, within the bound."""
     with peers.UdpPeer(lambda request: [0.1, ntp_reply(request)]) as peer:
-        told = asked(box, peer)
-    assert abs(told["offset"]) <= told["error_bound"] and told["delay"] >= 0.1
+        sample = query(box, peer)
+    assert abs(sample["offset"]) <= sample["error_bound"] and sample["delay"] >= 0.1
 
 
 FORGERIES = {
@@ -85,46 +85,46 @@ FORGERIES = {
 
 
 def name_of(forgery):
-    """The forged request is refused for its origin before its mode is looked at."""
+    """The origin of the echoed request is checked before its mode."""
     return "wrong origin" if forgery == "wrong mode" else re.split(" of a |, | 5", forgery)[0]
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_what_is_forged_is_refused_by_name(box, forgery):
-    """Alone it is no answer, and the honest answer that comes after it is still taken."""
+def test_forged_replies_are_rejected(box, forgery):
+    """Alone it is an error, and a good reply after it is accepted."""
     with peers.UdpPeer(lambda request: [FORGERIES[forgery](request)]) as peer:
-        told = asked(box, peer, "-w", "0.3")
-    assert told["ok"] is False and told["error"]
-    assert told["rejected"] == [{"reason": name_of(forgery), "count": 1}]
+        sample = query(box, peer, "-w", "0.3")
+    assert sample["ok"] is False and sample["error"]
+    assert sample["rejected"] == [{"reason": name_of(forgery), "count": 1}]
     with peers.UdpPeer(lambda request: [FORGERIES[forgery](request)] * 3
                        + [0.1, ntp_reply(request, 5)]) as peer:
-        told = asked(box, peer)
-    assert told["ok"] is True and abs(told["offset"] - 5) < told["error_bound"]
-    assert told["rejected"] == [{"reason": name_of(forgery), "count": 3}]
+        sample = query(box, peer)
+    assert sample["ok"] is True and abs(sample["offset"] - 5) < sample["error_bound"]
+    assert sample["rejected"] == [{"reason": name_of(forgery), "count": 3}]
 
 
-def test_the_wrong_port(box):
-    """An answer that is right in every bit, but comes from elsewhere."""
+def test_reply_from_wrong_port(box):
+    """A good reply from another port is rejected."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))
         with peers.UdpPeer(lambda request: [(ntp_reply(request, 9), elsewhere),
                                             ntp_reply(request, 5)]) as peer:
-            told = asked(box, peer)
-    assert round(told["offset"]) == 5
-    assert told["rejected"] == [{"reason": "from another address or port", "count": 1}]
+            sample = query(box, peer)
+    assert round(sample["offset"]) == 5
+    assert sample["rejected"] == [{"reason": "from another address or port", "count": 1}]
 
 
-def test_a_duplicate_and_a_late_answer(box):
-    """The first is taken, later ones find nobody; one that is late but for this question counts."""
+def test_duplicate_and_late_replies(box):
+    """Duplicates are ignored; a late reply is accepted within the timeout."""
     with peers.UdpPeer(lambda request: [ntp_reply(request, 5), ntp_reply(request, 9)]) as peer:
-        assert round(asked(box, peer, "-n", "3", "-i", "0.01")["offset"]) == 5
+        assert round(query(box, peer, "-n", "3", "-i", "0.01")["offset"]) == 5
     with peers.UdpPeer(lambda request: [0.5, ntp_reply(request, 5)]) as peer:
-        told = asked(box, peer, "-w", "0.3")
-        assert told["error"] == "timed out after 0.3 s"
-        assert asked(box, peer)["ok"] is True
+        sample = query(box, peer, "-w", "0.3")
+        assert sample["error"] == "timed out after 0.3 s"
+        assert query(box, peer)["ok"] is True
 
 
-def test_refusals_are_told_on_standard_error(box):
+def test_rejections_on_standard_error(box):
     with peers.UdpPeer(lambda request: [ntp_reply(request, origin=1), b"", ntp_reply(request)]) as peer:
         result = box.client(f"ntp://{peer.name}")
         quiet = box.client("-q", f"ntp://{peer.name}")
@@ -142,29 +142,29 @@ def test_refusals_are_told_on_standard_error(box):
      "kiss-o'-death with code INIT"),
     ({"stratum": 0, "reference_id": 0}, "not synchronised (stratum 0)"),
     ({"leap": 3}, "not synchronised (leap 3)")])
-def test_a_server_without_time(box, fields, error):
-    """It is given a second to think better of it."""
+def test_unsynchronised_server(box, fields, error):
+    """The error comes after one second without a better reply."""
     with peers.ntp_server(**fields) as peer:
         result = box.client(f"ntp://{peer.name}")
     assert tuple(result) == (1, "", f"timeclient: {peer.name}: {error}\n")
     assert 1 <= result.seconds < harness.longer(2)
 
 
-def test_who_has_no_time_is_not_asked_again(box):
+def test_kod_is_not_retried(box):
     with peers.UdpPeer(lambda request: [0.05, ntp_reply(request, stratum=0, reference_id=0x52415445)]) as peer:
         assert "code RATE" in box.client(f"ntp://{peer.name}").err
     assert len(peer.requests) == 1
 
 
-def test_a_lost_datagram_is_asked_again(box):
-    """After a second, from another port, and with another transmit time."""
+def test_lost_datagram_is_retried(box):
+    """After a second, from another port and with another transmit time."""
     with peers.UdpPeer(lambda request: [ntp_reply(request)] * (len(peer.requests) - 1)) as peer:
-        told = asked(box, peer)
+        sample = query(box, peer)
     (first, one), (second, other) = peer.requests
-    assert told["ok"] is True and first[40:] != second[40:] and one != other
+    assert sample["ok"] is True and first[40:] != second[40:] and one != other
 
 
-def test_nobody_is_there(box):
+def test_ntp_connection_refused(box):
     for target in (f"127.0.0.1:{free_port()}", f"[::1]:{free_port()}"):
         result = box.client(f"ntp://{target}")
         assert tuple(result) == (1, "", f"timeclient: {target}: Connection refused\n")
@@ -173,8 +173,8 @@ def test_nobody_is_there(box):
 
 @needs_private("a hosts file of its own")
 @pytest.mark.parametrize("broken", ["127.0.0.1", "::1"])
-def test_one_family_is_silent(box, broken):
-    """The other one gets its chance a quarter of a second later."""
+def test_silent_address_family(box, broken):
+    """The other family is tried a quarter of a second later."""
     hosts = box.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
     works = "::1" if broken == "127.0.0.1" else "127.0.0.1"
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.ntp_server(host=works) as peer:
@@ -182,13 +182,13 @@ def test_one_family_is_silent(box, broken):
         mute.bind((broken, peer.port))
         result = box.client("-j", f"ntp://both.example:{peer.port}")
         mute.close()
-    [told] = json_lines(result.out)
-    assert told["ok"] is True and told["address"] == works and result.seconds < harness.longer(0.7)
+    [sample] = json_lines(result.out)
+    assert sample["ok"] is True and sample["address"] == works and result.seconds < harness.longer(0.7)
 
 
 @needs_private("a hosts file of its own")
-def test_a_server_without_time_has_another_address(box):
-    """What one address doubts another may know."""
+def test_unsynchronised_server_with_another_address(box):
+    """After an unusable reply the next address is tried."""
     hosts = box.config("127.0.0.1 pool.example\n127.0.0.2 pool.example\n", "hosts")
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.ntp_server(leap=3) as peer:
         honest = peers.UdpPeer.__new__(peers.UdpPeer)
@@ -198,47 +198,47 @@ def test_a_server_without_time_has_another_address(box):
         peers.threading.Thread(target=honest.run, daemon=True).start()
         with honest:
             result = box.client("-j", f"ntp://pool.example:{peer.port}")
-    [told] = json_lines(result.out)
-    assert told["ok"] is True and told["address"] == "127.0.0.2"
+    [sample] = json_lines(result.out)
+    assert sample["ok"] is True and sample["address"] == "127.0.0.2"
 
 
-def test_the_least_delay_is_the_best(box):
-    """Nine samples on a slow way that misleads, one on a fast way that does not."""
+def test_least_delay_is_best(box):
+    """Nine samples with an asymmetric delay, one without."""
     ways = iter([0.05] * 6 + [0] + [0.05] * 3)
 
-    def answer(request):
+    def reply(request):
         return [next(ways), ntp_reply(request)]
-    with peers.UdpPeer(answer) as peer:
-        told = asked(box, peer, "-n", "10", "-i", "0.06")
-    assert told["samples"]["queries"] == told["samples"]["replies"] == 10
-    assert abs(told["offset"]) < 0.01 and told["delay"] < 0.05
-    assert 0.02 <= told["samples"]["offset_spread"] < harness.longer(0.1)
+    with peers.UdpPeer(reply) as peer:
+        sample = query(box, peer, "-n", "10", "-i", "0.06")
+    assert sample["samples"]["queries"] == sample["samples"]["replies"] == 10
+    assert abs(sample["offset"]) < 0.01 and sample["delay"] < 0.05
+    assert 0.02 <= sample["samples"]["offset_spread"] < harness.longer(0.1)
 
 
 @needs_peer(CHRONYD)
 @needs_private("chronyd's files")
-def test_against_chronyd_on_this_machine(box, port):
-    """The true offset is 0. 1,000 samples, each by its bound, and few microseconds in the middle."""
+def test_accuracy_against_chronyd(box, port):
+    """The true offset is 0: 1,000 samples are within their bounds, and the median within 1 ms."""
     config = box.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
                         f"pidfile {box.root}/chronyd.pid\n", "chrony.conf")
     target, samples = f"ntp://127.0.0.1:{port}", harness.fewer(1000)
     with running(box, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES):
         assert box.client("--wait", "5", "-i", "0.1", "-q", target).code == 0
         result = box.client("--watch", "-j", "-n", samples, "-i", "0.002", target, timeout=60)
-    told = json_lines(result.out)
-    offsets = [abs(one["offset"]) for one in told]
-    bounds = [one["error_bound"] for one in told]
-    root = [one["ntp"]["root_delay"] / 2 + one["ntp"]["root_dispersion"] for one in told]
-    print(f"{len(told)} samples, median offset {statistics.median(offsets) * 1e6:.2f} us, largest"
+    taken = json_lines(result.out)
+    offsets = [abs(one["offset"]) for one in taken]
+    bounds = [one["error_bound"] for one in taken]
+    root = [one["ntp"]["root_delay"] / 2 + one["ntp"]["root_dispersion"] for one in taken]
+    print(f"{len(taken)} samples, median offset {statistics.median(offsets) * 1e6:.2f} us, largest"
           f" {max(offsets) * 1e6:.2f}, median bound {statistics.median(bounds) * 1e6:.2f} us, of which"
           f" the server's {statistics.median(root) * 1e6:.2f}")
-    assert len(told) == samples and all(map(float.__le__, offsets, bounds))
+    assert len(taken) == samples and all(map(float.__le__, offsets, bounds))
     assert statistics.median(offsets) < 0.001
 
 
 @needs_private("another user")
-def test_nothing_needs_rights(box, port):
-    """Every scheme, and what is not setting a clock, as nobody."""
+def test_no_privileges_needed(box, port):
+    """All schemes and modes but --set work as nobody."""
     other = free_port()
     lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen time/udp {other}", "clock local"]
     box.start(*[word for line in lines for word in ("-o", line)])

@@ -1,4 +1,4 @@
-"""What timeclient prints, to the character: lines, tables, colours, languages, widths."""
+"""The exact output of timeclient: lines, tables, colours, languages, widths."""
 import contextlib
 import fcntl
 import os
@@ -26,7 +26,7 @@ def speaking(language):
 
 
 def on_terminal(box, columns, *arguments, **env):
-    """What a program writes to a terminal that is so wide; lines end there by CR LF."""
+    """The output on a terminal with this number of columns, without CR."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     popen, _, err = box.popen([CLIENT, *arguments], stdout=slave, env=env)
@@ -41,7 +41,7 @@ def on_terminal(box, columns, *arguments, **env):
 
 
 def blur(text):
-    """Figures that nobody can foresee: of times, and below a second."""
+    """Replaces times and spans below a second, which vary."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", "TIME", text)
     text = re.sub(r"\d+\.\d\d (ms|us|µs)", "SPAN", text)
     return re.sub("(?<=SPAN) (ahead|behind)", " OFF", text)
@@ -49,14 +49,14 @@ def blur(text):
 
 @contextlib.contextmanager
 def three_servers():
-    """Two that agree and one that does not, and each of their names."""
+    """Two servers that agree and one that does not."""
     with peers.ntp_server() as one, peers.ntp_server() as other, peers.ntp_server(3600) as false:
         yield [f"ntp://{peer.name}" for peer in (one, other, false)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
-def test_a_line_in_five_languages(box, language):
-    """Words are English and points are points; what a reader's characters lack is written out."""
+def test_line_in_five_languages(box, language):
+    """English words and decimal points everywhere; ASCII if the character set lacks ±."""
     with peers.ntp_server(-60) as peer:
         result = box.client("--utc", f"ntp://{peer.name}", env=speaking(language))
     sign = "±" if language[1] == "UTF-8" else "+/-"
@@ -73,7 +73,7 @@ def test_json_in_five_languages(box, language):
 
 
 @pytest.mark.skipif(harness.SANITIZED, reason="the C library's newlocale leaks a copy of LOCPATH")
-def test_format_speaks_the_readers_language(box):
+def test_format_in_the_users_language(box):
     with peers.ntp_server() as peer:
         for language, days in [(("C", None), "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"),
                                (("de_DE", "UTF-8"), "(Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch")]:
@@ -88,15 +88,15 @@ def test_time_zones(box):
             assert re.search(rf"\d\d:\d\d:\d\d\.\d{{6}} ({zone})  ", out), out
 
 
-def test_time_has_a_second_of_doubt(box):
+def test_time_resolution(box):
     with peers.says(struct.pack("!I", int(peers.time.time()) + 2208988800)) as peer:
         out = box.client(f"time://{peer.target}").out
     assert re.fullmatch(rf"time://{peer.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
                         r" \S+ \S+ (ahead|behind), \+/- [56]\d\d\.\d\d ms\n", out)
 
 
-def test_daytime_is_the_servers_own_words(box):
-    """Unless it is asked for in another form; what is not understood stays."""
+def test_daytime_is_verbatim(box):
+    """Unless another format is requested and the text is a known date."""
     with peers.says(b"22 NOV 2026 19:15:08 UTC\r\n") as known, peers.says(b"tea time\r\n") as other:
         for options in ([], ["-n", "2", "-i", "0.01"]):
             assert box.client(*options, known.target, other.target).out == \
@@ -113,23 +113,23 @@ def test_several_samples(box):
                    " none  3 of 3 samples, spread SPAN\n")
 
 
-def test_a_falseticker_through_a_pipe(box):
+def test_falseticker_through_a_pipe(box):
     with three_servers() as targets:
         result = box.client(*targets)
-        told = json_lines(box.client("-j", *targets).out)
+        samples = json_lines(box.client("-j", *targets).out)
     assert result.code == 0
     assert [line.endswith("  falseticker") for line in result.out.splitlines()] == [False, False, True]
-    assert [one["falseticker"] for one in told] == [False, False, True]
+    assert [one["falseticker"] for one in samples] == [False, False, True]
 
 
-def test_one_target_on_a_terminal_is_a_line(box):
+def test_one_target_on_a_terminal(box):
     with peers.ntp_server() as peer:
         assert blur(on_terminal(box, 80, f"ntp://{peer.name}")) == (
             f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap none\n")
 
 
-def test_a_table(box, port):
-    """Aligned, what is wrong in red, and below it what most agree on."""
+def test_table(box, port):
+    """Aligned, errors in red, and the agreement below it."""
     with three_servers() as targets, peers.says(b"tea time\r\n") as tea:
         refused = f"ntp://127.0.0.1:{port}"
         shown = on_terminal(box, 200, *targets, f"daytime://{tea.target}", refused, LC_ALL="C.UTF-8")
@@ -167,7 +167,7 @@ def test_no_colour_through_a_pipe(box):
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_widths(box, columns):
-    """As many columns as there is room for; names and addresses are never cut short."""
+    """Columns are omitted if there is no room; names and addresses are not truncated."""
     with three_servers() as targets:
         shown = blur(on_terminal(box, columns, *targets, NO_COLOR="1"))
     lines = shown.splitlines()
@@ -179,13 +179,13 @@ def test_widths(box, columns):
         assert lines[1].startswith(f"{targets[0]}  ")
 
 
-def test_a_long_name_is_never_cut_short(box):
+def test_long_name_is_not_truncated(box):
     name = "a" * 60 + "." + "b" * 60 + ".invalid"
     with peers.ntp_server() as peer:
         shown = on_terminal(box, 40, "-w", "3", f"ntp://{name}", f"ntp://{peer.name}", NO_COLOR="1")
     assert f"ntp://{name}\n" in shown
 
 
-def test_json_on_a_terminal_is_json(box):
+def test_json_on_a_terminal(box):
     with three_servers() as targets:
         assert len(json_lines(on_terminal(box, 40, "-j", *targets))) == 3

@@ -1,4 +1,4 @@
-"""timeclient reads every time server that Debian offers."""
+"""timeclient with the time servers of Debian."""
 import os
 import pathlib
 import re
@@ -18,15 +18,15 @@ NTP_OFFSET = r"ntp://\S+  .*  your clock is \d+\.\d\d (us|ms) (ahead|behind), \+
 
 @pytest.fixture
 def setting_nothing(box):
-    """The environment of a program that believes that it sets a clock."""
+    """The environment with a shim that does not set the clock."""
     library = box.root / "shim.so"
     compile_shim(library, SHIM)
     (box.root / "set").touch()
     return {"LD_PRELOAD": str(library), "SHIM_SET": str(box.root / "set")}
 
 
-def ask_until_it_answers(box, target, seconds=10):
-    """A server takes a moment to start."""
+def wait_for_reply(box, target, seconds=10):
+    """Waits for a server that has just been started."""
     return box.client("--wait", seconds, "-i", "0.1", "-q", target)
 
 
@@ -36,14 +36,14 @@ def test_chronyd(box, port, host):
     config = box.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
                         f"pidfile {box.root}/chronyd.pid\n", "chrony.conf")
     with running(box, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES) as said:
-        result = ask_until_it_answers(box, f"ntp://{host}:{port}")
+        result = wait_for_reply(box, f"ntp://{host}:{port}")
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, said())
 
 
 @needs_peer(NTPD)
 @not_instrumented("the pace")
 def test_ntpsec(box):
-    """Until it believes its own clock it is refused by name, and waited for."""
+    """Until ntpd is synchronised its replies are rejected by name."""
     config = box.config("server 127.127.1.0 minpoll 3 maxpoll 3 prefer\nfudge 127.127.1.0 stratum 5\n"
                         "tos minsane 1 orphan 5 orphanwait 1\ndisable kernel\nrestrict default\n", "ntp.conf")
     with running(box, [*FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as said:
@@ -94,17 +94,17 @@ def inetd(box, kind):
 @needs_peer(XINETD)
 @pytest.mark.parametrize("kind", ["xinetd", *INETDS])
 def test_inetds(box, kind):
-    """All four services of each. inetutils sends 8 bytes where RFC 868 has 4, which is said."""
+    """All four services. inetutils sends 8 bytes instead of 4, which the error says."""
     assert box.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
     with running(box, inetd(box, kind), env=LIBRARIES) as said:
-        assert ask_until_it_answers(box, f"daytime://{THERE}").code == 0, said()
+        assert wait_for_reply(box, f"daytime://{THERE}").code == 0, said()
         for name, transport in SERVICES:
             scheme = name + ("+udp" if transport == "udp" else "")
-            [told] = json_lines(box.client("-j", f"{scheme}://{THERE}").out)
+            [sample] = json_lines(box.client("-j", f"{scheme}://{THERE}").out)
             if kind == "inetutils" and name == "time":
                 text = box.client(f"{scheme}://{THERE}")
                 assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as from inetutils" in text.err
-                assert told["error"].startswith("reply has 8 bytes instead of 4, as from inetutils-inetd: ")
+                assert sample["error"].startswith("reply has 8 bytes instead of 4, as from inetutils-inetd: ")
             else:
-                assert told["ok"] and abs(told["offset"]) <= told["error_bound"] < 2, (scheme, told)
-                print(f"{kind}, {scheme}: {told.get('text', told['server_time'])}")
+                assert sample["ok"] and abs(sample["offset"]) <= sample["error_bound"] < 2, (scheme, sample)
+                print(f"{kind}, {scheme}: {sample.get('text', sample['server_time'])}")

@@ -1,5 +1,5 @@
-/* What a Daytime server says, from any bytes: a valid answer is a line of printable text that was
- * in them; an invalid one has a reason that is printable text. */
+/* Daytime replies from any bytes: a valid sample has a line of printable text from the reply, an invalid
+ * one a printable error. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

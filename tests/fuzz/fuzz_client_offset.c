@@ -1,6 +1,5 @@
-/* What Time and NTP servers say, from any bytes: an answer that tells an offset has a bound that is
- * not negative, one that does not has a reason that is printable text. The first byte chooses the
- * protocol, and the next eight are the nonce, so that some answers are to the query. */
+/* Time and NTP replies from any bytes: an offset has a bound that is not negative, an error is
+ * printable. The first byte selects the protocol, the next eight are the nonce. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -24,7 +23,7 @@ static void check_printable(const char *text)
 		check(*text >= ' ' && *text <= '~');
 }
 
-static void check_answer(const struct sample *sample)
+static void check_offset(const struct sample *sample)
 {
 	const struct format_style style = { .utf8 = false };
 	char text[FORMAT_SIZE];
@@ -47,7 +46,7 @@ static void check_ntp(struct bytes_reader *reader, struct sample *sample)
 	reply.bytes = bytes_skip(reader, reply.size);
 	switch (query_ntp_protocol.check(&reply, sample, &reason)) {
 	case UDP_ACCEPTED:
-		check_answer(sample);
+		check_offset(sample);
 		break;
 	case UDP_UNUSABLE:
 		check_printable(sample->error);
@@ -70,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	size = bytes_left(&reader);
 	if (query_time_parse(&sample, bytes_skip(&reader, size), size))
-		check_answer(&sample);
+		check_offset(&sample);
 	else
 		check_printable(sample.error);
 	return 0;

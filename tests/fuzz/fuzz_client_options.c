@@ -1,4 +1,4 @@
-/* The client's command line, from any words: a line of text a word. */
+/* The command line of timeclient from any text: one word per line. */
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (rest && count <= WORDS)
 		words[count++] = strsep(&rest, "\n");
-	optind = 0; /* so that getopt begins anew */
+	optind = 0; /* resets getopt */
 	if (options_parse(&options, count, words) && options.action <= ACTION_SET &&
 	    (options.target_count == 0 || options.target_count > SURVEY_TARGETS_MAX))
 		abort();

@@ -1,4 +1,4 @@
-/* Times in words and figures: as servers write them, and as they are shown. */
+/* Parsing the texts of Daytime servers, and formatting times, spans and offsets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ static void expect(const char *text, int64_t seconds, bool has_zone)
 	assert_int_equal(parsed.has_zone, has_zone);
 }
 
-static void texts_of_servers_are_read(void **state)
+static void parses_server_texts(void **state)
 {
 	(void)state;
 	expect("Sun Nov 22 19:15:08 2026", NOW, false);
@@ -66,7 +66,7 @@ static void texts_of_servers_are_read(void **state)
 	expect("Thu Jan  1 00:00:00 1970", 0, false);
 }
 
-static void texts_without_a_zone_are_of_this_one(void **state)
+static void texts_without_zone_are_local(void **state)
 {
 	(void)state;
 	expect("Sun Nov 22 20:15:08 2026", NOW, false);
@@ -75,7 +75,7 @@ static void texts_without_a_zone_are_of_this_one(void **state)
 	expect("Wed Jul 22 21:15:08 2026", NOW - 123 * 86400, false);
 }
 
-static void other_texts_are_not(void **state)
+static void rejects_other_texts(void **state)
 {
 	static const char *const texts[] = {
 		"",
@@ -103,8 +103,8 @@ static void other_texts_are_not(void **state)
 		assert_false(daytime_text_parse(texts[i], &parsed));
 }
 
-/* Half a second of a second that is not known, and half of the delay. */
-static void a_text_is_an_offset(void **state)
+/* The bound is half a second plus half the delay. */
+static void text_gives_offset(void **state)
 {
 	static const char nist[] = "61366 26-11-22 19:15:08 00 0 0 50.0 UTC(NIST) * ";
 	struct sample sample = { .local_time = { NOW, 100 * MS }, .delay = 20 * MS };
@@ -118,7 +118,7 @@ static void a_text_is_an_offset(void **state)
 	assert_int_equal(sample.bound, 1510 * MS);
 }
 
-static void another_zone_is_no_offset(void **state)
+static void other_zone_gives_no_offset(void **state)
 {
 	struct sample sample = { .local_time = { NOW, 0 } };
 
@@ -140,7 +140,7 @@ static void another_zone_is_no_offset(void **state)
 	assert_false(sample.has_offset);
 }
 
-static void spans_have_figures_to_be_read(void **state)
+static void formats_offsets_and_bounds(void **state)
 {
 	static const struct {
 		int64_t offset, bound;
@@ -171,7 +171,7 @@ static void spans_have_figures_to_be_read(void **state)
 	}
 }
 
-static void characters_are_the_readers(void **state)
+static void formats_in_utf8(void **state)
 {
 	const struct format_style style = { .utf8 = true };
 	char text[FORMAT_SIZE];
@@ -181,7 +181,7 @@ static void characters_are_the_readers(void **state)
 	assert_string_equal(format_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15.00 ms");
 }
 
-static void times_are_in_a_zone(void **state)
+static void formats_times_in_zone(void **state)
 {
 	const struct timespec time = { NOW, 123456789 }, wild = { INT64_MAX, 0 };
 	struct format_style style = { .utc = false };
@@ -205,14 +205,14 @@ static void times_are_in_a_zone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(texts_of_servers_are_read, in_utc),
-		cmocka_unit_test_setup(texts_without_a_zone_are_of_this_one, in_berlin),
-		cmocka_unit_test_setup(other_texts_are_not, in_utc),
-		cmocka_unit_test_setup(a_text_is_an_offset, in_utc),
-		cmocka_unit_test_setup(another_zone_is_no_offset, in_utc),
-		cmocka_unit_test(spans_have_figures_to_be_read),
-		cmocka_unit_test(characters_are_the_readers),
-		cmocka_unit_test_setup(times_are_in_a_zone, in_berlin),
+		cmocka_unit_test_setup(parses_server_texts, in_utc),
+		cmocka_unit_test_setup(texts_without_zone_are_local, in_berlin),
+		cmocka_unit_test_setup(rejects_other_texts, in_utc),
+		cmocka_unit_test_setup(text_gives_offset, in_utc),
+		cmocka_unit_test_setup(other_zone_gives_no_offset, in_utc),
+		cmocka_unit_test(formats_offsets_and_bounds),
+		cmocka_unit_test(formats_in_utf8),
+		cmocka_unit_test_setup(formats_times_in_zone, in_berlin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
-/* From what a server sent to how far the clock is off: Time, NTP, several samples, several
- * servers. */
+/* The offset and its bound: Time, NTP, several samples, several servers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +17,7 @@
 #define MS    CLOCK_MILLISECOND
 #define NONCE UINT64_C(0x0123456789abcdef)
 
-/* An answer that came half a second past here, 100 ms after it was asked for. */
+/* Received at half past the second, 100 ms after the request. */
 static struct sample sample_at(int64_t here)
 {
 	return (struct sample){
@@ -40,7 +39,7 @@ static void put_32(uint8_t bytes[static 4], uint32_t number)
  * |        seconds since 1900-01-01 00:00:00 UTC, modulo 2^32     |
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  */
-static void time_is_told_to_the_second(void **state)
+static void time_gives_offset(void **state)
 {
 	struct sample sample = sample_at(NOW);
 	uint8_t bytes[4];
@@ -102,8 +101,8 @@ static void time_has_four_bytes(void **state)
 	assert_string_equal(sample.error, "reply is not 4 bytes: \"\\x00\\x00\\x00\\x00\\xee\"");
 }
 
-/* RFC 9109: nothing but the version, the mode, and a transmit time that tells nothing. */
-static void ntp_asks_for_nothing_else(void **state)
+/* RFC 9109: only the version, the mode and a random transmit time. */
+static void ntp_request_discloses_nothing(void **state)
 {
 	static const uint8_t expected[48] = {
 		/* leap 0, version 4, mode 3 */
@@ -139,9 +138,9 @@ static clock_ntp_time ntp_at(int64_t milliseconds)
 	return clock_to_ntp(&time);
 }
 
-/* Asked at 0 ms and answered at 40 ms, by a server that is 1000 ms ahead: 10 ms there, 5 ms at the
- * server, 25 ms back. */
-static struct ntp_packet honest(void)
+/* Sent at 0 ms and received at 40 ms, by a server 1000 ms ahead: 10 ms there, 5 ms at the server, 25
+ * ms back. */
+static struct ntp_packet good_packet(void)
 {
 	return (struct ntp_packet){
 		.version = 4,
@@ -175,9 +174,9 @@ static enum udp_verdict check_reply(const struct ntp_packet *packet, size_t size
 	return query_ntp_protocol.check(&reply, sample, reason);
 }
 
-static void ntp_tells_the_offset_and_its_bound(void **state)
+static void ntp_gives_offset_and_bound(void **state)
 {
-	struct ntp_packet packet = honest();
+	struct ntp_packet packet = good_packet();
 	struct sample sample;
 	const char *reason;
 
@@ -193,8 +192,7 @@ static void ntp_tells_the_offset_and_its_bound(void **state)
 	assert_int_equal(sample.packet.stratum, 2);
 }
 
-/* What is not believed, and by which name. */
-static void ntp_refuses_by_name(void **state)
+static void ntp_rejects_by_name(void **state)
 {
 	struct ntp_packet packet;
 	struct sample sample;
@@ -202,7 +200,7 @@ static void ntp_refuses_by_name(void **state)
 
 	(void)state;
 #define EXPECT(change, verdict, name)                                                       \
-	packet = honest();                                                                  \
+	packet = good_packet();                                                             \
 	change;                                                                             \
 	assert_int_equal(check_reply(&packet, NTP_PACKET_SIZE, &sample, &reason), verdict); \
 	assert_string_equal(reason, name);                                                  \
@@ -227,18 +225,18 @@ static void ntp_refuses_by_name(void **state)
 	EXPECT(packet.transmit = 0, UDP_UNUSABLE, "missing timestamp");
 	EXPECT(packet.transmit = packet.receive - 1, UDP_UNUSABLE,
 	       "transmit time before receive time");
-	/* A kiss that anyone can send is not believed. */
+	/* A kiss-o'-death needs the right origin, too. */
 	EXPECT(packet.stratum = 0; packet.origin = 1, UDP_REJECTED, "wrong origin");
-	packet = honest();
+	packet = good_packet();
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++) {
 		assert_int_equal(check_reply(&packet, size, &sample, &reason), UDP_REJECTED);
 		assert_string_equal(reason, "too short");
 	}
 }
 
-static void ntp_shows_a_server_that_is_unsure(void **state)
+static void ntp_accepts_large_root_distance(void **state)
 {
-	struct ntp_packet packet = honest();
+	struct ntp_packet packet = good_packet();
 	struct sample sample;
 	const char *reason;
 
@@ -259,7 +257,7 @@ static struct sample make_sample(int64_t offset, int64_t delay)
 	};
 }
 
-static void the_best_sample_has_the_least_delay(void **state)
+static void best_sample_has_least_delay(void **state)
 {
 	struct sample samples[] = { make_sample(7, 30),
 				    make_sample(-5, 20),
@@ -282,7 +280,7 @@ static void the_best_sample_has_the_least_delay(void **state)
 	assert_null(series.best.rejected[1].reason);
 }
 
-static void any_answer_is_better_than_none(void **state)
+static void valid_sample_beats_invalid(void **state)
 {
 	struct sample text = { .valid = true, .text = "noon" }, none = { .valid = false };
 	struct sample_series series = { .queries = 0 };
@@ -300,7 +298,7 @@ static void any_answer_is_better_than_none(void **state)
 	assert_int_equal(sample_series_spread(&series), 0);
 }
 
-static void most_clocks_outvote_the_others(void **state)
+static void majority_intersects(void **state)
 {
 	static const struct {
 		struct result_interval intervals[5];
@@ -328,7 +326,7 @@ static void most_clocks_outvote_the_others(void **state)
 	assert_int_equal(result_intersect(NULL, 0, &common), 0);
 }
 
-static void a_falseticker_is_outside_what_most_agree_on(void **state)
+static void falseticker_is_outside_majority(void **state)
 {
 	struct result results[4] = { 0 };
 	struct result_agreement agreement;
@@ -337,7 +335,7 @@ static void a_falseticker_is_outside_what_most_agree_on(void **state)
 	results[0].series.best = make_sample(10, 8);  /* 6..14 */
 	results[1].series.best = make_sample(90, 20); /* 80..100 */
 	results[2].series.best = make_sample(12, 4);  /* 10..14 */
-	agreement = result_compare(results, 4);	      /* the last one has not answered */
+	agreement = result_compare(results, 4);	      /* the last one has no sample */
 	assert_int_equal(agreement.total, 3);
 	assert_int_equal(agreement.agreeing, 2);
 	assert_int_equal(agreement.offset, 12);
@@ -345,7 +343,7 @@ static void a_falseticker_is_outside_what_most_agree_on(void **state)
 	assert_true(!results[0].falseticker && results[1].falseticker);
 	assert_true(!results[2].falseticker && !results[3].falseticker);
 
-	/* One against one: nobody knows which. */
+	/* One against one: no majority. */
 	agreement = result_compare(results + 1, 2);
 	assert_int_equal(agreement.agreeing, 0);
 }
@@ -353,17 +351,17 @@ static void a_falseticker_is_outside_what_most_agree_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(time_is_told_to_the_second),
+		cmocka_unit_test(time_gives_offset),
 		cmocka_unit_test(time_has_eras),
 		cmocka_unit_test(time_has_four_bytes),
-		cmocka_unit_test(ntp_asks_for_nothing_else),
-		cmocka_unit_test(ntp_tells_the_offset_and_its_bound),
-		cmocka_unit_test(ntp_refuses_by_name),
-		cmocka_unit_test(ntp_shows_a_server_that_is_unsure),
-		cmocka_unit_test(the_best_sample_has_the_least_delay),
-		cmocka_unit_test(any_answer_is_better_than_none),
-		cmocka_unit_test(most_clocks_outvote_the_others),
-		cmocka_unit_test(a_falseticker_is_outside_what_most_agree_on),
+		cmocka_unit_test(ntp_request_discloses_nothing),
+		cmocka_unit_test(ntp_gives_offset_and_bound),
+		cmocka_unit_test(ntp_rejects_by_name),
+		cmocka_unit_test(ntp_accepts_large_root_distance),
+		cmocka_unit_test(best_sample_has_least_delay),
+		cmocka_unit_test(valid_sample_beats_invalid),
+		cmocka_unit_test(majority_intersects),
+		cmocka_unit_test(falseticker_is_outside_majority),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

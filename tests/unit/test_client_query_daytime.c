@@ -1,4 +1,4 @@
-/* Judging the bytes of a Daytime sample. */
+/* Parsing Daytime replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,11 +30,11 @@ static void expect_error(const void *bytes, size_t size, const char *error)
 	assert_string_equal(sample.error, error);
 }
 
-/* A literal may hold zero bytes: its size is taken without the last. */
+/* For literals with zero bytes, without the last one. */
 #define EXPECT_TEXT(bytes, text)   expect_text(bytes, sizeof(bytes) - 1, text)
 #define EXPECT_ERROR(bytes, error) expect_error(bytes, sizeof(bytes) - 1, error)
 
-static void takes_what_servers_say(void **state)
+static void accepts_real_replies(void **state)
 {
 	(void)state;
 	EXPECT_TEXT(CTIME "\r\n", CTIME);
@@ -48,7 +48,7 @@ static void takes_what_servers_say(void **state)
 	EXPECT_TEXT(" ", " ");
 }
 
-static void takes_every_line_end(void **state)
+static void accepts_every_line_end(void **state)
 {
 	(void)state;
 	EXPECT_TEXT(CTIME, CTIME);
@@ -61,7 +61,7 @@ static void takes_every_line_end(void **state)
 	EXPECT_TEXT("\n" CTIME "\n", CTIME);
 }
 
-static void refuses_nothing_at_all(void **state)
+static void rejects_empty_reply(void **state)
 {
 	(void)state;
 	EXPECT_ERROR("", "empty reply");
@@ -70,7 +70,7 @@ static void refuses_nothing_at_all(void **state)
 	EXPECT_ERROR("\r\r\n\n\n\r", "empty reply");
 }
 
-static void refuses_more_than_256_bytes(void **state)
+static void rejects_more_than_256_bytes(void **state)
 {
 	char bytes[512], text[257], error[128];
 
@@ -92,7 +92,7 @@ static void refuses_more_than_256_bytes(void **state)
 	expect_text(bytes, 258, text);
 }
 
-static void refuses_what_is_not_text(void **state)
+static void rejects_binary(void **state)
 {
 	(void)state;
 	EXPECT_ERROR("\0", "reply is not text: \"\\x00\"");
@@ -105,7 +105,7 @@ static void refuses_what_is_not_text(void **state)
 	EXPECT_ERROR("\x16\x03\x01\n\x02", "reply is not text: \"\\x16\\x03\\x01\\n\\x02\"");
 }
 
-static void refuses_several_lines(void **state)
+static void rejects_several_lines(void **state)
 {
 	(void)state;
 	EXPECT_ERROR("a\r\nb\r\n", "reply has several lines: \"a\\r\\nb\"");
@@ -129,8 +129,7 @@ static void shows_at_most_64_bytes(void **state)
 	expect_error(bytes, sizeof(bytes), error);
 }
 
-/* What a thousand random answers have in common. */
-static void is_right_about_anything(void **state)
+static void random_replies_have_text_or_error(void **state)
 {
 	unsigned char bytes[512];
 
@@ -153,14 +152,14 @@ static void is_right_about_anything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_what_servers_say),
-		cmocka_unit_test(takes_every_line_end),
-		cmocka_unit_test(refuses_nothing_at_all),
-		cmocka_unit_test(refuses_more_than_256_bytes),
-		cmocka_unit_test(refuses_what_is_not_text),
-		cmocka_unit_test(refuses_several_lines),
+		cmocka_unit_test(accepts_real_replies),
+		cmocka_unit_test(accepts_every_line_end),
+		cmocka_unit_test(rejects_empty_reply),
+		cmocka_unit_test(rejects_more_than_256_bytes),
+		cmocka_unit_test(rejects_binary),
+		cmocka_unit_test(rejects_several_lines),
 		cmocka_unit_test(shows_at_most_64_bytes),
-		cmocka_unit_test(is_right_about_anything),
+		cmocka_unit_test(random_replies_have_text_or_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Reading targets from the command line. */
+/* Parsing targets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static const struct good_case good_cases[] = {
 	{ "host_name", "host_name", "host_name:5050", 5050 },
 };
 
-static void reads_every_form(void **state)
+static void parses_every_form(void **state)
 {
 	char problem[TARGET_PROBLEM_SIZE];
 	struct target target;
@@ -89,7 +89,7 @@ static const char *const bad_cases[][2] = {
 	{ "host:daytime", PORT_PROBLEM },
 };
 
-static void tells_what_is_wrong(void **state)
+static void reports_errors(void **state)
 {
 	char problem[TARGET_PROBLEM_SIZE];
 	struct target target;
@@ -101,7 +101,7 @@ static void tells_what_is_wrong(void **state)
 	}
 }
 
-static void names_the_port_where_it_is_not_the_schemes(void **state)
+static void url_omits_default_port(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "ntp://192.0.2.1", "ntp://192.0.2.1" },
@@ -122,7 +122,7 @@ static void names_the_port_where_it_is_not_the_schemes(void **state)
 	}
 }
 
-static void holds_hosts_to_their_length(void **state)
+static void limits_host_length(void **state)
 {
 	char problem[TARGET_PROBLEM_SIZE], word[4096];
 	struct target target;
@@ -145,10 +145,10 @@ static void holds_hosts_to_their_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_every_form),
-		cmocka_unit_test(tells_what_is_wrong),
-		cmocka_unit_test(names_the_port_where_it_is_not_the_schemes),
-		cmocka_unit_test(holds_hosts_to_their_length),
+		cmocka_unit_test(parses_every_form),
+		cmocka_unit_test(reports_errors),
+		cmocka_unit_test(url_omits_default_port),
+		cmocka_unit_test(limits_host_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

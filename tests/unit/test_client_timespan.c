@@ -1,4 +1,4 @@
-/* Seconds on the command line, and waiting until a moment. */
+/* Parsing seconds, and polling until a monotonic time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 struct seconds_case {
 	const char *text;
-	int64_t span; /* 0: not accepted */
+	int64_t span; /* 0: an error */
 };
 
 static const struct seconds_case seconds_cases[] = {
@@ -53,7 +53,7 @@ static const struct seconds_case seconds_cases[] = {
 	{ "nan", 0 },
 };
 
-static void reads_seconds(void **state)
+static void parses_seconds(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(seconds_cases) / sizeof(seconds_cases[0]); i++) {
@@ -66,7 +66,7 @@ static void reads_seconds(void **state)
 	}
 }
 
-static void splits_moments(void **state)
+static void converts_to_timespec(void **state)
 {
 	struct timespec split = timespan_to_timespec(3 * CLOCK_SECOND + 7);
 
@@ -75,7 +75,7 @@ static void splits_moments(void **state)
 	assert_int_equal(split.tv_nsec, 7);
 }
 
-static void polls_until_the_moment(void **state)
+static void polls_until_time(void **state)
 {
 	int64_t until = clock_monotonic() + 20 * CLOCK_MILLISECOND;
 
@@ -84,7 +84,7 @@ static void polls_until_the_moment(void **state)
 	assert_true(clock_monotonic() >= until);
 }
 
-static void sees_what_is_ready_though_the_moment_is_past(void **state)
+static void polls_ready_descriptor_after_time(void **state)
 {
 	int ends[2];
 	struct pollfd writable = { .events = POLLOUT };
@@ -100,10 +100,10 @@ static void sees_what_is_ready_though_the_moment_is_past(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_seconds),
-		cmocka_unit_test(splits_moments),
-		cmocka_unit_test(polls_until_the_moment),
-		cmocka_unit_test(sees_what_is_ready_though_the_moment_is_past),
+		cmocka_unit_test(parses_seconds),
+		cmocka_unit_test(converts_to_timespec),
+		cmocka_unit_test(polls_until_time),
+		cmocka_unit_test(polls_ready_descriptor_after_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
