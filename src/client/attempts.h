@@ -1,5 +1,5 @@
-/* Parallel attempts to reach a server at one of its addresses (RFC 8305). The caller defines what an
- * attempt is: a TCP connection or a UDP request. */
+/* Parallel attempts to reach a server at one of its addresses (RFC 8305). The caller defines what
+ * an attempt is: a TCP connection or a UDP request. */
 #ifndef CLIENT_ATTEMPTS_H
 #define CLIENT_ATTEMPTS_H
 

@@ -16,11 +16,12 @@ enum check_state {
 };
 
 /* The state of a result: critical without a valid reply, or with an offset above critical
- * nanoseconds; a warning above warning; unknown without an offset, or with a bound above critical. */
+ * nanoseconds; a warning above warning; unknown without an offset, or with a bound above
+ * critical. */
 enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical);
 
-/* Prints the line with performance data. Returns the worst state: critical, warning, unknown, ok, in
- * this order; unknown if standard output cannot be written. */
+/* Prints the line with performance data. Returns the worst state: critical, warning, unknown, ok,
+ * in this order; unknown if standard output cannot be written. */
 enum check_state check_print(const struct result *results, size_t count, int64_t warning,
 			     int64_t critical);
 

@@ -18,8 +18,8 @@ struct format_style {
 			       format below */
 };
 
-/* "1.24 ms": the magnitude in seconds, milliseconds or microseconds; from 1000 s on "00:16:40" or "2
- * days 03:04:05". */
+/* "1.24 ms": the magnitude in seconds, milliseconds or microseconds; from 1000 s on "00:16:40" or
+ * "2 days 03:04:05". */
 const char *format_span(char text[static FORMAT_SIZE], int64_t span,
 			const struct format_style *style);
 

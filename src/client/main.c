@@ -27,8 +27,8 @@ enum exit_status {
 	EXIT_USAGE = 2,
 };
 
-/* A socket must not take the number of a standard descriptor that the caller has closed: output would
- * go to a server. /dev/null is opened for reading only, so that writing still fails. */
+/* A socket must not take the number of a standard descriptor that the caller has closed: output
+ * would go to a server. /dev/null is opened for reading only, so that writing still fails. */
 static bool fill_standard_descriptors(void)
 {
 	for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {

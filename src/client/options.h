@@ -39,8 +39,8 @@ struct options {
 	size_t target_count;
 };
 
-/* Parses the command line. Returns false with a message on standard error if it is wrong. The strings
- * are those of argv. */
+/* Parses the command line. Returns false with a message on standard error if it is wrong. The
+ * strings are those of argv. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);

@@ -1,5 +1,5 @@
-/* Printing results: lines or a table for people, JSON for programs. Output is flushed; a function that
- * returns false could not write and has set errno. */
+/* Printing results: lines or a table for people, JSON for programs. Output is flushed; a function
+ * that returns false could not write and has set errno. */
 #ifndef CLIENT_PRINT_H
 #define CLIENT_PRINT_H
 
@@ -28,8 +28,8 @@ bool print_line(const struct result *result, const struct print_style *style);
 /* The part of print_line on standard error. */
 void print_errors(const struct result *result, const struct print_style *style);
 
-/* Prints a table and the agreement, or a paragraph per target if there are too few columns. Names and
- * addresses are never truncated. */
+/* Prints a table and the agreement, or a paragraph per target if there are too few columns. Names
+ * and addresses are never truncated. */
 bool print_table(const struct result *results, size_t count,
 		 const struct result_agreement *agreement, const struct print_style *style);
 

@@ -43,8 +43,8 @@ static const char *format_host(char text[static ADDRESS_TEXT_SIZE], const struct
 	return address_split(text, &host, &port) ? host : NULL;
 }
 
-/* The functions below return new values, or NULL without memory, which json_object_set_new and the "o"
- * of json_pack pass on. */
+/* The functions below return new values, or NULL without memory, which json_object_set_new and the
+ * "o" of json_pack pass on. */
 
 static json_t *describe_target(const struct target *target, const struct sample *sample)
 {

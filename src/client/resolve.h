@@ -17,8 +17,8 @@
 const char *resolve_host(struct address addresses[static RESOLVE_MAX], size_t *count,
 			 const char *host, uint16_t port, int family);
 
-/* Reorders addresses so that the families alternate, starting with that of the first, and keep their
- * order within a family (RFC 8305 section 4). */
+/* Reorders addresses so that the families alternate, starting with that of the first, and keep
+ * their order within a family (RFC 8305 section 4). */
 void resolve_interleave(struct address *addresses, size_t count);
 
 #endif

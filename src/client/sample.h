@@ -46,8 +46,8 @@ struct sample {
 bool sample_fail(struct sample *sample, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The same for an errno value, ETIME meaning that timeout seconds passed, and for the bytes received
- * so far. */
+/* The same for an errno value, ETIME meaning that timeout seconds passed, and for the bytes
+ * received so far. */
 bool sample_fail_errno(struct sample *sample, int error, const char *timeout, const void *received,
 		       size_t size);
 
@@ -62,8 +62,8 @@ const char *sample_format_rejected(const struct sample *sample,
 				   char text[static SAMPLE_ERROR_SIZE]);
 
 /* Sets the offset from a server time in whole seconds since 1970, given local_time and delay.
- * extra_error, in nanoseconds, is added to the bound. Without effect if the clocks are more than 280
- * years apart. */
+ * extra_error, in nanoseconds, is added to the bound. Without effect if the clocks are more than
+ * 280 years apart. */
 void sample_set_server_second(struct sample *sample, int64_t seconds, int64_t extra_error);
 
 /* Zeroed before its first sample. */

@@ -26,8 +26,8 @@ struct screen_line {
 
 void screen_add(struct screen_line *line, const struct sample *sample);
 
-/* Draws count lines from the top of the screen and clears the rest. Each target has two lines if there
- * are too few columns. Lines without room are counted in a last line. */
+/* Draws count lines from the top of the screen and clears the rest. Each target has two lines if
+ * there are too few columns. Lines without room are counted in a last line. */
 void screen_draw(FILE *out, const struct target *targets, const struct screen_line *lines,
 		 size_t count, size_t rows, const struct print_style *style);
 

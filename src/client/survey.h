@@ -1,5 +1,5 @@
-/* A survey: all targets queried at once. Each has a thread, since getaddrinfo() blocks without a time
- * limit.
+/* A survey: all targets queried at once. Each has a thread, since getaddrinfo() blocks without a
+ * time limit.
  *
  * A thread still in a look-up when the survey ends is abandoned and runs as long as the process:
  * the survey, its plan and its targets have to be in static memory. */
@@ -67,15 +67,15 @@ int survey_start(struct survey *survey, const struct survey_plan *plan,
  * sample with an error; and copies its series. */
 void survey_wait(struct survey *survey, size_t index, struct sample_series *series);
 
-/* Waits until all jobs are done or until the monotonic time *limit, which on_sample may change. With
- * the lock held. */
+/* Waits until all jobs are done or until the monotonic time *limit, which on_sample may change.
+ * With the lock held. */
 void survey_wait_all(struct survey *survey, const int64_t *limit);
 
 /* Lets each job end after its current sample. With the lock held. */
 void survey_stop(struct survey *survey);
 
-/* Joins the threads that are done and detaches the others. Returns whether all are done; if not, the
- * process has to end by _exit, since exit would run handlers of libraries still in use. */
+/* Joins the threads that are done and detaches the others. Returns whether all are done; if not,
+ * the process has to end by _exit, since exit would run handlers of libraries still in use. */
 bool survey_end(struct survey *survey);
 
 #endif

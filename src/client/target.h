@@ -24,8 +24,8 @@ struct target {
 	char url[TARGET_URL_SIZE];   /* SCHEME://HOST, with the port if it is not the default */
 };
 
-/* Parses [SCHEME://]HOST[:PORT]. Returns false with a message in problem if it is wrong. Looks up no
- * name. */
+/* Parses [SCHEME://]HOST[:PORT]. Returns false with a message in problem if it is wrong. Looks up
+ * no name. */
 bool target_parse(struct target *target, const char *word,
 		  char problem[static TARGET_PROBLEM_SIZE]);
 

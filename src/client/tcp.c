@@ -90,8 +90,8 @@ static int read_reply(int socket, struct reading *reading)
 	return reading->complete ? 0 : error;
 }
 
-/* Connects to the first address that accepts, and sets the address of sample. Returns 0 and the socket
- * and the monotonic time of its connect call, or an errno value. */
+/* Connects to the first address that accepts, and sets the address of sample. Returns 0 and the
+ * socket and the monotonic time of its connect call, or an errno value. */
 static int open_connection(const struct query *query, struct sample *sample, int *socket,
 			   int64_t *started)
 {

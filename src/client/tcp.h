@@ -18,8 +18,8 @@ struct tcp_reply {
 /* Whether the reply may be complete. */
 typedef bool tcp_is_complete(const struct tcp_reply *reply);
 
-/* Connects to the first address that accepts and reads a reply until the server closes, or until 200
- * ms after it is complete, since many old servers do not close. Sets the address, delay and
+/* Connects to the first address that accepts and reads a reply until the server closes, or until
+ * 200 ms after it is complete, since many old servers do not close. Sets the address, delay and
  * local_time of sample and returns true, or sets its error and returns false. */
 bool tcp_query(struct tcp_reply *reply, const struct query *query, struct sample *sample,
 	       tcp_is_complete *is_complete);

@@ -23,8 +23,8 @@ static inline int64_t timespan_magnitude(int64_t span)
 	return span < 0 ? -span : span;
 }
 
-/* Parses decimal seconds such as 5, 0.25 or .5, from minimum to maximum (at most a year), truncated to
- * nanoseconds. Returns false without setting span for anything else. */
+/* Parses decimal seconds such as 5, 0.25 or .5, from minimum to maximum (at most a year), truncated
+ * to nanoseconds. Returns false without setting span for anything else. */
 bool timespan_parse(const char *text, int64_t minimum, int64_t maximum, int64_t *span);
 
 #endif

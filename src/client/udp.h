@@ -32,14 +32,14 @@ struct udp_protocol {
 	/* Writes a request of at most UDP_REQUEST_MAX bytes. NULL: an empty request. */
 	void (*write_request)(struct bytes_writer *request, uint64_t nonce);
 
-	/* Checks a reply and fills in sample. Unless it is accepted, sets reason to a static name of
-	 * what is wrong. */
+	/* Checks a reply and fills in sample. Unless it is accepted, sets reason to a static name
+	 * of what is wrong. */
 	enum udp_verdict (*check)(const struct udp_reply *reply, struct sample *sample,
 				  const char **reason);
 };
 
-/* Queries the server and fills in sample. After an unusable reply, this and other addresses have one
- * more second for another one. */
+/* Queries the server and fills in sample. After an unusable reply, this and other addresses have
+ * one more second for another one. */
 void udp_query(const struct query *query, struct sample *sample,
 	       const struct udp_protocol *protocol);
 

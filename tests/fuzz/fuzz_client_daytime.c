@@ -1,5 +1,5 @@
-/* Daytime replies from any bytes: a valid sample has a line of printable text from the reply, an invalid
- * one a printable error. */
+/* Daytime replies from any bytes: a valid sample has a line of printable text from the reply, an
+ * invalid one a printable error. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -138,8 +138,8 @@ static clock_ntp_time ntp_at(int64_t milliseconds)
 	return clock_to_ntp(&time);
 }
 
-/* Sent at 0 ms and received at 40 ms, by a server 1000 ms ahead: 10 ms there, 5 ms at the server, 25
- * ms back. */
+/* Sent at 0 ms and received at 40 ms, by a server 1000 ms ahead: 10 ms there, 5 ms at the server,
+ * 25 ms back. */
 static struct ntp_packet good_packet(void)
 {
 	return (struct ntp_packet){

@@ -9,8 +9,8 @@
 
 #include "client/resolve.h"
 
-/* Makes addresses from families such as "4466", with their index as the port, and checks their order
- * afterwards. */
+/* Makes addresses from families such as "4466", with their index as the port, and checks their
+ * order afterwards. */
 static void expect_order(const char *families, const char *ordered, const uint16_t *ports)
 {
 	struct address addresses[RESOLVE_MAX];
