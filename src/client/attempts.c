@@ -1,8 +1,8 @@
 #include "client/attempts.h"
 
 #include <errno.h>
-#include <unistd.h>
 
+#include "base/fd.h"
 #include "client/timespan.h"
 
 #define ATTEMPT_DELAY (250 * CLOCK_MILLISECOND) /* RFC 8305, section 5 */
@@ -29,16 +29,16 @@ void attempts_start_next_now(struct attempts *attempts)
 		attempts->next_start = clock_monotonic();
 }
 
-static void note_failure(struct attempts *attempts, size_t index, int error)
+static void fail_attempt(struct attempts *attempts, size_t index, int error)
 {
 	if (attempts->error == 0 || is_local_failure(attempts->error) || !is_local_failure(error))
 		attempts->error = error;
 	attempts->failed[index % attempts->address_count] = true;
-	attempts->polls[index].fd = -1;
+	fd_close(&attempts->polls[index].fd);
 	attempts_start_next_now(attempts);
 }
 
-/* The delay is longer between passes, which all addresses share. */
+/* Between addresses the delay of RFC 8305, between passes the retry delay, doubled each time. */
 static int64_t next_delay(struct attempts *attempts)
 {
 	int64_t delay = attempts->retry_delay;
@@ -61,7 +61,7 @@ static void start_attempt(struct attempts *attempts)
 		return;
 	attempt->fd = attempts->ops->start(attempts, index, attempts_address(attempts, index));
 	if (attempt->fd < 0)
-		note_failure(attempts, index, -attempt->fd);
+		fail_attempt(attempts, index, -attempt->fd);
 	else
 		attempts->running++;
 }
@@ -87,9 +87,8 @@ static bool await_attempts(struct attempts *attempts, int64_t until, size_t *win
 		}
 		if (result == EAGAIN)
 			continue;
-		close(attempt->fd);
 		attempts->running--;
-		note_failure(attempts, i, result);
+		fail_attempt(attempts, i, result);
 	}
 	return false;
 }
@@ -125,7 +124,7 @@ int attempts_run(struct attempts *attempts, size_t *winner)
 void attempts_close(struct attempts *attempts, size_t keep)
 {
 	for (size_t i = 0; i < attempts->count; i++) {
-		if (i != keep && attempts->polls[i].fd >= 0)
-			close(attempts->polls[i].fd);
+		if (i != keep)
+			fd_close(&attempts->polls[i].fd);
 	}
 }

@@ -196,8 +196,8 @@ int main(int argc, char **argv)
 
 	if (!fill_standard_descriptors())
 		return fail("cannot open /dev/null", errno);
-	signal(SIGPIPE, SIG_IGN);
-	setlocale(LC_CTYPE, ""); /* the character set only: words and numbers are English */
+	signal(SIGPIPE, SIG_IGN); /* writing fails with EPIPE instead */
+	setlocale(LC_CTYPE, "");  /* the character set only: words and numbers are English */
 	if (!options_parse(&options, argc, argv))
 		return options.is_check ? CHECK_UNKNOWN : EXIT_USAGE;
 	if (options.action > ACTION_SET)
