@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 		.file = options.config		? options.config :
 			options.line_count == 0 ? CONFIG_DEFAULT_FILE :
 						  NULL,
-		.file_may_lack = !options.config,
+		.file_optional = !options.config,
 		.options = options.lines,
 		.option_count = options.line_count,
 		.user = options.user,

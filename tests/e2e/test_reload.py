@@ -91,8 +91,8 @@ def test_every_word_of_a_bad_file_is_told_and_nothing_changes(box, port):
     wait_until(lambda: serves(port))
     code, out, err = reload(box, f"listen daytime/tcp {free_port()}", "listen daytime/tcp x",
                             "nonsense")
-    problems = [f"{config}:2: listen: 'x': expected [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] "
-                "address or *, and PORT from 1 to 65535",
+    problems = [f"{config}:2: listen: 'x': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 "
+                "or [IPv6] address or *, and PORT from 1 to 65535",
                 f"{config}:3: nonsense: unknown directive"]
     assert (code, out, err.splitlines()) == (78, "", problems)
     assert serves(port) and len(box.status()["listen"]) == 2

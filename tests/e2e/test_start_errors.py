@@ -103,8 +103,8 @@ def test_a_directory_as_configuration(box):
 
 def test_wrong_configuration(box):
     config = box.config("listen daytime/tcp 5050\nlisten daytime/tcp 70000\n")
-    fails(box, 78, f"{config}:2: listen: '70000': expected [ADDRESS:]PORT, with ADDRESS an IPv4 or "
-          "[IPv6] address or *, and PORT from 1 to 65535", "-c", config)
+    fails(box, 78, f"{config}:2: listen: '70000': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an "
+          "IPv4 or [IPv6] address or *, and PORT from 1 to 65535", "-c", config)
 
 
 @pytest.mark.parametrize("mode", [[], ["--foreground"]], ids=["daemon", "foreground"])

@@ -142,8 +142,7 @@ def test_more_addresses_than_the_web_process_takes(box, port, mode, last, place)
     lines.append("listen http " + last.format(port + 1))
     result = box.server(*mode, *(word for line in lines for word in ("-o", line)))
     assert (result.code, result.err) == (
-        78, f"option:{place}: listen: {last.format(port + 1)} is more than the 64 addresses of http that"
-            " there can be\n")
+        78, f"option:{place}: listen: {last.format(port + 1)}: too many addresses for http (more than 64)\n")
     assert box.processes() == []
 
 

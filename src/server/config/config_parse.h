@@ -1,60 +1,99 @@
-/* Inside the configuration: between the reader of lines and the table of directives. */
+/* Inside the configuration: the table of directives, the types of its rows, and the reader of lines
+ * and files that applies them. */
 #ifndef SERVER_CONFIG_PARSE_H
 #define SERVER_CONFIG_PARSE_H
 
 #include "server/config/config.h"
 
-#define CONFIG_WORDS_MAX 64 /* in a line */
+#define CONFIG_WORDS_MAX 63 /* in a line */
+#define CONFIG_DEPTH_MAX 8  /* of files that include one another */
 
-/* Files and directories that include one another. */
-#define CONFIG_DEPTH_MAX 8
-
+/* The state of one config_load. */
 struct config_parser {
 	struct config *config;
 	FILE *errors;
 	unsigned error_count;
-	const char *file;      /* being read, as a person would name it */
-	unsigned line;	       /* 0: the file as a whole */
-	const char *directive; /* being read, or NULL */
-	unsigned depth;
-	unsigned seen; /* a bit for each row of the table that stands only once */
+	const char *file;	      /* being read, as errors name it */
+	unsigned line;		      /* 0: the file as a whole */
+	const struct config_row *row; /* being applied */
+	const char *directive;	      /* its name in errors; NULL: none */
+	unsigned depth;		      /* of includes */
+	unsigned seen;		      /* bit N: row N of the table, in the present source */
 };
 
-/* A directive is a row: its word, how many words may follow it, and what it does with them. */
-struct config_directive {
+enum config_type {
+	CONFIG_FLAG,	/* bool: on, also without a word, or off */
+	CONFIG_NUMBER,	/* unsigned */
+	CONFIG_CHOICE,	/* int: one of the row's choices */
+	CONFIG_PATH,	/* char[PATH_MAX]: absolute, since a daemon's working directory is "/" */
+	CONFIG_USER,	/* struct user */
+	CONFIG_GRAMMAR, /* what the row's parse and dump make of it */
+};
+
+/* A word and the value that it stands for. */
+struct config_choice {
 	const char *name;
-	unsigned minimum, maximum;
-	bool once; /* a second one in the same source is an error */
-	const char *expected;
-	void (*apply)(struct config_parser *parser, char **words, size_t count);
+	int value;
 };
 
-extern const struct config_directive config_directives[];
-extern const size_t config_directive_count;
+/* A directive. */
+struct config_row {
+	const char *name;
+	enum config_type type;
+	unsigned words_min, words_max;	     /* after the name */
+	bool repeatable;		     /* a second one in a source is no error */
+	const char *expected;		     /* for errors */
+	size_t offset;			     /* of the field in struct config */
+	const char *initial;		     /* the default, as in a file; NULL: all zero */
+	unsigned minimum, maximum;	     /* of a number */
+	const char *special;		     /* the word for a number 0 or for no path; or NULL */
+	const struct config_choice *choices; /* up to one without a name */
 
-/* Tells an error at the present place. */
+	/* Of a grammar. parse reads words, which a NULL ends; false: the first is not what was
+	 * expected; it writes any other error. dump writes lines that parse reads back to the same;
+	 * NULL: there is nothing to write. */
+	bool (*parse)(struct config_parser *parser, const char **words);
+	void (*dump)(const struct config *config, FILE *out);
+};
+
+extern const struct config_row config_rows[];
+extern const size_t config_row_count;
+
+/* Of the type of a row: as parse and dump of a grammar. */
+bool config_row_parse(struct config_parser *parser, const char **words);
+void config_row_dump(const struct config *config, const struct config_row *row, FILE *out);
+
+/* The grammars. */
+bool config_listen_parse(struct config_parser *parser, const char **words);
+bool config_clock_parse(struct config_parser *parser, const char **words);
+bool config_access_parse(struct config_parser *parser, const char **words);
+bool config_ratelimit_parse(struct config_parser *parser, const char **words);
+bool config_include_parse(struct config_parser *parser, const char **words);
+bool config_confdir_parse(struct config_parser *parser, const char **words);
+void config_listen_dump(const struct config *config, FILE *out);
+void config_clock_dump(const struct config *config, FILE *out);
+void config_access_dump(const struct config *config, FILE *out);
+void config_ratelimit_dump(const struct config *config, FILE *out);
+
+extern const struct config_ratelimit config_ratelimit_default;
+
+/* Writes an error at the parser's place. */
 void config_error(struct config_parser *parser, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Where no line says otherwise. */
-extern const struct config_clock config_default_clock;
-extern const struct config_ratelimit config_default_ratelimit;
+/* Reads the number in a part of a directive, "NAME WORD"; false after an error. */
+bool config_parse_number(struct config_parser *parser, const char *name, const char *word,
+			 unsigned minimum, unsigned maximum, unsigned *number);
 
-/* Directives that have a file of their own, and what they expect. */
-#define CONFIG_EXPECTED_CLOCK	  "system, local [stratum N] or follow HOST[:PORT]"
-#define CONFIG_EXPECTED_RATELIMIT "off, or any of: interval SECONDS, burst N, leak N"
-void config_apply_clock(struct config_parser *parser, char **words, size_t count);
-void config_apply_http_show_clients(struct config_parser *parser, char **words, size_t count);
-void config_apply_require_sync(struct config_parser *parser, char **words, size_t count);
-void config_apply_allow(struct config_parser *parser, char **words, size_t count);
-void config_apply_deny(struct config_parser *parser, char **words, size_t count);
-void config_apply_ratelimit(struct config_parser *parser, char **words, size_t count);
-void config_apply_workers(struct config_parser *parser, char **words, size_t count);
-void config_apply_busy_poll(struct config_parser *parser, char **words, size_t count);
+/* Returns the row of a directive; NULL: there is none. */
+const struct config_row *config_find_row(const char *name);
 
-/* Reads a file of lines, or all files of a directory whose names end in .conf, in the order of
- * their names. A relative path starts from the directory of the file being read. */
+/* Applies a row to words, which a NULL ends; errors call the directive name. */
+void config_apply(struct config_parser *parser, const struct config_row *row, const char *name,
+		  const char **words);
+
+void config_read_line(struct config_parser *parser, const char *line);
+
 void config_read_file(struct config_parser *parser, const char *path);
-void config_read_directory(struct config_parser *parser, const char *path);
 
 #endif

@@ -309,7 +309,7 @@ bool listeners_open(struct listeners *listeners, const struct config *config, un
 		    const struct listeners *present, struct failure *failure)
 {
 	const struct opening opening = { listeners, present, config, shards, failure };
-	bool wanted = !config->listens_are_default || !has_inherited(present);
+	bool wanted = !config->default_listen || !has_inherited(present);
 	bool opened = true;
 
 	*listeners = (struct listeners){ 0 };

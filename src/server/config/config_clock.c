@@ -1,0 +1,72 @@
+#include <string.h>
+
+#include "base/text.h"
+#include "protocol/ntp_packet.h"
+#include "server/config/config_parse.h"
+
+#define STRATUM_DEFAULT 10
+#define HOST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%"
+
+static void parse_host(struct config_parser *parser, const char *word)
+{
+	struct config_clock *clock = &parser->config->clock;
+	char text[sizeof(clock->host) + 8], *host, *port_text;
+	unsigned port = NTP_PORT;
+
+	if (strlen(word) >= sizeof(text) || !address_split(strcpy(text, word), &host, &port_text) ||
+	    strlen(host) >= sizeof(clock->host) || host[strspn(host, HOST_CHARACTERS)] != '\0' ||
+	    (port_text && !text_to_number(port_text, 1, 65535, &port))) {
+		config_error(parser, "'%s': expected HOST[:PORT], with an IPv6 address in []",
+			     word);
+		return;
+	}
+	strcpy(clock->host, host);
+	clock->port = (uint16_t)port;
+}
+
+bool config_clock_parse(struct config_parser *parser, const char **words)
+{
+	struct config_clock *clock = &parser->config->clock;
+	unsigned stratum = STRATUM_DEFAULT;
+
+	*clock = (struct config_clock){ .source = CLOCK_SOURCE_SYSTEM };
+	if (strcmp(words[0], "follow") == 0 && words[1] && !words[2]) {
+		clock->source = CLOCK_SOURCE_FOLLOW;
+		parse_host(parser, words[1]);
+		return true;
+	}
+	if (strcmp(words[0], "local") != 0)
+		return strcmp(words[0], "system") == 0 && !words[1];
+	if (words[1] && (strcmp(words[1], "stratum") != 0 || !words[2]))
+		return false;
+	if (words[1])
+		config_parse_number(parser, words[1], words[2], 1, 15, &stratum);
+	clock->source = CLOCK_SOURCE_LOCAL;
+	clock->stratum = (uint8_t)stratum;
+	return true;
+}
+
+void config_clock_dump(const struct config *config, FILE *out)
+{
+	const struct config_clock *clock = &config->clock;
+	bool is_ip6 = strchr(clock->host, ':') != NULL;
+
+	switch (clock->source) {
+	case CLOCK_SOURCE_SYSTEM:
+		fputs("clock system\n", out);
+		break;
+	case CLOCK_SOURCE_LOCAL:
+		fprintf(out, "clock local stratum %u\n", clock->stratum);
+		break;
+	case CLOCK_SOURCE_FOLLOW:
+		fprintf(out, "clock follow %s%s%s:%u\n", is_ip6 ? "[" : "", clock->host,
+			is_ip6 ? "]" : "", clock->port);
+		break;
+	}
+}
+
+bool config_clock_equal(const struct config_clock *a, const struct config_clock *b)
+{
+	return a->source == b->source && a->stratum == b->stratum && a->port == b->port &&
+	       strcmp(a->host, b->host) == 0;
+}

@@ -1,0 +1,124 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "server/config/config_parse.h"
+#include "stats/role.h"
+
+/* Whether the two sockets could not both be bound. */
+static bool collide(const struct config_listen *a, const struct config_listen *b)
+{
+	if (a->protocol->transport != b->protocol->transport ||
+	    address_port(&a->address) != address_port(&b->address))
+		return false;
+	if (a->any_family || b->any_family)
+		return true;
+	return a->address.any.sa_family == b->address.any.sa_family &&
+	       (address_is_any(&a->address) || address_is_any(&b->address) ||
+		address_equal(&a->address, &b->address));
+}
+
+static unsigned socket_count(const struct config_listen *listen)
+{
+	return listen->any_family ? 2 : 1;
+}
+
+static void add_listen(struct config_parser *parser, const struct config_listen *listen)
+{
+	struct config *config = parser->config;
+	char text[ADDRESS_TEXT_SIZE], other_text[ADDRESS_TEXT_SIZE];
+	const struct config_listen *other = config->listens;
+	unsigned sockets = socket_count(listen); /* of the protocol */
+	struct config_listen *grown;
+
+	config_listen_format(listen, text);
+	for (size_t i = 0; i < config->listen_count; i++, other++) {
+		if (collide(other, listen)) {
+			config_error(parser, "%s is already used by listen %s %s", text,
+				     other->protocol->word,
+				     config_listen_format(other, other_text));
+			return;
+		}
+		sockets += other->protocol == listen->protocol ? socket_count(other) : 0;
+	}
+	/* A protocol without a reply function is served by a process that is passed its sockets. */
+	if (!listen->protocol->reply && sockets > ROLE_LISTENERS_MAX) {
+		config_error(parser, "%s: too many addresses for %s (more than %d)", text,
+			     listen->protocol->word, ROLE_LISTENERS_MAX);
+		return;
+	}
+	grown = reallocarray(config->listens, config->listen_count + 1, sizeof(*grown));
+	if (!grown) {
+		config_error(parser, "out of memory");
+		return;
+	}
+	grown[config->listen_count++] = *listen;
+	config->listens = grown;
+}
+
+/* ADDRESS, [ADDRESS:]PORT; port is the default. */
+static bool parse_address(struct config_listen *listen, const char *word, unsigned port)
+{
+	char text[ADDRESS_TEXT_SIZE], *host = text, *port_text;
+	bool port_only = text_to_number(word, 1, 65535, &port), brackets = word[0] == '[';
+
+	if (!port_only && (strlen(word) >= sizeof(text) ||
+			   !address_split(strcpy(text, word), &host, &port_text) ||
+			   (port_text && !text_to_number(port_text, 1, 65535, &port))))
+		return false;
+	listen->any_family = port_only || (!brackets && strcmp(host, "*") == 0);
+	if (listen->any_family) {
+		listen->address = address_any(AF_INET, (uint16_t)port);
+		return true;
+	}
+	return address_parse(&listen->address, host, (uint16_t)port) &&
+	       (listen->address.any.sa_family == AF_INET6) == brackets;
+}
+
+static void list_protocols(char *list, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < PROTOCOL_COUNT && used < size; i++)
+		used += (size_t)snprintf(list + used, size - used, "%s%s", i > 0 ? ", " : "",
+					 protocol_table[i].word);
+}
+
+bool config_listen_parse(struct config_parser *parser, const char **words)
+{
+	struct config_listen listen = { .protocol = protocol_find(words[0]) };
+	char known[256];
+
+	if (!listen.protocol) {
+		list_protocols(known, sizeof(known));
+		config_error(parser, "unknown protocol '%s': expected one of: %s", words[0], known);
+	}
+	while (*++words) {
+		if (!parse_address(&listen, *words, listen.protocol ? listen.protocol->port : 0))
+			config_error(parser,
+				     "'%s': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an"
+				     " IPv4 or [IPv6] address or *, and PORT from 1 to 65535",
+				     *words);
+		else if (listen.protocol)
+			add_listen(parser, &listen);
+	}
+	return true;
+}
+
+const char *config_listen_format(const struct config_listen *listen,
+				 char text[static ADDRESS_TEXT_SIZE])
+{
+	if (!listen->any_family)
+		return address_format(&listen->address, text);
+	snprintf(text, ADDRESS_TEXT_SIZE, "*:%u", address_port(&listen->address));
+	return text;
+}
+
+void config_listen_dump(const struct config *config, FILE *out)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < config->listen_count; i++)
+		fprintf(out, "listen %s %s\n", config->listens[i].protocol->word,
+			config_listen_format(&config->listens[i], address));
+}

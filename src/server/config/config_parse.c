@@ -1,0 +1,199 @@
+#include "server/config/config_parse.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define FILE_SIZE_MAX (1 << 20) /* ends the reading of a device given by mistake */
+
+void config_error(struct config_parser *parser, const char *format, ...)
+{
+	char raw[512], text[1024], file[PATH_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(raw, sizeof(raw), format, arguments);
+	va_end(arguments);
+	fputs(text_escape(file, sizeof(file), parser->file, strlen(parser->file)), parser->errors);
+	if (parser->line > 0)
+		fprintf(parser->errors, ":%u", parser->line);
+	if (parser->directive)
+		fprintf(parser->errors, ": %s", parser->directive);
+	fprintf(parser->errors, ": %s\n", text_escape(text, sizeof(text), raw, strlen(raw)));
+	parser->error_count++;
+}
+
+bool config_parse_number(struct config_parser *parser, const char *name, const char *word,
+			 unsigned minimum, unsigned maximum, unsigned *number)
+{
+	if (text_to_number(word, minimum, maximum, number))
+		return true;
+	config_error(parser, "%s '%s': expected a number from %u to %u", name, word, minimum,
+		     maximum);
+	return false;
+}
+
+const struct config_row *config_find_row(const char *name)
+{
+	for (size_t i = 0; i < config_row_count; i++) {
+		if (strcmp(config_rows[i].name, name) == 0)
+			return &config_rows[i];
+	}
+	return NULL;
+}
+
+void config_apply(struct config_parser *parser, const struct config_row *row, const char *name,
+		  const char **words)
+{
+	unsigned bit = 1U << (row - config_rows), count = 0;
+
+	while (words[count])
+		count++;
+	parser->row = row;
+	parser->directive = name;
+	if (count < row->words_min || count > row->words_max)
+		config_error(parser, "expected %s", row->expected);
+	else if (!row->repeatable && (parser->seen & bit) != 0)
+		config_error(parser, "duplicate directive");
+	else if (!config_row_parse(parser, words))
+		config_error(parser, "'%s': expected %s", words[0], row->expected);
+	parser->seen |= bit;
+	parser->directive = NULL;
+}
+
+void config_read_line(struct config_parser *parser, const char *line)
+{
+	const char *words[CONFIG_WORDS_MAX + 2] = { NULL }, *word;
+	const struct config_row *row;
+	char *copy = strdup(line), *rest = copy;
+	size_t count = 0;
+
+	if (!copy)
+		config_error(parser, "%s", strerror(errno));
+	while (count <= CONFIG_WORDS_MAX && copy && (word = strtok_r(rest, " \t\r\n\v\f", &rest)) &&
+	       *word != '#')
+		words[count++] = word;
+	row = count > 0 ? config_find_row(words[0]) : NULL;
+	if (count > CONFIG_WORDS_MAX)
+		config_error(parser, "too many words (more than %d)", CONFIG_WORDS_MAX);
+	else if (count > 0 && !row)
+		config_error(parser, "%s: unknown directive", words[0]);
+	else if (row)
+		config_apply(parser, row, row->name, words + 1);
+	free(copy);
+}
+
+/* Returns the content of a file, to be freed, and its size, with room for one more byte; NULL after
+ * an error. Reads it at once, so that lines written in the meantime do not mix with old ones. */
+static char *read_content(struct config_parser *parser, const char *path, size_t *size)
+{
+	char *text = malloc(FILE_SIZE_MAX + 1);
+	FILE *file = text ? fopen(path, "re") : NULL;
+
+	*size = file ? fread(text, 1, FILE_SIZE_MAX + 1, file) : 0;
+	if (*size > FILE_SIZE_MAX)
+		errno = EFBIG;
+	if (!file || ferror(file) || *size > FILE_SIZE_MAX) {
+		config_error(parser, "cannot read %s: %s", path, strerror(errno));
+		free(text);
+		text = NULL;
+	}
+	if (file)
+		fclose(file);
+	return text;
+}
+
+void config_read_file(struct config_parser *parser, const char *path)
+{
+	struct config_parser outer = *parser;
+	size_t size;
+	char *text, *line, *newline;
+
+	if (parser->depth == CONFIG_DEPTH_MAX) {
+		config_error(parser, "includes nested too deep (more than %d)", CONFIG_DEPTH_MAX);
+		return;
+	}
+	text = read_content(parser, path, &size);
+	if (!text)
+		return;
+	parser->file = path;
+	parser->line = 0;
+	parser->directive = NULL;
+	parser->depth++;
+	text[size] = '\n';
+	for (line = text; line < text + size; line = newline + 1) {
+		newline = memchr(line, '\n', (size_t)(text + size + 1 - line));
+		*newline = '\0';
+		parser->line++;
+		if (strlen(line) != (size_t)(newline - line))
+			config_error(parser, "line contains a NUL byte");
+		else
+			config_read_line(parser, line);
+	}
+	free(text);
+	outer.error_count = parser->error_count;
+	outer.seen = parser->seen;
+	*parser = outer;
+}
+
+/* A relative path starts from the directory of the file that names it. On the command line it is
+ * an error, since a daemon, which reads it again at a reload, has another working directory. */
+static bool resolve(struct config_parser *parser, const char *path, char resolved[static PATH_MAX])
+{
+	const char *slash = strrchr(parser->file, '/');
+	size_t start = path[0] != '/' && slash ? (size_t)(slash + 1 - parser->file) : 0;
+
+	if (path[0] != '/' && parser->depth == 0) {
+		config_error(parser, "'%s': expected an absolute path", path);
+		return false;
+	}
+	snprintf(resolved, PATH_MAX, "%.*s%s", (int)start, parser->file, path);
+	return true;
+}
+
+bool config_include_parse(struct config_parser *parser, const char **words)
+{
+	char path[PATH_MAX];
+
+	if (resolve(parser, words[0], path))
+		config_read_file(parser, path);
+	return true;
+}
+
+static int is_config_file(const struct dirent *entry)
+{
+	return fnmatch("*.conf", entry->d_name, FNM_PERIOD) == 0;
+}
+
+/* By bytes, so that the order is the same in every locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+bool config_confdir_parse(struct config_parser *parser, const char **words)
+{
+	char directory[PATH_MAX], file[PATH_MAX + sizeof(struct dirent)];
+	struct dirent **entries;
+	int count;
+
+	if (!resolve(parser, words[0], directory))
+		return true;
+	count = scandir(directory, &entries, is_config_file, by_name);
+	if (count < 0) {
+		config_error(parser, "cannot read %s: %s", directory, strerror(errno));
+		return true;
+	}
+	for (int i = 0; i < count; i++) {
+		snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name);
+		config_read_file(parser, file);
+		free(entries[i]);
+	}
+	free(entries);
+	return true;
+}
