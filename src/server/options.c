@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <gnu/libc-version.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,24 +31,23 @@ static const struct option long_options[] = {
 void options_print_help(void)
 {
 	fputs("Usage: " PROGRAM_NAME " [OPTION]...\n"
-	      "Becomes a daemon that tells the time to everything on a network.\n\n"
+	      "Daemon that serves the time: NTP, Time, Daytime and a web clock.\n\n"
 	      "  -c, --config FILE      read FILE (default " CONFIG_DEFAULT_FILE ")\n"
-	      "  -o, --option DIRECTIVE one configuration line; may be repeated; without --config it\n"
-	      "                         replaces the file\n"
+	      "  -o, --option DIRECTIVE one line of configuration; may be repeated; replaces the\n"
+	      "                         default file, overrides a file given by --config\n"
 	      "  -n, --foreground       stay in the foreground, log to standard error\n"
-	      "  -d, --debug            as -n, and log more\n"
+	      "  -d, --debug            like --foreground, and log more\n"
 	      "  -t, --test             check the configuration and exit\n"
 	      "  -T, --dump-config      print the configuration in effect and exit\n"
-	      "  -s, --signal WHAT      stop | reload | status: to the daemon of this pid file\n"
-	      "      --json             with --signal status: all of it, as JSON\n"
-	      "      --upgrade          take the place of the daemon of this pid file, if one runs,\n"
-	      "                         without a moment in which nobody serves\n"
-	      "  -p, --pidfile FILE     use FILE as the pid file\n"
-	      "  -u, --user NAME        run as NAME once the sockets are open\n"
+	      "  -s, --signal COMMAND   send stop, reload or status to the running daemon\n"
+	      "      --json             with --signal status: print JSON\n"
+	      "      --upgrade          replace the running daemon without losing requests\n"
+	      "  -p, --pidfile FILE     use FILE as the pid file, which identifies the daemon\n"
+	      "  -u, --user NAME        run as NAME after opening the sockets\n"
 	      "  -V, --version          print the version and exit\n"
-	      "  -h, --help             print this and exit\n\n"
-	      "Exit status: 0 serving or done, 1 could not start, 2 usage, 77 permission,\n"
-	      "78 configuration. Manual: timeserver(8), timeserver.conf(5).\n",
+	      "  -h, --help             print this help and exit\n\n"
+	      "Exit status: 0 serving or done, 1 failed, 2 wrong usage, 77 permission denied,\n"
+	      "78 wrong configuration. Manual: timeserver(8), timeserver.conf(5).\n",
 	      stdout);
 }
 
@@ -65,9 +65,15 @@ void options_print_version(void)
 	       event_get_version(), JANSSON_VERSION);
 }
 
-static bool usage_error(const char *message, const char *word)
+__attribute__((format(printf, 1, 2))) static bool usage_error(const char *format, ...)
 {
-	fprintf(stderr, PROGRAM_NAME ": %s '%s'\nTry '" PROGRAM_NAME " --help'.\n", message, word);
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs(PROGRAM_NAME ": ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputs("\nTry '" PROGRAM_NAME " --help'.\n", stderr);
+	va_end(arguments);
 	return false;
 }
 
@@ -80,7 +86,9 @@ static bool parse_signal(struct options *options, const char *what)
 	else if (strcmp(what, "status") == 0)
 		options->action = ACTION_STATUS;
 	else
-		return usage_error("--signal takes stop, reload or status, not", what);
+		return usage_error(PROGRAM_NAME
+				   ": --signal takes stop, reload or status, not '%s'\n",
+				   what);
 	return true;
 }
 
@@ -126,7 +134,7 @@ static bool parse_option(struct options *options, int letter)
 	case 'h':
 		options->action = ACTION_HELP;
 		return true;
-	default: /* getopt has said what is wrong */
+	default: /* getopt has printed the error */
 		fputs("Try '" PROGRAM_NAME " --help'.\n", stderr);
 		return false;
 	}
@@ -143,14 +151,14 @@ bool options_parse(struct options *options, int argc, char **argv)
 		return false;
 	}
 	if (argc > 0)
-		argv[0] = program; /* the name that getopt's messages begin with */
+		argv[0] = program; /* the start of getopt's messages */
 	while ((letter = getopt_long(argc, argv, "c:o:ndtTs:p:u:Vh", long_options, NULL)) != -1) {
 		if (!parse_option(options, letter))
 			return false;
 	}
 	if (optind < argc)
-		return usage_error("unexpected argument", argv[optind]);
+		return usage_error("unexpected argument '%s'", argv[optind]);
 	if (options->json && options->action != ACTION_STATUS)
-		return usage_error("only the status can be told as", "--json");
+		return usage_error("--json needs --signal status");
 	return true;
 }

@@ -21,21 +21,21 @@ struct options {
 	const char *config;  /* --config; NULL: not given */
 	const char *user;    /* --user; NULL: not given */
 	const char *pidfile; /* --pidfile; NULL: not given */
-	const char **lines;  /* --option, as often as given; room for all of argv; to be freed */
+	const char **lines;  /* of each --option; to be freed, the strings are those of argv */
 	size_t line_count;
 	bool foreground;
 	bool debug;
-	bool json;    /* tell the status as JSON */
-	bool upgrade; /* take the place of the daemon that runs */
+	bool json;    /* with ACTION_STATUS */
+	bool upgrade; /* take over from the running daemon */
 };
 
-/* Reads the command line. What is wrong with it, or that there is no memory for it (then lines is
- * NULL), is told on standard error; then it returns false. The strings stay those of argv. */
+/* Reads the command line; the strings stay those of argv. Prints an error to standard error and
+ * returns false; lines is NULL if there was no memory for it. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);
 
-/* The version, what the program can do, and what it was built with. */
+/* Prints the version, the protocols, what the sandbox can do here, and the library versions. */
 void options_print_version(void);
 
 #endif

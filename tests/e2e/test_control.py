@@ -176,12 +176,12 @@ def test_the_text_says_the_same(box, served):
 
 @pytest.mark.parametrize("words", [[], ["--signal", "stop"], ["--signal", "reload"], ["--test"],
                                    ["--version"], ["--upgrade"]])
-def test_only_the_status_is_told_as_json(box, port, words):
+def test_json_needs_the_status(box, port, words):
     """The word is refused before anything is done."""
     daemon = box.listen(port)
     result = box.server("--json", *words)
     assert (result.code, result.out) == (2, "") and result.err == (
-        "timeserver: only the status can be told as '--json'\nTry 'timeserver --help'.\n")
+        "timeserver: --json needs --signal status\nTry 'timeserver --help'.\n")
     assert daemon.alive() and serves(port)
 
 

@@ -1,5 +1,5 @@
-/* The configuration, from any bytes: either it is refused with an error that is whole lines of
- * printable text, or what it dumps reads back to the same dump. */
+/* A configuration file of any bytes: either each error is a line of printable text, or the dump
+ * reads back to the same dump. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void check(bool holds)
 		abort();
 }
 
-/* Loads bytes as a file. Returns what it dumps, or what is wrong with it; to be freed. */
+/* Loads bytes as a file. Returns its dump or, if it is not valid, the errors; to be freed. */
 static char *load(const void *data, size_t size, bool *valid)
 {
 	char path[64], *text = NULL;
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool valid, valid_again;
 	char *text, *again;
 
-	/* What lies outside the input would make a finding hard to repeat. */
+	/* Files and users of this machine would make a finding hard to repeat. */
 	if (memmem(data, size, "include", 7) || memmem(data, size, "confdir", 7) ||
 	    memmem(data, size, "user", 4))
 		return 0;

@@ -1,4 +1,4 @@
-/* The daemon's command line, from any words: a line of text a word. */
+/* The command line of the daemon: each line of the input is a word. */
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (rest && count <= WORDS)
 		words[count++] = strsep(&rest, "\n");
-	optind = 0; /* so that getopt begins anew */
+	optind = 0; /* resets getopt */
 	valid = options_parse(&options, count, words);
 	if (valid && (options.action > ACTION_HELP || options.line_count > WORDS))
 		abort();

@@ -21,14 +21,14 @@ bool user_find(struct user *user, const char *name)
 	return true;
 }
 
-static bool is_already(const struct user *user)
+static bool is_current(const struct user *user)
 {
 	return user->name[0] == '\0' || (geteuid() != 0 && geteuid() == user->uid);
 }
 
 bool user_become(const struct user *user, struct failure *failure)
 {
-	if (is_already(user))
+	if (is_current(user))
 		return true;
 	if (initgroups(user->name, user->gid) < 0 ||
 	    setresgid(user->gid, user->gid, user->gid) < 0 ||
@@ -36,8 +36,8 @@ bool user_become(const struct user *user, struct failure *failure)
 		return failure_set_errno(failure, "cannot become user %s", user->name);
 	if (user->uid != 0 && setuid(0) == 0) {
 		errno = EPERM;
-		return failure_set_errno(failure, "cannot stop being root");
+		return failure_set_errno(failure, "cannot give up root");
 	}
-	log_write(LOG_DEBUG, "now user %s: %u, group %u", user->name, user->uid, user->gid);
+	log_write(LOG_DEBUG, "running as user %s (%u), group %u", user->name, user->uid, user->gid);
 	return true;
 }
