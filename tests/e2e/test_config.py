@@ -1,6 +1,7 @@
 """The configuration: files, options, every error in one run, a dump that can be read again."""
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -11,6 +12,13 @@ from isolate import mounted
 ADDRESS = ("expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, "
            "and PORT from 1 to 65535")
 UNKNOWN = "unknown directive"
+MANUAL = pathlib.Path("man/timeserver.conf.5").absolute()
+EXAMPLE = pathlib.Path("dist/timeserver.conf").absolute()
+
+
+def manual_files():
+    """The configurations that timeserver.conf(5) shows."""
+    return re.findall(r"^\.Bd -literal .*\n((?:.*\n)+?)\.Ed$", MANUAL.read_text(), re.MULTILINE)
 
 
 def test_a_right_file_passes_the_test_and_nothing_starts(box, port):
@@ -61,6 +69,21 @@ def test_listeners_that_collide_are_found_before_the_start(box, second, shown):
         78, "", f"{config}:2: listen: {shown} is already used by listen daytime/tcp *:5050\n")
 
 
+@pytest.mark.parametrize("line, dumped", [
+    ("ntp *", ["ntp *:123"]), ("http [::1] 127.0.0.1:8037", ["http [::1]:80", "http 127.0.0.1:8037"]),
+    ("time/udp 192.0.2.1", ["time/udp 192.0.2.1:37"]), ("daytime/tcp * 5050", ["daytime/tcp *:13", "daytime/tcp *:5050"])])
+def test_the_default_port_is_that_of_the_protocol(box, line, dumped):
+    out = box.server("-T", "-o", f"listen {line}").out
+    assert [line for line in out.splitlines() if "listen" in line] == [f"listen {place}" for place in dumped]
+
+
+def test_a_flag_is_on_or_off(box):
+    config = box.config("require-sync\nhttp-show-clients on\n")
+    assert {"require-sync", "http-show-clients"} <= set(box.server("-T", "-c", config).out.splitlines())
+    assert "require-sync" not in box.server("-T", "-c", config, "-o", "require-sync off").out
+    assert box.server("-t", "-o", "require-sync 1").err == "option:1: require-sync: '1': expected on or off\n"
+
+
 def test_a_duplicate_directive_is_an_error(box):
     config = box.config("syslog user\nsyslog mail\n")
     assert box.server("-t", "-c", config).err == f"{config}:2: syslog: duplicate directive\n"
@@ -83,6 +106,28 @@ def test_the_built_in_configuration(box):
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  "daytime on tcp 5050\n")
     assert is_daytime(ask(5050)) and is_daytime(ask(5050, "::1"))
+
+
+@pytest.mark.parametrize("text", manual_files())
+def test_every_configuration_of_the_manual_is_valid(box, text):
+    (box.dir / "timeserver.conf.d").mkdir()
+    assert tuple(box.server("-t", "-c", box.config(text))) == (0, "", "")
+
+
+def test_the_defaults_of_the_manual_and_of_the_example_file(box):
+    assert len(manual_files()) == 5
+    default = box.server("-T", "-c", box.config("")).out
+    assert box.server("-T", "-c", box.config(manual_files()[0])).out == default
+    assert box.server("-T", "-c", EXAMPLE).out == default
+
+
+def test_every_line_of_the_example_file_is_valid(box):
+    """Each that is commented out, too."""
+    lines = re.findall(r"^#(\S.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    assert len(lines) > 10
+    for line in lines:
+        code, _, err = box.server("-t", "-o", line)
+        assert code == 0 or line.startswith("confdir "), err
 
 
 @needs_private("a /etc of its own")
