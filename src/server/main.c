@@ -19,16 +19,19 @@
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 {
 	char directory[PATH_MAX];
+	bool known;
 
 	if (!*path || (*path)[0] == '/')
 		return true;
-	if (!getcwd(directory, sizeof(directory)) ||
-	    snprintf(buffer, PATH_MAX, "%s/%s", directory, *path) >= PATH_MAX) {
-		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", *path, strerror(errno));
-		return false;
+	known = getcwd(directory, sizeof(directory)) != NULL;
+	if (known && snprintf(buffer, PATH_MAX, "%s/%s", directory, *path) < PATH_MAX) {
+		*path = buffer;
+		return true;
 	}
-	*path = buffer;
-	return true;
+	if (known)
+		errno = ENAMETOOLONG;
+	fprintf(stderr, PROGRAM_NAME ": %s: %s\n", *path, strerror(errno));
+	return false;
 }
 
 /* A manager that supervises wants no daemon to walk away. One that asks for an upgrade, though,

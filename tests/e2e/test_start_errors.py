@@ -95,6 +95,15 @@ def test_unreadable_configuration(box):
           **as_nobody())
 
 
+@pytest.mark.parametrize("option", ["--config", "--pidfile"])
+def test_a_path_that_is_too_long_from_the_root(box, option):
+    """It can be opened as it is, but not once the daemon has left the directory."""
+    box.config("listen daytime/tcp 5050\n")
+    path = "./" * 2040 + "t.conf"
+    fails(box, 1, f"timeserver: {path}: File name too long", option, path, cwd=box.dir,
+          pidfile=option != "--pidfile")
+
+
 def test_a_directory_as_configuration(box):
     code, out, err = box.server("-c", box.dir)
     assert (code, out) == (78, "") and err.count("\n") == 1
