@@ -95,13 +95,13 @@ static enum exit_status serve(const struct options *options, const struct config
 	if (useless)
 		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
 	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure) ||
-	    !server_take_place(&server, &failure)) {
+	    !server_commit_upgrade(&server, &failure)) {
 		if (report >= 0)
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
 		return failure.status;
 	}
-	listeners_describe(&server.service.listeners, serving, sizeof(serving));
+	listeners_describe(&server.engine.service.listeners, serving, sizeof(serving));
 	log_write(LOG_NOTICE, "serving %s", serving);
 	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),

@@ -1,228 +1,164 @@
 #include "server/reload.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "server/control/control.h"
 #include "server/program.h"
 
-/* Of errors, in bytes: escaped for JSON each can become two. And the line for those left out. */
-#define REPORT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
-#define MORE_SIZE  64
+/* Of a text, in bytes: half a reply, since each can become two in JSON. */
+#define TEXT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
 
-/* What is to be exchanged while no worker runs. */
-struct exchange {
-	struct listeners listeners;
-	struct config config;
-};
-
-/* Takes the new in place of the old, which exchange holds afterwards. */
-static void swap(struct service *service, struct exchange *exchange)
+static void warn_of_unchangeable(const struct config *current, const struct config *next)
 {
-	struct exchange old = { service->listeners, service->config };
-
-	service->listeners = exchange->listeners;
-	service->config = exchange->config;
-	*exchange = old;
-	service_update_ports(service);
-}
-
-/* Whoever the kernel has let in before the door closes is answered. */
-static void drain_closed(struct server *server, const struct listeners *old)
-{
-	for (size_t i = 0; i < old->count; i++) {
-		if (!listeners_have(&server->service.listeners, old->items[i].fd))
-			workers_drain_listener(&server->workers, &old->items[i]);
-	}
-}
-
-static void warn_of_unchangeable(const struct config *present, const struct config *next)
-{
-	if (strcmp(present->pidfile, next->pidfile) != 0)
+	if (strcmp(current->pidfile, next->pidfile) != 0)
 		log_write(LOG_WARNING, "pidfile %s: takes effect at the next start", next->pidfile);
-	if (strcmp(present->user.name, next->user.name) != 0)
+	if (strcmp(current->user.name, next->user.name) != 0)
 		log_write(LOG_WARNING, "user %s: takes effect at the next start",
 			  next->user.name[0] != '\0' ? next->user.name : "(none)");
 }
 
-/* Has the monitor and as many workers as are wanted at work. */
-static bool resume(struct server *server, struct failure *failure)
+static void add_failure(struct reload_report *report, const struct failure *failure)
 {
-	return workers_resize(&server->workers, workers_wanted(&server->service.config), failure) &&
-	       server_watch_clock(server, failure) && workers_start(&server->workers, failure);
+	report->failures[report->failure_count++] = *failure;
+	report->status = failure->status;
 }
 
-static void tell_manager(const struct server *server)
+static void apply(struct engine *engine, struct engine_setup *next, struct reload_report *report)
 {
-	char serving[512];
+	struct failure failure, web_failure;
 
-	listeners_describe(&server->service.listeners, serving, sizeof(serving));
-	notify_send(&server->notify, "READY=1\nSTATUS=%s%s",
-		    server->retry_at == 0 ? "serving " : "halted: waits for threads to serve ",
-		    serving);
+	warn_of_unchangeable(&engine->service.config, &next->config);
+	report->applied = engine_exchange(engine, next, &failure);
+	if (!report->applied)
+		add_failure(report, &failure);
+	if (!engine_update_web(engine, &web_failure)) {
+		failure_set(&failure, web_failure.status, "%s: HTTP is unchanged, retrying",
+			    web_failure.text);
+		add_failure(report, &failure);
+	}
+	listeners_close_unless(&next->listeners, &engine->service.listeners);
+	log_set_facility(engine->service.config.facility);
 }
 
-/* Others may have taken the threads that were ended here. What is asked meanwhile waits in the
- * kernel. */
-static void schedule_retry(struct server *server, const struct failure *failure)
+/* Opens the new sockets before anything is stopped. */
+static void reload(struct engine *engine, const struct config_source *source, FILE *errors,
+		   struct reload_report *report)
 {
-	if (server->retry_at == 0)
-		log_write(LOG_CRIT, "nothing is served: %s; trying again every second",
-			  failure->text);
-	server->retry_at = clock_monotonic() + CLOCK_SECOND;
-}
-
-int64_t server_tick_workers(struct server *server, int64_t now)
-{
+	struct engine_setup next;
 	struct failure failure;
 
-	if (server->retry_at == 0)
-		return INT64_MAX;
-	if (server->retry_at > now)
-		return server->retry_at;
-	if (!resume(server, &failure)) {
-		schedule_retry(server, &failure);
-		return server->retry_at;
-	}
-	server->retry_at = 0;
-	log_write(LOG_NOTICE, "serving again");
-	tell_manager(server);
-	return INT64_MAX;
-}
-
-/* Puts the new configuration in place of the old while no worker runs; what comes in that moment
- * waits in the kernel. If the workers cannot go on with the new, they go on with the old, and with
- * sockets that share its addresses by now: something may wait in them. */
-static bool exchange(struct server *server, struct exchange *next, struct failure *failure)
-{
-	struct service *service = &server->service;
-	struct failure ignored;
-	bool exchanged;
-
-	server->retry_at = 0;
-	workers_stop(&server->workers);
-	swap(service, next);
-	clock_reload_zone();
-	drain_closed(server, &next->listeners);
-	exchanged = resume(server, failure);
-	workers_join_retired(&server->workers);
-	if (!exchanged) {
-		swap(service, next);
-		listeners_keep_group(&service->listeners, &next->listeners);
-		if (!resume(server, &ignored))
-			schedule_retry(server, &ignored);
-	}
-	return exchanged;
-}
-
-/* What came of a reload. */
-struct outcome {
-	bool exchanged;		 /* the new configuration is in effect, by HTTP perhaps not yet */
-	enum exit_status status; /* as for a start */
-};
-
-static void tell_failure(FILE *report, const struct failure *failure, const char *consequence,
-			 struct outcome *outcome)
-{
-	fprintf(report, "%s: %s%s\n", PROGRAM_NAME, failure->text, consequence);
-	outcome->status = failure->status;
-}
-
-/* The errors, if any, are written to report, a line each. */
-static struct outcome reload(struct server *server, FILE *report)
-{
-	struct service *service = &server->service;
-	struct outcome outcome = { .status = EXIT_SERVING };
-	struct exchange next;
-	struct failure failure;
-
-	if (!config_load(&next.config, server->source, report)) {
-		outcome.status = EXIT_CONFIGURATION;
-		goto out;
-	}
-	if (!listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
-			    &service->listeners, &failure)) {
-		tell_failure(report, &failure, "", &outcome);
-		goto out;
-	}
-	warn_of_unchangeable(&service->config, &next.config);
-	outcome.exchanged = exchange(server, &next, &failure);
-	if (!outcome.exchanged)
-		tell_failure(report, &failure, "", &outcome);
-	/* The web process is executed anew, with what there is now, and the old one ends. Should
-	 * that fail it is tried again and again. */
-	if (!server_adapt_web(server, &failure))
-		tell_failure(report, &failure, ": HTTP stays as it is, to be tried again",
-			     &outcome);
-	listeners_close_unless(&next.listeners, &service->listeners);
-	log_set_facility(service->config.facility);
-out:
+	if (!config_load(&next.config, source, errors))
+		report->status = EXIT_CONFIGURATION;
+	else if (!listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
+				 &engine->service.listeners, &failure))
+		add_failure(report, &failure);
+	else
+		apply(engine, &next, report);
 	config_free(&next.config);
-	return outcome;
 }
 
-/* The log names the program by itself. */
-static void log_lines(const char *text)
+/* The length of the lines at the start of text that fit into size bytes. */
+static size_t fitting_lines(const char *text, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (length <= size)
+		return length;
+	while (size > 0 && text[size - 1] != '\n')
+		size--;
+	return size;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == '\n';
+	return count;
+}
+
+/* An error without a file begins with the program's name, which the log adds itself. */
+static void log_config_error(const char *line, size_t length)
 {
 	static const char name[] = PROGRAM_NAME ": ";
-	size_t length;
 
-	for (; *text != '\0'; text += length + (text[length] == '\n')) {
-		if (strncmp(text, name, strlen(name)) == 0)
-			text += strlen(name);
-		length = strcspn(text, "\n");
-		log_write(LOG_ERR, "%.*s", (int)length, text);
+	if (strncmp(line, name, strlen(name)) == 0) {
+		line += strlen(name);
+		length -= strlen(name);
 	}
+	log_write(LOG_ERR, "%.*s", (int)length, line);
 }
 
-/* Has text end where a reply ends, with a line that says how many there are more. */
-static void shorten(char *text)
+static void log_config_errors(const char *errors)
 {
-	size_t end = REPORT_MAX, more = 0;
+	const char *end = errors + fitting_lines(errors, TEXT_MAX);
+	size_t length, more = count_lines(end);
 
-	if (strlen(text) < REPORT_MAX + MORE_SIZE)
-		return;
-	while (end > 0 && text[end - 1] != '\n')
-		end--;
-	for (const char *rest = text + end; *rest != '\0'; rest++)
-		more += *rest == '\n';
-	snprintf(text + end, MORE_SIZE, PROGRAM_NAME ": %zu errors more\n", more);
+	for (; errors < end; errors += length + 1) {
+		length = strcspn(errors, "\n");
+		log_config_error(errors, length);
+	}
+	if (more > 0)
+		log_write(LOG_ERR, "%zu more errors", more);
 }
 
-enum exit_status server_reload(struct server *server, char **text)
+static void log_outcome(const struct engine *engine, const struct reload_report *report)
 {
 	char serving[512];
-	size_t size;
-	FILE *report = open_memstream(text, &size);
-	struct outcome outcome;
 
-	server->reload_wanted = false;
-	if (!report)
-		return EXIT_NOT_STARTED;
-	notify_send_reloading(&server->notify);
-	outcome = reload(server, report);
-	fclose(report);
-	if (*text)
-		shorten(*text);
-	if (outcome.status != EXIT_SERVING)
-		log_lines(*text ? *text : "");
-	if (outcome.exchanged)
+	if (report->config_errors)
+		log_config_errors(report->config_errors);
+	for (unsigned i = 0; i < report->failure_count; i++)
+		log_write(LOG_ERR, "%s", report->failures[i].text);
+	if (report->applied)
 		log_write(LOG_NOTICE, "reloaded: serving %s",
-			  listeners_describe(&server->service.listeners, serving, sizeof(serving)));
+			  listeners_describe(&engine->service.listeners, serving, sizeof(serving)));
 	else
-		log_write(LOG_ERR, "reload failed: the present configuration stays%s",
-			  server->retry_at == 0 ? " in effect" : "");
-	tell_manager(server);
-	return outcome.status;
+		log_write(LOG_ERR, "reload failed: the current configuration stays%s",
+			  engine_is_halted(engine) ? "" : " in effect");
 }
 
-void server_reload_on_signal(struct server *server)
+void reload_run(struct engine *engine, const struct config_source *source,
+		struct reload_report *report)
 {
-	char *text = NULL;
+	struct failure failure;
+	size_t size;
+	FILE *errors;
 
-	server->reload_wanted = false;
-	if (!server->stopping)
-		server_reload(server, &text);
-	free(text);
+	*report = (struct reload_report){ .status = EXIT_SERVING };
+	errors = open_memstream(&report->config_errors, &size);
+	if (errors) {
+		reload(engine, source, errors, report);
+		fclose(errors);
+	} else {
+		failure_set_errno(&failure, "cannot reload");
+		add_failure(report, &failure);
+	}
+	log_outcome(engine, report);
+}
+
+char *reload_text(const struct reload_report *report)
+{
+	const char *errors = report->config_errors ? report->config_errors : "";
+	size_t size, fitting = fitting_lines(errors, TEXT_MAX);
+	char *text = NULL;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	fprintf(file, "%.*s", (int)fitting, errors);
+	if (errors[fitting] != '\0')
+		fprintf(file, PROGRAM_NAME ": %zu more errors\n", count_lines(errors + fitting));
+	for (unsigned i = 0; i < report->failure_count; i++)
+		fprintf(file, PROGRAM_NAME ": %s\n", report->failures[i].text);
+	fclose(file);
+	return text;
+}
+
+void reload_free(struct reload_report *report)
+{
+	free(report->config_errors);
 }

@@ -1,19 +1,31 @@
-/* A server that changes while it serves. */
+/* Reloads the configuration while the engine serves. */
 #ifndef SERVER_RELOAD_H
 #define SERVER_RELOAD_H
 
-#include "server/server.h"
+#include <stdbool.h>
 
-/* Reads the configuration again and puts it into effect as a whole; if any of it is wrong the
- * present one stays as it is. Tells the log how it went. *text is what to tell whoever asked, to be
- * freed: lines of errors, no more than a reply has room for; NULL if memory is short. */
-enum exit_status server_reload(struct server *server, char **text);
+#include "base/failure.h"
+#include "server/config/config.h"
+#include "server/engine.h"
 
-/* The same with nobody to tell. */
-void server_reload_on_signal(struct server *server);
+/* What a reload has done. */
+struct reload_report {
+	bool applied;		 /* the new configuration is in effect, over HTTP perhaps not yet */
+	enum exit_status status; /* as for a start */
+	char *config_errors;	 /* lines, as from config_load; NULL: memory was short */
+	struct failure failures[2]; /* of the exchange, of the web process */
+	unsigned failure_count;
+};
 
-/* If a reload has left the server without workers: tries to have them again, if that is due at now.
- * Returns when to be called again. */
-int64_t server_tick_workers(struct server *server, int64_t now);
+/* Reads source and puts it into effect as a whole; after any error the current configuration stays
+ * in effect. Logs the errors and the outcome. reload_free is to be called on report. */
+void reload_run(struct engine *engine, const struct config_source *source,
+		struct reload_report *report);
+
+/* The errors as lines for a terminal, cut to what a reply has room for, to be freed; NULL if memory
+ * is short. */
+char *reload_text(const struct reload_report *report);
+
+void reload_free(struct reload_report *report);
 
 #endif

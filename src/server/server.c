@@ -10,23 +10,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "server/attend.h"
+#include "server/control/control_message.h"
 #include "server/events.h"
 #include "server/reload.h"
 #include "server/status.h"
-#include "server/upgrade/hand_over.h"
 
 #define EVENTS_MAX 16
 
-static bool open_ledger(struct server *server, struct failure *failure)
-{
-	bool opened = web_open(&server->web, failure);
-
-	server->service.stats = server->web.stats;
-	return opened;
-}
-
-static bool open_signals(struct server *server, struct failure *failure)
+static bool open_events(struct server *server, struct failure *failure)
 {
 	sigset_t handled;
 
@@ -55,104 +46,59 @@ static int move(int *fd)
 	return moved;
 }
 
-/* What the daemon that runs lends us. Its listeners are for open_sockets. */
-static bool borrow(struct server *server, const char *path, struct failure *failure)
+/* The listeners are left to open_sockets. */
+static bool take_over(struct server *server, const char *path, struct failure *failure)
 {
-	struct take_over *take_over = &server->take_over;
+	struct take_over *from = &server->take_over;
 
-	if (!take_over_request(take_over, path, failure) ||
-	    !pidfile_borrow(&server->pidfile, move(&take_over->pidfile), path, failure) ||
-	    !control_borrow(&server->control, move(&take_over->control), path, failure))
+	if (!take_over_request(from, path, failure) ||
+	    !pidfile_take_over(&server->pidfile, move(&from->pidfile), path, failure) ||
+	    !control_take_over(&server->control, move(&from->control), path, failure))
 		return false;
-	server->upgraded = true;
-	server->notify.socket = move(&take_over->notify);
+	server->engine.upgraded = true;
+	server->notify.socket = move(&from->notify);
 	if (server->notify.watchdog == 0)
-		server->notify.watchdog = take_over->watchdog;
+		server->notify.watchdog = from->watchdog;
 	return true;
 }
 
 static bool take_pidfile(struct server *server, bool upgrade, struct failure *failure)
 {
-	const char *path = server->service.config.pidfile;
+	const char *path = server->engine.service.config.pidfile;
 
 	if (upgrade && pidfile_holder(path) > 0)
-		return borrow(server, path, failure);
+		return take_over(server, path, failure);
 	return pidfile_take(&server->pidfile, path, failure) &&
 	       control_open(&server->control, path, failure);
 }
 
-/* Those that there are already, from the daemon before or the service manager, and those that are
- * not there yet. */
+/* Sockets may be open already: from the daemon that was taken over, or from the service manager. */
 static bool open_sockets(struct server *server, struct failure *failure)
 {
-	struct service *service = &server->service;
 	struct listeners *present = &server->take_over.listeners;
 
 	if (server->take_over.fd < 0 && !listeners_inherit(present, &server->notify, failure))
 		return false;
-	if (!listeners_open(&service->listeners, &service->config, workers_wanted(&service->config),
-			    present, failure))
-		return false;
-	listeners_close_unless(present, &service->listeners);
-	service_update_ports(service);
-	return server_attend(server) || failure_set_errno(failure, "cannot wait for events");
+	return engine_open_sockets(&server->engine, present, failure) &&
+	       (control_start(&server->control, server->epoll) ||
+		failure_set_errno(failure, "cannot wait for events"));
 }
 
-/* What was opened as root goes to the user who is to reload, exchange and remove it. */
-static bool give_up_rights(struct server *server, struct failure *failure)
+/* What root has opened is given to the user who will reload and remove it. */
+static bool drop_privileges(struct server *server, struct failure *failure)
 {
-	const struct user *user = &server->service.config.user;
+	const struct service *service = &server->engine.service;
+	const struct user *user = &service->config.user;
 	char path[PATH_MAX];
 
 	if (user->name[0] != '\0' && geteuid() == 0) {
 		pidfile_chown(&server->pidfile, user->uid, user->gid);
 		control_chown(&server->control, user->uid, user->gid);
-		listeners_chown(&server->service.listeners, user->uid, user->gid);
+		listeners_chown(&service->listeners, user->uid, user->gid);
 	}
-	snprintf(path, sizeof(path), "%s", server->service.config.pidfile);
-	return privileges_drop(&server->privileges, user, dirname(path),
-			       web_is_configured(&server->service.listeners), failure);
-}
-
-bool server_watch_clock(struct server *server, struct failure *failure)
-{
-	const struct service *service = &server->service;
-	const struct config_clock *source = &service->config.clock;
-	bool needed = service_needs_clock(service);
-
-	if (needed && server->monitor.running &&
-	    config_clock_equal(source, &server->monitor.source))
-		return true;
-	clock_monitor_stop(&server->monitor);
-	return !needed ||
-	       clock_monitor_start(&server->monitor, source, server->service.stats, failure);
-}
-
-bool server_adapt_web(struct server *server, struct failure *failure)
-{
-	struct web *web = &server->web;
-	bool adapted;
-
-	status_publish_facts(server);
-	history_sampler_publish_top_clients(&server->service, &server->workers);
-	adapted = web_adapt(web, &server->service, failure);
-	if (!web_is_wanted(web))
-		history_sampler_reset(&server->sampler, web->stats);
-	return adapted;
-}
-
-static bool start_threads(struct server *server, struct failure *failure)
-{
-	struct workers *workers = &server->workers;
-
-	return server_watch_clock(server, failure) &&
-	       workers_resize(workers, workers_wanted(&server->service.config), failure) &&
-	       workers_start(workers, failure);
-}
-
-static bool start_all(struct server *server, struct failure *failure)
-{
-	return start_threads(server, failure) && server_adapt_web(server, failure);
+	snprintf(path, sizeof(path), "%s", service->config.pidfile);
+	return privileges_drop(&server->engine.privileges, user, dirname(path),
+			       web_is_configured(&service->listeners), failure);
 }
 
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
@@ -160,48 +106,38 @@ bool server_start(struct server *server, const struct config_source *source, str
 {
 	*server = (struct server){
 		.source = source,
-		.service.config = *config,
-		.service.precision = clock_measure_precision(),
 		.notify = *notify,
 		.pidfile.fd = -1,
 		.epoll = -1,
 		.signals = -1,
-		.successor = -1,
-		.started = clock_monotonic(),
-		.started_clock = time(NULL),
 	};
-	server->workers.service = &server->service;
-	*config = (struct config){ 0 };
 	control_clear(&server->control);
 	take_over_clear(&server->take_over);
+	hand_over_init(&server->hand_over, &server->control, &server->pidfile);
 	if (source->file)
 		log_write(LOG_DEBUG, "configured by %s", source->file);
-	if (open_ledger(server, failure) && open_signals(server, failure) &&
+	if (engine_open(&server->engine, config, failure) && open_events(server, failure) &&
 	    take_pidfile(server, upgrade, failure) && open_sockets(server, failure) &&
-	    give_up_rights(server, failure) && start_all(server, failure))
+	    drop_privileges(server, failure) && engine_start(&server->engine, failure))
 		return true;
 	server_stop(server);
 	return false;
 }
 
-bool server_take_place(struct server *server, struct failure *failure)
+bool server_commit_upgrade(struct server *server, struct failure *failure)
 {
 	if (!take_over_commit(&server->take_over, server->pidfile.path, failure)) {
 		server_stop(server);
 		return false;
 	}
-	server->pidfile.lent = false;
-	server->control.lent = false;
+	server->pidfile.owned = true;
+	server->control.owned = true;
 	return true;
 }
 
 void server_stop(struct server *server)
 {
-	web_let_go(&server->web);
-	clock_monitor_stop(&server->monitor);
-	workers_stop(&server->workers);
-	workers_close(&server->workers);
-	listeners_close_unless(&server->service.listeners, NULL);
+	engine_close(&server->engine);
 	control_close(&server->control);
 	take_over_close(&server->take_over);
 	if (server->signals >= 0)
@@ -210,33 +146,11 @@ void server_stop(struct server *server)
 		close(server->epoll);
 	if (server->notify.socket >= 0)
 		close(server->notify.socket);
-	web_close(&server->web);
-	config_free(&server->service.config);
 	log_close();
-	pidfile_release(&server->pidfile); /* last: whoever waits for it may start at once */
+	pidfile_release(&server->pidfile); /* last: the next daemon may start at once */
 }
 
-/* Clients that the kernel has already let in are answered before the door closes. */
-static void drain(struct server *server)
-{
-	struct listeners *listeners = &server->service.listeners;
-	struct counters sum = { 0 };
-
-	web_let_go(&server->web);
-	if (server->successor < 0)
-		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
-	workers_stop(&server->workers);
-	for (size_t i = 0; i < listeners->count; i++)
-		workers_drain_listener(&server->workers, &listeners->items[i]);
-	listeners_close_unless(listeners, NULL);
-	workers_drain(&server->workers);
-	web_end(&server->web);
-	stats_sum(server->service.stats, server->web.counters, &sum);
-	log_write(LOG_NOTICE, "stopped after %llu answers",
-		  (unsigned long long)counters_replies(&sum));
-}
-
-static void take_signals(struct server *server)
+static void read_signals(struct server *server)
 {
 	struct signalfd_siginfo signal;
 
@@ -244,7 +158,7 @@ static void take_signals(struct server *server)
 		if (signal.ssi_signo == SIGHUP) {
 			server->reload_wanted = true;
 		} else if (signal.ssi_signo == SIGCHLD) {
-			web_reap(&server->web);
+			web_reap(&server->engine.web);
 		} else if (!server->stopping) {
 			log_write(LOG_NOTICE, "stopping on %s from process %u of user %u",
 				  signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT",
@@ -254,30 +168,137 @@ static void take_signals(struct server *server)
 	}
 }
 
+static void notify_serving(const struct server *server)
+{
+	const struct engine *engine = &server->engine;
+	char serving[512];
+
+	listeners_describe(&engine->service.listeners, serving, sizeof(serving));
+	notify_send(&server->notify, "READY=1\nSTATUS=%s%s",
+		    engine_is_halted(engine) ? "halted: waits for threads to serve " : "serving ",
+		    serving);
+}
+
+/* Whether to reload or upgrade: not while a successor, which has read the configuration already, is
+ * about to serve. */
+static bool may_change(const struct server *server)
+{
+	return !server->stopping && !hand_over_is_active(&server->hand_over);
+}
+
+/* Returns the reply to whoever asked for it, to be freed; NULL if memory is short. */
+static char *reload(struct server *server)
+{
+	struct reload_report report;
+	char *text, *reply;
+
+	server->reload_wanted = false;
+	notify_send_reloading(&server->notify);
+	reload_run(&server->engine, server->source, &report);
+	notify_serving(server);
+	text = reload_text(&report);
+	reply = control_message_reply(report.status, text ? text : "");
+	free(text);
+	reload_free(&report);
+	return reply;
+}
+
+static void conclude_upgrade(struct server *server, enum hand_over_verdict verdict)
+{
+	long process = server->hand_over.successor;
+
+	switch (verdict) {
+	case HAND_OVER_PENDING:
+		break;
+	case HAND_OVER_DONE:
+		log_write(LOG_NOTICE, "process %ld serves in place of this one", process);
+		notify_send(&server->notify, "MAINPID=%ld", process);
+		server->stopping = true;
+		break;
+	case HAND_OVER_FAILED:
+		control_resume(&server->control);
+		log_write(LOG_WARNING, "upgrade failed: the new process did not take over;"
+				       " still serving");
+		break;
+	}
+}
+
+static void start_upgrade(struct server *server, unsigned peer)
+{
+	const struct listeners *listeners = &server->engine.service.listeners;
+
+	control_pause(&server->control); /* new peers wait for the successor */
+	conclude_upgrade(server,
+			 hand_over_start(&server->hand_over, peer, listeners, &server->notify));
+}
+
+static void serve_command(struct server *server, unsigned peer, enum control_command command)
+{
+	char *reply;
+
+	if (command == CONTROL_COMMAND_STATUS) {
+		reply = status_line(&server->engine, server->stopping);
+	} else if (command != CONTROL_COMMAND_RELOAD && command != CONTROL_COMMAND_UPGRADE) {
+		reply = control_message_reply(EXIT_USAGE, "malformed request");
+	} else if (!may_change(server)) {
+		reply = control_message_reply(EXIT_NOT_STARTED, "stopping, or being replaced");
+	} else if (command == CONTROL_COMMAND_RELOAD) {
+		reply = reload(server);
+	} else {
+		start_upgrade(server, peer);
+		return;
+	}
+	control_reply(&server->control, peer, reply ? reply : CONTROL_MESSAGE_FAILED);
+	free(reply);
+}
+
+/* index is a peer's, or CONTROL_PEERS for a new peer. */
+static void serve_control(struct server *server, unsigned index)
+{
+	char request[CONTROL_REQUEST_MAX];
+
+	if (index == CONTROL_PEERS)
+		control_accept(&server->control);
+	else if ((int)index == server->hand_over.peer)
+		conclude_upgrade(server, hand_over_receive(&server->hand_over));
+	else if (control_receive(&server->control, index, request, sizeof(request)))
+		serve_command(server, index, control_message_read(request));
+}
+
 static void dispatch(struct server *server, uint64_t tag)
 {
 	switch (event_kind(tag)) {
 	case EVENT_SIGNAL:
-		take_signals(server);
+		read_signals(server);
 		break;
 	case EVENT_CONTROL:
-		server_answer_control(server, event_index(tag));
+		serve_control(server, event_index(tag));
 		break;
 	default:
 		break;
 	}
 }
 
-/* Gives the watchdog its sign of life when that is due. Returns when to be called again. */
+/* Pings the service manager's watchdog when that is due. Returns when to call it again. */
 static int64_t tick_watchdog(struct server *server, int64_t now)
 {
 	if (server->notify.watchdog == 0)
 		return INT64_MAX;
-	if (server->next_life_sign <= now) {
+	if (server->watchdog_at <= now) {
 		notify_send(&server->notify, "WATCHDOG=1");
-		server->next_life_sign = now + server->notify.watchdog;
+		server->watchdog_at = now + server->notify.watchdog;
 	}
-	return server->next_life_sign;
+	return server->watchdog_at;
+}
+
+static int64_t tick_engine(struct server *server, int64_t now)
+{
+	bool was_halted = engine_is_halted(&server->engine);
+	int64_t due = engine_tick(&server->engine, now);
+
+	if (was_halted && !engine_is_halted(&server->engine))
+		notify_serving(server);
+	return due;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -285,34 +306,30 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Whether a reload is wanted and can be done: not while a successor is about to take over. */
-static bool may_reload(const struct server *server)
-{
-	return server->reload_wanted && !server->stopping && server->successor < 0;
-}
-
-/* Does what is due by time and not by event. Returns for how many milliseconds to wait; -1 for
- * ever. */
+/* Does what is due by time. Returns for how many milliseconds to wait; -1: without end. */
 static int tick(struct server *server)
 {
-	const struct service *service = &server->service;
-	int64_t now = clock_monotonic(), due = server_tick_loan(server, now);
+	int64_t now = clock_monotonic(), due;
 
-	due = earlier(due, server_tick_workers(server, now));
-	due = earlier(due, server_tick_control(server, now));
+	conclude_upgrade(server, hand_over_tick(&server->hand_over, now));
+	due = hand_over_due(&server->hand_over);
+	due = earlier(due, tick_engine(server, now));
+	due = earlier(due, control_tick(&server->control, now));
 	due = earlier(due, tick_watchdog(server, now));
-	due = earlier(due, web_tick_before(&server->web, now));
-	if (web_is_wanted(&server->web)) {
-		due = earlier(due, web_tick(&server->web, service, now));
-		due = earlier(due, history_sampler_tick(&server->sampler, service, &server->workers,
-							server->web.counters, now));
-	}
-	if (may_reload(server))
+	if (server->stopping || (server->reload_wanted && may_change(server)))
 		return 0;
 	if (due == INT64_MAX)
 		return -1;
 	now = clock_monotonic();
 	return due > now ? (int)((due - now) / CLOCK_MILLISECOND) + 1 : 0;
+}
+
+static void drain(struct server *server)
+{
+	/* The service manager watches the successor by now. */
+	if (!hand_over_is_active(&server->hand_over))
+		notify_send(&server->notify, "STOPPING=1\nSTATUS=stopping");
+	engine_drain(&server->engine);
 }
 
 void server_run(struct server *server)
@@ -324,8 +341,8 @@ void server_run(struct server *server)
 		count = epoll_wait(server->epoll, events, EVENTS_MAX, tick(server));
 		for (int i = 0; i < count; i++)
 			dispatch(server, events[i].data.u64);
-		if (may_reload(server))
-			server_reload_on_signal(server);
+		if (server->reload_wanted && may_change(server))
+			free(reload(server));
 	}
 	drain(server);
 }

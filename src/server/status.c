@@ -2,73 +2,17 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "stats/stats_json.h"
 
 /* A reply has to have an end. */
 #define LISTENS_MAX 1000
 
-static void note_source(const struct config_clock *clock, char *text, size_t size)
+static const char *describe_state(const struct engine *engine, bool stopping)
 {
-	bool bare = strchr(clock->host, ':') == NULL;
-
-	switch (clock->source) {
-	case CLOCK_SOURCE_SYSTEM:
-		snprintf(text, size, "system");
-		break;
-	case CLOCK_SOURCE_LOCAL:
-		snprintf(text, size, "local");
-		break;
-	case CLOCK_SOURCE_FOLLOW:
-		snprintf(text, size, bare ? "follow %s:%u" : "follow [%s]:%u", clock->host,
-			 clock->port);
-		break;
-	}
-}
-
-static void note_listens(const struct listeners *listeners, struct stats_info *info)
-{
-	for (size_t i = 0; i < listeners->count; i++) {
-		const struct listener *listener = &listeners->items[i];
-		uint32_t number = info->listen_count;
-
-		if (listener->shard != 0)
-			continue;
-		info->listen_count++;
-		if (number >= STATS_LISTENS)
-			continue;
-		info->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
-		address_format(&listener->address, info->listens[number].address);
-	}
-}
-
-void status_publish_facts(struct server *server)
-{
-	const struct config *config = &server->service.config;
-	struct stats_info info = {
-		.started = server->started,
-		.started_clock = server->started_clock,
-		.process = (uint32_t)getpid(),
-		.user = geteuid(),
-		.workers = server->workers.count,
-		.capacity = workers_capacity(&server->workers),
-		.clock_watched = server->monitor.running,
-		.upgraded = server->upgraded,
-		.show_clients = config->http_show_clients,
-	};
-
-	privileges_describe(&server->privileges, info.confined, sizeof(info.confined));
-	note_source(&config->clock, info.source, sizeof(info.source));
-	note_listens(&server->service.listeners, &info);
-	stats_publish_info(server->service.stats, &info);
-}
-
-static const char *describe_state(const struct server *server)
-{
-	if (server->stopping)
+	if (stopping)
 		return "stopping";
-	return server->retry_at == 0 ? "serving" : "halted";
+	return engine_is_halted(engine) ? "halted" : "serving";
 }
 
 static json_t *list_listens(const struct listeners *listeners)
@@ -88,17 +32,18 @@ static json_t *list_listens(const struct listeners *listeners)
 	return list;
 }
 
-char *status_line(const struct server *server)
+char *status_line(const struct engine *engine, bool stopping)
 {
-	json_t *status = describe_ledger(server->service.stats, server->web.counters);
+	json_t *status = describe_ledger(engine->service.stats, engine->web.counters);
 	struct top_clients_list top_clients;
 	char *line = NULL;
 
-	workers_top_clients(&server->workers, &top_clients);
+	workers_top_clients(&engine->workers, &top_clients);
 	/* More of them than there is room for in the stats. */
-	if (json_object_set_new(status, "listen", list_listens(&server->service.listeners)) == 0 &&
+	if (json_object_set_new(status, "listen", list_listens(&engine->service.listeners)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0 &&
-	    json_object_set_new(status, "state", json_string(describe_state(server))) == 0 &&
+	    json_object_set_new(status, "state", json_string(describe_state(engine, stopping))) ==
+		    0 &&
 	    json_object_set_new(status, "talkers", stats_json_top_clients(&top_clients)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);

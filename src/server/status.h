@@ -2,15 +2,13 @@
 #ifndef SERVER_STATUS_H
 #define SERVER_STATUS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
-#include "server/server.h"
-
-/* Publishes what the stats is to say of the configuration in effect. */
-void status_publish_facts(struct server *server);
+#include "server/engine.h"
 
 /* The reply to a request for the status, to be freed; NULL if memory is short. */
-char *status_line(const struct server *server);
+char *status_line(const struct engine *engine, bool stopping);
 
 /* Writes a reply as a person reads it, a fact a line: "name: value". Returns false if it is not to
  * be understood. */

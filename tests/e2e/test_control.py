@@ -22,7 +22,7 @@ KEYS = {"version": int, "program": str, "process": int, "user": int, "confined":
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
 HTTP = {"requests": int, "connections": int, "starts": int, "deaths": int, "response_time": dict}
-NOT_UNDERSTOOD = {"version": 1, "status": 2, "text": "not to be understood"}
+MALFORMED = {"version": 1, "status": 2, "text": "malformed request"}
 
 
 def start(box, *lines):
@@ -222,7 +222,7 @@ def test_reload_at_the_socket(box, port):
 def test_what_is_no_request_is_refused(box, port, request_):
     """And the connection ended; stop is a signal's, and not for the socket."""
     daemon = box.listen(port)
-    assert say(box, json.dumps(request_).encode()) == NOT_UNDERSTOOD
+    assert say(box, json.dumps(request_).encode()) == MALFORMED
     assert serves(port) and daemon.alive() and box.status()["process"] == str(daemon.pid)
 
 

@@ -112,7 +112,7 @@ def test_more_errors_than_a_reply_has_room_for(box, port):
     *lines, last = err.splitlines()
     assert (code, out) == (78, "") and 300 < len(lines) < 6000
     assert lines == [f"{config}:{i}: nonsense: unknown directive" for i in range(1, len(lines) + 1)]
-    assert last == f"timeserver: {6000 - len(lines)} errors more"
+    assert last == f"timeserver: {6000 - len(lines)} more errors"
     assert server.log().splitlines()[-2] == last and serves(port)
 
 
@@ -294,7 +294,7 @@ def test_the_control_socket_takes_no_nonsense(box, port, request_):
     with control(box) as connection:
         connection.send(request_)
         assert json.loads(connection.recv(1000)) == {
-            "version": 1, "status": 2, "text": "not to be understood"}
+            "version": 1, "status": 2, "text": "malformed request"}
     with control(box), control(box):  # two that say nothing
         assert tuple(box.signal("reload")) == reloaded(daemon)
     assert is_daytime(ask(port))
@@ -305,7 +305,7 @@ def test_the_control_socket_answers_its_own_user_only(box, port):
     """Not even when somebody has opened the file to all."""
     start(box, f"listen daytime/tcp {port}")
     path = box.pidfile.with_suffix(".sock")
-    refused = f"timeserver: cannot ask at {path}: Permission denied\n"
+    refused = f"timeserver: control socket {path}: Permission denied\n"
     assert tuple(box.signal("status", **as_nobody())) == (77, "", refused)
     path.chmod(0o666)
     assert tuple(box.signal("status", **as_nobody())) == (77, "", refused)

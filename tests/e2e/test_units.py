@@ -98,8 +98,8 @@ def test_outside_of_the_service_it_is_refused(systemd):
     process = main_process(systemd)
     refused = systemd.run(systemd.program, "--upgrade")
     assert refused.code == 1 and refused.err == (
-        "timeserver: the daemon of pid file /run/timeserver/timeserver.pid has a service manager:"
-        " have that one reload it\n")
+        "timeserver: the daemon of pid file /run/timeserver/timeserver.pid is run by systemd:"
+        " use systemctl reload\n")
     assert main_process(systemd) == process and serves(5050)
     wait_until(lambda: systemd.run(systemd.program, "-s", "status").code == 0)
 

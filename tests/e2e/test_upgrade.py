@@ -1,4 +1,4 @@
-"""One process takes the place of another: the same sockets, and nobody who asks notices."""
+"""A new process takes over from the daemon that runs: the same sockets, and no request is lost."""
 import array
 import fcntl
 import json
@@ -102,35 +102,39 @@ def test_one_that_cannot_start_changes_nothing(box, port, change, status, reason
     wait_until(lambda: box.signal("status").code == 0, what="the control socket")
     assert box.status()["process"] == str(old.pid) and box.files() == before
     assert box.pidfile.read_text() == f"{old.pid}\n"
-    assert ("has not: serving on" in old.log()) == (status == 1)
+    assert ("upgrade failed: " in old.log()) == (status == 1)
     box.start("--upgrade", *lines(port))
     assert old.wait() == 0
 
 
-def ask_for_all(box):
-    """What a new process asks, and what it is lent: lines, and descriptors."""
+def take_over(box):
+    """Asks for an upgrade as a new process does. Returns the connection, the messages that come back,
+    and their descriptors."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(longer(5))
     connection.connect(str(box.pidfile.with_suffix(".sock")))
     connection.send(b'{"version":1,"command":"upgrade"}')
-    words, descriptors = [], array.array("i")
-    while not words or not words[-1].startswith("end "):
-        data, attached, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(4))
-        assert data, words
-        words.append(data.decode())
+    messages, descriptors = [], array.array("i")
+    while not messages or messages[-1]["item"] != "end":
+        data, attached, _, _ = connection.recvmsg(1000, socket.CMSG_SPACE(4))
+        assert data, messages
+        messages.append(json.loads(data))
         for _, _, content in attached:
             descriptors.frombytes(content)
-    return connection, words, descriptors
+    return connection, messages, descriptors
 
 
-def test_one_that_dies_on_the_way_changes_nothing(box, port):
+def test_a_new_process_that_dies_changes_nothing(box, port):
     old = box.start(*lines(port, "workers 1"))
     for _ in range(5):
-        connection, words, descriptors = ask_for_all(box)
-        assert words[:2] == ["pidfile", "control"] and len(descriptors) == len(words) - 1
-        assert sorted(words[2:-1]) == ["listen daytime/tcp 0"] * 2 + ["listen ntp 0"] * 2
-        assert serves(port) and ntp.ask(port)[0].stratum == 10, "while it is lent"
-        old.signal(signal.SIGHUP)  # it is done once the sockets are surely ours again
+        connection, messages, descriptors = take_over(box)
+        assert messages[:2] == [{"item": "pidfile"}, {"item": "control"}]
+        assert len(descriptors) == len(messages) - 1 and messages[-1] == {"item": "end", "watchdog": 0}
+        assert all((each["item"], each["shard"], each["inherited"]) == ("listener", 0, False)
+                   for each in messages[2:-1])
+        assert sorted(each["protocol"] for each in messages[2:-1]) == ["daytime/tcp"] * 2 + ["ntp"] * 2
+        assert serves(port) and ntp.ask(port)[0].stratum == 10, "while all is handed over"
+        old.signal(signal.SIGHUP)  # the reload waits until the upgrade has failed
         connection.close()
         for descriptor in descriptors:
             os.close(descriptor)
@@ -140,10 +144,10 @@ def test_one_that_dies_on_the_way_changes_nothing(box, port):
     assert box.signal("reload").code == 0 and serves(port)
 
 
-def test_one_that_keeps_the_name_for_a_moment(box, port):
-    """A process that ends may be gone from the connection before it is from the file."""
+def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(box, port):
+    """The kernel may close the connection of a process that exits before it releases its lock."""
     old = box.start(*lines(port))
-    connection, _, descriptors = ask_for_all(box)
+    connection, _, descriptors = take_over(box)
     fcntl.lockf(descriptors[0], fcntl.LOCK_EX, 1, 0)
     connection.close()
     time.sleep(0.1)
@@ -153,13 +157,34 @@ def test_one_that_keeps_the_name_for_a_moment(box, port):
     assert box.status()["process"] == str(old.pid)
 
 
-def test_it_can_be_stopped_while_it_is_lent(box, port):
+def test_a_stop_while_all_is_handed_over(box, port):
     old = box.start(*lines(port))
-    connection, _, descriptors = ask_for_all(box)
+    connection, _, descriptors = take_over(box)
     old.stop()
     connection.close()
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def test_no_reload_and_no_second_upgrade_meanwhile(box, port):
+    """Of a peer that was connected before: new ones wait for the outcome."""
+    old = box.start(*lines(port))
+    peers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
+    for peer in peers:
+        peer.settimeout(longer(5))
+        peer.connect(str(box.pidfile.with_suffix(".sock")))
+    assert box.status()["process"] == str(old.pid), "they are accepted"
+    connection, _, descriptors = take_over(box)
+    refused = {"version": 1, "status": 1, "text": "stopping, or being replaced"}
+    for peer, command in zip(peers, ("reload", "upgrade", "status")):
+        peer.send(json.dumps({"version": 1, "command": command}).encode())
+        reply = json.loads(peer.recv(1 << 18))
+        assert reply == refused or command == "status" and reply["state"] == "serving"
+        peer.close()
+    connection.close()
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert box.status()["process"] == str(old.pid)
 
 
 def test_two_at_once(box, port):
@@ -169,7 +194,7 @@ def test_two_at_once(box, port):
     codes = [popen.wait(longer(10)) for popen, _, _ in both]
     assert 0 in codes
     for code, (_, _, err) in zip(codes, both):
-        assert code == 0 or read_back(err).endswith("is being replaced already\n")
+        assert code == 0 or read_back(err).endswith(": stopping, or being replaced\n")
     old.wait_gone()
     wait_until(lambda: len(box.processes()) == 1, what="one process")
     assert serves(port) and box.signal("stop").code == 0
@@ -191,8 +216,7 @@ def test_only_root_and_its_own_user_may(box, port):
     box.pidfile.with_suffix(".sock").chmod(0o666)
     box.dir.chmod(0o755)
     refused = box.server("--upgrade", *lines(port), **as_nobody())
-    assert tuple(refused) == (77, "", "timeserver: cannot ask the daemon of pid file"
-                              f" {box.pidfile}: Permission denied\n")
+    assert tuple(refused) == (77, "", f"timeserver: the daemon of pid file {box.pidfile}: Permission denied\n")
     assert serves(port)
 
 

@@ -1,4 +1,4 @@
-"""An upgrade that does not get on: each side gives up on the other in time, and one of them serves."""
+"""An upgrade that hangs: each side times out, and one of them serves."""
 import contextlib
 import fcntl
 import json
@@ -11,11 +11,11 @@ import struct
 import ntp
 import pytest
 from harness import longer, read_back, serves, wait_until
-from test_upgrade import ask_for_all, lines
+from test_upgrade import lines, take_over
 
-NAME, PLACE = 0, 1  # the two locks of a pid file, by their byte
+PID_LOCK, FILE_LOCK = 0, 1  # the two locks of a pid file, by their byte
 F_OFD_SETLK = 37
-NOT_WAITED = {"version": 1, "status": 1, "text": "has not waited so long"}
+TIMED_OUT = {"version": 1, "status": 1, "text": "timed out"}
 
 
 def set_lock(fd, byte, kind, command=fcntl.F_SETLK):
@@ -27,8 +27,8 @@ def pretended(box):
     """A daemon of which there is no more than a pid file and a control socket."""
     fd = os.open(box.pidfile, os.O_RDWR | os.O_CREAT, 0o644)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-        set_lock(fd, PLACE, fcntl.F_WRLCK, F_OFD_SETLK)
-        set_lock(fd, NAME, fcntl.F_WRLCK)
+        set_lock(fd, FILE_LOCK, fcntl.F_WRLCK, F_OFD_SETLK)
+        set_lock(fd, PID_LOCK, fcntl.F_WRLCK)
         listening.bind(str(box.pidfile.with_suffix(".sock")))
         listening.listen()
         listening.settimeout(longer(10))
@@ -36,64 +36,108 @@ def pretended(box):
     os.close(fd)
 
 
-@pytest.mark.parametrize("words, asked", [
-    (["--upgrade", "-n"], "the daemon of pid file {0}.pid"), (["--signal", "status"], "at {0}.sock"),
-    (["--signal", "reload"], "at {0}.sock")], ids=["upgrade", "status", "reload"])
-def test_a_daemon_that_hangs(box, words, asked):
-    """Nobody waits for it for ever, and it is said that it hangs."""
+@pytest.mark.parametrize("words, place", [
+    (["--upgrade", "-n"], "the daemon of pid file {0}.pid"),
+    (["--signal", "status"], "control socket {0}.sock"),
+    (["--signal", "reload"], "control socket {0}.sock")], ids=["upgrade", "status", "reload"])
+def test_a_daemon_that_hangs(box, words, place):
+    """The command times out and says so."""
     with pretended(box):
-        place = asked.format(box.pidfile.with_suffix(""))
-        assert tuple(box.server(*words)) == (1, "", f"timeserver: cannot ask {place}: no answer\n")
+        place = place.format(box.pidfile.with_suffix(""))
+        assert tuple(box.server(*words)) == (1, "", f"timeserver: {place}: no reply\n")
 
 
-def test_a_daemon_that_has_not_waited(box, port):
-    """What it has lent is its own again: the new process touches none of it, and ends."""
+@contextlib.contextmanager
+def asked_by_a_new_process(box, port):
+    """The pretended daemon's end of the connection of a new process, and that process's outcome."""
     with pretended(box) as (fd, listening):
         starting, _, err = box.popen(box.command("-n", "--upgrade", *lines(port)))
         peer, _ = listening.accept()
         with peer:
             assert b"upgrade" in peer.recv(100)
-            peer.shutdown(socket.SHUT_RD)
-            set_lock(fd, NAME, fcntl.F_UNLCK)
-            socket.send_fds(peer, [b"pidfile"], [fd])
-            socket.send_fds(peer, [b"control"], [listening.fileno()])
-            peer.send(b"end 0")
-            peer.send(json.dumps(NOT_WAITED).encode())
-            assert starting.wait(longer(10)) == 1
-        assert read_back(err).endswith(
-            f"timeserver: the daemon of pid file {box.pidfile} has not waited so long\n")
+            set_lock(fd, PID_LOCK, fcntl.F_UNLCK)
+            yield peer, fd, listening, lambda: (starting.wait(longer(10)), read_back(err))
+
+
+def test_a_daemon_that_has_timed_out(box, port):
+    """It has taken all of it back: the new process leaves the files alone and exits."""
+    with asked_by_a_new_process(box, port) as (peer, fd, listening, outcome):
+        peer.shutdown(socket.SHUT_RD)
+        socket.send_fds(peer, [b'{"item":"pidfile"}'], [fd])
+        socket.send_fds(peer, [b'{"item":"control"}'], [listening.fileno()])
+        peer.send(b'{"item":"end"}')
+        peer.send(json.dumps(TIMED_OUT).encode())
+        code, err = outcome()
+        assert code == 1 and err.endswith(
+            f"timeserver: the daemon of pid file {box.pidfile}: timed out\n")
         assert not serves(port) and box.files() == ["t.pid", "t.sock"]
 
 
-def hang(box, heeds):
-    """As a successor that takes the name, and never says that it serves."""
-    connection, _, descriptors = ask_for_all(box)
+@pytest.mark.parametrize("refusal", [
+    b'{"version":1,"status":2,"text":"malformed request"}', b'{"version":2,"status":1,"why":"busy"}'],
+    ids=["a daemon that knows no upgrade", "another version"])
+def test_a_daemon_that_refuses(box, port, refusal):
+    with asked_by_a_new_process(box, port) as (peer, _, _, outcome):
+        peer.send(refusal)
+        code, err = outcome()
+        reason = json.loads(refusal).get("text", "")
+        assert code == 1 and err.endswith(
+            f"timeserver: the daemon of pid file {box.pidfile}: {reason}\n")
+        assert box.files() == ["t.pid", "t.sock"]
+
+
+def test_a_daemon_of_a_newer_version(box, port):
+    """What this version does not know is skipped, and its descriptors are closed."""
+    with asked_by_a_new_process(box, port) as (peer, fd, listening, outcome):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = other.getsockname()[1]
+            for item in ({"item": "sandbox"}, {"item": "listener", "protocol": "chargen", "shard": 0,
+                                               "inherited": False},
+                         {"item": "listener", "protocol": "daytime/tcp", "shard": 1 << 20,
+                          "inherited": False}, {"item": "listener"}, {}, ["item"],
+                         {"item": "more" * 1000}, {"item": "later", "fleet": [1, 2]}):
+                socket.send_fds(peer, [json.dumps(item).encode()], [other.fileno()])
+        socket.send_fds(peer, [b'{"item":"pidfile","later":1}'], [fd])
+        socket.send_fds(peer, [b'{"item":"control"}'], [listening.fileno()])
+        peer.send(b'{"item":"end","watchdog":0,"later":1}')
+        assert json.loads(peer.recv(100)) == {"version": 1, "command": "serving"}
+        assert serves(port) and not serves(taken)
+        peer.close()
+        new = box.status()
+        assert len(new["listen"]) == 4 and box.signal("stop").code == 0
+        assert outcome()[0] == 0
+
+
+def hang(box, exits):
+    """As a successor that takes the PID lock and never serves."""
+    connection, _, descriptors = take_over(box)
     assert tuple(box.signal("status")) == (
         1, "", f"timeserver: starting, or being replaced (pid file {box.pidfile})\n")
-    set_lock(descriptors[0], NAME, fcntl.F_WRLCK)
+    set_lock(descriptors[0], PID_LOCK, fcntl.F_WRLCK)
     connection.settimeout(longer(20))
-    assert json.loads(connection.recv(200)) == NOT_WAITED and connection.recv(200) == b""
+    assert json.loads(connection.recv(200)) == TIMED_OUT and connection.recv(200) == b""
     with pytest.raises(BrokenPipeError):
-        connection.send(b"serving")
-    while not heeds:
+        connection.send(b'{"version":1,"command":"serving"}')
+    while not exits:
         signal.pause()
 
 
-@pytest.mark.parametrize("heeds", [True, False], ids=["it ends", "it stays"])
-def test_a_successor_that_hangs(box, port, heeds):
-    """After a while all is as it was, and what was asked for meanwhile is done. It is ended by force
-    if need be: whoever asks for the daemon would be sent to it."""
+@pytest.mark.parametrize("exits", [True, False], ids=["it exits", "it stays"])
+def test_a_successor_that_hangs(box, port, exits):
+    """After the time-out the daemon serves on and does the reload that was asked for meanwhile. A
+    successor that does not exit is killed: --signal would go to it."""
     old = box.foreground("-n", *lines(port))
     wait_until(lambda: serves(port))
-    successor = multiprocessing.get_context("fork").Process(target=hang, args=[box, heeds])
+    successor = multiprocessing.get_context("fork").Process(target=hang, args=[box, exits])
     successor.start()
     wait_until(lambda: box.signal("status").code == 1, what="its request")
     os.kill(old.pid, signal.SIGHUP)
     successor.join(longer(30))
-    assert successor.exitcode == (0 if heeds else -signal.SIGKILL)
-    wait_until(lambda: "has not: serving on" in old.log() and "reloaded: " in old.log(), what="its words")
+    assert successor.exitcode == (0 if exits else -signal.SIGKILL)
+    wait_until(lambda: "upgrade failed: the new process did not take over; still serving\n" in old.log()
+               and "reloaded: " in old.log(), what="its log")
     assert ntp.ask(port)[0].stratum == 10 and serves(port)
-    wait_until(lambda: box.pidfile.read_text() == f"{old.pid}\n", what="its name")
+    wait_until(lambda: box.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
     assert box.status()["process"] == str(old.pid) and box.signal("reload").code == 0
     box.start("--upgrade", *lines(port))
     assert old.wait() == 0

@@ -112,7 +112,7 @@ def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
     wait_until(lambda: is_there(port), what="the first answer")
     with web_of(server) as web:
         result = box.signal("reload")
-        words = (r"cannot start the web process: .*: HTTP stays as it is, to be tried again\n")
+        words = (r"cannot start the web process: .*: HTTP is unchanged, retrying\n")
         assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
         wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="a word in the log")
         assert web.alive() and is_there(port)

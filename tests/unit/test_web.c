@@ -1,4 +1,4 @@
-/* What strangers write into a request, and what operators write into the control socket. */
+/* What strangers write into a request. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 
 #include <unistd.h>
 
-#include "server/control/control_message.h"
 #include "web/leap.h"
 #include "web/query.h"
 
@@ -137,44 +136,6 @@ static void a_list_that_says_nothing(void **state)
 	assert_false(leap_is_known(&leap, 0));
 }
 
-static void a_request_is_read_as_it_is_written(void **state)
-{
-	static const char *const bad[] = { "",
-					   "status",
-					   "{}",
-					   "[]",
-					   "{\"version\":1}",
-					   "{\"version\":2,\"command\":\"status\"}",
-					   "{\"version\":1,\"command\":\"dance\"}",
-					   "{\"version\":1,\"command\":[\"status\"]}",
-					   "{\"version\":\"1\",\"command\":\"status\"}" };
-
-	(void)state;
-	for (int request = CONTROL_COMMAND_STATUS; request < CONTROL_COMMAND_INVALID; request++)
-		assert_int_equal(control_message_read(
-					 control_message_command((enum control_command)request)),
-				 request);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(control_message_read(bad[i]), CONTROL_COMMAND_INVALID);
-}
-
-static void a_reply_is_read_as_it_is_written(void **state)
-{
-	char *reply = control_message_reply(EXIT_CONFIGURATION, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
-	char text[64];
-
-	(void)state;
-	assert_non_null(reply);
-	assert_int_equal(control_message_read_reply(reply, text, sizeof(text)), EXIT_CONFIGURATION);
-	assert_string_equal(text, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
-	free(reply);
-	assert_int_equal(control_message_read_reply("nonsense", text, sizeof(text)),
-			 EXIT_NOT_STARTED);
-	assert_int_equal(control_message_read_reply(CONTROL_MESSAGE_FAILED, text, sizeof(text)),
-			 EXIT_NOT_STARTED);
-	assert_string_equal(text, "cannot do that now");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,8 +145,6 @@ int main(void)
 		cmocka_unit_test(the_list_of_leap_seconds),
 		cmocka_unit_test(the_days_that_a_leap_second_can_end),
 		cmocka_unit_test(a_list_that_says_nothing),
-		cmocka_unit_test(a_request_is_read_as_it_is_written),
-		cmocka_unit_test(a_reply_is_read_as_it_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

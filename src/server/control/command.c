@@ -15,7 +15,7 @@
 #include "server/program.h"
 #include "server/status.h"
 
-#define PATIENCE_SECONDS 10
+#define REPLY_SECONDS 10
 
 static enum exit_status failed(const struct failure *failure)
 {
@@ -23,9 +23,9 @@ static enum exit_status failed(const struct failure *failure)
 	return failure->status;
 }
 
-/* The descriptor stands for the process itself, so that its number cannot come to mean another one
- * between the look and the signal: the lock is looked at once more through it. */
-static bool end_process(pid_t process, const char *pidfile, struct failure *failure)
+/* The lock is checked again once the pidfd is open: a process id that was reused in between is not
+ * signalled. */
+static bool terminate(pid_t process, const char *pidfile, struct failure *failure)
 {
 	int fd = pidfd_open(process, 0);
 	struct pollfd ended = { .fd = fd, .events = POLLIN };
@@ -42,11 +42,11 @@ static bool end_process(pid_t process, const char *pidfile, struct failure *fail
 		if (!done)
 			failure_set_errno(failure, "cannot stop process %ld", (long)process);
 	} else {
-		done = poll(&ended, 1, PATIENCE_SECONDS * 1000) == 1;
+		done = poll(&ended, 1, REPLY_SECONDS * 1000) == 1;
 		if (!done)
 			failure_set(failure, EXIT_NOT_STARTED,
 				    "process %ld has not stopped after %d s", (long)process,
-				    PATIENCE_SECONDS);
+				    REPLY_SECONDS);
 	}
 	close(fd);
 	return done;
@@ -56,17 +56,14 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 {
 	struct failure failure;
 
-	if (!end_process(process, pidfile, &failure))
+	if (!terminate(process, pidfile, &failure))
 		return failed(&failure);
 	printf(PROGRAM_NAME ": process %ld stopped\n", (long)process);
 	return EXIT_SERVING;
 }
 
-/* The longest text of a reply: every error of a configuration. */
-#define TEXT_MAX CONTROL_REPLY_MAX
-
-/* Lines for people, or what the daemon has to say to the request itself. */
-static void tell_errors(pid_t process, const char *text)
+/* Lines are complete as they are; a phrase needs a subject. */
+static void print_errors(pid_t process, const char *text)
 {
 	if (strchr(text, '\n'))
 		fputs(text, stderr);
@@ -77,38 +74,43 @@ static void tell_errors(pid_t process, const char *text)
 static enum exit_status reload(pid_t process, const char *pidfile)
 {
 	struct failure failure;
-	char *reply = control_ask(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
-				  PATIENCE_SECONDS, &failure);
-	char *text = reply ? malloc(TEXT_MAX) : NULL;
+	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
+				      REPLY_SECONDS, &failure);
+	char *text = reply ? malloc(CONTROL_REPLY_MAX) : NULL;
 	enum exit_status status = EXIT_NOT_STARTED;
 
 	if (text)
-		status = control_message_read_reply(reply, text, TEXT_MAX);
+		status = control_message_read_reply(reply, text, CONTROL_REPLY_MAX);
 	if (!reply)
 		status = failed(&failure);
 	else if (status == EXIT_SERVING)
 		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
 	else
-		tell_errors(process, text ? text : "is not to be understood: out of memory");
+		print_errors(process, text ? text : "out of memory");
 	free(text);
 	free(reply);
 	return status;
 }
 
-static enum exit_status show_status(const char *pidfile, bool json)
+static enum exit_status show_status(pid_t process, const char *pidfile, bool json)
 {
 	struct failure failure;
-	char *reply = control_ask(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
-				  PATIENCE_SECONDS, &failure);
-	bool shown = false;
+	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
+				      REPLY_SECONDS, &failure);
+	enum exit_status status;
 	char text[256];
 
-	if (reply && control_message_read_reply(reply, text, sizeof(text)) != EXIT_SERVING)
-		failure_set(&failure, EXIT_NOT_STARTED, "%s", text);
-	else if (reply)
-		shown = json ? puts(reply) >= 0 : status_print(reply, stdout);
+	if (!reply)
+		return failed(&failure);
+	status = control_message_read_reply(reply, text, sizeof(text));
+	if (status != EXIT_SERVING)
+		print_errors(process, text);
+	else if (json)
+		puts(reply);
+	else
+		status_print(reply, stdout);
 	free(reply);
-	return shown ? EXIT_SERVING : failed(&failure);
+	return status;
 }
 
 enum exit_status command_run(const struct options *options, const char *pidfile)
@@ -129,6 +131,6 @@ enum exit_status command_run(const struct options *options, const char *pidfile)
 	case ACTION_RELOAD:
 		return reload(process, pidfile);
 	default:
-		return show_status(pidfile, options->json);
+		return show_status(process, pidfile, options->json);
 	}
 }

@@ -1,73 +1,91 @@
-/* The control socket: how "timeserver --signal" asks the daemon something and hears the answer,
- * which a signal could not carry. It lies beside the pid file; root and the daemon's own user are
- * answered. A request is one message, a line; so is the reply: see server/request.h. */
+/* The control socket: how "timeserver --signal" sends a request to the daemon and gets a reply,
+ * which a signal could not carry. It lies beside the pid file and serves root and the daemon's own
+ * user. A request is one message, a line; so is the reply: see control_message.h. */
 #ifndef SERVER_CONTROL_H
 #define SERVER_CONTROL_H
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/failure.h"
+#include "base/log.h"
 
-/* No request is longer, and no reply. */
+/* The longest request and the longest reply, in bytes. */
 #define CONTROL_REQUEST_MAX 4096
 #define CONTROL_REPLY_MAX   131072
 
-/* Peers that are listened to at a time. */
+/* Peers connected at a time. */
 #define CONTROL_PEERS 8
 
 struct control {
-	int fd;			  /* where to connect to; -1: not open */
+	int fd;			  /* the listening socket; -1: not open */
+	int epoll;		  /* reports its events and its peers' */
 	int peers[CONTROL_PEERS]; /* -1: none */
-	unsigned newest;	  /* of the peers */
-	bool lent;		  /* by or to another process, which keeps the file */
+	unsigned last_peer;	  /* the last one accepted */
+	bool accepting;
+	int64_t retry_at; /* when to accept again after a shortage; INT64_MAX: no shortage */
+	struct log_limit shortages;
+	bool owned; /* this process removes the file; during an upgrade it is another's */
 	char path[PATH_MAX];
-	dev_t device; /* and inode: of the file, once it is there */
+	dev_t device; /* and inode: of the file that control_open created */
 	ino_t inode;
 };
-
-/* Opens the socket that belongs to pidfile, which must be held: what is left of an earlier run, and
- * only a socket, is replaced. */
-bool control_open(struct control *control, const char *pidfile, struct failure *failure);
-
-/* Takes for this process' the socket of pidfile that another process has lent as fd. Until lent is
- * false again its file is that one's. fd is the control's in any case. */
-bool control_borrow(struct control *control, int fd, const char *pidfile, struct failure *failure);
-
-/* Makes the socket's file another user's, who may then connect to it and remove it. */
-void control_chown(const struct control *control, uid_t uid, gid_t gid);
 
 /* Makes a control that is not open. */
 void control_clear(struct control *control);
 
-/* Accepts a peer if one waits and has the right: only the operator gets this far, so where there is
- * no room the oldest makes way. Returns its index in peers, or -1; then short_of says whether it
- * still waits, for descriptors or memory, and errno for which. */
-int control_accept(struct control *control, bool *short_of);
+/* Opens the socket that belongs to pidfile, which must be held. A stale socket is replaced; any
+ * other file in its place is a failure. */
+bool control_open(struct control *control, const char *pidfile, struct failure *failure);
 
-/* Closes a peer that cannot be heard. */
-void control_drop(struct control *control, unsigned peer);
+/* Takes over the socket of pidfile, open as fd, from a daemon that hands it over. fd belongs to
+ * control also after a failure. The file stays that daemon's to remove until owned is set. */
+bool control_take_over(struct control *control, int fd, const char *pidfile,
+		       struct failure *failure);
 
-/* Receives a peer's request as a string; false, after closing it, if there is none. */
+/* Gives the socket's file to a user, who may then connect to it and remove it. */
+void control_chown(const struct control *control, uid_t uid, gid_t gid);
+
+/* Accepts peers from now on. epoll reports their events with the kind EVENT_CONTROL; the index is
+ * the peer's, or CONTROL_PEERS for a new peer. Returns false, with errno, if epoll fails. */
+bool control_start(struct control *control, int epoll);
+
+/* Stops accepting peers, and accepts them again. If that fails, control_tick tries again later. */
+void control_pause(struct control *control);
+bool control_resume(struct control *control);
+
+/* Accepts a peer of an allowed user, in place of the oldest one. Descriptors or memory short: logs
+ * that and pauses for a second. */
+void control_accept(struct control *control);
+
+/* Resumes if that is due at now, on the monotonic clock. Returns when to call it again. */
+int64_t control_tick(struct control *control, int64_t now);
+
+/* Receives a peer's request as a string. Returns false if there is none; then the peer may have
+ * been closed. */
 bool control_receive(struct control *control, unsigned peer, char *request, size_t size);
 
-/* The process that a peer was when it connected. */
+/* The process of a peer when it connected; 0: unknown. */
 pid_t control_peer_process(const struct control *control, unsigned peer);
 
 /* Sends a reply to a peer and closes it. */
 void control_reply(struct control *control, unsigned peer, const char *reply);
 
-/* Closes the socket and removes its file. */
+/* Closes a peer. */
+void control_drop(struct control *control, unsigned peer);
+
+/* Closes the socket, and removes its file if it is owned. */
 void control_close(struct control *control);
 
-/* The other side: connects to the daemon of pidfile, whose messages are waited for for so many
- * seconds. Returns the connection, or -1 with the reason. */
+/* The client's side: connects to the daemon of pidfile. Its messages time out after seconds.
+ * Returns the connection; -1, with a failure. */
 int control_connect(const char *pidfile, int seconds, struct failure *failure);
 
-/* Sends request to the daemon of pidfile and waits seconds for the reply. Returns it, to be freed,
- * or NULL with the reason. */
-char *control_ask(const char *pidfile, const char *request, int seconds, struct failure *failure);
+/* Sends request to the daemon of pidfile and waits up to seconds for the reply. Returns it, to be
+ * freed; NULL, with a failure. */
+char *control_request(const char *pidfile, const char *request, int seconds,
+		      struct failure *failure);
 
 #endif

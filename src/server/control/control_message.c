@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VERSION 1
+
 static const char *const commands[] = {
 	[CONTROL_COMMAND_STATUS] = "status",
 	[CONTROL_COMMAND_RELOAD] = "reload",
 	[CONTROL_COMMAND_UPGRADE] = "upgrade",
+	[CONTROL_COMMAND_SERVING] = "serving",
 };
 
-static enum control_command find(const char *command)
+static enum control_command find_command(const char *command)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(command, commands[i]) == 0)
@@ -28,27 +31,28 @@ enum control_command control_message_read(const char *line)
 
 	if (request &&
 	    json_unpack(request, "{s:i, s:s}", "version", &version, "command", &command) == 0 &&
-	    version == CONTROL_MESSAGE_VERSION)
-		found = find(command);
+	    version == VERSION)
+		found = find_command(command);
 	json_decref(request);
 	return found;
 }
 
-const char *control_message_command(enum control_command request)
+const char *control_message_command(enum control_command command)
 {
 	static const char *const lines[] = {
 		[CONTROL_COMMAND_STATUS] = "{\"version\":1,\"command\":\"status\"}\n",
 		[CONTROL_COMMAND_RELOAD] = "{\"version\":1,\"command\":\"reload\"}\n",
 		[CONTROL_COMMAND_UPGRADE] = "{\"version\":1,\"command\":\"upgrade\"}\n",
+		[CONTROL_COMMAND_SERVING] = "{\"version\":1,\"command\":\"serving\"}\n",
 	};
 
-	return lines[request];
+	return lines[command];
 }
 
 char *control_message_reply(enum exit_status status, const char *text)
 {
-	json_t *reply = json_pack("{s:i, s:i, s:s}", "version", CONTROL_MESSAGE_VERSION, "status",
-				  (int)status, "text", text);
+	json_t *reply = json_pack("{s:i, s:i, s:s}", "version", VERSION, "status", (int)status,
+				  "text", text);
 	char *line = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 
 	json_decref(reply);
@@ -63,7 +67,7 @@ enum exit_status control_message_read_reply(const char *line, char *text, size_t
 
 	if (!reply || json_unpack(reply, "{s:i, s?s}", "status", &status, "text", &why) < 0) {
 		status = EXIT_NOT_STARTED;
-		why = "an answer that is not to be understood";
+		why = "malformed reply";
 	}
 	snprintf(text, size, "%s", why);
 	json_decref(reply);

@@ -1,9 +1,11 @@
-/* What is said at the control socket: a line of JSON each way.
+/* Messages on the control socket: a line of JSON each way.
  *
- *	{"version":1,"command":"status"}	or "reload", or "upgrade"
- *	{"version":1,"status":0,"text":""}	an exit status, and why
+ *	{"version":1,"command":"status"}	or "reload", "upgrade", "serving"
+ *	{"version":1,"status":0,"text":""}	an exit status, and the errors
  *
- * The reply to "status" is what stats/describe.h describes, with a status too. */
+ * The text is one phrase, or lines that end in a newline, as --signal prints them. The reply to
+ * "status" is what stats/stats_json.h describes, with a status too. "upgrade" and "serving" are the
+ * new process's: see upgrade/upgrade_message.h. */
 #ifndef SERVER_CONTROL_MESSAGE_H
 #define SERVER_CONTROL_MESSAGE_H
 
@@ -12,29 +14,28 @@
 
 #include "base/failure.h"
 
-#define CONTROL_MESSAGE_VERSION 1
-
 enum control_command {
 	CONTROL_COMMAND_STATUS,
 	CONTROL_COMMAND_RELOAD,
 	CONTROL_COMMAND_UPGRADE,
-	CONTROL_COMMAND_INVALID, /* it is not to be understood */
+	CONTROL_COMMAND_SERVING,
+	CONTROL_COMMAND_INVALID, /* malformed or unknown */
 };
 
-/* The reply where there is no memory for another. */
-#define CONTROL_MESSAGE_FAILED "{\"version\":1,\"status\":1,\"text\":\"cannot do that now\"}"
+/* The reply when memory is short. */
+#define CONTROL_MESSAGE_FAILED "{\"version\":1,\"status\":1,\"text\":\"out of memory\"}"
 
 /* Reads a request. */
 enum control_command control_message_read(const char *line);
 
-/* The line for a request. */
-const char *control_message_command(enum control_command request);
+/* The request for a command. */
+const char *control_message_command(enum control_command command);
 
-/* The line for a reply without more in it, to be freed; NULL if memory is short. */
+/* Makes the reply to a request other than "status", to be freed; NULL if memory is short. */
 char *control_message_reply(enum exit_status status, const char *text);
 
-/* Reads such a reply: its status, and its text into text. One that is not to be understood is
- * EXIT_NOT_STARTED. */
+/* Reads a reply: returns its status and copies its text, cut to size bytes. A malformed reply
+ * counts as EXIT_NOT_STARTED. */
 enum exit_status control_message_read_reply(const char *line, char *text, size_t size);
 
 #endif

@@ -13,11 +13,11 @@
 
 #define ROOT_DIRECTORY "/run/timeserver"
 
-/* For how long it is waited until the lock's holder has a name, or has none any more. */
-#define MOMENTS 200
-static const struct timespec moment = { .tv_nsec = 10000000 };
+/* pidfile_holder waits up to two seconds for the PID lock. */
+#define POLL_TRIES 200
+static const struct timespec poll_delay = { .tv_nsec = 10000000 };
 
-/* The directory that is ours to make, and ours to hand over. */
+/* The only directory that this program creates and chowns. */
 static void default_directory(char *directory, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -48,7 +48,7 @@ static bool is_in_default_directory(const char *path, char *directory, size_t si
 	       !strchr(path + length + 1, '/');
 }
 
-/* Others may write to /tmp, so a directory there must be proven to be our own. */
+/* Other users can write to /tmp: a directory there is used only if it is provably our own. */
 static bool make_directory(const char *directory, struct failure *failure)
 {
 	struct stat status;
@@ -66,8 +66,8 @@ static bool make_directory(const char *directory, struct failure *failure)
 	return true;
 }
 
-/* What stands in the file's place, if it is nothing to write to; NULL if it is. */
-static const char *stranger(const struct stat *status)
+/* Why the file must not be written to; NULL: it may be. */
+static const char *why_unsafe(const struct stat *status)
 {
 	if (S_ISLNK(status->st_mode))
 		return "is a symbolic link";
@@ -82,15 +82,15 @@ static const char *stranger(const struct stat *status)
 	return NULL;
 }
 
-/* Opens the file without following or waiting for anything planted in its place: looked at before,
- * so that nothing strange is even opened, and after, so that nothing was exchanged in between. */
+/* Opens the file without following a link or blocking on a FIFO planted in its place. Checked
+ * before the open, so that nothing unsafe is opened, and after it, against a race. */
 static int open_file(const char *path, struct failure *failure)
 {
 	struct stat status;
 	const char *reason = NULL;
 	int fd;
 
-	if (lstat(path, &status) == 0 && (reason = stranger(&status)) != NULL) {
+	if (lstat(path, &status) == 0 && (reason = why_unsafe(&status)) != NULL) {
 		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
 		return -1;
 	}
@@ -101,7 +101,7 @@ static int open_file(const char *path, struct failure *failure)
 	}
 	if (fstat(fd, &status) < 0)
 		failure_set_errno(failure, "cannot use pid file %s", path);
-	else if ((reason = stranger(&status)) != NULL)
+	else if ((reason = why_unsafe(&status)) != NULL)
 		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
 	else
 		return fd;
@@ -109,10 +109,10 @@ static int open_file(const char *path, struct failure *failure)
 	return -1;
 }
 
-/* Two bytes of the file are locked. The place is its open file's: it goes with the descriptor when
- * that is lent to another process, so that it is never free in between. The name is a process', and
- * tells others which one. */
-enum lock { LOCK_NAME, LOCK_PLACE };
+/* Locks on two bytes of the file. The file lock belongs to the open file description: an upgrade
+ * passes it on with the descriptor, so it is never free in between. The PID lock belongs to a
+ * process and tells others which one. */
+enum lock { PID_LOCK, FILE_LOCK };
 
 static bool lock(int fd, enum lock which, short type)
 {
@@ -123,10 +123,10 @@ static bool lock(int fd, enum lock which, short type)
 		.l_len = 1,
 	};
 
-	return fcntl(fd, which == LOCK_PLACE ? F_OFD_SETLK : F_SETLK, &lock) == 0;
+	return fcntl(fd, which == FILE_LOCK ? F_OFD_SETLK : F_SETLK, &lock) == 0;
 }
 
-/* Who has a lock: a process, -1 for an open file, 0 for nobody. */
+/* The holder of a lock: a process, -1 for an open file description, 0 for none. */
 static pid_t lock_holder(int fd, enum lock which)
 {
 	struct flock lock = {
@@ -145,11 +145,11 @@ static bool lock_file(int fd, const char *path, struct failure *failure)
 {
 	pid_t holder;
 
-	if (lock(fd, LOCK_PLACE, F_WRLCK) && lock(fd, LOCK_NAME, F_WRLCK))
+	if (lock(fd, FILE_LOCK, F_WRLCK) && lock(fd, PID_LOCK, F_WRLCK))
 		return true;
 	if (errno != EAGAIN && errno != EACCES)
 		return failure_set_errno(failure, "cannot lock pid file %s", path);
-	holder = lock_holder(fd, LOCK_NAME);
+	holder = lock_holder(fd, PID_LOCK);
 	if (holder == 0)
 		return failure_set(failure, EXIT_NOT_STARTED, "already starting (pid file %s)",
 				   path);
@@ -157,7 +157,7 @@ static bool lock_file(int fd, const char *path, struct failure *failure)
 			   "already running as process %ld (pid file %s)", (long)holder, path);
 }
 
-/* Whether path still names the locked file: its last holder may have removed it in between. */
+/* Whether path still names the locked file: the previous holder may have removed it meanwhile. */
 static bool is_current(int fd, const char *path)
 {
 	struct stat opened, named;
@@ -182,7 +182,7 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 	char directory[PATH_MAX];
 	int fd;
 
-	*pidfile = (struct pidfile){ .fd = -1 };
+	*pidfile = (struct pidfile){ .fd = -1, .owned = true };
 	if (is_in_default_directory(path, directory, sizeof(directory)) &&
 	    !make_directory(directory, failure))
 		return false;
@@ -208,28 +208,27 @@ bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *fai
 	return false;
 }
 
-void pidfile_lend(struct pidfile *pidfile)
+void pidfile_hand_over(struct pidfile *pidfile)
 {
-	pidfile->lent = true;
-	lock(pidfile->fd, LOCK_NAME, F_UNLCK);
+	pidfile->owned = false;
+	lock(pidfile->fd, PID_LOCK, F_UNLCK);
 }
 
-bool pidfile_take_back(struct pidfile *pidfile, struct failure *failure)
+bool pidfile_relock(struct pidfile *pidfile, struct failure *failure)
 {
-	if (!lock_file(pidfile->fd, pidfile->path, failure) || !write_process(pidfile, failure))
-		return false;
-	pidfile->lent = false;
-	return true;
+	pidfile->owned =
+		lock_file(pidfile->fd, pidfile->path, failure) && write_process(pidfile, failure);
+	return pidfile->owned;
 }
 
-pid_t pidfile_borrower(const struct pidfile *pidfile)
+pid_t pidfile_successor(const struct pidfile *pidfile)
 {
-	return lock_holder(pidfile->fd, LOCK_NAME);
+	return lock_holder(pidfile->fd, PID_LOCK);
 }
 
-bool pidfile_borrow(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
+bool pidfile_take_over(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
 {
-	*pidfile = (struct pidfile){ .fd = fd, .lent = true };
+	*pidfile = (struct pidfile){ .fd = fd };
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
 	if (fd < 0 || !is_current(fd, path))
 		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is not the daemon's",
@@ -244,15 +243,15 @@ void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid)
 	if (!is_in_default_directory(pidfile->path, directory, sizeof(directory)))
 		return;
 	if (lchown(directory, uid, gid) < 0)
-		return; /* the file is then emptied instead of removed */
+		return; /* then pidfile_release empties the file instead of removing it */
 }
 
 void pidfile_release(struct pidfile *pidfile)
 {
 	if (pidfile->fd < 0)
 		return;
-	/* If the file was taken away, what now stands there is somebody else's. */
-	if (!pidfile->lent &&
+	/* If the file was removed, the one at path now belongs to another process. */
+	if (pidfile->owned &&
 	    (!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
 	    ftruncate(pidfile->fd, 0) < 0)
 		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
@@ -267,13 +266,13 @@ pid_t pidfile_holder(const char *path)
 
 	if (fd < 0)
 		return 0;
-	/* The place is taken, but by whom is not told yet: one starts, or takes over. */
-	for (int i = 0; i < MOMENTS; i++) {
-		holder = lock_holder(fd, LOCK_NAME);
-		if (holder != 0 || lock_holder(fd, LOCK_PLACE) == 0)
+	/* A daemon that starts or takes over has the file lock before the PID lock. */
+	for (int i = 0; i < POLL_TRIES; i++) {
+		holder = lock_holder(fd, PID_LOCK);
+		if (holder != 0 || lock_holder(fd, FILE_LOCK) == 0)
 			break;
 		holder = -1;
-		nanosleep(&moment, NULL);
+		nanosleep(&poll_delay, NULL);
 	}
 	close(fd);
 	return holder;

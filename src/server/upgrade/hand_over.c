@@ -1,183 +1,152 @@
 #include "server/upgrade/hand_over.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "server/attend.h"
+#include "clock/clock.h"
 #include "server/control/control_message.h"
-#include "server/upgrade/take_over.h"
+#include "server/upgrade/upgrade_message.h"
 
-#define ROOM_MILLISECONDS 1000
+/* For the successor to serve: more than a start may take (see daemon.c). */
+#define HAND_OVER_SECONDS 15
 
-/* More than a start may take: see daemon.c. */
-#define PATIENCE_SECONDS 15
+/* For a refused successor to exit, before it is killed. */
+#define EXIT_TIME CLOCK_SECOND
 
-/* How long one has to end that has not taken over. */
-#define TIME_TO_END CLOCK_SECOND
+#define RELOCK_INTERVAL (CLOCK_SECOND / 10)
 
-/* How often to try to have the pid file's name again. */
-#define AGAIN (CLOCK_SECOND / 10)
-
-/* Sends a line, with a descriptor unless that is -1. The peer is about to read; it is given a
- * moment to get on with that. */
-static bool send_line(int peer, const char *line, int fd)
+void hand_over_init(struct hand_over *hand_over, struct control *control, struct pidfile *pidfile)
 {
-	union take_over_attachment attachment = { 0 };
-	struct iovec bytes = { .iov_base = (char *)line, .iov_len = strlen(line) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-	struct pollfd room = { .fd = peer, .events = POLLOUT };
+	*hand_over = (struct hand_over){
+		.control = control,
+		.pidfile = pidfile,
+		.peer = -1,
+		.relock_at = INT64_MAX,
+	};
+}
 
-	if (fd >= 0) {
-		message.msg_control = attachment.bytes;
-		message.msg_controllen = sizeof(attachment.bytes);
-		attachment.header = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
+static bool send_item(int peer, enum upgrade_item item, int fd)
+{
+	return upgrade_message_send(peer, &(struct upgrade_message){ .item = item, .fd = fd });
+}
+
+static bool send_all(const struct hand_over *hand_over, const struct listeners *listeners,
+		     const struct notify *notify)
+{
+	int peer = hand_over->control->peers[hand_over->peer];
+	struct upgrade_message end = {
+		.item = UPGRADE_END,
+		.fd = -1,
+		.watchdog = notify->watchdog,
+	};
+	bool sent = send_item(peer, UPGRADE_PIDFILE, hand_over->pidfile->fd) &&
+		    send_item(peer, UPGRADE_CONTROL, hand_over->control->fd);
+
+	if (sent && notify->socket >= 0)
+		sent = send_item(peer, UPGRADE_NOTIFY, notify->socket);
+	for (size_t i = 0; sent && i < listeners->count; i++) {
+		struct upgrade_message message = {
+			.item = UPGRADE_LISTENER,
+			.fd = listeners->items[i].fd,
+			.listener = listeners->items[i],
 		};
-		memcpy(CMSG_DATA(&attachment.header), &fd, sizeof(fd));
+
+		sent = upgrade_message_send(peer, &message);
 	}
-	while (sendmsg(peer, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno != EAGAIN || poll(&room, 1, ROOM_MILLISECONDS) != 1)
-			return false;
+	return sent && upgrade_message_send(peer, &end);
+}
+
+static void send_refusal(const struct hand_over *hand_over, const char *reason)
+{
+	struct upgrade_message message = { .item = UPGRADE_REFUSED, .fd = -1 };
+
+	snprintf(message.text, sizeof(message.text), "%s", reason);
+	upgrade_message_send(hand_over->control->peers[hand_over->peer], &message);
+}
+
+/* The successor holds the PID lock until it exits. If it ignores the refusal it is killed: until
+ * then --signal would go to it. */
+static void relock(struct hand_over *hand_over, int64_t now)
+{
+	struct failure failure;
+
+	if (pidfile_relock(hand_over->pidfile, &failure)) {
+		hand_over->relock_at = INT64_MAX;
+		return;
 	}
-	return true;
+	hand_over->relock_at = now + RELOCK_INTERVAL;
+	if (hand_over->kill_at > now)
+		return;
+	log_limited(&hand_over->failures, LOG_WARNING, "%s", failure.text);
+	if (hand_over->successor > 0 &&
+	    pidfile_successor(hand_over->pidfile) == hand_over->successor)
+		kill(hand_over->successor, SIGKILL);
 }
 
-static bool send_listener(int peer, const struct listener *listener)
-{
-	char line[TAKE_OVER_LINE_SIZE];
-
-	snprintf(line, sizeof(line), "listen %s %u%s", listener->protocol->word, listener->shard,
-		 listener->inherited ? " inherited" : "");
-	return send_line(peer, line, listener->fd);
-}
-
-static bool send_all(const struct server *server, int peer)
-{
-	const struct listeners *listeners = &server->service.listeners;
-	char end[TAKE_OVER_LINE_SIZE];
-	bool sent = send_line(peer, "pidfile", server->pidfile.fd) &&
-		    send_line(peer, "control", server->control.fd);
-
-	if (sent && server->notify.socket >= 0)
-		sent = send_line(peer, "notify", server->notify.socket);
-	for (size_t i = 0; sent && i < listeners->count; i++)
-		sent = send_listener(peer, &listeners->items[i]);
-	snprintf(end, sizeof(end), "end %u", (unsigned)(server->notify.watchdog / 1000));
-	return sent && send_line(peer, end, -1);
-}
-
-/* The name can be the successor's yet, until that has ended. One that has heard that it is to and
- * does not is ended: whoever asks for the daemon would be sent to it. */
-static bool take_name_back(struct server *server, struct failure *failure)
+static enum hand_over_verdict fail(struct hand_over *hand_over)
 {
 	int64_t now = clock_monotonic();
 
-	server->lent_until = now + AGAIN;
-	if (pidfile_take_back(&server->pidfile, failure))
-		return true;
-	if (server->borrower > 0 && server->end_borrower_at <= now &&
-	    pidfile_borrower(&server->pidfile) == server->borrower)
-		kill(server->borrower, SIGKILL);
-	return false;
+	control_drop(hand_over->control, (unsigned)hand_over->peer);
+	hand_over->control->owned = true;
+	hand_over->peer = -1;
+	hand_over->kill_at = now + EXIT_TIME;
+	relock(hand_over, now);
+	return HAND_OVER_FAILED;
 }
 
-static void take_back(struct server *server)
+enum hand_over_verdict hand_over_start(struct hand_over *hand_over, unsigned peer,
+				       const struct listeners *listeners,
+				       const struct notify *notify)
 {
-	struct failure ignored;
-
-	server->end_borrower_at = clock_monotonic() + TIME_TO_END;
-	server->successor = -1;
-	server->control.lent = false;
-	take_name_back(server, &ignored);
-	server_attend(server);
-	log_write(LOG_WARNING, "the process that was to take over has not: serving on");
-}
-
-static void refuse(struct server *server, unsigned peer, const char *reason)
-{
-	char *reply = control_message_reply(EXIT_NOT_STARTED, reason);
-
-	control_reply(&server->control, peer, reply ? reply : CONTROL_MESSAGE_FAILED);
-	free(reply);
-}
-
-void server_lend(struct server *server, unsigned peer)
-{
-	if (server->successor >= 0 || server->stopping) {
-		refuse(server, peer, "is being replaced already");
-		return;
-	}
-	server_attend_no_more(server);
-	server->successor = (int)peer;
-	server->borrower = control_peer_process(&server->control, peer);
-	server->lent_until = clock_monotonic() + PATIENCE_SECONDS * CLOCK_SECOND;
-	pidfile_lend(&server->pidfile);
-	server->control.lent = true;
-	if (send_all(server, server->control.peers[peer]))
-		return;
+	hand_over->peer = (int)peer;
+	hand_over->successor = control_peer_process(hand_over->control, peer);
+	hand_over->deadline = clock_monotonic() + HAND_OVER_SECONDS * CLOCK_SECOND;
+	hand_over->relock_at = INT64_MAX;
+	hand_over->control->owned = false;
+	pidfile_hand_over(hand_over->pidfile);
+	if (send_all(hand_over, listeners, notify))
+		return HAND_OVER_PENDING;
 	log_write(LOG_ERR, "cannot hand over: %m");
-	refuse(server, peer, "hands nothing over");
-	take_back(server);
+	send_refusal(hand_over, "cannot hand over");
+	return fail(hand_over);
 }
 
-/* Whether the successor has said that it serves. */
-static bool has_taken_over(struct server *server, unsigned peer)
+enum hand_over_verdict hand_over_receive(struct hand_over *hand_over)
 {
-	long process = control_peer_process(&server->control, peer);
-	char word[TAKE_OVER_LINE_SIZE];
+	unsigned peer = (unsigned)hand_over->peer;
+	char request[CONTROL_REQUEST_MAX];
 
-	if (!control_receive(&server->control, peer, word, sizeof(word)) ||
-	    strcmp(word, TAKE_OVER_COMPLETE) != 0)
-		return false;
-	log_write(LOG_NOTICE, "process %ld serves in place of this one", process);
-	notify_send(&server->notify, "MAINPID=%ld", process);
-	server->stopping = true;
-	return true;
+	if (control_receive(hand_over->control, peer, request, sizeof(request)) &&
+	    control_message_read(request) == CONTROL_COMMAND_SERVING)
+		return HAND_OVER_DONE;
+	return hand_over->control->peers[peer] < 0 ? fail(hand_over) : HAND_OVER_PENDING;
 }
 
-void server_hear_successor(struct server *server)
+/* What the successor sent before the connection was shut down decides. */
+static enum hand_over_verdict time_out(struct hand_over *hand_over)
 {
-	unsigned peer = (unsigned)server->successor;
+	enum hand_over_verdict verdict;
 
-	if (!has_taken_over(server, peer) && server->control.peers[peer] < 0)
-		take_back(server);
+	send_refusal(hand_over, "timed out");
+	shutdown(hand_over->control->peers[hand_over->peer], SHUT_RD);
+	verdict = hand_over_receive(hand_over);
+	return verdict == HAND_OVER_PENDING ? fail(hand_over) : verdict;
 }
 
-/* Once it can say no more, what it has said until then decides. */
-static void give_up(struct server *server)
+enum hand_over_verdict hand_over_tick(struct hand_over *hand_over, int64_t now)
 {
-	unsigned peer = (unsigned)server->successor;
-	char *reply = control_message_reply(EXIT_NOT_STARTED, "has not waited so long");
-
-	send_line(server->control.peers[peer], reply ? reply : CONTROL_MESSAGE_FAILED, -1);
-	free(reply);
-	shutdown(server->control.peers[peer], SHUT_RD);
-	if (has_taken_over(server, peer))
-		return;
-	control_drop(&server->control, peer);
-	take_back(server);
+	if (hand_over_due(hand_over) > now)
+		return HAND_OVER_PENDING;
+	if (hand_over_is_active(hand_over))
+		return time_out(hand_over);
+	relock(hand_over, now);
+	return HAND_OVER_PENDING;
 }
 
-int64_t server_tick_loan(struct server *server, int64_t now)
+int64_t hand_over_due(const struct hand_over *hand_over)
 {
-	static struct log_limit failures;
-	struct failure failure;
-
-	if (!server->pidfile.lent)
-		return INT64_MAX;
-	if (server->lent_until > now)
-		return server->lent_until;
-	if (server->successor >= 0)
-		give_up(server);
-	else if (!take_name_back(server, &failure))
-		log_limited(&failures, LOG_WARNING, "%s", failure.text);
-	return server->pidfile.lent ? server->lent_until : INT64_MAX;
+	return hand_over_is_active(hand_over) ? hand_over->deadline : hand_over->relock_at;
 }

@@ -1,18 +1,56 @@
-/* The daemon's side of a take_over (see take_over.h): lends all it has, until another process
- * serves in its place or has not for too long. */
+/* The daemon's side of an upgrade: hands over all that it holds to a new process, and takes it back
+ * if that does not serve in time. See upgrade_message.h. */
 #ifndef SERVER_HAND_OVER_H
 #define SERVER_HAND_OVER_H
 
-#include "server/server.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-/* Lends all to a peer of the control socket who has asked for it. */
-void server_lend(struct server *server, unsigned peer);
+#include "server/control/control.h"
+#include "server/process/notify.h"
+#include "server/process/pidfile.h"
+#include "server/sockets/listeners.h"
 
-/* The peer to whom all was lent has said something, or is no more. */
-void server_hear_successor(struct server *server);
+enum hand_over_verdict {
+	HAND_OVER_PENDING, /* nothing new */
+	HAND_OVER_DONE,	   /* the successor serves: this process is to drain and exit */
+	HAND_OVER_FAILED,  /* this process has everything back and serves on */
+};
 
-/* Takes everything back from one who does not get on with it, if that is due at now. Returns when
- * to be called again. */
-int64_t server_tick_loan(struct server *server, int64_t now);
+struct hand_over {
+	struct control *control;
+	struct pidfile *pidfile;
+	int peer;	   /* the successor, of control's; -1: there is none */
+	pid_t successor;   /* its process */
+	int64_t deadline;  /* for the successor to serve, on the monotonic clock */
+	int64_t relock_at; /* after a failure: when to take the PID lock again; INT64_MAX: taken */
+	int64_t kill_at;   /* and when to kill a successor that still holds it */
+	struct log_limit failures;
+};
+
+void hand_over_init(struct hand_over *hand_over, struct control *control, struct pidfile *pidfile);
+
+/* Whether there is a successor: it is about to serve, or has said that it does. */
+static inline bool hand_over_is_active(const struct hand_over *hand_over)
+{
+	return hand_over->peer >= 0;
+}
+
+/* Hands over everything to peer, which has asked for it. control must be paused and hand_over not
+ * active. */
+enum hand_over_verdict hand_over_start(struct hand_over *hand_over, unsigned peer,
+				       const struct listeners *listeners,
+				       const struct notify *notify);
+
+/* Receives what the successor says. */
+enum hand_over_verdict hand_over_receive(struct hand_over *hand_over);
+
+/* Does what is due at now: refuses a successor that is late; after a failure, takes the PID lock
+ * again, and kills a successor that does not release it. */
+enum hand_over_verdict hand_over_tick(struct hand_over *hand_over, int64_t now);
+
+/* When to call hand_over_tick. */
+int64_t hand_over_due(const struct hand_over *hand_over);
 
 #endif

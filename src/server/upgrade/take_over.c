@@ -1,135 +1,103 @@
 #include "server/upgrade/take_over.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "server/control/control.h"
 #include "server/control/control_message.h"
-#include "server/request/workers.h"
+#include "server/process/pidfile.h"
+#include "server/upgrade/upgrade_message.h"
 
 #define GROUPS_SIZE 4096
-/* Less than a start may take (see daemon.c), so that there is time to say what is wrong. */
-#define PATIENCE_SECONDS 8
 
-/* Receives a line, and its descriptor, or -1 if it has none. */
-static bool receive_line(int peer, char line[static TAKE_OVER_LINE_SIZE], int *fd)
+/* For the daemon's messages: less than a start may take (see daemon.c), so that the reason is still
+ * reported. */
+#define TAKE_OVER_SECONDS 8
+
+static void close_one(int *fd)
 {
-	union take_over_attachment attachment;
-	struct iovec bytes = { .iov_base = line, .iov_len = TAKE_OVER_LINE_SIZE - 1 };
-	struct msghdr message = {
-		.msg_iov = &bytes,
-		.msg_iovlen = 1,
-		.msg_control = attachment.bytes,
-		.msg_controllen = sizeof(attachment.bytes),
-	};
-	const struct cmsghdr *header;
-	ssize_t length;
-
+	if (*fd >= 0)
+		close(*fd);
 	*fd = -1;
-	errno = 0;
-	length = recvmsg(peer, &message, MSG_CMSG_CLOEXEC);
-	if (length <= 0)
-		return false;
-	line[length] = '\0';
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
-	return true;
 }
 
-/* "ntp 3 inherited". One of a protocol that this version does not have is let go. */
-static bool take_listener(struct take_over *take_over, const char *words, int fd,
+static bool take_listener(struct take_over *take_over, struct upgrade_message *message,
 			  struct failure *failure)
 {
-	char protocol[PROTOCOL_WORD_SIZE], number[16], inherited[16] = "";
-	struct listener *listener;
-	unsigned shard;
+	const struct listener *sent = &message->listener;
+	struct listener *listener =
+		listeners_adopt(&take_over->listeners, message->fd, sent->protocol->word, failure);
 
-	if (sscanf(words, "%23s %15s %15s", protocol, number, inherited) < 2 ||
-	    !protocol_find(protocol) || !text_to_number(number, 0, WORKERS_MAX - 1, &shard)) {
-		close(fd);
-		return true;
-	}
-	listener = listeners_adopt(&take_over->listeners, fd, protocol, failure);
+	message->fd = -1;
 	if (!listener)
 		return false;
-	listener->shard = shard;
-	listener->inherited = strcmp(inherited, "inherited") == 0;
+	listener->shard = sent->shard;
+	listener->inherited = sent->inherited;
 	return true;
 }
 
-/* Keeps fd for what the line says that it is. */
-static bool take_line(struct take_over *take_over, const char *line, int fd,
+/* Takes the descriptor of a message that names a known item; the others stay in the message. */
+static bool take_item(struct take_over *take_over, struct upgrade_message *message,
 		      struct failure *failure)
 {
-	static const char listen[] = "listen ";
-	const struct place {
-		const char *word;
-		int *fd;
-	} places[] = {
-		{ "pidfile", &take_over->pidfile },
-		{ "control", &take_over->control },
-		{ "notify", &take_over->notify },
+	int *const places[] = {
+		[UPGRADE_PIDFILE] = &take_over->pidfile,
+		[UPGRADE_CONTROL] = &take_over->control,
+		[UPGRADE_NOTIFY] = &take_over->notify,
 	};
+	int *place;
 
-	if (fd < 0)
+	if (message->fd < 0)
 		return true;
-	if (strncmp(line, listen, strlen(listen)) == 0)
-		return take_listener(take_over, line + strlen(listen), fd, failure);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (strcmp(line, places[i].word) == 0 && *places[i].fd < 0) {
-			*places[i].fd = fd;
-			return true;
-		}
-	}
-	close(fd);
+	if (message->item == UPGRADE_LISTENER)
+		return take_listener(take_over, message, failure);
+	if (message->item > UPGRADE_NOTIFY)
+		return true;
+	place = places[message->item];
+	close_one(place);
+	*place = message->fd;
+	message->fd = -1;
 	return true;
 }
 
-/* Who is not obeyed finds the connection closed, sooner or later, without a word. */
-static bool cannot_ask(const struct take_over *take_over, const char *path, struct failure *failure)
+/* The daemon closes connections of users that are not allowed without a reply. */
+static bool connection_failed(const struct take_over *take_over, const char *path,
+			      struct failure *failure)
 {
 	if (errno == EAGAIN)
-		return failure_set(failure, EXIT_NOT_STARTED,
-				   "cannot ask the daemon of pid file %s: no answer", path);
+		return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s: no reply",
+				   path);
 	errno = take_over->pidfile < 0 ? EACCES : ECONNRESET;
-	return failure_set_errno(failure, "cannot ask the daemon of pid file %s", path);
+	return failure_set_errno(failure, "the daemon of pid file %s", path);
 }
 
-static bool was_refused(const char *reply, const char *path, struct failure *failure)
+static bool refused(const struct upgrade_message *message, const char *path,
+		    struct failure *failure)
 {
-	char reason[TAKE_OVER_LINE_SIZE];
-
-	control_message_read_reply(reply, reason, sizeof(reason));
-	return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s %s", path, reason);
+	return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s: %s", path,
+			   message->text);
 }
 
 static bool receive_all(struct take_over *take_over, const char *path, struct failure *failure)
 {
-	unsigned microseconds = 0;
-	char line[TAKE_OVER_LINE_SIZE], number[16];
-	int fd;
+	struct upgrade_message message;
+	bool taken;
 
 	do {
-		if (!receive_line(take_over->fd, line, &fd))
-			return cannot_ask(take_over, path, failure);
-		if (line[0] == '{')
-			return was_refused(line, path, failure);
-		if (!take_line(take_over, line, fd, failure))
-			return false;
-	} while (sscanf(line, "end %15s", number) != 1);
-	text_to_number(number, 0, UINT_MAX, &microseconds);
-	take_over->watchdog = microseconds * INT64_C(1000);
-	return true;
+		if (!upgrade_message_receive(take_over->fd, &message))
+			return connection_failed(take_over, path, failure);
+		taken = message.item == UPGRADE_REFUSED ? refused(&message, path, failure) :
+							  take_item(take_over, &message, failure);
+		close_one(&message.fd);
+	} while (taken && message.item != UPGRADE_END);
+	take_over->watchdog = message.watchdog;
+	return taken;
 }
 
-/* Reads which control groups a process is in. */
+/* Reads the control groups of a process from /proc. */
 static bool read_groups(const char *process, char text[static GROUPS_SIZE])
 {
 	char path[64];
@@ -146,8 +114,7 @@ static bool read_groups(const char *process, char text[static GROUPS_SIZE])
 	return length > 0;
 }
 
-/* A manager loses a service that goes on where it does not look. */
-static bool is_in_sight(const char *path)
+static bool is_in_same_groups(const char *path)
 {
 	char ours[GROUPS_SIZE], theirs[GROUPS_SIZE], process[16];
 
@@ -161,47 +128,47 @@ void take_over_clear(struct take_over *take_over)
 	*take_over = (struct take_over){ .fd = -1, .pidfile = -1, .control = -1, .notify = -1 };
 }
 
+static bool send_command(const struct take_over *take_over, enum control_command command)
+{
+	const char *line = control_message_command(command);
+
+	return send(take_over->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
 bool take_over_request(struct take_over *take_over, const char *path, struct failure *failure)
 {
-	const char *request = control_message_command(CONTROL_COMMAND_UPGRADE);
-	bool in_sight = is_in_sight(path);
+	bool same_groups = is_in_same_groups(path);
 
-	take_over->fd = control_connect(path, PATIENCE_SECONDS, failure);
+	take_over->fd = control_connect(path, TAKE_OVER_SECONDS, failure);
 	if (take_over->fd < 0)
 		return false;
-	if (send(take_over->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
-		return cannot_ask(take_over, path, failure);
+	if (!send_command(take_over, CONTROL_COMMAND_UPGRADE))
+		return connection_failed(take_over, path, failure);
 	if (!receive_all(take_over, path, failure))
 		return false;
-	if (take_over->notify >= 0 && !in_sight)
+	/* systemd loses a service whose main process is in another control group. */
+	if (take_over->notify >= 0 && !same_groups)
 		return failure_set(failure, EXIT_NOT_STARTED,
-				   "the daemon of pid file %s has a service manager: have that one"
-				   " reload it",
+				   "the daemon of pid file %s is run by systemd: use systemctl"
+				   " reload",
 				   path);
 	return true;
 }
 
 bool take_over_commit(struct take_over *take_over, const char *path, struct failure *failure)
 {
-	char line[TAKE_OVER_LINE_SIZE];
-	int fd;
+	struct upgrade_message message;
 
 	if (take_over->fd < 0)
 		return true;
-	/* One that is no more leaves no word why this process could not have its place. */
-	if (send(take_over->fd, TAKE_OVER_COMPLETE, strlen(TAKE_OVER_COMPLETE),
-		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-	    receive_line(take_over->fd, line, &fd))
-		return was_refused(line, path, failure);
+	/* A daemon that has exited by itself leaves no refusal: then everything is ours as well. */
+	if (!send_command(take_over, CONTROL_COMMAND_SERVING) &&
+	    upgrade_message_receive(take_over->fd, &message)) {
+		close_one(&message.fd);
+		return refused(&message, path, failure);
+	}
 	take_over_close(take_over);
 	return true;
-}
-
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 void take_over_close(struct take_over *take_over)

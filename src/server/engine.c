@@ -1,0 +1,187 @@
+#include "server/engine.h"
+
+#include "base/log.h"
+
+#define RETRY_INTERVAL CLOCK_SECOND
+
+bool engine_open(struct engine *engine, struct config *config, struct failure *failure)
+{
+	bool opened;
+
+	*engine = (struct engine){
+		.service.config = *config,
+		.service.precision = clock_measure_precision(),
+		.started = clock_monotonic(),
+		.started_clock = time(NULL),
+		.retry_at = INT64_MAX,
+	};
+	*config = (struct config){ 0 };
+	engine->workers.service = &engine->service;
+	opened = web_open(&engine->web, failure);
+	engine->service.stats = engine->web.stats;
+	return opened;
+}
+
+bool engine_open_sockets(struct engine *engine, struct listeners *present, struct failure *failure)
+{
+	struct service *service = &engine->service;
+
+	if (!listeners_open(&service->listeners, &service->config, workers_wanted(&service->config),
+			    present, failure))
+		return false;
+	listeners_close_unless(present, &service->listeners);
+	service_update_ports(service);
+	return true;
+}
+
+/* Starts the clock monitor, restarts it for another source, or stops it if no protocol needs it. A
+ * first clock state is published when this returns. */
+static bool update_monitor(struct engine *engine, struct failure *failure)
+{
+	const struct service *service = &engine->service;
+	const struct config_clock *source = &service->config.clock;
+	bool needed = service_needs_clock(service);
+
+	if (needed && engine->monitor.running &&
+	    config_clock_equal(source, &engine->monitor.source))
+		return true;
+	clock_monitor_stop(&engine->monitor);
+	return !needed || clock_monitor_start(&engine->monitor, source, service->stats, failure);
+}
+
+static bool start_threads(struct engine *engine, struct failure *failure)
+{
+	unsigned wanted = workers_wanted(&engine->service.config);
+
+	return workers_resize(&engine->workers, wanted, failure) &&
+	       update_monitor(engine, failure) && workers_start(&engine->workers, failure);
+}
+
+bool engine_update_web(struct engine *engine, struct failure *failure)
+{
+	struct web *web = &engine->web;
+	bool updated;
+
+	engine_publish_info(engine);
+	history_sampler_publish_top_clients(&engine->service, &engine->workers);
+	updated = web_adapt(web, &engine->service, failure);
+	if (!web_is_wanted(web))
+		history_sampler_reset(&engine->sampler, web->stats);
+	return updated;
+}
+
+bool engine_start(struct engine *engine, struct failure *failure)
+{
+	return start_threads(engine, failure) && engine_update_web(engine, failure);
+}
+
+static void swap(struct service *service, struct engine_setup *next)
+{
+	struct engine_setup old = { service->config, service->listeners };
+
+	service->config = next->config;
+	service->listeners = next->listeners;
+	*next = old;
+	service_update_ports(service);
+}
+
+/* Replies to the clients that the kernel has accepted on listeners that are about to be closed. */
+static void drain_closed(struct engine *engine, const struct listeners *old)
+{
+	for (size_t i = 0; i < old->count; i++) {
+		if (!listeners_have(&engine->service.listeners, old->items[i].fd))
+			workers_drain_listener(&engine->workers, &old->items[i]);
+	}
+}
+
+/* Other processes may have taken the threads that were ended. Requests wait in the kernel until a
+ * retry succeeds. */
+static void schedule_retry(struct engine *engine, const struct failure *failure)
+{
+	if (!engine_is_halted(engine))
+		log_write(LOG_CRIT, "nothing is served: %s; retrying every second", failure->text);
+	engine->retry_at = clock_monotonic() + RETRY_INTERVAL;
+}
+
+bool engine_exchange(struct engine *engine, struct engine_setup *next, struct failure *failure)
+{
+	struct service *service = &engine->service;
+	struct failure also_failed;
+	bool exchanged;
+
+	engine->retry_at = INT64_MAX;
+	workers_stop(&engine->workers);
+	swap(service, next);
+	clock_reload_zone();
+	drain_closed(engine, &next->listeners);
+	exchanged = start_threads(engine, failure);
+	workers_join_retired(&engine->workers);
+	if (!exchanged) {
+		swap(service, next);
+		/* Requests may wait in the new sockets of a shared address already. */
+		listeners_keep_group(&service->listeners, &next->listeners);
+		if (!start_threads(engine, &also_failed))
+			schedule_retry(engine, &also_failed);
+	}
+	return exchanged;
+}
+
+static void retry(struct engine *engine)
+{
+	struct failure failure;
+
+	if (!start_threads(engine, &failure)) {
+		schedule_retry(engine, &failure);
+		return;
+	}
+	engine->retry_at = INT64_MAX;
+	log_write(LOG_NOTICE, "serving again");
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t engine_tick(struct engine *engine, int64_t now)
+{
+	struct web *web = &engine->web;
+	int64_t due;
+
+	if (engine->retry_at <= now)
+		retry(engine);
+	due = earlier(engine->retry_at, web_tick_before(web, now));
+	if (!web_is_wanted(web))
+		return due;
+	due = earlier(due, web_tick(web, &engine->service, now));
+	return earlier(due, history_sampler_tick(&engine->sampler, &engine->service,
+						 &engine->workers, web->counters, now));
+}
+
+void engine_drain(struct engine *engine)
+{
+	struct listeners *listeners = &engine->service.listeners;
+	struct counters sum = { 0 };
+
+	web_let_go(&engine->web);
+	workers_stop(&engine->workers);
+	for (size_t i = 0; i < listeners->count; i++)
+		workers_drain_listener(&engine->workers, &listeners->items[i]);
+	listeners_close_unless(listeners, NULL);
+	workers_drain(&engine->workers);
+	web_end(&engine->web);
+	stats_sum(engine->service.stats, engine->web.counters, &sum);
+	log_write(LOG_NOTICE, "stopped after %llu replies",
+		  (unsigned long long)counters_replies(&sum));
+}
+
+void engine_close(struct engine *engine)
+{
+	web_let_go(&engine->web);
+	clock_monitor_stop(&engine->monitor);
+	workers_stop(&engine->workers);
+	workers_close(&engine->workers);
+	listeners_close_unless(&engine->service.listeners, NULL);
+	web_close(&engine->web);
+	config_free(&engine->service.config);
+}

@@ -1,0 +1,82 @@
+/* The engine: all that serves, as one value. The service (configuration and listeners), the workers
+ * that reply, the clock monitor, the web process and the last hour's history.
+ *
+ * Only the main thread touches it. Nothing below has a part in how the daemon starts, is told to
+ * reload, or is replaced. */
+#ifndef SERVER_ENGINE_H
+#define SERVER_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/failure.h"
+#include "server/clock/clock_monitor.h"
+#include "server/config/config.h"
+#include "server/history_sampler.h"
+#include "server/process/privileges.h"
+#include "server/request/workers.h"
+#include "server/sockets/listeners.h"
+#include "server/web_child.h"
+
+struct engine {
+	struct service service; /* shared by the workers; the configuration in effect */
+	struct workers workers;
+	struct clock_monitor monitor;
+	struct web web;
+	struct history_sampler sampler;
+	struct privileges privileges; /* in force, for the status */
+	bool upgraded;		      /* taken over from another process, for the status */
+	int64_t started;	      /* on the monotonic clock */
+	time_t started_clock;	      /* on the system clock */
+	int64_t retry_at; /* halted: when to start the threads again; INT64_MAX: not halted */
+};
+
+/* What a reload exchanges as a whole. */
+struct engine_setup {
+	struct config config;
+	struct listeners listeners;
+};
+
+/* Creates the shared memory and takes config, which is empty afterwards. engine_close is to be
+ * called also after a failure. */
+bool engine_open(struct engine *engine, struct config *config, struct failure *failure);
+
+/* Opens all sockets of the configuration. Uses those of present where they fit and closes the
+ * others. */
+bool engine_open_sockets(struct engine *engine, struct listeners *present, struct failure *failure);
+
+/* Starts the threads, then the web process. */
+bool engine_start(struct engine *engine, struct failure *failure);
+
+/* Puts next into effect. Requests that come in while no worker runs wait in the kernel. If the
+ * threads cannot be started with next, the old setup stays in effect; if they cannot be started
+ * with that either, the engine is halted and retries every second. next holds the setup that is not
+ * in effect afterwards. */
+bool engine_exchange(struct engine *engine, struct engine_setup *next, struct failure *failure);
+
+/* Publishes what the configuration in effect says, and replaces the web process by a new one, or
+ * ends it if HTTP is not configured. If that fails the old one stays, and engine_tick retries. */
+bool engine_update_web(struct engine *engine, struct failure *failure);
+
+/* Whether an exchange has left the engine without threads. */
+static inline bool engine_is_halted(const struct engine *engine)
+{
+	return engine->retry_at != INT64_MAX;
+}
+
+/* Does what is due at now, on the monotonic clock. Returns when to call it again; INT64_MAX:
+ * not. */
+int64_t engine_tick(struct engine *engine, int64_t now);
+
+/* Stops serving: replies to the clients that the kernel has accepted, closes the listeners and
+ * drains the connections. */
+void engine_drain(struct engine *engine);
+
+/* Releases everything. */
+void engine_close(struct engine *engine);
+
+/* Publishes static information in the stats; see engine_info.c. */
+void engine_publish_info(struct engine *engine);
+
+#endif

@@ -1,0 +1,167 @@
+#include "server/upgrade/upgrade_message.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "server/control/control_message.h"
+#include "stats/stats.h"
+
+#define SEND_MILLISECONDS 1000
+
+/* Room for one descriptor, aligned for the kernel. */
+union attachment {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static const char *const items[] = {
+	[UPGRADE_PIDFILE] = "pidfile",	 [UPGRADE_CONTROL] = "control", [UPGRADE_NOTIFY] = "notify",
+	[UPGRADE_LISTENER] = "listener", [UPGRADE_END] = "end",
+};
+
+#define ITEM_COUNT (sizeof(items) / sizeof(items[0]))
+
+/* Returns the text of a message, to be freed; NULL if memory is short. */
+static char *format(const struct upgrade_message *message)
+{
+	const struct listener *listener = &message->listener;
+	json_t *object;
+	char *line;
+
+	if (message->item == UPGRADE_REFUSED)
+		return control_message_reply(EXIT_NOT_STARTED, message->text);
+	object = json_pack("{s:s}", "item", items[message->item]);
+	if (message->item == UPGRADE_LISTENER)
+		json_object_update_new(object, json_pack("{s:s, s:i, s:b}", "protocol",
+							 listener->protocol->word, "shard",
+							 (int)listener->shard, "inherited",
+							 listener->inherited));
+	if (message->item == UPGRADE_END)
+		json_object_set_new(object, "watchdog", json_integer(message->watchdog / 1000));
+	line = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return line;
+}
+
+static bool send_line(int peer, const char *line, int fd)
+{
+	union attachment attachment = { 0 };
+	struct iovec bytes = { .iov_base = (char *)line, .iov_len = strlen(line) };
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
+	struct pollfd room = { .fd = peer, .events = POLLOUT };
+
+	if (fd >= 0) {
+		message.msg_control = attachment.bytes;
+		message.msg_controllen = sizeof(attachment.bytes);
+		attachment.header = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(&attachment.header), &fd, sizeof(fd));
+	}
+	while (sendmsg(peer, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno != EAGAIN || poll(&room, 1, SEND_MILLISECONDS) != 1)
+			return false;
+	}
+	return true;
+}
+
+bool upgrade_message_send(int peer, const struct upgrade_message *message)
+{
+	char *line = format(message);
+	bool sent;
+
+	if (!line) {
+		send_line(peer, CONTROL_MESSAGE_FAILED, -1);
+		errno = ENOMEM;
+		return false;
+	}
+	sent = send_line(peer, line, message->fd);
+	free(line);
+	return sent;
+}
+
+static bool read_listener(json_t *object, struct listener *listener)
+{
+	const char *protocol;
+	int shard, inherited;
+
+	if (json_unpack(object, "{s:s, s:i, s:b}", "protocol", &protocol, "shard", &shard,
+			"inherited", &inherited) < 0 ||
+	    shard < 0 || shard >= STATS_WORKERS)
+		return false;
+	*listener = (struct listener){
+		.protocol = protocol_find(protocol),
+		.shard = (unsigned)shard,
+		.inherited = inherited,
+	};
+	return listener->protocol;
+}
+
+static enum upgrade_item find_item(const char *name)
+{
+	for (size_t i = 0; i < ITEM_COUNT; i++) {
+		if (strcmp(name, items[i]) == 0)
+			return (enum upgrade_item)i;
+	}
+	return UPGRADE_UNKNOWN;
+}
+
+static int64_t read_watchdog(json_t *object)
+{
+	json_int_t microseconds = json_integer_value(json_object_get(object, "watchdog"));
+
+	return microseconds > 0 && microseconds <= UINT_MAX ? microseconds * 1000 : 0;
+}
+
+void upgrade_message_read(const char *line, struct upgrade_message *message)
+{
+	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	const char *item = json_string_value(json_object_get(object, "item"));
+
+	message->item = item ? find_item(item) : UPGRADE_UNKNOWN;
+	if (json_object_get(object, "status")) {
+		message->item = UPGRADE_REFUSED;
+		control_message_read_reply(line, message->text, sizeof(message->text));
+	} else if (message->item == UPGRADE_LISTENER &&
+		   !read_listener(object, &message->listener)) {
+		message->item = UPGRADE_UNKNOWN;
+	} else if (message->item == UPGRADE_END) {
+		message->watchdog = read_watchdog(object);
+	}
+	json_decref(object);
+}
+
+bool upgrade_message_receive(int peer, struct upgrade_message *message)
+{
+	char line[UPGRADE_MESSAGE_SIZE];
+	union attachment attachment;
+	struct iovec bytes = { .iov_base = line, .iov_len = sizeof(line) - 1 };
+	struct msghdr header = {
+		.msg_iov = &bytes,
+		.msg_iovlen = 1,
+		.msg_control = attachment.bytes,
+		.msg_controllen = sizeof(attachment.bytes),
+	};
+	const struct cmsghdr *attached;
+	ssize_t length;
+
+	*message = (struct upgrade_message){ .item = UPGRADE_UNKNOWN, .fd = -1 };
+	errno = 0;
+	length = recvmsg(peer, &header, MSG_CMSG_CLOEXEC);
+	if (length <= 0)
+		return false;
+	line[length] = '\0';
+	attached = CMSG_FIRSTHDR(&header);
+	if (attached && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS &&
+	    attached->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&message->fd, CMSG_DATA(attached), sizeof(message->fd));
+	upgrade_message_read(line, message);
+	return true;
+}
