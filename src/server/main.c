@@ -15,7 +15,7 @@
 #include "server/server.h"
 #include "stats/role.h"
 
-/* Relative paths on the command line are the caller's; the daemon's directory is another one. */
+/* Makes a path independent of the directory, which the daemon changes. */
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 {
 	char directory[PATH_MAX];
@@ -34,9 +34,9 @@ static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 	return false;
 }
 
-/* A manager that supervises wants no daemon to walk away. One that asks for an upgrade, though,
- * waits until this process ends, and keeps the daemon in sight by itself. */
-static bool is_to_stay(const struct options *options)
+/* A supervised process must not fork. Exception: ExecReload= with --upgrade waits for this process to
+ * exit, and systemd follows MAINPID. */
+static bool stays_in_foreground(const struct options *options)
 {
 	return options->foreground || getpid() == 1 ||
 	       (notify_is_supervised() && !options->upgrade);
@@ -44,7 +44,7 @@ static bool is_to_stay(const struct options *options)
 
 static enum log_target log_target(const struct options *options)
 {
-	if (!is_to_stay(options))
+	if (!stays_in_foreground(options))
 		return LOG_TO_SYSLOG;
 	return !options->foreground && getenv("NOTIFY_SOCKET") ? LOG_TO_JOURNAL : LOG_TO_TERMINAL;
 }
@@ -84,8 +84,8 @@ static enum exit_status serve(const struct options *options, const struct config
 	notify_read_environment(&notify);
 	if (options->upgrade)
 		notify.inherited = 0; /* they come from the daemon that runs */
-	if (is_to_stay(options)) {
-		daemon_stay(notify.inherited);
+	if (stays_in_foreground(options)) {
+		daemon_foreground_setup(notify.inherited);
 	} else {
 		if (useless)
 			fprintf(stderr, PROGRAM_NAME ": " UNSYNCHRONISED_HINT "\n");

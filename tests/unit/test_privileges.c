@@ -1,4 +1,4 @@
-/* Confinement, in a process of its own: what it can do no more, and what it still can. */
+/* Dropped privileges, in a child: what is refused and what still works. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -13,19 +13,18 @@
 #include "clock/clock.h"
 #include "server/program.h"
 
-/* A start takes milliseconds. One that takes this long hangs, and is ended. */
+/* A start takes milliseconds. A daemon that has not reported by then is killed. */
 #define START_SECONDS 10
 
-/* The descriptor of the report in the daemon: the first one after standard input, output and
- * error. */
+/* The write end of the status pipe in the daemon. */
 #define REPORT_DESCRIPTOR 3
 
-/* What goes through the status pipe: an exit status and a line for the terminal, in one piece. */
+/* The message in the status pipe. */
 struct report {
 	unsigned char status;
 	char text[1000];
 };
-_Static_assert(sizeof(struct report) <= PIPE_BUF, "a report must be written in one piece");
+_Static_assert(sizeof(struct report) <= PIPE_BUF, "a report must be written at once");
 
 void daemon_fill_standard_descriptors(void)
 {
@@ -43,8 +42,7 @@ void daemon_reset_signals(void)
 	sigset_t none;
 
 	for (int number = 1; number < NSIG; number++)
-		signal(number,
-		       SIG_DFL); /* fails for KILL, STOP and the library's own: as it should */
+		signal(number, SIG_DFL); /* fails for KILL, STOP and the library's own */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -54,8 +52,7 @@ static void report_write(int report, enum exit_status status, const char *text)
 	struct report message = { .status = (unsigned char)status };
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
-	/* A caller that was killed while it waited is no reason not to serve. One that hears
-	 * nothing ends us. */
+	/* Serve also if the calling process was killed while it waited. */
 	signal(SIGPIPE, SIG_IGN);
 	(void)!write(report, &message, sizeof(message));
 	close(report);
@@ -78,7 +75,7 @@ void daemon_report_failure(int report, const struct failure *failure)
 		fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
 }
 
-/* Reads the report; false if the pipe was closed, or the time was up, before it came. */
+/* Reads the report. Returns false if the daemon exited first, or if the time is up: late. */
 static bool report_read(int report, struct report *message, bool *late)
 {
 	int64_t deadline = clock_monotonic() + START_SECONDS * CLOCK_SECOND;
@@ -92,18 +89,17 @@ static bool report_read(int report, struct report *message, bool *late)
 	return !*late && read(report, message, sizeof(*message)) == sizeof(*message);
 }
 
-/* The calling process stays for this alone: the shell is given back when there is something to
- * say. */
+/* The rest of the calling process: the shell gets its prompt back when the daemon has reported. */
 static _Noreturn void wait_for_report(int report, pid_t session)
 {
 	struct report message;
-	bool late, told = report_read(report, &message, &late);
+	bool late, reported = report_read(report, &message, &late);
 
-	/* What this process says of the daemon is to be true, also if it has not heard from it. */
-	if (!told)
+	/* Without a report no daemon may be left running. */
+	if (!reported)
 		kill(-session, late ? SIGKILL : SIGTERM);
-	waitpid(session, NULL, 0); /* the leader, which has long ended, is ours to bury */
-	if (told) {
+	waitpid(session, NULL, 0); /* reaps the session leader */
+	if (reported) {
 		fprintf(message.status == EXIT_SERVING ? stdout : stderr, PROGRAM_NAME ": %s\n",
 			message.text);
 		if (fflush(stdout) != 0)
@@ -111,9 +107,9 @@ static _Noreturn void wait_for_report(int report, pid_t session)
 		exit(message.status);
 	}
 	if (late)
-		fprintf(stderr, PROGRAM_NAME ": not serving after %d s, so ended\n", START_SECONDS);
+		fprintf(stderr, PROGRAM_NAME ": killed: not serving after %d s\n", START_SECONDS);
 	else
-		fprintf(stderr, PROGRAM_NAME ": ended unexpectedly before it served\n");
+		fprintf(stderr, PROGRAM_NAME ": exited unexpectedly before it served\n");
 	exit(EXIT_NOT_STARTED);
 }
 
@@ -126,9 +122,9 @@ static _Noreturn void give_up(int report, const char *what)
 	_exit(failure.status);
 }
 
-/* Standard input, output and error lead nowhere, and nothing else that was open stays so but
- * report, which moves to REPORT_DESCRIPTOR. */
-static void leave_descriptors(int report)
+/* Puts /dev/null on standard input, output and error, moves report to REPORT_DESCRIPTOR and closes
+ * everything else. */
+static void close_descriptors(int report)
 {
 	int null = open("/dev/null", O_RDWR);
 
@@ -151,7 +147,7 @@ int daemon_detach(void)
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		give_up(-1, "pipe");
-	fflush(NULL); /* or both processes would print what is buffered */
+	fflush(NULL); /* or both processes would print the buffers */
 
 	/* 1. The parent waits for the report; the child goes on in the background. */
 	child = fork();
@@ -167,31 +163,31 @@ int daemon_detach(void)
 	if (setsid() < 0)
 		give_up(report[1], "setsid");
 
-	/* 3. The end of a session's leader may send this; afterwards it means: reload. */
+	/* 3. The exit of a session leader may send SIGHUP; afterwards it means: reload. */
 	signal(SIGHUP, SIG_IGN);
 
-	/* 4. The leader ends, and only a leader could ever acquire a terminal again. */
+	/* 4. The leader exits: only a leader could acquire a terminal again. */
 	child = fork();
 	if (child < 0)
 		give_up(report[1], "fork");
 	if (child > 0)
 		_exit(EXIT_SUCCESS);
 
-	/* 5. No file system is kept from being unmounted. */
+	/* 5. Keep no file system from being unmounted. */
 	if (chdir("/") < 0)
 		give_up(report[1], "/");
 
-	/* 6. Nothing the caller had open is kept open. */
-	leave_descriptors(report[1]);
+	/* 6. Close all that the caller had open. */
+	close_descriptors(report[1]);
 
-	/* 7. Every file made from here on states its own mode. */
+	/* 7. Every file created from here on states its own mode. */
 	umask(0);
 
-	/* 8. The log is opened by the caller of this function, who knows the facility. */
+	/* 8. The caller of this function opens the log: it knows the facility. */
 	return REPORT_DESCRIPTOR;
 }
 
-void daemon_stay(int inherited_sockets)
+void daemon_foreground_setup(int inherited_sockets)
 {
 	struct failure failure;
 

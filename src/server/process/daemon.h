@@ -1,4 +1,4 @@
-/* Becoming a daemon, step by step, without ever leaving the caller in the dark. */
+/* Becoming a daemon. The caller always learns whether it serves, and if not, why. */
 #ifndef SERVER_DAEMON_H
 #define SERVER_DAEMON_H
 
@@ -6,27 +6,26 @@
 
 #include "base/failure.h"
 
-/* Opens /dev/null on those of the descriptors 0, 1 and 2 that the caller left closed, so that no
- * file opened later ends up there. To be called first. */
+/* Opens /dev/null on descriptors 0, 1 and 2 where they are closed, so that no file opened later
+ * gets one of these numbers. To be called first. */
 void daemon_fill_standard_descriptors(void);
 
-/* Puts every signal back to its default, with none blocked, whatever the caller had set. */
+/* Resets all signals to their defaults and unblocks them. */
 void daemon_reset_signals(void);
 
-/* Turns the process into a daemon in the background. The calling process waits until it serves,
- * or says why not, on the caller's terminal, and never returns from here. In the daemon it
- * returns a descriptor to report to, which daemon_report closes. Exits, with a message, if it
- * cannot be done. */
+/* Turns the process into a daemon in the background. The calling process does not return: it waits
+ * for the daemon's report, prints it and exits. In the daemon, returns the descriptor for
+ * daemon_report_serving or daemon_report_failure, which close it. Exits with a message on an
+ * error. */
 int daemon_detach(void);
 
-/* The same minus everything that would take a supervised process away from its supervisor: no fork,
- * and standard input, output and error stay, as do inherited descriptors 3 to 2 +
- * inherited_sockets. */
-void daemon_stay(int inherited_sockets);
+/* The same for the foreground or a supervisor: no fork, no session; keeps standard input, output
+ * and error and the inherited descriptors 3 to 2 + inherited_sockets. */
+void daemon_foreground_setup(int inherited_sockets);
 
-/* Tells the waiting process that the daemon serves, and what, or, with a failure, why it does not.
- * report is what daemon_detach returned, or -1 where nobody waits: then standard error is told of a
- * failure, and a success is left to the log. */
+/* Reports to the calling process what the daemon serves, or why it could not start. report is from
+ * daemon_detach; -1: no process waits, so a failure goes to standard error and a success only to
+ * the log. */
 void daemon_report_serving(int report, const char *what);
 void daemon_report_failure(int report, const struct failure *failure);
 

@@ -15,10 +15,10 @@
 #include "base/text.h"
 #include "clock/clock.h"
 
-/* For a manager that is busy with a whole system's start. */
-#define PATIENCE_MILLISECONDS 1000
+/* For a service manager that is busy at boot. */
+#define OPEN_MILLISECONDS 1000
 
-/* Whether a variable that names a process names this one. */
+/* Whether the process id in an environment variable is this process. */
 static bool is_for_us(const char *variable)
 {
 	const char *value = getenv(variable);
@@ -27,8 +27,8 @@ static bool is_for_us(const char *variable)
 	return value && text_to_number(value, 1, INT_MAX, &process) && (pid_t)process == getpid();
 }
 
-/* Half of the time after which the manager would give us up; a span beyond all measure is no reason
- * to be silent. */
+/* Half the watchdog's time-out, as sd_watchdog_enabled(3) recommends. A number too large counts as
+ * the largest. */
 static int64_t watchdog_span(const char *microseconds)
 {
 	unsigned number = UINT_MAX;
@@ -70,7 +70,7 @@ void notify_open(struct notify *notify)
 	    (path[0] != '/' && path[0] != '@'))
 		return;
 	memcpy(manager.sun_path, path, length);
-	if (path[0] == '@') /* an abstract name, which starts with a zero byte */
+	if (path[0] == '@') /* an abstract address */
 		manager.sun_path[0] = '\0';
 	notify->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (notify->socket < 0)
@@ -79,7 +79,7 @@ void notify_open(struct notify *notify)
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == 0) {
 		struct pollfd room = { .fd = notify->socket, .events = POLLOUT };
 
-		poll(&room, 1, PATIENCE_MILLISECONDS);
+		poll(&room, 1, OPEN_MILLISECONDS);
 		return;
 	}
 	close(notify->socket);
@@ -102,7 +102,7 @@ void notify_send(const struct notify *notify, const char *format, ...)
 	if ((size_t)length >= sizeof(state))
 		length = sizeof(state) - 1;
 	if (send(notify->socket, state, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return; /* a manager that does not listen finds out by other means */
+		return; /* nothing to be done about it */
 }
 
 void notify_send_reloading(const struct notify *notify)

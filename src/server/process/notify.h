@@ -1,4 +1,5 @@
-/* What a service manager is told, by sd_notify(3)'s protocol, and what it hands down: sockets. */
+/* The service manager: notifications by sd_notify(3)'s protocol, and sockets from
+ * sd_listen_fds(3). */
 #ifndef SERVER_NOTIFY_H
 #define SERVER_NOTIFY_H
 
@@ -6,33 +7,33 @@
 #include <stdint.h>
 
 struct notify {
-	int socket;	   /* -1: nobody to tell */
-	int64_t watchdog;  /* nanoseconds between two signs of life; 0: none wanted */
-	int inherited;	   /* how many sockets, from descriptor NOTIFY_FIRST_SOCKET on */
-	const char *names; /* theirs, separated by colons; NULL if they have none */
+	int socket;	   /* to the service manager; -1: there is none */
+	int64_t watchdog;  /* nanoseconds between two pings; 0: no watchdog */
+	int inherited;	   /* number of inherited sockets, from NOTIFY_FIRST_SOCKET on */
+	const char *names; /* of the sockets, separated by colons; NULL: none */
 };
 
 #define NOTIFY_FIRST_SOCKET 3
 
-/* Reads NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and their companions; a value meant for another
- * process or without sense counts as absent. Changes nothing. Connects nothing: see notify_open. */
+/* Reads WATCHDOG_USEC, LISTEN_FDS and their companions. A value that is malformed or for another
+ * process is ignored. Does not connect: see notify_open. */
 void notify_read_environment(struct notify *notify);
 
-/* Whether a manager supervises this process and wants no daemon to walk away from it. */
+/* Whether a service manager supervises this process: then it must not fork. */
 bool notify_is_supervised(void);
 
-/* Connects to the manager, and gives it a second to have room for what it is to be told: there is
- * still nobody else to wait. Without a manager, or if that was done already, does nothing. */
+/* Connects to NOTIFY_SOCKET and waits up to a second for room in it: no client waits yet. Does
+ * nothing without a service manager or if already connected. */
 void notify_open(struct notify *notify);
 
-/* Sends a state: lines such as "READY=1". Never blocks; what a manager has no room for is lost. */
+/* Sends a state: lines such as "READY=1". Never blocks; if the socket is full the state is lost. */
 void notify_send(const struct notify *notify, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* "RELOADING=1" with the time stamp that systemd wants beside it. */
+/* Sends "RELOADING=1" with the time stamp that systemd wants. */
 void notify_send_reloading(const struct notify *notify);
 
-/* The name of an inherited socket (counted from 0), copied into name; empty if it has none. */
+/* Copies the name of an inherited socket, counted from 0, into name; empty if it has none. */
 void notify_socket_name(const struct notify *notify, int index, char *name, unsigned size);
 
 #endif

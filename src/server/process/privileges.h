@@ -1,6 +1,6 @@
-/* Giving up, for good, what serving does not need: rights that a mistake in this program could
- * otherwise lend to a stranger. Each part is done as far as the kernel can; what is in force is
- * told by the status. */
+/* Dropping, for good, all privileges that serving does not need, so that an attacker who exploits a
+ * bug gains little. Each part is done as far as the kernel supports it; the status shows what is in
+ * force. */
 #ifndef SERVER_PRIVILEGES_H
 #define SERVER_PRIVILEGES_H
 
@@ -13,28 +13,27 @@
 
 /* What is in force. */
 struct privileges {
-	bool capabilities;  /* none but that for ports below 1024, and none to be regained */
-	bool no_privileges; /* no program that is executed could have more rights */
-	bool paths; /* nothing is written, made or removed outside of a directory, and nothing
-			     * is executed but this program */
-	bool calls; /* only system calls of a list */
+	bool capabilities;  /* all dropped but CAP_NET_BIND_SERVICE */
+	bool no_privileges; /* execve(2) cannot gain privileges */
+	bool paths;	    /* writes only below one directory, executes only this program */
+	bool calls;	    /* only system calls of a list */
 };
 
-/* Becomes user and confines this thread and those that it will start. directory is where the pid
- * file is: files may be made there still. With web, the web process can be started later in any
- * case; else only where the kernel can see to it that nothing else is. Fails only where user_become
- * does. */
+/* Becomes user and drops the privileges of this thread and of those that it will start. Files can
+ * still be created in directory, where the pid file is. With web, the program can be executed again
+ * in any case; else only where the kernel can restrict execution to this program. Fails only where
+ * user_become does. */
 bool privileges_drop(struct privileges *privileges, const struct user *user, const char *directory,
 		     bool web, struct failure *failure);
 
-/* What privileges_drop could put in force here: by this build, on the running kernel. */
+/* What privileges_drop can put in force with this build on the running kernel. */
 struct privileges privileges_supported(void);
 
-/* Writes what is in force as words, "nothing" if nothing is, into text and returns it. */
+/* Writes what is in force as words ("nothing" if nothing is) into text and returns text. */
 const char *privileges_describe(const struct privileges *privileges, char *text, size_t size);
 
-/* Allows the system calls that serving needs from now on, and, with executes, that which executes
- * a program; any other is refused. Returns whether that could be done. */
+/* From now on refuses all system calls but those that serving needs and, with executes, execve(2).
+ * Returns whether that is in force. */
 bool privileges_filter_syscalls(bool executes);
 
 #endif

@@ -1,4 +1,4 @@
-/* The list of system calls that serving needs. */
+/* The system calls that serving needs. */
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -8,7 +8,7 @@
 #if SANDBOX_FILTERS_CALLS
 
 static const int allowed[] = {
-	/* answering */
+	/* replying */
 	SYS_epoll_pwait,
 	SYS_recvmmsg,
 	SYS_sendmmsg,
@@ -24,7 +24,7 @@ static const int allowed[] = {
 	SYS_close,
 	SYS_clock_gettime,
 	SYS_gettimeofday,
-	/* opening sockets, at a reload and to follow a server or find it by name */
+	/* opening sockets: at a reload, to follow a server, to resolve its name */
 	SYS_socket,
 	SYS_bind,
 	SYS_listen,
@@ -96,14 +96,14 @@ static const int allowed[] = {
 	SYS_dup3,
 	SYS_umask,
 	SYS_getcwd,
-	/* who we are */
+	/* identity */
 	SYS_getpid,
 	SYS_gettid,
 	SYS_getuid,
 	SYS_geteuid,
 	SYS_getgid,
 	SYS_getegid,
-	/* the web process: started, and its start */
+	/* starting the web process, and what that does before its own sandbox */
 	SYS_memfd_create,
 	SYS_wait4,
 	SYS_waitid,
