@@ -1,5 +1,8 @@
 #include "server/engine.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/log.h"
 
 #define RETRY_INTERVAL CLOCK_SECOND
@@ -57,12 +60,67 @@ static bool start_threads(struct engine *engine, struct failure *failure)
 	       update_monitor(engine, failure) && workers_start(&engine->workers, failure);
 }
 
+static void describe_source(const struct config_clock *clock, char *text, size_t size)
+{
+	char place[sizeof(clock->host) + sizeof("[]:65535")];
+
+	switch (clock->source) {
+	case CLOCK_SOURCE_SYSTEM:
+		snprintf(text, size, "system");
+		break;
+	case CLOCK_SOURCE_LOCAL:
+		snprintf(text, size, "local");
+		break;
+	case CLOCK_SOURCE_FOLLOW:
+		snprintf(text, size, "follow %s",
+			 address_join(place, sizeof(place), clock->host, clock->port));
+		break;
+	}
+}
+
+static void list_listens(const struct listeners *listeners, struct stats_info *info)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->items[i];
+		uint32_t number = info->listen_count;
+
+		if (listener->shard != 0)
+			continue;
+		info->listen_count++;
+		if (number >= STATS_LISTENS)
+			continue;
+		info->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
+		address_format(&listener->address, info->listens[number].address);
+	}
+}
+
+static void publish_info(struct engine *engine)
+{
+	const struct config *config = &engine->service.config;
+	struct stats_info info = {
+		.started = engine->started,
+		.started_clock = engine->started_clock,
+		.process = (uint32_t)getpid(),
+		.user = geteuid(),
+		.workers = engine->workers.count,
+		.capacity = workers_capacity(&engine->workers),
+		.clock_watched = engine->monitor.running,
+		.upgraded = engine->upgraded,
+		.show_clients = config->http_show_clients,
+	};
+
+	privileges_describe(&engine->privileges, info.confined, sizeof(info.confined));
+	describe_source(&config->clock, info.source, sizeof(info.source));
+	list_listens(&engine->service.listeners, &info);
+	stats_publish_info(engine->service.stats, &info);
+}
+
 bool engine_update_web(struct engine *engine, struct failure *failure)
 {
 	struct web *web = &engine->web;
 	bool updated;
 
-	engine_publish_info(engine);
+	publish_info(engine);
 	history_sampler_publish_top_clients(&engine->service, &engine->workers);
 	updated = web_adapt(web, &engine->service, failure);
 	if (!web_is_wanted(web))
@@ -138,11 +196,6 @@ static void retry(struct engine *engine)
 	log_write(LOG_NOTICE, "serving again");
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 int64_t engine_tick(struct engine *engine, int64_t now)
 {
 	struct web *web = &engine->web;
@@ -150,12 +203,12 @@ int64_t engine_tick(struct engine *engine, int64_t now)
 
 	if (engine->retry_at <= now)
 		retry(engine);
-	due = earlier(engine->retry_at, web_tick_before(web, now));
+	due = clock_earlier(engine->retry_at, web_tick_before(web, now));
 	if (!web_is_wanted(web))
 		return due;
-	due = earlier(due, web_tick(web, &engine->service, now));
-	return earlier(due, history_sampler_tick(&engine->sampler, &engine->service,
-						 &engine->workers, web->counters, now));
+	due = clock_earlier(due, web_tick(web, &engine->service, now));
+	return clock_earlier(due, history_sampler_tick(&engine->sampler, &engine->service,
+						       &engine->workers, web->counters, now));
 }
 
 void engine_drain(struct engine *engine)

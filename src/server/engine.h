@@ -1,8 +1,8 @@
 /* The engine: all that serves, as one value. The service (configuration and listeners), the workers
  * that reply, the clock monitor, the web process and the last hour's history.
  *
- * Only the main thread touches it. Nothing below has a part in how the daemon starts, is told to
- * reload, or is replaced. */
+ * Only the main thread touches it. It knows nothing of signals, the control socket, upgrades or the
+ * service manager. */
 #ifndef SERVER_ENGINE_H
 #define SERVER_ENGINE_H
 
@@ -75,8 +75,5 @@ void engine_drain(struct engine *engine);
 
 /* Releases everything. */
 void engine_close(struct engine *engine);
-
-/* Publishes static information in the stats; see engine_info.c. */
-void engine_publish_info(struct engine *engine);
 
 #endif

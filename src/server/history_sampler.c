@@ -1,6 +1,6 @@
 #include "server/history_sampler.h"
 
-/* How much was counted since the last sample, which this becomes. */
+/* The difference to the last value, which becomes now. */
 static uint32_t since(uint64_t *last, uint64_t now)
 {
 	uint64_t more = now - *last;

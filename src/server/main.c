@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/command.h"
 #include "server/config/config.h"
-#include "server/control/command.h"
 #include "server/options.h"
 #include "server/process/daemon.h"
 #include "server/process/notify.h"
@@ -34,8 +34,8 @@ static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 	return false;
 }
 
-/* A supervised process must not fork. Exception: ExecReload= with --upgrade waits for this process to
- * exit, and systemd follows MAINPID. */
+/* A supervised process must not fork. Exception: ExecReload= with --upgrade waits for this process
+ * to exit, and systemd follows MAINPID. */
 static bool stays_in_foreground(const struct options *options)
 {
 	return options->foreground || getpid() == 1 ||
@@ -49,12 +49,11 @@ static enum log_target log_target(const struct options *options)
 	return !options->foreground && getenv("NOTIFY_SOCKET") ? LOG_TO_JOURNAL : LOG_TO_TERMINAL;
 }
 
-#define UNSYNCHRONISED_HINT                                                                    \
-	"the kernel says that its clock is not synchronised, and so will NTP answers: unless " \
-	"something is about to synchronise it, configure \"clock local\" to have it taken as " \
-	"right, or \"clock follow HOST\" for the word of an NTP server"
+#define UNSYNCHRONISED_HINT                                                                      \
+	"the kernel clock is not synchronised, and NTP replies will say so: synchronise it, or " \
+	"configure \"clock local\" to trust it or \"clock follow HOST\" to follow an NTP server"
 
-/* Whether NTP would be served with a clock that no client believes. */
+/* Whether NTP would be served with a clock that clients reject. */
 static bool is_clock_useless(const struct config *config)
 {
 	if (config->clock.source != CLOCK_SOURCE_SYSTEM || clock_monitor_kernel_is_synchronised())
@@ -66,7 +65,7 @@ static bool is_clock_useless(const struct config *config)
 	return false;
 }
 
-/* Becomes a daemon, unless told to stay, and serves. */
+/* Becomes a daemon, unless it stays in the foreground, and serves. */
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
@@ -83,7 +82,7 @@ static enum exit_status serve(const struct options *options, const struct config
 		return EXIT_NOT_STARTED;
 	notify_read_environment(&notify);
 	if (options->upgrade)
-		notify.inherited = 0; /* they come from the daemon that runs */
+		notify.inherited = 0; /* the running daemon hands them over */
 	if (stays_in_foreground(options)) {
 		daemon_foreground_setup(notify.inherited);
 	} else {
@@ -112,7 +111,7 @@ static enum exit_status serve(const struct options *options, const struct config
 	return EXIT_SERVING;
 }
 
-/* Output that could not be written is not to pass for success. */
+/* Reports an error of standard output, which would be lost at exit. */
 static enum exit_status finish(enum exit_status status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -135,7 +134,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 		return EXIT_NOT_STARTED;
 	}
 	if (options->action >= ACTION_STOP) {
-		/* A daemon can be stopped whatever has become of its configuration. */
+		/* Also with errors in the configuration: a daemon must be stoppable. */
 		status = command_run(options, config.pidfile);
 	} else if (!valid) {
 		fputs(errors, stderr);

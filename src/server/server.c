@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "server/control/control_message.h"
 #include "server/events.h"
@@ -38,25 +39,17 @@ static bool open_events(struct server *server, struct failure *failure)
 	return true;
 }
 
-static int move(int *fd)
-{
-	int moved = *fd;
-
-	*fd = -1;
-	return moved;
-}
-
 /* The listeners are left to open_sockets. */
 static bool take_over(struct server *server, const char *path, struct failure *failure)
 {
 	struct take_over *from = &server->take_over;
 
 	if (!take_over_request(from, path, failure) ||
-	    !pidfile_take_over(&server->pidfile, move(&from->pidfile), path, failure) ||
-	    !control_take_over(&server->control, move(&from->control), path, failure))
+	    !pidfile_take_over(&server->pidfile, fd_move(&from->pidfile), path, failure) ||
+	    !control_take_over(&server->control, fd_move(&from->control), path, failure))
 		return false;
 	server->engine.upgraded = true;
-	server->notify.socket = move(&from->notify);
+	server->notify.socket = fd_move(&from->notify);
 	if (server->notify.watchdog == 0)
 		server->notify.watchdog = from->watchdog;
 	return true;
@@ -84,7 +77,7 @@ static bool open_sockets(struct server *server, struct failure *failure)
 		failure_set_errno(failure, "cannot wait for events"));
 }
 
-/* What root has opened is given to the user who will reload and remove it. */
+/* Gives what root has opened to the user, who will reload and remove it. */
 static bool drop_privileges(struct server *server, struct failure *failure)
 {
 	const struct service *service = &server->engine.service;
@@ -140,12 +133,9 @@ void server_stop(struct server *server)
 	engine_close(&server->engine);
 	control_close(&server->control);
 	take_over_close(&server->take_over);
-	if (server->signals >= 0)
-		close(server->signals);
-	if (server->epoll >= 0)
-		close(server->epoll);
-	if (server->notify.socket >= 0)
-		close(server->notify.socket);
+	fd_close(&server->signals);
+	fd_close(&server->epoll);
+	fd_close(&server->notify.socket);
 	log_close();
 	pidfile_release(&server->pidfile); /* last: the next daemon may start at once */
 }
@@ -186,7 +176,7 @@ static bool may_change(const struct server *server)
 	return !server->stopping && !hand_over_is_active(&server->hand_over);
 }
 
-/* Returns the reply to whoever asked for it, to be freed; NULL if memory is short. */
+/* Returns the reply for the control socket, to be freed; NULL if memory is short. */
 static char *reload(struct server *server)
 {
 	struct reload_report report;
@@ -301,11 +291,6 @@ static int64_t tick_engine(struct server *server, int64_t now)
 	return due;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Does what is due by time. Returns for how many milliseconds to wait; -1: without end. */
 static int tick(struct server *server)
 {
@@ -313,9 +298,9 @@ static int tick(struct server *server)
 
 	conclude_upgrade(server, hand_over_tick(&server->hand_over, now));
 	due = hand_over_due(&server->hand_over);
-	due = earlier(due, tick_engine(server, now));
-	due = earlier(due, control_tick(&server->control, now));
-	due = earlier(due, tick_watchdog(server, now));
+	due = clock_earlier(due, tick_engine(server, now));
+	due = clock_earlier(due, control_tick(&server->control, now));
+	due = clock_earlier(due, tick_watchdog(server, now));
 	if (server->stopping || (server->reload_wanted && may_change(server)))
 		return 0;
 	if (due == INT64_MAX)

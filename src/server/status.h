@@ -1,4 +1,5 @@
-/* What "timeserver --signal status" tells: JSON from the daemon, and words for the operator. */
+/* The reply to "timeserver --signal status": JSON from the daemon, printed as text for the
+ * operator. */
 #ifndef SERVER_STATUS_H
 #define SERVER_STATUS_H
 
@@ -10,8 +11,7 @@
 /* The reply to a request for the status, to be freed; NULL if memory is short. */
 char *status_line(const struct engine *engine, bool stopping);
 
-/* Writes a reply as a person reads it, a fact a line: "name: value". Returns false if it is not to
- * be understood. */
+/* Prints a reply for the operator: lines of "name: value". Returns false if it is malformed. */
 bool status_print(const char *line, FILE *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "clock/clock.h"
 #include "server/events.h"
 
@@ -55,8 +56,7 @@ static bool control_call(int (*call)(int, const struct sockaddr *, socklen_t), i
 	bool done = call(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	int error = errno;
 
-	if (directory >= 0)
-		close(directory);
+	fd_close(&directory);
 	errno = error;
 	return done;
 }
@@ -103,8 +103,7 @@ bool control_open(struct control *control, const char *pidfile, struct failure *
 		return true;
 	failure_set_errno(failure, "cannot create control socket %s", control->path);
 	remove_stale(control->path);
-	close(control->fd);
-	control->fd = -1;
+	fd_close(&control->fd);
 	return false;
 }
 
@@ -131,9 +130,7 @@ void control_chown(const struct control *control, uid_t uid, gid_t gid)
 
 void control_drop(struct control *control, unsigned peer)
 {
-	if (control->peers[peer] >= 0)
-		close(control->peers[peer]);
-	control->peers[peer] = -1;
+	fd_close(&control->peers[peer]);
 }
 
 static bool watch(const struct control *control, int fd, uint32_t index)
@@ -251,8 +248,7 @@ void control_close(struct control *control)
 		return;
 	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
 		control_drop(control, peer);
-	close(control->fd);
-	control->fd = -1;
+	fd_close(&control->fd);
 	/* If our pid file was removed, the file may belong to another daemon by now. */
 	if (control->owned && lstat(control->path, &status) == 0 &&
 	    status.st_dev == control->device && status.st_ino == control->inode)
@@ -277,8 +273,7 @@ static int connect_to(const char *pidfile, int seconds, char path[static PATH_MA
 	    control_call(connect, fd, path))
 		return fd;
 	error = errno;
-	if (fd >= 0)
-		close(fd);
+	fd_close(&fd);
 	errno = error;
 	return -1;
 }
@@ -328,7 +323,6 @@ char *control_request(const char *pidfile, const char *request, int seconds,
 
 	if (!reply)
 		connection_failed(path, failure);
-	if (fd >= 0)
-		close(fd);
+	fd_close(&fd);
 	return reply;
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 #include "clock/clock.h"
 
@@ -82,8 +83,7 @@ void notify_open(struct notify *notify)
 		poll(&room, 1, OPEN_MILLISECONDS);
 		return;
 	}
-	close(notify->socket);
-	notify->socket = -1;
+	fd_close(&notify->socket);
 }
 
 void notify_send(const struct notify *notify, const char *format, ...)

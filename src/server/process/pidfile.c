@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 
 #define ROOT_DIRECTORY "/run/timeserver"
@@ -255,8 +256,7 @@ void pidfile_release(struct pidfile *pidfile)
 	    (!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
 	    ftruncate(pidfile->fd, 0) < 0)
 		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
-	close(pidfile->fd);
-	pidfile->fd = -1;
+	fd_close(&pidfile->fd);
 }
 
 pid_t pidfile_holder(const char *path)

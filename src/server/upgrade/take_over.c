@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "server/control/control.h"
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
@@ -16,13 +17,6 @@
 /* For the daemon's messages: less than a start may take (see daemon.c), so that the reason is still
  * reported. */
 #define TAKE_OVER_SECONDS 8
-
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 static bool take_listener(struct take_over *take_over, struct upgrade_message *message,
 			  struct failure *failure)
@@ -57,9 +51,8 @@ static bool take_item(struct take_over *take_over, struct upgrade_message *messa
 	if (message->item > UPGRADE_NOTIFY)
 		return true;
 	place = places[message->item];
-	close_one(place);
-	*place = message->fd;
-	message->fd = -1;
+	fd_close(place);
+	*place = fd_move(&message->fd);
 	return true;
 }
 
@@ -91,7 +84,7 @@ static bool receive_all(struct take_over *take_over, const char *path, struct fa
 			return connection_failed(take_over, path, failure);
 		taken = message.item == UPGRADE_REFUSED ? refused(&message, path, failure) :
 							  take_item(take_over, &message, failure);
-		close_one(&message.fd);
+		fd_close(&message.fd);
 	} while (taken && message.item != UPGRADE_END);
 	take_over->watchdog = message.watchdog;
 	return taken;
@@ -164,7 +157,7 @@ bool take_over_commit(struct take_over *take_over, const char *path, struct fail
 	/* A daemon that has exited by itself leaves no refusal: then everything is ours as well. */
 	if (!send_command(take_over, CONTROL_COMMAND_SERVING) &&
 	    upgrade_message_receive(take_over->fd, &message)) {
-		close_one(&message.fd);
+		fd_close(&message.fd);
 		return refused(&message, path, failure);
 	}
 	take_over_close(take_over);
@@ -173,9 +166,9 @@ bool take_over_commit(struct take_over *take_over, const char *path, struct fail
 
 void take_over_close(struct take_over *take_over)
 {
-	close_one(&take_over->fd);
-	close_one(&take_over->pidfile);
-	close_one(&take_over->control);
-	close_one(&take_over->notify);
+	fd_close(&take_over->fd);
+	fd_close(&take_over->pidfile);
+	fd_close(&take_over->control);
+	fd_close(&take_over->notify);
 	listeners_close_unless(&take_over->listeners, NULL);
 }

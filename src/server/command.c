@@ -1,4 +1,4 @@
-#include "server/control/command.h"
+#include "server/command.h"
 
 #include <errno.h>
 #include <poll.h>
