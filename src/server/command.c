@@ -12,10 +12,9 @@
 #include "server/control/control.h"
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
+#include "server/process/timeouts.h"
 #include "server/program.h"
 #include "server/status.h"
-
-#define REPLY_SECONDS 10
 
 static enum exit_status failed(const struct failure *failure)
 {
@@ -42,11 +41,11 @@ static bool terminate(pid_t process, const char *pidfile, struct failure *failur
 		if (!done)
 			failure_set_errno(failure, "cannot stop process %ld", (long)process);
 	} else {
-		done = poll(&ended, 1, REPLY_SECONDS * 1000) == 1;
+		done = poll(&ended, 1, TIMEOUT_COMMAND * 1000) == 1;
 		if (!done)
 			failure_set(failure, EXIT_NOT_STARTED,
 				    "process %ld has not stopped after %d s", (long)process,
-				    REPLY_SECONDS);
+				    TIMEOUT_COMMAND);
 	}
 	close(fd);
 	return done;
@@ -75,7 +74,7 @@ static enum exit_status reload(pid_t process, const char *pidfile)
 {
 	struct failure failure;
 	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
-				      REPLY_SECONDS, &failure);
+				      TIMEOUT_COMMAND, &failure);
 	char *text = reply ? malloc(CONTROL_REPLY_MAX) : NULL;
 	enum exit_status status = EXIT_NOT_STARTED;
 
@@ -96,7 +95,7 @@ static enum exit_status show_status(pid_t process, const char *pidfile, bool jso
 {
 	struct failure failure;
 	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
-				      REPLY_SECONDS, &failure);
+				      TIMEOUT_COMMAND, &failure);
 	enum exit_status status;
 	char text[256];
 

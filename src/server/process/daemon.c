@@ -11,10 +11,8 @@
 #include <unistd.h>
 
 #include "clock/clock.h"
+#include "server/process/timeouts.h"
 #include "server/program.h"
-
-/* A start takes milliseconds. A daemon that has not reported by then is killed. */
-#define START_SECONDS 10
 
 /* The write end of the status pipe in the daemon. */
 #define REPORT_DESCRIPTOR 3
@@ -78,7 +76,7 @@ void daemon_report_failure(int report, const struct failure *failure)
 /* Reads the report. Returns false if the daemon exited first, or if the time is up: late. */
 static bool report_read(int report, struct report *message, bool *late)
 {
-	int64_t deadline = clock_monotonic() + START_SECONDS * CLOCK_SECOND;
+	int64_t deadline = clock_monotonic() + TIMEOUT_START * CLOCK_SECOND;
 	struct pollfd ready = { .fd = report, .events = POLLIN };
 	int64_t left;
 
@@ -107,7 +105,7 @@ static _Noreturn void wait_for_report(int report, pid_t session)
 		exit(message.status);
 	}
 	if (late)
-		fprintf(stderr, PROGRAM_NAME ": killed: not serving after %d s\n", START_SECONDS);
+		fprintf(stderr, PROGRAM_NAME ": killed: not serving after %d s\n", TIMEOUT_START);
 	else
 		fprintf(stderr, PROGRAM_NAME ": exited unexpectedly before it served\n");
 	exit(EXIT_NOT_STARTED);

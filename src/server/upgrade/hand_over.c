@@ -7,10 +7,8 @@
 #include "base/log.h"
 #include "clock/clock.h"
 #include "server/control/control_message.h"
+#include "server/process/timeouts.h"
 #include "server/upgrade/upgrade_message.h"
-
-/* For the successor to serve: more than a start may take (see daemon.c). */
-#define HAND_OVER_SECONDS 15
 
 /* For a refused successor to exit, before it is killed. */
 #define EXIT_TIME CLOCK_SECOND
@@ -103,7 +101,7 @@ enum hand_over_verdict hand_over_start(struct hand_over *hand_over, unsigned pee
 {
 	hand_over->peer = (int)peer;
 	hand_over->successor = control_peer_process(hand_over->control, peer);
-	hand_over->deadline = clock_monotonic() + HAND_OVER_SECONDS * CLOCK_SECOND;
+	hand_over->deadline = clock_monotonic() + TIMEOUT_HAND_OVER * CLOCK_SECOND;
 	hand_over->relock_at = INT64_MAX;
 	hand_over->control->owned = false;
 	pidfile_hand_over(hand_over->pidfile);

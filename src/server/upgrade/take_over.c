@@ -10,13 +10,10 @@
 #include "server/control/control.h"
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
+#include "server/process/timeouts.h"
 #include "server/upgrade/upgrade_message.h"
 
 #define GROUPS_SIZE 4096
-
-/* For the daemon's messages: less than a start may take (see daemon.c), so that the reason is still
- * reported. */
-#define TAKE_OVER_SECONDS 8
 
 static bool take_listener(struct take_over *take_over, struct upgrade_message *message,
 			  struct failure *failure)
@@ -132,7 +129,7 @@ bool take_over_request(struct take_over *take_over, const char *path, struct fai
 {
 	bool same_groups = is_in_same_groups(path);
 
-	take_over->fd = control_connect(path, TAKE_OVER_SECONDS, failure);
+	take_over->fd = control_connect(path, TIMEOUT_TAKE_OVER, failure);
 	if (take_over->fd < 0)
 		return false;
 	if (!send_command(take_over, CONTROL_COMMAND_UPGRADE))
