@@ -80,7 +80,8 @@ endif
 sources_of = $(sort $(foreach room,$(1),$(wildcard src/$(room)/*.c src/$(room)/*/*.c)))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources_of,$(1)))
 COMMON_OBJECTS := $(call objects_of,base clock protocol)
-SERVER_OBJECTS := $(call objects_of,stats server web) $(BUILD)/obj/src/web/documents_text.o
+SERVER_OBJECTS := $(call objects_of,stats server web) $(BUILD)/obj/src/main.o \
+	$(BUILD)/obj/src/web/documents_text.o
 CLIENT_OBJECTS := $(call objects_of,client)
 PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
 MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8

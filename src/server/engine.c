@@ -20,7 +20,7 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 	};
 	*config = (struct config){ 0 };
 	engine->workers.service = &engine->service;
-	opened = web_open(&engine->web, failure);
+	opened = web_child_open(&engine->web, &engine->service, failure);
 	engine->service.stats = engine->web.stats;
 	return opened;
 }
@@ -117,13 +117,13 @@ static void publish_info(struct engine *engine)
 
 bool engine_update_web(struct engine *engine, struct failure *failure)
 {
-	struct web *web = &engine->web;
+	struct web_child *web = &engine->web;
 	bool updated;
 
 	publish_info(engine);
 	history_sampler_publish_top_clients(&engine->service, &engine->workers);
-	updated = web_adapt(web, &engine->service, failure);
-	if (!web_is_wanted(web))
+	updated = web_child_replace(web, failure);
+	if (!child_is_wanted(&web->child))
 		history_sampler_reset(&engine->sampler, web->stats);
 	return updated;
 }
@@ -198,15 +198,14 @@ static void retry(struct engine *engine)
 
 int64_t engine_tick(struct engine *engine, int64_t now)
 {
-	struct web *web = &engine->web;
+	struct web_child *web = &engine->web;
 	int64_t due;
 
 	if (engine->retry_at <= now)
 		retry(engine);
-	due = clock_earlier(engine->retry_at, web_tick_before(web, now));
-	if (!web_is_wanted(web))
+	due = clock_earlier(engine->retry_at, child_tick(&web->child, now));
+	if (!child_is_wanted(&web->child))
 		return due;
-	due = clock_earlier(due, web_tick(web, &engine->service, now));
 	return clock_earlier(due, history_sampler_tick(&engine->sampler, &engine->service,
 						       &engine->workers, web->counters, now));
 }
@@ -216,13 +215,13 @@ void engine_drain(struct engine *engine)
 	struct listeners *listeners = &engine->service.listeners;
 	struct counters sum = { 0 };
 
-	web_let_go(&engine->web);
+	child_release(&engine->web.child);
 	workers_stop(&engine->workers);
 	for (size_t i = 0; i < listeners->count; i++)
 		workers_drain_listener(&engine->workers, &listeners->items[i]);
 	listeners_close_unless(listeners, NULL);
 	workers_drain(&engine->workers);
-	web_end(&engine->web);
+	child_wait_exit(&engine->web.child);
 	stats_sum(engine->service.stats, engine->web.counters, &sum);
 	log_write(LOG_NOTICE, "stopped after %llu replies",
 		  (unsigned long long)counters_replies(&sum));
@@ -230,11 +229,11 @@ void engine_drain(struct engine *engine)
 
 void engine_close(struct engine *engine)
 {
-	web_let_go(&engine->web);
+	child_release(&engine->web.child);
 	clock_monitor_stop(&engine->monitor);
 	workers_stop(&engine->workers);
 	workers_close(&engine->workers);
 	listeners_close_unless(&engine->service.listeners, NULL);
-	web_close(&engine->web);
+	web_child_close(&engine->web);
 	config_free(&engine->service.config);
 }

@@ -23,7 +23,7 @@ struct engine {
 	struct service service; /* shared by the workers; the configuration in effect */
 	struct workers workers;
 	struct clock_monitor monitor;
-	struct web web;
+	struct web_child web;
 	struct history_sampler sampler;
 	struct privileges privileges; /* in force, for the status */
 	bool upgraded;		      /* taken over from another process, for the status */

@@ -1,4 +1,5 @@
-/* timeserver: from the command line to the daemon. */
+#include "server/main.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "server/process/notify.h"
 #include "server/program.h"
 #include "server/server.h"
-#include "stats/role.h"
 
 /* Makes a path independent of the directory, which the daemon changes. */
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])
@@ -149,15 +149,13 @@ static enum exit_status act(const struct options *options, const struct config_s
 	return finish(status);
 }
 
-int main(int argc, char **argv)
+int server_main(int argc, char **argv)
 {
 	struct options options;
 	struct config_source source;
 	char pidfile[PATH_MAX];
 	enum exit_status status;
 
-	if (argc > 1 && strcmp(argv[1], ROLE_WEB) == 0)
-		return web_run(argv + 2);
 	daemon_fill_standard_descriptors();
 	if (!options_parse(&options, argc, argv)) {
 		status = options.lines ? EXIT_USAGE : EXIT_NOT_STARTED;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -91,7 +92,7 @@ static bool drop_privileges(struct server *server, struct failure *failure)
 	}
 	snprintf(path, sizeof(path), "%s", service->config.pidfile);
 	return privileges_drop(&server->engine.privileges, user, dirname(path),
-			       web_is_configured(&service->listeners), failure);
+			       web_child_is_configured(&service->listeners), failure);
 }
 
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
@@ -140,6 +141,15 @@ void server_stop(struct server *server)
 	pidfile_release(&server->pidfile); /* last: the next daemon may start at once */
 }
 
+static void reap_children(struct server *server)
+{
+	int status;
+	pid_t process;
+
+	while ((process = waitpid(-1, &status, WNOHANG)) > 0)
+		child_reap(&server->engine.web.child, process, status);
+}
+
 static void read_signals(struct server *server)
 {
 	struct signalfd_siginfo signal;
@@ -148,7 +158,7 @@ static void read_signals(struct server *server)
 		if (signal.ssi_signo == SIGHUP) {
 			server->reload_wanted = true;
 		} else if (signal.ssi_signo == SIGCHLD) {
-			web_reap(&server->engine.web);
+			reap_children(server);
 		} else if (!server->stopping) {
 			log_write(LOG_NOTICE, "stopping on %s from process %u of user %u",
 				  signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT",

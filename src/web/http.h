@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #include "base/access.h"
-#include "stats/role.h"
 #include "stats/stats.h"
 #include "stats/web_counters.h"
+#include "stats/web_role.h"
 #include "web/connections.h"
 #include "web/leap.h"
 
@@ -26,7 +26,7 @@ struct site {
 			      * times of 32 bits does not share with us */
 	struct event *sweep;  /* when that is due: see visitors_sweep */
 	struct event *reopen; /* the doors: see accept_visitor */
-	struct evhttp_bound_socket *doors[ROLE_LISTENERS_MAX];
+	struct evhttp_bound_socket *doors[WEB_ROLE_LISTENERS_MAX];
 	size_t door_count;
 	size_t accepted; /* since the doors were opened */
 	int64_t end;	 /* when to end, on the monotonic clock; INT64_MAX: not yet */

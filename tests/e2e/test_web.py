@@ -80,7 +80,7 @@ def test_it_is_back_within_a_second(box, port):
         wait_until(lambda: len(onlooker.waits) > enough, what="answers afterwards")
     print(f"HTTP is back after {seconds * 1000:.0f} ms; {onlooker}")
     assert onlooker.unanswered == onlooker.again == 0 and seconds < longer(1)
-    assert server.log().count("the web process ended by signal 9: starting another\n") == 1
+    assert server.log().count("the web process was killed by signal 9: restarting it\n") == 1
     assert server.alive() and [value(metrics(port), f"http_{what}_total")
                                for what in ("starts", "deaths")] == [2, 1]
 
@@ -96,7 +96,7 @@ def test_one_that_hangs_is_replaced(box, port):
         assert not web.alive() and idle.alive()
     print(f"HTTP is back after {seconds:.1f} s; {onlooker}")
     assert onlooker.unanswered == 0 and 5 < seconds < longer(10)
-    assert "the web process hangs: ending it by force\n" in server.log()
+    assert "the web process hangs: killing it\n" in server.log()
     assert [value(metrics(where), "http_deaths_total") for where in (port, calm)] == [1, 0]
 
 

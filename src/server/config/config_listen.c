@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "server/config/config_parse.h"
-#include "stats/role.h"
+#include "stats/web_role.h"
 
 /* Whether the two sockets could not both be bound. */
 static bool collide(const struct config_listen *a, const struct config_listen *b)
@@ -42,9 +42,9 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 		sockets += other->protocol == listen->protocol ? socket_count(other) : 0;
 	}
 	/* A protocol without a reply function is served by a process that is passed its sockets. */
-	if (!listen->protocol->reply && sockets > ROLE_LISTENERS_MAX) {
+	if (!listen->protocol->reply && sockets > WEB_ROLE_LISTENERS_MAX) {
 		config_error(parser, "%s: too many addresses for %s (more than %d)", text,
-			     listen->protocol->word, ROLE_LISTENERS_MAX);
+			     listen->protocol->word, WEB_ROLE_LISTENERS_MAX);
 		return;
 	}
 	grown = reallocarray(config->listens, config->listen_count + 1, sizeof(*grown));

@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/role.h"
 #include "base/sandbox.h"
-#include "stats/role.h"
 
 #define CAPABILITY_LAST 63
 
@@ -99,7 +99,7 @@ static bool allow_loader(int rules)
 			   sandbox_allow_path(rules, dirname(path), LANDLOCK_ACCESS_FS_EXECUTE));
 }
 
-/* For this program in another role: see stats/role.h. */
+/* For this program in another role: see base/role.h. */
 static bool allow_program(int rules)
 {
 	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&
