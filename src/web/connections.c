@@ -18,21 +18,16 @@
 /* Among these what is open when the process starts is counted. */
 #define COUNTED 1024
 
-/* We hold a reference to each connection, so evhttp frees it without our being told: but the last
- * thing it does is to take all of its callbacks away. */
-static bool is_closed(const struct visitor *visitor)
+/* Frees the place if the connection was closed. evhttp frees a bufferevent without telling us; ours is
+ * then the last reference, and bufferevent_decref returns 1. */
+static bool free_if_closed(struct visitor *visitor)
 {
-	bufferevent_data_cb read, write;
-	bufferevent_event_cb event;
-
-	bufferevent_getcb(visitor->connection, &read, &write, &event, NULL);
-	return !read && !write && !event;
-}
-
-static void forget(struct visitor *visitor)
-{
-	bufferevent_decref(visitor->connection);
+	if (bufferevent_decref(visitor->connection) == 0) {
+		bufferevent_incref(visitor->connection);
+		return false;
+	}
 	*visitor = (struct visitor){ 0 };
+	return true;
 }
 
 /* evhttp sees the end of it, and closes it. */
@@ -130,9 +125,7 @@ static struct visitor *find_place(struct visitors *visitors)
 	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
-		if (visitor->connection && is_closed(visitor))
-			forget(visitor);
-		if (!visitor->connection)
+		if (!visitor->connection || free_if_closed(visitor))
 			return visitor;
 	}
 	return NULL;
@@ -147,7 +140,7 @@ static struct visitor *make_room(struct visitors *visitors)
 	place = choose(visitors);
 	cut(place);
 	evbuffer_remove_cb(bufferevent_get_input(place->connection), note_arrival, place);
-	forget(place);
+	bufferevent_decref(place->connection);
 	return place;
 }
 
@@ -250,11 +243,9 @@ void visitors_sweep(struct visitors *visitors, int64_t now)
 	for (size_t i = 0; i < visitors->capacity; i++) {
 		struct visitor *visitor = &visitors->places[i];
 
-		if (!visitor->connection)
+		if (!visitor->connection || free_if_closed(visitor))
 			continue;
-		if (is_closed(visitor))
-			forget(visitor);
-		else if (now - visitor->since > VISITOR_PATIENCE)
+		if (now - visitor->since > VISITOR_PATIENCE)
 			cut(visitor);
 		else
 			learn(visitors, visitor);
