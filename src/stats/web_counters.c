@@ -10,19 +10,3 @@ uint64_t web_counters_requests(const struct web_counters *counters)
 	}
 	return requests;
 }
-
-const char *web_counters_path_name(enum web_path path)
-{
-	static const char *const names[WEB_PATHS] = {
-		[WEB_CLOCK] = "/",
-		[WEB_TIME] = "/time.json",
-		[WEB_NICT] = "/cgi-bin/json",
-		[WEB_STATUS] = "/status",
-		[WEB_STATUS_JSON] = "/status.json",
-		[WEB_METRICS] = "/metrics",
-		[WEB_HEALTH] = "/healthz",
-		[WEB_OTHER] = "other",
-	};
-
-	return names[path];
-}

@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "base/histogram.h"
 
+/* The routes; their paths are in web/http.c. */
 enum web_path {
 	WEB_CLOCK,
 	WEB_TIME,
@@ -15,7 +16,7 @@ enum web_path {
 	WEB_STATUS_JSON,
 	WEB_METRICS,
 	WEB_HEALTH,
-	WEB_OTHER,
+	WEB_OTHER, /* no route */
 	WEB_PATHS,
 };
 
@@ -34,8 +35,5 @@ struct web_counters {
 
 /* All requests. */
 uint64_t web_counters_requests(const struct web_counters *counters);
-
-/* "/time.json"; "other" for WEB_OTHER. */
-const char *web_counters_path_name(enum web_path path);
 
 #endif

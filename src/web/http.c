@@ -19,18 +19,25 @@
 #define LOOK	   (CLOCK_SECOND / 8)
 #define DRAIN_TIME (CLOCK_SECOND / 4)
 
+/* By what they are counted as; WEB_OTHER is every other path. */
 static const struct route {
-	enum web_path path;
+	const char *path;
 	void (*write)(struct page *page);
-} routes[] = {
-	{ WEB_CLOCK, page_write_clock },
-	{ WEB_TIME, page_write_time },
-	{ WEB_NICT, page_write_nict },
-	{ WEB_STATUS, page_write_status },
-	{ WEB_STATUS_JSON, page_write_status_json },
-	{ WEB_METRICS, page_write_metrics },
-	{ WEB_HEALTH, page_write_health },
+} routes[WEB_PATHS] = {
+	[WEB_CLOCK] = { "/", page_write_clock },
+	[WEB_TIME] = { "/time.json", page_write_time },
+	[WEB_NICT] = { "/cgi-bin/json", page_write_nict },
+	[WEB_STATUS] = { "/status", page_write_status },
+	[WEB_STATUS_JSON] = { "/status.json", page_write_status_json },
+	[WEB_METRICS] = { "/metrics", page_write_metrics },
+	[WEB_HEALTH] = { "/healthz", page_write_health },
+	[WEB_OTHER] = { "other", NULL },
 };
+
+const char *http_path_name(enum web_path path)
+{
+	return routes[path].path;
+}
 
 void page_fail(struct page *page, int code, const char *text)
 {
@@ -69,16 +76,15 @@ void page_add_escaped(struct evbuffer *body, const char *text)
 	free(escaped);
 }
 
-static const struct route *find_route(struct evhttp_request *request)
+static enum web_path find_route(struct evhttp_request *request)
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	enum web_path route = 0;
 
-	for (size_t i = 0; path && i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strcmp(path, web_counters_path_name(routes[i].path)) == 0)
-			return &routes[i];
-	}
-	return NULL;
+	while (route < WEB_OTHER && (!path || strcmp(path, routes[route].path) != 0))
+		route++;
+	return route;
 }
 
 static struct bufferevent *connection_of(const struct page *page)
@@ -86,7 +92,7 @@ static struct bufferevent *connection_of(const struct page *page)
 	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(page->request));
 }
 
-static void write_page(struct page *page, const struct route *route)
+static void write_page(struct page *page, enum web_path route)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(page->request);
 
@@ -96,10 +102,10 @@ static void write_page(struct page *page, const struct route *route)
 		evhttp_add_header(evhttp_request_get_output_headers(page->request), "Allow",
 				  "GET, HEAD");
 		page_fail(page, HTTP_BADMETHOD, "This can be read, and nothing else.");
-	} else if (!route) {
+	} else if (route == WEB_OTHER) {
 		page_fail(page, HTTP_NOTFOUND, "There is no such page.");
 	} else {
-		route->write(page);
+		routes[route].write(page);
 	}
 }
 
@@ -131,14 +137,14 @@ static void add_headers(const struct page *page, size_t length)
 		evhttp_add_header(headers, "Connection", "close");
 }
 
-static void count(const struct page *page, const struct route *route)
+static void count(const struct page *page, enum web_path route)
 {
 	struct web_counters *counters = page->site->counters;
 	enum web_outcome outcome = page->code < 400 ? WEB_GOOD :
 				   page->code < 500 ? WEB_REFUSED :
 						      WEB_FAILED;
 
-	counter_add_shared(&counters->requests[route ? route->path : WEB_OTHER][outcome], 1);
+	counter_add_shared(&counters->requests[route][outcome], 1);
 	histogram_count(&counters->response_time, clock_monotonic() - page->arrival.moment);
 }
 
@@ -147,7 +153,7 @@ static void answer(struct evhttp_request *request, void *argument)
 	struct site *site = argument;
 	struct bufferevent *connection =
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
-	const struct route *route = find_route(request);
+	enum web_path route = find_route(request);
 	struct page page = {
 		.site = site,
 		.request = request,

@@ -65,6 +65,9 @@ void page_write_status_json(struct page *page);
 void page_write_metrics(struct page *page);
 void page_write_health(struct page *page);
 
+/* The path of a route as a label of its counters; "other" for WEB_OTHER. */
+const char *http_path_name(enum web_path path);
+
 /* Makes the page an error, told in a line. */
 void page_fail(struct page *page, int code, const char *text);
 

@@ -149,7 +149,7 @@ static void add_http(const struct figures *figures)
 				figures->body,
 				"timeserver_http_requests_total{path=\"%s\",code=\"%s\"} %" PRIu64
 				"\n",
-				web_counters_path_name((enum web_path)path), codes[outcome],
+				http_path_name((enum web_path)path), codes[outcome],
 				counter_read(&web->requests[path][outcome]));
 	}
 	add_gauge(figures, "http_connections", "Connections of HTTP that are open.",
