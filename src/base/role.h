@@ -1,11 +1,11 @@
-/* The roles of this program's child processes: what a supervisor (see server/process/child.h) and its
- * children agree on. Both are the same executable, so their versions never differ.
+/* The roles of this program's child processes: what a supervisor (see server/process/child.h) and
+ * its children agree on. Both are the same executable, so their versions never differ.
  *
- * A child is this program, executed again as "timeserver --role=NAME SUPERVISOR WORD...". The words
- * are numbers, most of them of descriptors, in the order that the role defines. SUPERVISOR is a
- * SOCK_SEQPACKET socket: the child sends ROLE_READY once it serves, or one line that says why it
- * cannot, and ROLE_READY again for each ROLE_PING. When the supervisor closes its end, the child
- * finishes the clients it has within ROLE_DRAIN_MILLISECONDS and exits. */
+ * A child is this program, executed again as "timeserver --role=NAME SUPERVISOR WORD...". The
+ * words are numbers, most of them of descriptors, in the order that the role defines. SUPERVISOR
+ * is a SOCK_SEQPACKET socket: the child sends ROLE_READY once it serves, or one line that says
+ * why it cannot, and ROLE_READY again for each ROLE_PING. When the supervisor closes its end,
+ * the child finishes the clients it has within ROLE_DRAIN_MILLISECONDS and exits. */
 #ifndef BASE_ROLE_H
 #define BASE_ROLE_H
 

@@ -2,9 +2,9 @@
  *
  *   timeserver --role=web SUPERVISOR STATS COUNTERS ACCESS RANGES LISTENER...
  *
- * STATS is the descriptor of a struct stats to read, COUNTERS that of a struct web_counters to write,
- * ACCESS that of RANGES + 1 struct access_range to read, of which the last is unused (memory cannot be
- * empty). Each LISTENER is a listening TCP socket. */
+ * STATS is the descriptor of a struct stats to read, COUNTERS that of a struct web_counters to
+ * write, ACCESS that of RANGES + 1 struct access_range to read, of which the last is unused
+ * (memory cannot be empty). Each LISTENER is a listening TCP socket. */
 #ifndef STATS_WEB_ROLE_H
 #define STATS_WEB_ROLE_H
 

@@ -6,258 +6,258 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* Descriptors that may be wanted for something else yet. */
-#define SPARE 8
+/* Descriptors kept free for anything else. */
+#define FD_SPARE 8
 
-/* Of the room for connections, such a part is for those that were cut and are not closed yet. */
-#define PART 5
+/* One in so many of the descriptors for connections is kept for those that were shut down and are
+ * not closed yet. */
+#define FD_RESERVE_DIV 5
 
-/* Before anything on the monotonic clock, with room for a difference. */
-#define LONG_AGO (INT64_MIN / 2)
+/* Descriptors below this are counted at the start. */
+#define FD_SCAN_MAX 1024
 
-/* Among these what is open when the process starts is counted. */
-#define COUNTED 1024
+/* Before any time on the monotonic clock; differences do not overflow. */
+#define EXPIRED (INT64_MIN / 2)
 
-/* Frees the place if the connection was closed. evhttp frees a bufferevent without telling us; ours is
- * then the last reference, and bufferevent_decref returns 1. */
-static bool free_if_closed(struct visitor *visitor)
+/* Frees the slot if the connection was closed. evhttp frees a bufferevent without telling us; then
+ * ours is the last reference, and bufferevent_decref returns 1. */
+static bool free_if_closed(struct connection *connection)
 {
-	if (bufferevent_decref(visitor->connection) == 0) {
-		bufferevent_incref(visitor->connection);
+	if (bufferevent_decref(connection->stream) == 0) {
+		bufferevent_incref(connection->stream);
 		return false;
 	}
-	*visitor = (struct visitor){ 0 };
+	*connection = (struct connection){ 0 };
 	return true;
 }
 
-/* evhttp sees the end of it, and closes it. */
-static void cut(struct visitor *visitor)
+/* evhttp sees the end of the stream and closes the connection. */
+static void shut_down(const struct connection *connection)
 {
-	shutdown(bufferevent_getfd(visitor->connection), SHUT_RDWR);
+	shutdown(bufferevent_getfd(connection->stream), SHUT_RDWR);
 }
 
 static struct arrival arrive(void)
 {
-	return (struct arrival){ .clock = clock_realtime(), .moment = clock_monotonic() };
+	return (struct arrival){ .clock = clock_realtime(), .mono = clock_monotonic() };
 }
 
 static void note_arrival(struct evbuffer *input, const struct evbuffer_cb_info *info,
 			 void *argument)
 {
-	struct visitor *visitor = argument;
+	struct connection *connection = argument;
 
 	(void)input;
-	if (info->n_added > 0 && visitor->arrival.moment == 0)
-		visitor->arrival = arrive();
+	if (info->n_added > 0 && connection->arrival.mono == 0)
+		connection->arrival = arrive();
 }
 
-static bool find_peer(const struct bufferevent *connection, struct address *peer)
+static bool find_peer(struct bufferevent *stream, struct address *peer)
 {
 	socklen_t size = sizeof(*peer);
 
-	return getpeername(bufferevent_getfd((struct bufferevent *)connection), &peer->any,
-			   &size) == 0;
+	return getpeername(bufferevent_getfd(stream), &peer->any, &size) == 0;
 }
 
-bool visitors_allow(const struct visitors *visitors, const struct bufferevent *connection)
+bool connections_allow(const struct connections *connections, struct bufferevent *stream)
 {
 	struct address peer;
 
-	return visitors->access->range_count == 0 ||
-	       (find_peer(connection, &peer) && access_allows(visitors->access, &peer));
+	return connections->access->range_count == 0 ||
+	       (find_peer(stream, &peer) && access_allows(connections->access, &peer));
 }
 
-/* Finds out where a visitor comes from, which cannot be known while it is being accepted. */
-static void learn(const struct visitors *visitors, struct visitor *visitor)
+/* The peer is not known yet while its connection is being accepted. A peer that may not use this
+ * server has until the next connections_expire to send a request, and gets 403. */
+static void identify(const struct connections *connections, struct connection *connection)
 {
 	struct address peer;
 	uint64_t network, hash;
 
-	if (visitor->network != 0 || !find_peer(visitor->connection, &peer))
+	if (connection->network != 0 || !find_peer(connection->stream, &peer))
 		return;
 	network = address_network(&peer);
-	hash = hash_bytes(&visitors->key, &network, sizeof(network));
-	visitor->network = 1 + (unsigned)(hash % VISITORS_NETWORKS);
-	if (!access_allows(visitors->access, &peer))
-		visitor->since = LONG_AGO; /* after a moment in which it may ask, and be refused */
+	hash = hash_bytes(&connections->key, &network, sizeof(network));
+	connection->network = 1 + (unsigned)(hash % CONNECTIONS_NETWORKS);
+	if (!access_allows(connections->access, &peer))
+		connection->since = EXPIRED;
 }
 
-/* Whether it has all of its answers, and nothing of another request has come. */
-static bool is_idle(const struct visitor *visitor)
+/* Whether all replies were sent and nothing of another request has come. */
+static bool is_idle(const struct connection *connection)
 {
-	return visitor->answered && visitor->arrival.moment == 0 &&
-	       evbuffer_get_length(bufferevent_get_output(visitor->connection)) == 0;
+	return connection->replied && connection->arrival.mono == 0 &&
+	       evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0;
 }
 
-static bool makes_way_for(const struct visitor *one, const struct visitor *other)
+static bool evict_before(const struct connection *one, const struct connection *other)
 {
 	if (is_idle(one) != is_idle(other))
 		return is_idle(one);
 	return one->since < other->since;
 }
 
-/* The one that makes way for a new one. */
-static struct visitor *choose(struct visitors *visitors)
+static struct connection *choose_to_evict(struct connections *connections)
 {
-	unsigned counts[VISITORS_NETWORKS + 1] = { 0 }, most = 0;
-	struct visitor *chosen = visitors->places;
+	unsigned counts[CONNECTIONS_NETWORKS + 1] = { 0 }, largest = 0;
+	struct connection *chosen = connections->slots;
 
-	for (size_t i = 0; i < visitors->capacity; i++) {
-		struct visitor *visitor = &visitors->places[i];
+	for (size_t i = 0; i < connections->capacity; i++) {
+		struct connection *connection = &connections->slots[i];
 
-		learn(visitors, visitor);
-		if (++counts[visitor->network] > counts[most]) {
-			most = visitor->network;
-			chosen = visitor;
+		identify(connections, connection);
+		if (++counts[connection->network] > counts[largest]) {
+			largest = connection->network;
+			chosen = connection;
 		}
 	}
-	for (size_t i = 0; i < visitors->capacity; i++) {
-		struct visitor *visitor = &visitors->places[i];
+	for (size_t i = 0; i < connections->capacity; i++) {
+		struct connection *connection = &connections->slots[i];
 
-		if (visitor->network == most && makes_way_for(visitor, chosen))
-			chosen = visitor;
+		if (connection->network == largest && evict_before(connection, chosen))
+			chosen = connection;
 	}
 	return chosen;
 }
 
-static struct visitor *find_place(struct visitors *visitors)
+static struct connection *find_free_slot(struct connections *connections)
 {
-	for (size_t i = 0; i < visitors->capacity; i++) {
-		struct visitor *visitor = &visitors->places[i];
+	for (size_t i = 0; i < connections->capacity; i++) {
+		struct connection *slot = &connections->slots[i];
 
-		if (!visitor->connection || free_if_closed(visitor))
-			return visitor;
+		if (!slot->stream || free_if_closed(slot))
+			return slot;
 	}
 	return NULL;
 }
 
-static struct visitor *make_room(struct visitors *visitors)
+static struct connection *evict(struct connections *connections)
 {
-	struct visitor *place = find_place(visitors);
+	struct connection *evicted = choose_to_evict(connections);
 
-	if (place)
-		return place;
-	place = choose(visitors);
-	cut(place);
-	evbuffer_remove_cb(bufferevent_get_input(place->connection), note_arrival, place);
-	bufferevent_decref(place->connection);
-	return place;
+	shut_down(evicted);
+	evbuffer_remove_cb(bufferevent_get_input(evicted->stream), note_arrival, evicted);
+	bufferevent_decref(evicted->stream);
+	return evicted;
 }
 
 static size_t count_descriptors(rlim_t limit)
 {
 	size_t count = 0;
 
-	for (int fd = 0; fd < COUNTED && (rlim_t)fd < limit; fd++)
+	for (int fd = 0; fd < FD_SCAN_MAX && (rlim_t)fd < limit; fd++)
 		count += fcntl(fd, F_GETFD) >= 0;
 	return count;
 }
 
-static size_t limit_to(size_t least, size_t number, size_t most)
+static size_t clamp(size_t minimum, size_t number, size_t maximum)
 {
-	return number < least ? least : number < most ? number : most;
+	return number < minimum ? minimum : number < maximum ? number : maximum;
 }
 
-void visitors_open(struct visitors *visitors, struct access *access, struct counter *open)
+void connections_open(struct connections *connections, struct access *access, struct counter *open)
 {
-	struct rlimit limit = { .rlim_cur = COUNTED };
+	struct rlimit limit = { .rlim_cur = FD_SCAN_MAX };
 	size_t others, room = 2;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	others = count_descriptors(limit.rlim_cur) + SPARE;
+	others = count_descriptors(limit.rlim_cur) + FD_SPARE;
 	if (limit.rlim_cur > others + room)
 		room = limit.rlim_cur - others;
-	visitors->batch = limit_to(1, room / PART, VISITORS_BATCH);
-	visitors->capacity = limit_to(1, room - visitors->batch, VISITORS_MAX);
-	if (limit.rlim_cur > others + visitors->batch + visitors->capacity)
-		limit.rlim_cur = others + visitors->batch + visitors->capacity;
+	connections->batch = clamp(1, room / FD_RESERVE_DIV, CONNECTIONS_BATCH_MAX);
+	connections->capacity = clamp(1, room - connections->batch, CONNECTIONS_MAX);
+	if (limit.rlim_cur > others + connections->batch + connections->capacity)
+		limit.rlim_cur = others + connections->batch + connections->capacity;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	visitors->access = access;
-	visitors->key = hash_key_make();
-	visitors->open = open;
-	counter_set(open, 0); /* those of a process that died are gone with it */
+	connections->access = access;
+	connections->key = hash_key_make();
+	connections->open = open;
+	counter_set(open, 0); /* a process that crashed has left its own number */
 }
 
-void visitors_count_no_more(struct visitors *visitors)
+static void report_count(const struct connections *connections)
 {
-	counter_set(visitors->open, 0);
-	visitors->open = NULL;
+	if (connections->open)
+		counter_set(connections->open, connections_count(connections));
 }
 
-static void tell_count(const struct visitors *visitors)
+void connections_stop_counting(struct connections *connections)
 {
-	if (visitors->open)
-		counter_set(visitors->open, visitors_count(visitors));
+	counter_set(connections->open, 0);
+	connections->open = NULL;
 }
 
-struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *base)
+struct bufferevent *connections_add(struct connections *connections, struct event_base *base)
 {
-	struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
-	struct visitor *visitor;
+	struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
+	struct connection *slot;
 
-	if (!connection)
+	if (!stream)
 		return NULL;
-	visitor = make_room(visitors);
-	/* While an answer waits to be read, evhttp goes on reading, but takes nothing. */
-	bufferevent_setwatermark(connection, EV_READ, 0, VISITOR_INPUT_MAX);
-	bufferevent_incref(connection);
-	*visitor = (struct visitor){ .connection = connection, .since = clock_monotonic() };
-	evbuffer_add_cb(bufferevent_get_input(connection), note_arrival, visitor);
-	tell_count(visitors);
-	return connection;
+	slot = find_free_slot(connections);
+	if (!slot)
+		slot = evict(connections);
+	/* While a reply waits to be sent, evhttp reads on without parsing. */
+	bufferevent_setwatermark(stream, EV_READ, 0, CONNECTIONS_INPUT_MAX);
+	bufferevent_incref(stream);
+	*slot = (struct connection){ .stream = stream, .since = clock_monotonic() };
+	evbuffer_add_cb(bufferevent_get_input(stream), note_arrival, slot);
+	report_count(connections);
+	return stream;
 }
 
-static struct visitor *find(struct visitors *visitors, const struct bufferevent *connection)
+static struct connection *find(struct connections *connections, const struct bufferevent *stream)
 {
-	for (size_t i = 0; i < visitors->capacity; i++) {
-		if (visitors->places[i].connection == connection)
-			return &visitors->places[i];
+	for (size_t i = 0; i < connections->capacity; i++) {
+		if (connections->slots[i].stream == stream)
+			return &connections->slots[i];
 	}
-	return NULL; /* it has made way */
+	return NULL; /* it was evicted */
 }
 
-struct arrival visitors_take_request(struct visitors *visitors, struct bufferevent *connection)
+struct arrival connections_take_request(struct connections *connections,
+					const struct bufferevent *stream)
 {
-	struct visitor *visitor = find(visitors, connection);
+	struct connection *connection = find(connections, stream);
 	struct arrival arrival = { 0 };
 
-	if (visitor) {
-		arrival = visitor->arrival;
-		visitor->arrival = (struct arrival){ 0 };
-		visitor->answered = true;
-		visitor->since = clock_monotonic();
+	if (connection) {
+		arrival = connection->arrival;
+		connection->arrival = (struct arrival){ 0 };
+		connection->replied = true;
+		connection->since = clock_monotonic();
 	}
-	return arrival.moment != 0 ? arrival : arrive();
+	return arrival.mono != 0 ? arrival : arrive();
 }
 
-void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection)
+void connections_close_soon(struct connections *connections, const struct bufferevent *stream)
 {
-	struct visitor *visitor = find(visitors, connection);
+	struct connection *connection = find(connections, stream);
 
-	if (visitor)
-		visitor->since = LONG_AGO;
+	if (connection)
+		connection->since = EXPIRED;
 }
 
-void visitors_sweep(struct visitors *visitors, int64_t now)
+void connections_expire(struct connections *connections, int64_t now)
 {
-	for (size_t i = 0; i < visitors->capacity; i++) {
-		struct visitor *visitor = &visitors->places[i];
+	for (size_t i = 0; i < connections->capacity; i++) {
+		struct connection *connection = &connections->slots[i];
 
-		if (!visitor->connection || free_if_closed(visitor))
+		if (!connection->stream || free_if_closed(connection))
 			continue;
-		if (now - visitor->since > VISITOR_PATIENCE)
-			cut(visitor);
+		if (now - connection->since > CONNECTIONS_TIMEOUT)
+			shut_down(connection);
 		else
-			learn(visitors, visitor);
+			identify(connections, connection);
 	}
-	tell_count(visitors);
+	report_count(connections);
 }
 
-unsigned visitors_count(const struct visitors *visitors)
+unsigned connections_count(const struct connections *connections)
 {
 	unsigned count = 0;
 
-	for (size_t i = 0; i < visitors->capacity; i++)
-		count += visitors->places[i].connection != NULL;
+	for (size_t i = 0; i < connections->capacity; i++)
+		count += connections->slots[i].stream != NULL;
 	return count;
 }

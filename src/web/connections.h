@@ -1,9 +1,9 @@
-/* The connections, a limited number of them, each with a limited time.
+/* The connections of HTTP: limited in number, and each in time. evhttp can do neither.
  *
- * A connection on which no request was completed for VISITOR_PATIENCE is cut: whether it sends too
- * slowly, does not read its answer or is simply quiet; so is one that may not ask. Where there is
- * no room for a new one, one of the network that has the most makes way: that which has been quiet
- * for the longest, if it was answered. evhttp can do none of this. */
+ * A connection on which no request was completed for CONNECTIONS_TIMEOUT is shut down, whether
+ * it sends too slowly, does not read its reply or is idle; so is one from an address that may
+ * not use this server. When all slots are taken, a new connection evicts one of the network that
+ * holds the most: the one that has been idle for the longest, if any has been replied to. */
 #ifndef WEB_CONNECTIONS_H
 #define WEB_CONNECTIONS_H
 
@@ -16,61 +16,60 @@
 #include "base/hash.h"
 #include "clock/clock.h"
 
-#define VISITORS_MAX	  256
-#define VISITORS_BATCH	  64
-#define VISITORS_NETWORKS 509	/* that are told apart, of all there are */
-#define VISITOR_INPUT_MAX 16384 /* bytes that wait to be taken, of a connection */
-#define VISITOR_PATIENCE  (10 * CLOCK_SECOND)
+#define CONNECTIONS_MAX	      256
+#define CONNECTIONS_BATCH_MAX 64
+#define CONNECTIONS_NETWORKS  509   /* hash values that networks are told apart by */
+#define CONNECTIONS_INPUT_MAX 16384 /* bytes of one connection that wait to be parsed */
+#define CONNECTIONS_TIMEOUT   (10 * CLOCK_SECOND)
 
 /* When the first byte of a request came. */
 struct arrival {
-	int64_t clock;	/* on the system clock, nanoseconds since 1970 */
-	int64_t moment; /* on the monotonic clock; 0: it has not come */
+	int64_t clock; /* on the system clock, nanoseconds since 1970 */
+	int64_t mono;  /* on the monotonic clock; 0: it has not come */
 };
 
-struct visitor {
-	struct bufferevent *connection; /* NULL: a free place */
-	int64_t since; /* when it was accepted or last answered, on the monotonic clock */
+struct connection {
+	struct bufferevent *stream; /* NULL: a free slot */
+	int64_t since; /* when it was accepted or last replied to, on the monotonic clock */
 	struct arrival arrival;
-	bool answered;	  /* once at least */
-	unsigned network; /* a number from 1 on that it shares with few others; 0: not known yet */
+	bool replied;	  /* to one request at least */
+	unsigned network; /* hash of its network, 1 to CONNECTIONS_NETWORKS; 0: not known yet */
 };
 
-struct visitors {
-	struct visitor places[VISITORS_MAX];
-	size_t capacity; /* of these, so many are used */
-	size_t batch;	 /* to be accepted without hearing those that were at most */
+struct connections {
+	struct connection slots[CONNECTIONS_MAX];
+	size_t capacity; /* slots in use */
+	size_t batch;	 /* the most to be accepted before those accepted are read */
 	struct access *access;
-	struct hash_key key;  /* for the numbers of networks */
-	struct counter *open; /* how many there are, for others to see; NULL: see below */
+	struct hash_key key;  /* for networks */
+	struct counter *open; /* how many there are; NULL: another process reports that */
 };
 
-/* Finds out how many there may be within the limit on descriptors, and sets that to what they need.
- * access says who may ask; open is told how many there are. */
-void visitors_open(struct visitors *visitors, struct access *access, struct counter *open);
+/* Sets capacity by RLIMIT_NOFILE, and that to what is needed. open is kept up to date. */
+void connections_open(struct connections *connections, struct access *access, struct counter *open);
 
-/* Leaves it to another process to say how many there are: it has none of these. */
-void visitors_count_no_more(struct visitors *visitors);
+/* Stops reporting how many there are: the process that replaces this one does. */
+void connections_stop_counting(struct connections *connections);
 
-/* Makes a connection for a socket that was just accepted, for evhttp to use and to free. NULL if
- * memory is short. */
-struct bufferevent *visitors_add(struct visitors *visitors, struct event_base *base);
+/* Makes the bufferevent of a socket that is being accepted, for evhttp to use and to free. NULL if
+ * out of memory. */
+struct bufferevent *connections_add(struct connections *connections, struct event_base *base);
 
-/* A request has come whole: returns when its first byte did, and gives the connection time for the
- * next one. */
-struct arrival visitors_take_request(struct visitors *visitors, struct bufferevent *connection);
+/* A request is complete: returns when its first byte came, and starts the time for the next one. */
+struct arrival connections_take_request(struct connections *connections,
+					const struct bufferevent *stream);
 
-/* Whether it may ask. */
-bool visitors_allow(const struct visitors *visitors, const struct bufferevent *connection);
+/* Whether the peer may use this server. */
+bool connections_allow(const struct connections *connections, struct bufferevent *stream);
 
-/* The connection is cut at the next sweep, if it is there still. */
-void visitors_dismiss(struct visitors *visitors, struct bufferevent *connection);
+/* Has the connection shut down by the next connections_expire, if it is still there. */
+void connections_close_soon(struct connections *connections, const struct bufferevent *stream);
 
-/* Forgets connections that are closed, and cuts those whose time is over. To be called now and
- * then. */
-void visitors_sweep(struct visitors *visitors, int64_t now);
+/* Frees the slots of closed connections and shuts down those that have timed out. To be called
+ * several times a second. */
+void connections_expire(struct connections *connections, int64_t now);
 
-/* How many requests are being answered, or connections kept, right now. */
-unsigned visitors_count(const struct visitors *visitors);
+/* How many there are. */
+unsigned connections_count(const struct connections *connections);
 
 #endif

@@ -1,4 +1,3 @@
-/* Requests on their way to a page, and answers on theirs to the client. */
 #include "web/http.h"
 
 #include <event2/listener.h>
@@ -9,29 +8,33 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/role.h"
 #include "web/query.h"
 
 #define HEADERS_MAX 8192 /* bytes */
-#define BODY_MAX    1024 /* which nobody reads; longer ones evhttp refuses by itself */
+#define BODY_MAX    1024 /* bytes, which are ignored; evhttp refuses a longer body itself */
 #define FORBIDDEN   403
 
-/* How often to look for connections whose time is over, and how long, at the end, they may take. */
-#define LOOK	   (CLOCK_SECOND / 8)
-#define DRAIN_TIME (CLOCK_SECOND / 4)
+#define TICK	   (CLOCK_SECOND / 8)
+#define DRAIN_TIME (ROLE_DRAIN_MILLISECONDS * CLOCK_MILLISECOND)
 
-/* By what they are counted as; WEB_OTHER is every other path. */
+static void write_not_found(struct response *response)
+{
+	http_fail(response, HTTP_NOTFOUND, "Not found.");
+}
+
 static const struct route {
 	const char *path;
-	void (*write)(struct page *page);
+	void (*write)(struct response *response);
 } routes[WEB_PATHS] = {
-	[WEB_CLOCK] = { "/", page_write_clock },
-	[WEB_TIME] = { "/time.json", page_write_time },
-	[WEB_NICT] = { "/cgi-bin/json", page_write_nict },
-	[WEB_STATUS] = { "/status", page_write_status },
-	[WEB_STATUS_JSON] = { "/status.json", page_write_status_json },
-	[WEB_METRICS] = { "/metrics", page_write_metrics },
-	[WEB_HEALTH] = { "/healthz", page_write_health },
-	[WEB_OTHER] = { "other", NULL },
+	[WEB_CLOCK] = { "/", page_clock_write },
+	[WEB_TIME] = { "/time.json", page_time_write },
+	[WEB_NICT] = { "/cgi-bin/json", page_time_write_nict },
+	[WEB_STATUS] = { "/status", page_status_write },
+	[WEB_STATUS_JSON] = { "/status.json", page_time_write_status },
+	[WEB_METRICS] = { "/metrics", page_metrics_write },
+	[WEB_HEALTH] = { "/healthz", page_time_write_health },
+	[WEB_OTHER] = { "other", write_not_found },
 };
 
 const char *http_path_name(enum web_path path)
@@ -39,35 +42,35 @@ const char *http_path_name(enum web_path path)
 	return routes[path].path;
 }
 
-void page_fail(struct page *page, int code, const char *text)
+void http_fail(struct response *response, int code, const char *text)
 {
-	page->code = code;
-	evbuffer_add_printf(page->body, "%s\n", text);
+	response->code = code;
+	evbuffer_add_printf(response->body, "%s\n", text);
 }
 
-const char *page_query(const struct page *page)
+const char *http_query(const struct response *response)
 {
-	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(page->request));
+	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(response->request));
 
 	return query ? query : "";
 }
 
-const char *page_header(const struct page *page, const char *name)
+const char *http_header(const struct response *response, const char *name)
 {
 	const char *value =
-		evhttp_find_header(evhttp_request_get_input_headers(page->request), name);
+		evhttp_find_header(evhttp_request_get_input_headers(response->request), name);
 
 	return value ? value : "";
 }
 
-const char *page_host(const struct page *page)
+const char *http_host(const struct response *response)
 {
-	const char *host = evhttp_request_get_host(page->request);
+	const char *host = evhttp_request_get_host(response->request);
 
 	return host && query_is_host(host) ? host : "timeserver";
 }
 
-void page_add_escaped(struct evbuffer *body, const char *text)
+void http_add_escaped(struct evbuffer *body, const char *text)
 {
 	char *escaped = evhttp_htmlescape(text);
 
@@ -87,37 +90,35 @@ static enum web_path find_route(struct evhttp_request *request)
 	return route;
 }
 
-static struct bufferevent *connection_of(const struct page *page)
+static struct bufferevent *stream_of(struct evhttp_request *request)
 {
-	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(page->request));
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
 }
 
-static void write_page(struct page *page, enum web_path route)
+static void write_response(struct response *response, enum web_path route)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(page->request);
+	struct evhttp_request *request = response->request;
+	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 
-	if (!visitors_allow(&page->site->visitors, connection_of(page))) {
-		page_fail(page, FORBIDDEN, "You may not ask here.");
+	if (!connections_allow(&response->server->connections, stream_of(request))) {
+		http_fail(response, FORBIDDEN, "Forbidden: this address may not use this server.");
 	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-		evhttp_add_header(evhttp_request_get_output_headers(page->request), "Allow",
-				  "GET, HEAD");
-		page_fail(page, HTTP_BADMETHOD, "This can be read, and nothing else.");
-	} else if (route == WEB_OTHER) {
-		page_fail(page, HTTP_NOTFOUND, "There is no such page.");
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+		http_fail(response, HTTP_BADMETHOD, "Method not allowed: use GET or HEAD.");
 	} else {
-		routes[route].write(page);
+		routes[route].write(response);
 	}
 }
 
-/* evhttp would keep the connection of who may not ask, or has said CONNECT. */
-static bool is_unwelcome(const struct page *page)
+/* evhttp itself would keep the connection open, also after CONNECT. */
+static bool must_close(const struct response *response)
 {
-	return page->code == HTTP_BADMETHOD || page->code == FORBIDDEN;
+	return response->code == HTTP_BADMETHOD || response->code == FORBIDDEN;
 }
 
-static void add_headers(const struct page *page, size_t length)
+static void add_headers(const struct response *response, size_t length)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(page->request);
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(response->request);
 	time_t now = (time_t)(clock_realtime() / CLOCK_SECOND);
 	char text[32], date[64] = "";
 	struct tm utc;
@@ -125,174 +126,176 @@ static void add_headers(const struct page *page, size_t length)
 	if (gmtime_r(&now, &utc))
 		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
 	snprintf(text, sizeof(text), "%zu", length);
-	evhttp_add_header(headers, "Content-Type", page->type);
+	evhttp_add_header(headers, "Content-Type", response->type);
 	evhttp_add_header(headers, "Content-Length", text);
 	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "Content-Security-Policy", page->policy);
+	evhttp_add_header(headers, "Content-Security-Policy", response->policy);
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
 	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
 	evhttp_add_header(headers, "Vary", "Accept, Accept-Language");
 	evhttp_add_header(headers, "Date", date);
-	if (is_unwelcome(page) || page->site->end != INT64_MAX)
+	if (must_close(response) || response->server->end != INT64_MAX)
 		evhttp_add_header(headers, "Connection", "close");
 }
 
-static void count(const struct page *page, enum web_path route)
+static void count(const struct response *response, enum web_path route)
 {
-	struct web_counters *counters = page->site->counters;
-	enum web_outcome outcome = page->code < 400 ? WEB_GOOD :
-				   page->code < 500 ? WEB_REFUSED :
-						      WEB_FAILED;
+	struct web_counters *counters = response->server->counters;
+	enum web_outcome outcome = response->code < 400 ? WEB_GOOD :
+				   response->code < 500 ? WEB_REFUSED :
+							  WEB_FAILED;
 
 	counter_add_shared(&counters->requests[route][outcome], 1);
-	histogram_count(&counters->response_time, clock_monotonic() - page->arrival.moment);
+	histogram_count(&counters->response_time, clock_monotonic() - response->arrival.mono);
 }
 
-static void answer(struct evhttp_request *request, void *argument)
+static void on_request(struct evhttp_request *request, void *argument)
 {
-	struct site *site = argument;
-	struct bufferevent *connection =
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+	struct http_server *server = argument;
+	struct bufferevent *stream = stream_of(request);
 	enum web_path route = find_route(request);
-	struct page page = {
-		.site = site,
+	struct response response = {
+		.server = server,
 		.request = request,
 		.body = evbuffer_new(),
-		.arrival = visitors_take_request(&site->visitors, connection),
+		.arrival = connections_take_request(&server->connections, stream),
 		.code = HTTP_OK,
 		.type = "text/plain; charset=utf-8",
 		.policy = "default-src 'none'; frame-ancestors 'none'",
 	};
 
-	if (!page.body) {
+	if (!response.body) {
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 		return;
 	}
-	write_page(&page, route);
-	add_headers(&page, evbuffer_get_length(page.body));
+	write_response(&response, route);
+	add_headers(&response, evbuffer_get_length(response.body));
 	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
-		evbuffer_drain(page.body, evbuffer_get_length(page.body));
-	count(&page, route);
-	evhttp_send_reply(request, page.code, NULL, page.body);
-	if (is_unwelcome(&page))
-		visitors_dismiss(&site->visitors, connection);
-	evbuffer_free(page.body);
+		evbuffer_drain(response.body, evbuffer_get_length(response.body));
+	count(&response, route);
+	evhttp_send_reply(request, response.code, NULL, response.body);
+	if (must_close(&response))
+		connections_close_soon(&server->connections, stream);
+	evbuffer_free(response.body);
 }
 
-/* Looks, from now on and again and again, or no more. */
-static bool set_timer(struct site *site, bool on)
+/* Starts or stops the timer. */
+static bool set_timer(struct http_server *server, bool on)
 {
 	const struct itimerspec times = {
-		.it_value.tv_nsec = on ? LOOK : 0,
-		.it_interval.tv_nsec = on ? LOOK : 0,
+		.it_value.tv_nsec = on ? TICK : 0,
+		.it_interval.tv_nsec = on ? TICK : 0,
 	};
 
-	return timerfd_settime(site->timer, 0, &times, NULL) == 0;
+	return timerfd_settime(server->timer, 0, &times, NULL) == 0;
 }
 
-/* That a door could not be watched is told only to those who ask for it a second time. */
-static bool watch_door(struct evhttp_bound_socket *door)
+/* evhttp_accept_socket_with_handle enables it, too, but does not report a failure. */
+static bool enable(struct evhttp_bound_socket *listener)
 {
-	return evconnlistener_enable(evhttp_bound_socket_get_listener(door)) == 0;
+	return evconnlistener_enable(evhttp_bound_socket_get_listener(listener)) == 0;
 }
 
-static void reopen(int fd, short events, void *argument)
+static void resume(int fd, short events, void *argument)
 {
-	struct site *site = argument;
-	bool opened = true;
+	struct http_server *server = argument;
+	bool enabled = true;
 
 	(void)fd;
 	(void)events;
-	for (size_t i = 0; i < site->door_count; i++)
-		opened = watch_door(site->doors[i]) && opened;
-	if (opened)
-		site->accepted = 0;
+	for (size_t i = 0; i < server->listener_count; i++)
+		enabled = enable(server->listeners[i]) && enabled;
+	if (enabled)
+		server->accepted = 0;
 }
 
-/* evhttp accepts as long as somebody waits. So that in a rush those who were let in are heard
- * before others have their places, the doors are shut for a moment. */
-static struct bufferevent *accept_visitor(struct event_base *base, void *argument)
+/* evhttp accepts as long as connections wait. In a burst the listeners pause after each batch, so
+ * that those accepted are read before others evict them. */
+static struct bufferevent *accept_connection(struct event_base *base, void *argument)
 {
-	struct site *site = argument;
+	struct http_server *server = argument;
 
-	if (visitors_count(&site->visitors) == 0)
-		set_timer(site, true);
-	if (++site->accepted == site->visitors.batch) {
-		for (size_t i = 0; i < site->door_count; i++)
-			evconnlistener_disable(evhttp_bound_socket_get_listener(site->doors[i]));
-		event_active(site->reopen, EV_WRITE, 0);
+	if (connections_count(&server->connections) == 0)
+		set_timer(server, true);
+	if (++server->accepted == server->connections.batch) {
+		for (size_t i = 0; i < server->listener_count; i++)
+			evconnlistener_disable(
+				evhttp_bound_socket_get_listener(server->listeners[i]));
+		event_active(server->resume, EV_WRITE, 0);
 	}
-	return visitors_add(&site->visitors, base);
+	return connections_add(&server->connections, base);
 }
 
-static void sweep(int timer, short events, void *argument)
+static void tick(int timer, short events, void *argument)
 {
-	struct site *site = argument;
+	struct http_server *server = argument;
+	bool draining = server->end != INT64_MAX, idle;
 	int64_t now = clock_monotonic();
 	uint64_t expirations;
-	bool empty;
 
 	(void)events;
 	(void)!read(timer, &expirations, sizeof(expirations));
-	visitors_sweep(&site->visitors, now);
-	if (site->accepted >= site->visitors.batch)
-		reopen(-1, 0, site);
-	empty = visitors_count(&site->visitors) == 0 && site->accepted < site->visitors.batch;
-	if (empty && site->end == INT64_MAX)
-		set_timer(site, false);
-	if (now >= site->end || (empty && site->end != INT64_MAX))
-		event_base_loopbreak(site->base);
+	connections_expire(&server->connections, now);
+	if (server->accepted >= server->connections.batch)
+		resume(-1, 0, server);
+	idle = connections_count(&server->connections) == 0 &&
+	       server->accepted < server->connections.batch;
+	if (idle && !draining)
+		set_timer(server, false);
+	if (now >= server->end || (idle && draining))
+		event_base_loopbreak(server->base);
 }
 
-void site_end(struct site *site)
+void http_drain(struct http_server *server)
 {
-	site->end = clock_monotonic() + DRAIN_TIME;
-	for (size_t i = 0; i < site->door_count; i++)
-		evhttp_del_accept_socket(site->http, site->doors[i]);
-	site->door_count = 0;
-	visitors_count_no_more(&site->visitors);
-	if (!set_timer(site, true) || visitors_count(&site->visitors) == 0)
-		event_base_loopbreak(site->base);
+	server->end = clock_monotonic() + DRAIN_TIME;
+	for (size_t i = 0; i < server->listener_count; i++)
+		evhttp_del_accept_socket(server->http, server->listeners[i]);
+	server->listener_count = 0;
+	connections_stop_counting(&server->connections);
+	if (!set_timer(server, true) || connections_count(&server->connections) == 0)
+		event_base_loopbreak(server->base);
 }
 
-bool site_open(struct site *site, struct event_base *base)
+bool http_open(struct http_server *server, struct event_base *base)
 {
-	site->base = base;
-	site->end = INT64_MAX;
-	site->http = evhttp_new(base);
-	site->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (!site->http || site->timer < 0)
+	server->base = base;
+	server->end = INT64_MAX;
+	server->http = evhttp_new(base);
+	server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!server->http || server->timer < 0)
 		return false;
-	site->sweep = event_new(base, site->timer, EV_READ | EV_PERSIST, sweep, site);
-	site->reopen = event_new(base, -1, 0, reopen, site);
-	if (!site->sweep || event_add(site->sweep, NULL) < 0 || !site->reopen)
+	server->tick = event_new(base, server->timer, EV_READ | EV_PERSIST, tick, server);
+	server->resume = event_new(base, -1, 0, resume, server);
+	if (!server->tick || event_add(server->tick, NULL) < 0 || !server->resume)
 		return false;
-	evhttp_set_bevcb(site->http, accept_visitor, site);
-	evhttp_set_gencb(site->http, answer, site);
-	/* All of them: it is for us to say which are allowed. */
-	evhttp_set_allowed_methods(site->http, UINT16_MAX);
-	evhttp_set_max_headers_size(site->http, HEADERS_MAX);
-	evhttp_set_max_body_size(site->http, BODY_MAX);
-	evhttp_set_timeout(site->http, VISITOR_PATIENCE / CLOCK_SECOND);
-	visitors_open(&site->visitors, &site->access, &site->counters->connections);
+	evhttp_set_bevcb(server->http, accept_connection, server);
+	evhttp_set_gencb(server->http, on_request, server);
+	/* All methods: write_response replies 405 where evhttp would reply 501. */
+	evhttp_set_allowed_methods(server->http, UINT16_MAX);
+	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
+	evhttp_set_max_body_size(server->http, BODY_MAX);
+	evhttp_set_timeout(server->http, CONNECTIONS_TIMEOUT / CLOCK_SECOND);
+	connections_open(&server->connections, &server->access, &server->counters->connections);
 	return true;
 }
 
-bool site_open_door(struct site *site, int listener)
+bool http_listen(struct http_server *server, int listener)
 {
-	struct evhttp_bound_socket *door = evhttp_accept_socket_with_handle(site->http, listener);
+	struct evhttp_bound_socket *bound =
+		evhttp_accept_socket_with_handle(server->http, listener);
 
-	if (door)
-		site->doors[site->door_count++] = door;
-	return door && watch_door(door);
+	if (bound)
+		server->listeners[server->listener_count++] = bound;
+	return bound && enable(bound);
 }
 
-void site_close(struct site *site)
+void http_close(struct http_server *server)
 {
-	if (site->reopen)
-		event_free(site->reopen);
-	if (site->sweep)
-		event_free(site->sweep);
-	if (site->http)
-		evhttp_free(site->http);
+	if (server->resume)
+		event_free(server->resume);
+	if (server->tick)
+		event_free(server->tick);
+	if (server->http)
+		evhttp_free(server->http);
 }

@@ -1,4 +1,4 @@
-/* The web process' parts, and what they all work with. */
+/* The HTTP server: routes, requests and responses, on top of libevent's evhttp. */
 #ifndef WEB_HTTP_H
 #define WEB_HTTP_H
 
@@ -15,72 +15,75 @@
 #include "web/connections.h"
 #include "web/leap.h"
 
-struct site {
+struct http_server {
 	const struct stats *stats;
 	struct web_counters *counters;
-	struct access access; /* who may ask: its ranges */
+	struct access access; /* only its ranges */
 	struct event_base *base;
 	struct evhttp *http;
-	struct visitors visitors;
-	int timer; /* timerfd(2): libevent's own timers have a form that a library built for
-			      * times of 32 bits does not share with us */
-	struct event *sweep;  /* when that is due: see visitors_sweep */
-	struct event *reopen; /* the doors: see accept_visitor */
-	struct evhttp_bound_socket *doors[WEB_ROLE_LISTENERS_MAX];
-	size_t door_count;
-	size_t accepted; /* since the doors were opened */
-	int64_t end;	 /* when to end, on the monotonic clock; INT64_MAX: not yet */
+	struct connections connections;
+	/* A timerfd(2): libevent's own timers take a struct timeval, of which a libevent built with
+	 * 32-bit time has another form. */
+	int timer;
+	struct event *tick;
+	struct event *resume; /* see accept_connection */
+	struct evhttp_bound_socket *listeners[WEB_ROLE_LISTENERS_MAX];
+	size_t listener_count;
+	size_t accepted; /* since the listeners were resumed */
+	int64_t end;	 /* when to end, on the monotonic clock; INT64_MAX: not draining */
 	struct leap leap;
 };
 
-/* An answer in the making. */
-struct page {
-	const struct site *site;
+/* The response to a request, while its page is written. */
+struct response {
+	const struct http_server *server;
 	struct evhttp_request *request;
 	struct evbuffer *body;
 	struct arrival arrival; /* of the request */
-	int code;		/* 200 unless the page says otherwise */
-	const char *type;	/* of the content */
-	const char *policy;	/* what a browser may load for it (Content-Security-Policy) */
+	int code;		/* 200 unless the page sets another */
+	const char *type;	/* Content-Type; plain text unless the page sets another */
+	const char
+		*policy; /* Content-Security-Policy; loads nothing unless the page sets another */
 };
 
-/* Has http answer all paths for site. Returns false if memory is short. */
-bool site_open(struct site *site, struct event_base *base);
+/* Handles all requests; stats, counters and access are set already. Returns false with errno; to be
+ * closed all the same. */
+bool http_open(struct http_server *server, struct event_base *base);
 
-/* Has visitors come in by a listening socket. */
-bool site_open_door(struct site *site, int listener);
+/* Accepts connections on a listening socket, which becomes the server's. */
+bool http_listen(struct http_server *server, int listener);
 
-/* Lets nobody in from now on, and ends the loop of events once there is no connection left, or a
- * moment has gone by. */
-void site_end(struct site *site);
+/* Accepts no more connections, and ends the event loop when there are none left, or after
+ * ROLE_DRAIN_MILLISECONDS. */
+void http_drain(struct http_server *server);
 
-void site_close(struct site *site);
+void http_close(struct http_server *server);
 
-/* The pages: each writes its body, and what differs from a good answer of plain text. */
-void page_write_clock(struct page *page);
-void page_write_time(struct page *page);
-void page_write_nict(struct page *page);
-void page_write_status(struct page *page);
-void page_write_status_json(struct page *page);
-void page_write_metrics(struct page *page);
-void page_write_health(struct page *page);
-
-/* The path of a route as a label of its counters; "other" for WEB_OTHER. */
+/* The path of a route, as the label of its counters; "other" for WEB_OTHER. */
 const char *http_path_name(enum web_path path);
 
-/* Makes the page an error, told in a line. */
-void page_fail(struct page *page, int code, const char *text);
+/* The pages. Each writes the body, and sets what differs from a plain text with status 200. */
+void page_clock_write(struct response *response);
+void page_time_write(struct response *response);
+void page_time_write_nict(struct response *response);
+void page_time_write_health(struct response *response);
+void page_time_write_status(struct response *response);
+void page_status_write(struct response *response);
+void page_metrics_write(struct response *response);
 
-/* What stands behind the "?" of the address; empty if nothing does. */
-const char *page_query(const struct page *page);
+/* Makes the response an error: a status, and one line of text. */
+void http_fail(struct response *response, int code, const char *text);
+
+/* The query of the request's URL, without the "?"; empty if it has none. */
+const char *http_query(const struct response *response);
 
 /* A header of the request; empty if it has none. */
-const char *page_header(const struct page *page, const char *name);
+const char *http_header(const struct response *response, const char *name);
 
-/* The host by the name that the client used, if that can be one. */
-const char *page_host(const struct page *page);
+/* The name of this host as the client has it; "timeserver" if that is no valid name. */
+const char *http_host(const struct response *response);
 
-/* Adds text with what is special in HTML escaped. */
-void page_add_escaped(struct evbuffer *body, const char *text);
+/* Adds text, escaped for HTML. */
+void http_add_escaped(struct evbuffer *body, const char *text);
 
 #endif

@@ -15,7 +15,7 @@
 
 struct web {
 	struct role role;
-	struct site site;
+	struct http_server server;
 	struct event_base *base;
 	struct event *supervisor; /* its end of the socket has something to read */
 	int stats_fd, counters_fd, access_fd;
@@ -32,7 +32,7 @@ static bool read_words(struct web *web, char **words)
 	web->stats_fd = role_take_fd(role);
 	web->counters_fd = role_take_fd(role);
 	web->access_fd = role_take_fd(role);
-	web->site.access.range_count = (size_t)role_take_number(role);
+	web->server.access.range_count = (size_t)role_take_number(role);
 	while (role->valid && *role->words && web->listener_count < WEB_ROLE_LISTENERS_MAX)
 		web->listeners[web->listener_count++] = role_take_fd(role);
 	return role->valid && web->listener_count > 0;
@@ -47,28 +47,28 @@ static void on_supervisor_message(int fd, short events, void *argument)
 	if (role_answer_ping(&web->role))
 		return;
 	event_del(web->supervisor);
-	site_end(&web->site);
+	http_drain(&web->server);
 }
 
 static bool open_all(struct web *web)
 {
-	struct site *site = &web->site;
-	size_t ranges = (site->access.range_count + 1) * sizeof(*site->access.ranges);
+	struct http_server *server = &web->server;
+	size_t ranges = (server->access.range_count + 1) * sizeof(*server->access.ranges);
 
-	site->access.ranges = shm_map(web->access_fd, ranges, SHM_READ);
-	site->stats = shm_map(web->stats_fd, sizeof(struct stats), SHM_READ);
-	site->counters = shm_map(web->counters_fd, sizeof(struct web_counters), SHM_WRITE);
+	server->access.ranges = shm_map(web->access_fd, ranges, SHM_READ);
+	server->stats = shm_map(web->stats_fd, sizeof(struct stats), SHM_READ);
+	server->counters = shm_map(web->counters_fd, sizeof(struct web_counters), SHM_WRITE);
 	web->base = event_base_new();
-	if (!site->access.ranges || !site->stats || !site->counters || !web->base ||
-	    !site_open(site, web->base))
+	if (!server->access.ranges || !server->stats || !server->counters || !web->base ||
+	    !http_open(server, web->base))
 		return false;
-	leap_read(&site->leap);
+	leap_read(&server->leap);
 	web->supervisor = event_new(web->base, web->role.supervisor_fd, EV_READ | EV_PERSIST,
 				    on_supervisor_message, web);
 	if (!web->supervisor || event_add(web->supervisor, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < web->listener_count; i++) {
-		if (!site_open_door(site, web->listeners[i]))
+		if (!http_listen(server, web->listeners[i]))
 			return false;
 	}
 	return true;
@@ -97,7 +97,7 @@ int web_main(char **words)
 	web_confine();
 	role_send(&web.role, ROLE_READY);
 	event_base_dispatch(web.base);
-	site_close(&web.site);
+	http_close(&web.server);
 	event_free(web.supervisor);
 	event_base_free(web.base);
 	return EXIT_SUCCESS;

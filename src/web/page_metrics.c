@@ -174,18 +174,18 @@ static void add_times(const struct figures *figures)
 		      &figures->web->response_time);
 }
 
-void page_write_metrics(struct page *page)
+void page_metrics_write(struct response *response)
 {
 	struct figures figures = {
-		.body = page->body,
-		.stats = page->site->stats,
-		.web = page->site->counters,
+		.body = response->body,
+		.stats = response->server->stats,
+		.web = response->server->counters,
 	};
 
 	stats_read_info(figures.stats, &figures.info);
 	stats_sum(figures.stats, figures.web, &figures.sum);
 	clock_state_read(&figures.stats->clock, clock_monotonic(), &figures.state);
-	page->type = "text/plain; version=0.0.4; charset=utf-8";
+	response->type = "text/plain; version=0.0.4; charset=utf-8";
 	add_process(&figures);
 	add_clock(&figures);
 	add_requests(&figures);

@@ -32,7 +32,7 @@ static void end_row(struct evbuffer *body)
 static void add_text(struct evbuffer *body, const char *name, const char *text)
 {
 	begin_row(body, name);
-	page_add_escaped(body, text);
+	http_add_escaped(body, text);
 	end_row(body);
 }
 
@@ -50,79 +50,80 @@ static void add_span(struct evbuffer *body, const char *name, double seconds)
 	end_row(body);
 }
 
-static void write_clock(struct page *page)
+static void write_clock(struct response *response)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
-	const struct stats *stats = page->site->stats;
+	const struct stats *stats = response->server->stats;
 	struct stats_info info;
 	struct clock_state state;
 
 	stats_read_info(stats, &info);
 	clock_state_read(&stats->clock, clock_monotonic(), &state);
-	chart_write_clock(page->body, samples, history_read(&stats->history, samples));
-	begin_table(page->body, "what", "now");
-	add_text(page->body, "source", info.source);
-	add_number(page->body, "stratum", state.stratum);
-	add_number(page->body, "leap", state.leap);
-	add_span(page->body, "root delay", stats_json_short(state.root_delay));
-	add_span(page->body, "root dispersion", stats_json_short(state.root_dispersion));
-	add_span(page->body, "root distance", stats_json_short(stats_json_root_distance(&state)));
-	end_table(page->body);
+	chart_write_clock(response->body, samples, history_read(&stats->history, samples));
+	begin_table(response->body, "what", "now");
+	add_text(response->body, "source", info.source);
+	add_number(response->body, "stratum", state.stratum);
+	add_number(response->body, "leap", state.leap);
+	add_span(response->body, "root delay", stats_json_short(state.root_delay));
+	add_span(response->body, "root dispersion", stats_json_short(state.root_dispersion));
+	add_span(response->body, "root distance",
+		 stats_json_short(stats_json_root_distance(&state)));
+	end_table(response->body);
 }
 
 /* One for each protocol that is served, and one of what was dropped. */
-static void write_charts(struct page *page)
+static void write_charts(struct response *response)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
 	uint32_t values[HISTORY_SAMPLES];
 	struct stats_info info;
-	unsigned count = history_read(&page->site->stats->history, samples);
+	unsigned count = history_read(&response->server->stats->history, samples);
 	bool served[PROTOCOL_COUNT] = { false };
 
-	stats_read_info(page->site->stats, &info);
+	stats_read_info(response->server->stats, &info);
 	for (uint32_t i = 0; i < info.listen_count && i < STATS_LISTENS; i++)
 		served[info.listens[i].protocol] = true;
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
 		for (unsigned j = 0; j < count; j++)
 			values[j] = samples[j].requests[i];
 		if (served[i])
-			chart_write_line(page->body, protocol_table[i].word, values, count);
+			chart_write_line(response->body, protocol_table[i].word, values, count);
 	}
 	for (unsigned j = 0; j < count; j++)
 		values[j] = samples[j].drops;
-	chart_write_line(page->body, "dropped", values, count);
+	chart_write_line(response->body, "dropped", values, count);
 }
 
-static void write_protocols(struct page *page)
+static void write_protocols(struct response *response)
 {
-	const struct site *site = page->site;
+	const struct http_server *server = response->server;
 	struct stats_info info;
 	struct counters sum = { 0 };
 
-	stats_read_info(site->stats, &info);
-	stats_sum(site->stats, site->counters, &sum);
-	begin_table(page->body, "where", "what");
+	stats_read_info(server->stats, &info);
+	stats_sum(server->stats, server->counters, &sum);
+	begin_table(response->body, "where", "what");
 	for (uint32_t i = 0; i < info.listen_count && i < STATS_LISTENS; i++)
-		add_text(page->body, info.listens[i].address,
+		add_text(response->body, info.listens[i].address,
 			 protocol_table[info.listens[i].protocol].word);
-	end_table(page->body);
-	begin_table(page->body, "protocol", "answers");
+	end_table(response->body);
+	begin_table(response->body, "protocol", "answers");
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-		add_number(page->body, protocol_table[i].word, counter_read(&sum.replies[i]));
-	add_number(page->body, "kisses", counter_read(&sum.kisses));
-	end_table(page->body);
+		add_number(response->body, protocol_table[i].word, counter_read(&sum.replies[i]));
+	add_number(response->body, "kisses", counter_read(&sum.kisses));
+	end_table(response->body);
 }
 
-static void write_drops(struct page *page)
+static void write_drops(struct response *response)
 {
 	struct counters sum = { 0 };
 
-	stats_sum(page->site->stats, page->site->counters, &sum);
-	begin_table(page->body, "reason", "requests");
+	stats_sum(response->server->stats, response->server->counters, &sum);
+	begin_table(response->body, "reason", "requests");
 	for (size_t i = 0; i < DROP_COUNT; i++)
-		add_number(page->body, counters_drop_name((enum drop)i),
+		add_number(response->body, counters_drop_name((enum drop)i),
 			   counter_read(&sum.drops[i]));
-	end_table(page->body);
+	end_table(response->body);
 }
 
 static void add_step(struct evbuffer *body, const struct histogram *histogram, size_t step,
@@ -145,100 +146,103 @@ static void add_step(struct evbuffer *body, const struct histogram *histogram, s
 	end_row(body);
 }
 
-static void write_stamps(struct page *page)
+static void write_stamps(struct response *response)
 {
 	struct counters sum = { 0 };
 	uint64_t total;
 
-	stats_sum(page->site->stats, page->site->counters, &sum);
+	stats_sum(response->server->stats, response->server->counters, &sum);
 	total = histogram_total(&sum.stamp_error);
-	begin_table(page->body, "off by", "replies that were watched");
+	begin_table(response->body, "off by", "replies that were watched");
 	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
-		add_step(page->body, &sum.stamp_error, i, total);
-	end_table(page->body);
+		add_step(response->body, &sum.stamp_error, i, total);
+	end_table(response->body);
 }
 
-static void write_balance(struct page *page)
+static void write_balance(struct response *response)
 {
-	const struct stats *stats = page->site->stats;
+	const struct stats *stats = response->server->stats;
 	char name[16];
 
-	begin_table(page->body, "worker", "requests");
+	begin_table(response->body, "worker", "requests");
 	for (unsigned i = 0; i < stats_workers(stats); i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		add_number(page->body, name, counters_requests(&stats->workers[i].counters));
+		add_number(response->body, name, counters_requests(&stats->workers[i].counters));
 	}
-	end_table(page->body);
+	end_table(response->body);
 }
 
 /* Who asks is nobody else's business, unless the operator says that it is. */
-static void write_clients(struct page *page)
+static void write_clients(struct response *response)
 {
 	char network[ADDRESS_TEXT_SIZE], share[16];
 	struct top_clients_list top_clients;
 	struct stats_info info;
 
-	stats_read_info(page->site->stats, &info);
+	stats_read_info(response->server->stats, &info);
 	if (!info.show_clients)
 		return;
-	stats_read_top_clients(page->site->stats, &top_clients);
-	evbuffer_add_printf(page->body, "<section>\n<h2>Who asks the most</h2>\n");
-	begin_table(page->body, "network", "share of all requests, lately");
+	stats_read_top_clients(response->server->stats, &top_clients);
+	evbuffer_add_printf(response->body, "<section>\n<h2>Who asks the most</h2>\n");
+	begin_table(response->body, "network", "share of all requests, lately");
 	for (size_t i = 0; i < TOP_CLIENTS_SHOWN && top_clients.items[i].count > 0; i++) {
 		snprintf(share, sizeof(share), "%.0f %%",
 			 100.0 * (double)top_clients.items[i].count / (double)top_clients.total);
-		add_text(page->body, top_clients_format(top_clients.items[i].network, network),
+		add_text(response->body, top_clients_format(top_clients.items[i].network, network),
 			 share);
 	}
-	end_table(page->body);
-	evbuffer_add_printf(page->body, "</section>\n");
+	end_table(response->body);
+	evbuffer_add_printf(response->body, "</section>\n");
 }
 
-static void write_process(struct page *page)
+static void write_process(struct response *response)
 {
-	const struct site *site = page->site;
+	const struct http_server *server = response->server;
 	struct stats_info info;
 	struct counters sum = { 0 };
 	char up[32];
 
-	stats_read_info(site->stats, &info);
-	stats_sum(site->stats, site->counters, &sum);
+	stats_read_info(server->stats, &info);
+	stats_sum(server->stats, server->counters, &sum);
 	snprintf(up, sizeof(up), "%" PRId64 " s",
 		 (clock_monotonic() - info.started) / CLOCK_SECOND);
-	begin_table(page->body, "what", "now");
-	add_text(page->body, "version", PROGRAM_VERSION);
-	add_number(page->body, "process", info.process);
-	add_text(page->body, "up", up);
-	add_text(page->body, "confined", info.confined);
-	add_number(page->body, "connections", counter_read(&sum.connections));
-	add_number(page->body, "room for", info.capacity);
-	add_number(page->body, "connections of HTTP", counter_read(&site->counters->connections));
-	add_number(page->body, "starts of the web process", counter_read(&site->stats->web_starts));
-	end_table(page->body);
+	begin_table(response->body, "what", "now");
+	add_text(response->body, "version", PROGRAM_VERSION);
+	add_number(response->body, "process", info.process);
+	add_text(response->body, "up", up);
+	add_text(response->body, "confined", info.confined);
+	add_number(response->body, "connections", counter_read(&sum.connections));
+	add_number(response->body, "room for", info.capacity);
+	add_number(response->body, "connections of HTTP",
+		   counter_read(&server->counters->connections));
+	add_number(response->body, "starts of the web process",
+		   counter_read(&server->stats->web_starts));
+	end_table(response->body);
 }
 
 /* Who reads slowly, or by ear, can have the page hold still. */
-static bool is_held(const struct page *page)
+static bool is_held(const struct response *response)
 {
-	return strcmp(page_query(page), "hold") == 0;
+	return strcmp(http_query(response), "hold") == 0;
 }
 
-static void write_refresh(struct page *page)
+static void write_refresh(struct response *response)
 {
-	if (!is_held(page))
-		evbuffer_add_printf(page->body, "<meta http-equiv=\"refresh\" content=\"10\">");
+	if (!is_held(response))
+		evbuffer_add_printf(response->body, "<meta http-equiv=\"refresh\" content=\"10\">");
 }
 
-static void write_other(struct page *page)
+static void write_other(struct response *response)
 {
-	evbuffer_add_printf(page->body, is_held(page) ? "<a href=\"/status\">keep up to date</a>" :
-							"<a href=\"/status?hold\">hold still</a>");
+	evbuffer_add_printf(response->body, is_held(response) ?
+						    "<a href=\"/status\">keep up to date</a>" :
+						    "<a href=\"/status?hold\">hold still</a>");
 }
 
-static void write_document(struct page *page, const char *state, const char *verdict)
+static void write_document(struct response *response, const char *state, const char *verdict)
 {
-	const struct replacement replacements[] = {
-		{ .name = "host", .text = page_host(page) },
+	const struct template_value values[] = {
+		{ .name = "host", .text = http_host(response) },
 		{ .name = "refresh", .write = write_refresh },
 		{ .name = "state", .text = state },
 		{ .name = "verdict", .text = verdict },
@@ -253,20 +257,19 @@ static void write_document(struct page *page, const char *state, const char *ver
 		{ .name = "process", .write = write_process },
 	};
 
-	template_write(page, &document_status, replacements,
-		       sizeof(replacements) / sizeof(replacements[0]));
+	template_write(response, &template_status, values, sizeof(values) / sizeof(values[0]));
 }
 
-void page_write_status(struct page *page)
+void page_status_write(struct response *response)
 {
-	const struct stats *stats = page->site->stats;
+	const struct stats *stats = response->server->stats;
 	struct stats_reason reason;
 	struct clock_state clock;
 
 	clock_state_read(&stats->clock, clock_monotonic(), &clock);
 	stats_read_reason(stats, &reason);
 	if (clock_state_is_synchronised(&clock))
-		write_document(page, "synchronised", "synchronised");
+		write_document(response, "synchronised", "synchronised");
 	else
-		write_document(page, "unsynchronised", reason.text);
+		write_document(response, "unsynchronised", reason.text);
 }

@@ -17,18 +17,18 @@ static double seconds(int64_t nanoseconds)
 	return (double)nanoseconds / CLOCK_SECOND;
 }
 
-static void write_json(struct page *page, json_t *object)
+static void write_json(struct response *response, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_FLAGS) : NULL;
 
 	json_decref(object);
 	if (!text) {
-		page_fail(page, HTTP_INTERNAL, "There is no memory for this now.");
+		http_fail(response, HTTP_INTERNAL, "Out of memory.");
 		return;
 	}
-	evbuffer_add_printf(page->body, "%s\n", text);
+	evbuffer_add_printf(response->body, "%s\n", text);
 	free(text);
-	page->type = "application/json";
+	response->type = "application/json";
 }
 
 /* TAI minus UTC, or null. */
@@ -38,75 +38,76 @@ static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
 }
 
 /* The stamps, and how far to trust them. */
-void page_write_time(struct page *page)
+void page_time_write(struct response *response)
 {
 	char origin[QUERY_STAMP_SIZE];
 	struct stats_reason reason;
 	struct clock_state state;
 	json_t *object;
 
-	if (!query_read_origin(page_query(page), origin)) {
-		page_fail(page, HTTP_BADREQUEST, "origin: expected digits and points, 32 at most");
+	if (!query_read_origin(http_query(response), origin)) {
+		http_fail(response, HTTP_BADREQUEST,
+			  "origin: expected digits and points, 32 at most");
 		return;
 	}
-	clock_state_read(&page->site->stats->clock, clock_monotonic(), &state);
-	stats_read_reason(page->site->stats, &reason);
-	object =
-		json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
-			  TIME_SCHEMA, "origin", origin, "receive", seconds(page->arrival.clock),
-			  "leap", (int)state.leap, "stratum", (int)state.stratum, "synchronised",
-			  clock_state_is_synchronised(&state), "reason",
-			  clock_state_is_synchronised(&state) ? NULL : reason.text, "root_distance",
-			  stats_json_short(stats_json_root_distance(&state)), "tai_offset",
-			  describe_tai_offset(&page->site->leap,
-					      page->arrival.clock / CLOCK_SECOND),
-			  "transmit", seconds(clock_realtime()));
-	write_json(page, object);
+	clock_state_read(&response->server->stats->clock, clock_monotonic(), &state);
+	stats_read_reason(response->server->stats, &reason);
+	object = json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
+			   TIME_SCHEMA, "origin", origin, "receive",
+			   seconds(response->arrival.clock), "leap", (int)state.leap, "stratum",
+			   (int)state.stratum, "synchronised", clock_state_is_synchronised(&state),
+			   "reason", clock_state_is_synchronised(&state) ? NULL : reason.text,
+			   "root_distance", stats_json_short(stats_json_root_distance(&state)),
+			   "tai_offset",
+			   describe_tai_offset(&response->server->leap,
+					       response->arrival.clock / CLOCK_SECOND),
+			   "transmit", seconds(clock_realtime()));
+	write_json(response, object);
 }
 
 /* As NICT's servers answer: "/cgi-bin/json?1795469446.123". */
-void page_write_nict(struct page *page)
+void page_time_write_nict(struct response *response)
 {
-	const struct leap *leap = &page->site->leap;
-	int64_t now = page->arrival.clock / CLOCK_SECOND;
+	const struct leap *leap = &response->server->leap;
+	int64_t now = response->arrival.clock / CLOCK_SECOND;
 	char initiated[QUERY_STAMP_SIZE] = "0.000";
-	const char *query = page_query(page);
+	const char *query = http_query(response);
 	json_t *object;
 
 	if (query[0] != '\0' && !query_read_stamp(query, initiated)) {
-		page_fail(page, HTTP_BADREQUEST, "expected a time stamp: digits and a point");
+		http_fail(response, HTTP_BADREQUEST, "expected a time stamp: digits and a point");
 		return;
 	}
-	object = json_pack("{s:s, s:f, s:f}", "id", page_host(page), "it", strtod(initiated, NULL),
-			   "st", seconds(clock_realtime()));
+	object = json_pack("{s:s, s:f, s:f}", "id", http_host(response), "it",
+			   strtod(initiated, NULL), "st", seconds(clock_realtime()));
 	if (leap_is_known(leap, now))
 		json_object_update_new(object,
 				       json_pack("{s:i, s:I, s:i}", "leap", leap_offset(leap, now),
 						 "next", (json_int_t)leap->change, "step",
 						 leap->after - leap->before));
-	write_json(page, object);
+	write_json(response, object);
 }
 
-void page_write_health(struct page *page)
+void page_time_write_health(struct response *response)
 {
 	struct stats_reason reason;
 	struct clock_state state;
 
-	clock_state_read(&page->site->stats->clock, clock_monotonic(), &state);
-	stats_read_reason(page->site->stats, &reason);
+	clock_state_read(&response->server->stats->clock, clock_monotonic(), &state);
+	stats_read_reason(response->server->stats, &reason);
 	if (clock_state_is_synchronised(&state)) {
-		evbuffer_add_printf(page->body, "synchronised, stratum %u\n", state.stratum);
+		evbuffer_add_printf(response->body, "synchronised, stratum %u\n", state.stratum);
 		return;
 	}
-	page->code = HTTP_SERVUNAVAIL;
-	evbuffer_add_printf(page->body, "not synchronised: %s\n", reason.text);
+	response->code = HTTP_SERVUNAVAIL;
+	evbuffer_add_printf(response->body, "not synchronised: %s\n", reason.text);
 }
 
 /* Who asks is told, and shown, only if the operator has said so. */
-void page_write_status_json(struct page *page)
+void page_time_write_status(struct response *response)
 {
-	const struct stats *stats = page->site->stats;
-	json_t *status = describe_ledger(stats, page->site->counters);
+	const struct stats *stats = response->server->stats;
+	json_t *status = describe_ledger(stats, response->server->counters);
 	struct top_clients_list top_clients;
 	struct stats_info info;
 
@@ -116,5 +117,5 @@ void page_write_status_json(struct page *page)
 		stats_read_top_clients(stats, &top_clients);
 		json_object_set_new(status, "talkers", stats_json_top_clients(&top_clients));
 	}
-	write_json(page, status);
+	write_json(response, status);
 }

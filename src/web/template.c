@@ -2,31 +2,30 @@
 
 #include <string.h>
 
-static void replace(struct page *page, const char *name, size_t length,
-		    const struct replacement *replacements, size_t count)
+static void write_value(struct response *response, const char *name, size_t length,
+			const struct template_value *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (strlen(replacements[i].name) != length ||
-		    strncmp(replacements[i].name, name, length) != 0)
+		if (strlen(values[i].name) != length || strncmp(values[i].name, name, length) != 0)
 			continue;
-		if (replacements[i].write)
-			replacements[i].write(page);
+		if (values[i].write)
+			values[i].write(response);
 		else
-			page_add_escaped(page->body, replacements[i].text);
+			http_add_escaped(response->body, values[i].text);
 	}
 }
 
-void template_write(struct page *page, const struct document *document,
-		    const struct replacement *replacements, size_t count)
+void template_write(struct response *response, const struct template_page *page,
+		    const struct template_value *values, size_t count)
 {
-	const char *rest = document->text, *name, *end;
+	const char *rest = page->text, *name, *end;
 
 	while ((name = strstr(rest, "{{")) != NULL && (end = strstr(name, "}}")) != NULL) {
-		evbuffer_add(page->body, rest, (size_t)(name - rest));
-		replace(page, name + 2, (size_t)(end - name - 2), replacements, count);
+		evbuffer_add(response->body, rest, (size_t)(name - rest));
+		write_value(response, name + 2, (size_t)(end - name - 2), values, count);
 		rest = end + 2;
 	}
-	evbuffer_add(page->body, rest, strlen(rest));
-	page->type = "text/html; charset=utf-8";
-	page->policy = document->policy;
+	evbuffer_add(response->body, rest, strlen(rest));
+	response->type = "text/html; charset=utf-8";
+	response->policy = page->policy;
 }

@@ -1,26 +1,24 @@
-/* Documents that are part of the program, with {{names}} in them for what is not known before. */
+/* HTML pages with {{NAME}} where a value goes: made of src/web/page by tools/embed-page. */
 #ifndef WEB_TEMPLATE_H
 #define WEB_TEMPLATE_H
 
 #include "web/http.h"
 
-/* A document, and what a browser may load for it. Both end with a zero byte. */
-struct document {
+struct template_page {
 	const char *text;
-	const char *policy;
+	const char *policy; /* Content-Security-Policy: allows the page's own styles and scripts */
 };
 
-extern const struct document document_clock, document_status;
+extern const struct template_page template_clock, template_status;
 
-/* What stands for a name: text, which is escaped, or a function that writes it. */
-struct replacement {
+struct template_value {
 	const char *name;
-	const char *text;
-	void (*write)(struct page *page);
+	const char *text;			  /* is escaped */
+	void (*write)(struct response *response); /* used instead of text, if there is one */
 };
 
-/* Makes the page from a document; a name without a replacement stands for nothing. */
-void template_write(struct page *page, const struct document *document,
-		    const struct replacement *replacements, size_t count);
+/* Writes the page. A name without a value is left out. */
+void template_write(struct response *response, const struct template_page *page,
+		    const struct template_value *values, size_t count);
 
 #endif

@@ -163,13 +163,16 @@ def test_other_methods_are_refused(box, port, method):
             continue
         assert status_of(answer) == 405, answer[:200]
         assert re.search(rb"(?im)^Allow: GET, HEAD\r$", answer), answer[:300]
+        assert answer.endswith(b"\r\n\r\nMethod not allowed: use GET or HEAD.\n"), answer
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/status/", "/time.json/x", "/../etc/passwd", "/%2e%2e/",
                                   "/cgi-bin/", "/METRICS", "//", "/%00"])
 def test_unknown_paths(box, port, path):
     start(box, port)
-    assert fetch(port, path).status in ((400, 404) if path in ("//", "/%00") else (404,))
+    answer = fetch(port, path)
+    assert answer.status in ((400, 404) if path in ("//", "/%00") else (404,))
+    assert answer.body == b"Not found.\n" or answer.status == 400
 
 
 def test_every_answer_keeps_browsers_safe(box, port):

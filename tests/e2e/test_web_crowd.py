@@ -85,6 +85,7 @@ def test_who_may_not_ask_does_not_take_a_place(box, port):
     start(box, port, "deny 127.7.0.0/16")
     answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
     assert status_of(answer) == 403 and b"\r\nConnection: close\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nForbidden: this address may not use this server.\n")
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connect_from("127.7.0.1", port)) for _ in range(20)]
         began = time.monotonic()

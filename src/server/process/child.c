@@ -98,8 +98,8 @@ static void set_args(struct child *child, int supervisor_fd, struct child_args *
 	redirect_stdio(args);
 }
 
-/* Executes this program in the role. Every descriptor that it is not passed is closed in it, and its
- * signals are as in a new process. Returns 0 or an errno. */
+/* Executes this program in the role. Every descriptor that it is not passed is closed in it, and
+ * its signals are as in a new process. Returns 0 or an errno. */
 static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 {
 	struct child_args args = { .count = 0 };

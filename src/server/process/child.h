@@ -1,8 +1,9 @@
 /* Supervised child processes: this program, executed again in another role (see base/role.h).
  *
- * A child is pinged while it serves, killed when it hangs, and started again when it has ended, with
- * growing delays if it keeps ending. To replace a child, the new process is started first; the old
- * one is asked to end once the new one serves. Several processes of a role are several children.
+ * A child is pinged while it serves, killed when it hangs, and started again when it has ended,
+ * with growing delays if it keeps ending. To replace a child, the new process is started first; the
+ * old one is asked to end once the new one serves. Several processes of a role are several
+ * children.
  *
  * Times are on the monotonic clock. */
 #ifndef SERVER_CHILD_H
@@ -27,8 +28,8 @@ void child_args_add_fd(struct child_args *args, int fd);
 struct child_role {
 	const char *name;  /* as in --role=NAME */
 	const char *title; /* for messages: "web process" */
-	/* Appends what a new process is passed; called before each start. Descriptors must stay open
-	 * until the next call. Returns 0 or an errno. */
+	/* Appends what a new process is passed; called before each start. Descriptors must stay
+	 * open until the next call. Returns 0 or an errno. */
 	int (*pass)(void *context, struct child_args *args);
 };
 
@@ -52,8 +53,9 @@ struct child {
 void child_open(struct child *child, const struct child_role *role, void *context,
 		struct counter *starts, struct counter *crashes);
 
-/* Starts a process, in place of the present one if there is one, and waits until it is ready, for
- * TIMEOUT_CHILD_START at most. On failure the present one stays, and another attempt is due later. */
+/* Starts a process, in place of the present one if there is one, and waits until it is ready,
+ * for TIMEOUT_CHILD_START at most. On failure the present one stays, and another attempt is due
+ * later. */
 bool child_replace(struct child *child, struct failure *failure);
 
 /* The role is not wanted any more: its process is asked to end. */
