@@ -80,8 +80,8 @@ endif
 sources_of = $(sort $(foreach room,$(1),$(wildcard src/$(room)/*.c src/$(room)/*/*.c)))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources_of,$(1)))
 COMMON_OBJECTS := $(call objects_of,base clock protocol)
-SERVER_OBJECTS := $(call objects_of,stats server web) $(BUILD)/obj/src/main.o \
-	$(BUILD)/obj/src/web/documents_text.o
+PAGE_OBJECTS := $(patsubst src/web/page/%.html,$(BUILD)/obj/page/%.o,$(wildcard src/web/page/*.html))
+SERVER_OBJECTS := $(call objects_of,stats server web) $(BUILD)/obj/src/main.o $(PAGE_OBJECTS)
 CLIENT_OBJECTS := $(call objects_of,client)
 PROGRAMS := $(BUILD)/timeserver $(BUILD)/timeclient
 MANUALS := man/timeclient.1 man/timeserver.conf.5 man/timeserver.8
@@ -120,13 +120,11 @@ $(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/stats/%.o $(BUILD)/obj/src/server/%
 $(BUILD)/obj/src/client/%.o: OWN_CPPFLAGS += -DPROGRAM_NAME='"timeclient"'
 
 # The pages are part of the program, each in one piece.
-DOCUMENTS := clock status
-DOCUMENT_FILES := $(foreach name,$(DOCUMENTS),$(BUILD)/obj/web/$(name).html $(BUILD)/obj/web/$(name).policy)
-$(BUILD)/obj/web/%.html $(BUILD)/obj/web/%.policy &: $(wildcard src/web/page/*) tools/embed-page
-	@tools/embed-page src/web/page $* $(BUILD)/obj/web
-$(BUILD)/obj/src/web/documents_text.o: src/web/documents.S $(DOCUMENT_FILES) Makefile
+$(PAGE_OBJECTS:.o=.c): $(BUILD)/obj/page/%.c: $(wildcard src/web/page/*) tools/embed-page
 	@mkdir -p $(@D)
-	$(call say,compile,$(CC) $(CFLAGS) -Wa$(comma)-I$(BUILD)/obj/web -c -o $@ $<,$<)
+	@tools/embed-page src/web/page $* >$@
+$(PAGE_OBJECTS): %.o: %.c Makefile
+	$(COMPILE)
 
 # What the unit tests are linked with: everything but main.c. The two programs have functions of the same
 # name, so each is an archive, and a test called test_client_* finds the client's first.

@@ -1,18 +1,30 @@
-"""What makes one document of the parts of a page."""
+"""tools/embed-page: what makes one page of its parts."""
+import ast
 import base64
 import hashlib
+import re
 import subprocess
 
 import pytest
 
 
 def embed(box, **files):
-    for name, content in {"a.html": "<style>/*a.css*/</style>\n<script>/*a.js*/</script>\n",
+    for name, content in {"a.html": "<style>\n/*a.css*/\n</style>\n<script>\n/*a.js*/\n</script>\n",
                           "a.css": "p { }\n", "a.js": "f();\n",
                           **{name.replace("_", "."): text for name, text in files.items()}}.items():
         box.config(content, name)
-    return subprocess.run(["tools/embed-page", box.dir, "a", box.dir / "out"], text=True,
+    return subprocess.run(["tools/embed-page", box.dir, "a"], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+
+def string_of(text, member):
+    """The value of a string in C."""
+    literals = re.search(rf"\.{member} =((?:\s*\"(?:[^\"\\]|\\.)*\")+)", text)[1]
+    return "".join(ast.literal_eval(literal.strip()) for literal in literals.strip().splitlines())
+
+
+def hash_of(text):
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 @pytest.mark.parametrize("name, content, complaint", [
@@ -20,20 +32,26 @@ def embed(box, **files):
     ("a_js", "f('</script>');\n", "cannot stand in a page"),
     ("a_css", "/* </style */\n", "cannot stand in a page"),
     ("a_js", "", "is missing, or empty"),
-    ("a_js", "f()", "does not end with its last line"),
     ("a_html", "/*nothing.js*/\n", "nothing.js: is missing, or empty")])
-def test_what_cannot_be_a_part_of_a_page(box, name, content, complaint):
+def test_what_cannot_be_part_of_a_page(box, name, content, complaint):
     """The build says so, rather than the browser."""
     result = embed(box, **{name: content})
     assert result.returncode == 1 and complaint in result.stdout, result
 
 
-def test_the_parts_of_a_page(box):
+@pytest.mark.parametrize("script", ["f();\n", "f()", "f(\"\\\\n\", '\\t', \"é\");\n\n"],
+                         ids=["a line", "no end of line", "quotes"])
+def test_a_page_is_its_parts(box, script):
     """A browser may load these and no others, and knows them by their hashes."""
-    result, out = embed(box), box.dir / "out"
-    assert (result.returncode, result.stdout) == (0, "")
-    assert (out / "a.html").read_text() == "<style>p { }\n</style>\n<script>f();\n</script>\n"
-    style, script = (base64.b64encode(hashlib.sha256(content).digest()).decode()
-                     for content in (b"p { }\n", b"f();\n"))
-    assert (out / "a.policy").read_text().startswith(
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; ")
+    result = embed(box, a_js=script)
+    assert result.returncode == 0, result
+    text, policy = string_of(result.stdout, "text"), string_of(result.stdout, "policy")
+    assert text == f"<style>\np {{ }}\n</style>\n<script>\n{script}</script>\n"
+    assert policy.startswith(f"default-src 'none'; style-src {hash_of(chr(10) + 'p { }' + chr(10))}; "
+                             f"script-src {hash_of(chr(10) + script)}; connect-src 'self'; ")
+
+
+def test_a_page_without_parts_loads_nothing(box):
+    result = embed(box, a_html="<p>\n")
+    assert string_of(result.stdout, "policy").startswith(
+        "default-src 'none'; style-src 'none'; script-src 'none'; img-src data:; ")
