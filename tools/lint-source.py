@@ -38,7 +38,7 @@ SERVER_ROOMS = [*SHARED, *(room for room in ROOMS if room.startswith("server/"))
 # Files of src/server, each of which may include all rooms and the files before it.
 SERVER_FILES = ["web_child", "history_sampler", "engine", "status", "reload", "options", "command", "server", "main"]
 # src/main.c knows every role.
-ROLES = ["server/main", "web/main"]
+ROLES = [*SHARED, "server/main", "web"]
 
 # Protocols turn bytes into bytes: no sockets, no threads, no allocation.
 NOT_FOR_PROTOCOLS = re.compile(r"<(sys/socket|netinet/\w+|pthread|threads|unistd|stdlib|sys/mman)\.h>")
@@ -175,7 +175,7 @@ def check_prefixes():
         families = ["_".join(words[:count]) for count in range(1, len(words))]
         stems = [stem, *declared.get((directory, name), [])]
         stems += [family for family in families if os.path.exists(f"{directory}/{family}.h")]
-        if path.endswith("/main.c"):
+        if path.endswith(("/main.c", "/main.h")):
             stems.append(directory.rpartition("/")[2] + "_main")
         if name != "main" and not any(has_prefix(name, known) for known in stems):
             report(path, line, f"{name} does not start with {stem}_")

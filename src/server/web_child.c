@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/shm.h"
 #include "server/sockets/socket.h"
 #include "stats/web_role.h"
@@ -34,13 +34,6 @@ static bool restore_listener(int fd)
 	return listen(fd, SOCKET_BACKLOG) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* In the order of stats/web_role.h. */
 static int pass(void *context, struct child_args *args)
 {
@@ -48,7 +41,7 @@ static int pass(void *context, struct child_args *args)
 	const struct access *access = &web->service->config.access;
 	const struct listeners *listeners = &web->service->listeners;
 
-	close_fd(&web->access_fd);
+	fd_close(&web->access_fd);
 	web->access_fd = share_access(access);
 	if (web->access_fd < 0)
 		return errno;
@@ -123,7 +116,7 @@ void web_child_close(struct web_child *web)
 		munmap(web->stats, sizeof(*web->stats));
 	if (web->counters)
 		munmap(web->counters, sizeof(*web->counters));
-	close_fd(&web->stats_fd);
-	close_fd(&web->counters_fd);
-	close_fd(&web->access_fd);
+	fd_close(&web->stats_fd);
+	fd_close(&web->counters_fd);
+	fd_close(&web->access_fd);
 }

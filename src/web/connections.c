@@ -37,9 +37,9 @@ static void shut_down(const struct connection *connection)
 	shutdown(bufferevent_getfd(connection->stream), SHUT_RDWR);
 }
 
-static struct arrival arrive(void)
+static struct connection_arrival arrive(void)
 {
-	return (struct arrival){ .clock = clock_realtime(), .mono = clock_monotonic() };
+	return (struct connection_arrival){ .clock = clock_realtime(), .mono = clock_monotonic() };
 }
 
 static void note_arrival(struct evbuffer *input, const struct evbuffer_cb_info *info,
@@ -215,15 +215,15 @@ static struct connection *find(struct connections *connections, const struct buf
 	return NULL; /* it was evicted */
 }
 
-struct arrival connections_take_request(struct connections *connections,
-					const struct bufferevent *stream)
+struct connection_arrival connections_take_request(struct connections *connections,
+						   const struct bufferevent *stream)
 {
 	struct connection *connection = find(connections, stream);
-	struct arrival arrival = { 0 };
+	struct connection_arrival arrival = { 0 };
 
 	if (connection) {
 		arrival = connection->arrival;
-		connection->arrival = (struct arrival){ 0 };
+		connection->arrival = (struct connection_arrival){ 0 };
 		connection->replied = true;
 		connection->since = clock_monotonic();
 	}

@@ -23,7 +23,7 @@
 #define CONNECTIONS_TIMEOUT   (10 * CLOCK_SECOND)
 
 /* When the first byte of a request came. */
-struct arrival {
+struct connection_arrival {
 	int64_t clock; /* on the system clock, nanoseconds since 1970 */
 	int64_t mono;  /* on the monotonic clock; 0: it has not come */
 };
@@ -31,7 +31,7 @@ struct arrival {
 struct connection {
 	struct bufferevent *stream; /* NULL: a free slot */
 	int64_t since; /* when it was accepted or last replied to, on the monotonic clock */
-	struct arrival arrival;
+	struct connection_arrival arrival;
 	bool replied;	  /* to one request at least */
 	unsigned network; /* hash of its network, 1 to CONNECTIONS_NETWORKS; 0: not known yet */
 };
@@ -56,8 +56,8 @@ void connections_stop_counting(struct connections *connections);
 struct bufferevent *connections_add(struct connections *connections, struct event_base *base);
 
 /* A request is complete: returns when its first byte came, and starts the time for the next one. */
-struct arrival connections_take_request(struct connections *connections,
-					const struct bufferevent *stream);
+struct connection_arrival connections_take_request(struct connections *connections,
+						   const struct bufferevent *stream);
 
 /* Whether the peer may use this server. */
 bool connections_allow(const struct connections *connections, struct bufferevent *stream);

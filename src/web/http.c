@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/role.h"
+#include "web/page.h"
 #include "web/query.h"
 
 #define HEADERS_MAX 8192 /* bytes */
@@ -18,14 +19,14 @@
 #define TICK	   (CLOCK_SECOND / 8)
 #define DRAIN_TIME (ROLE_DRAIN_MILLISECONDS * CLOCK_MILLISECOND)
 
-static void write_not_found(struct response *response)
+static void write_not_found(struct http_response *response)
 {
 	http_fail(response, HTTP_NOTFOUND, "Not found.");
 }
 
 static const struct route {
 	const char *path;
-	void (*write)(struct response *response);
+	void (*write)(struct http_response *response);
 } routes[WEB_PATHS] = {
 	[WEB_CLOCK] = { "/", page_clock_write },
 	[WEB_TIME] = { "/time.json", page_time_write },
@@ -42,20 +43,20 @@ const char *http_path_name(enum web_path path)
 	return routes[path].path;
 }
 
-void http_fail(struct response *response, int code, const char *text)
+void http_fail(struct http_response *response, int code, const char *text)
 {
 	response->code = code;
 	evbuffer_add_printf(response->body, "%s\n", text);
 }
 
-const char *http_query(const struct response *response)
+const char *http_query(const struct http_response *response)
 {
 	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(response->request));
 
 	return query ? query : "";
 }
 
-const char *http_header(const struct response *response, const char *name)
+const char *http_header(const struct http_response *response, const char *name)
 {
 	const char *value =
 		evhttp_find_header(evhttp_request_get_input_headers(response->request), name);
@@ -63,7 +64,7 @@ const char *http_header(const struct response *response, const char *name)
 	return value ? value : "";
 }
 
-const char *http_host(const struct response *response)
+const char *http_host(const struct http_response *response)
 {
 	const char *host = evhttp_request_get_host(response->request);
 
@@ -95,7 +96,7 @@ static struct bufferevent *stream_of(struct evhttp_request *request)
 	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
 }
 
-static void write_response(struct response *response, enum web_path route)
+static void write_response(struct http_response *response, enum web_path route)
 {
 	struct evhttp_request *request = response->request;
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
@@ -111,12 +112,12 @@ static void write_response(struct response *response, enum web_path route)
 }
 
 /* evhttp itself would keep the connection open, also after CONNECT. */
-static bool must_close(const struct response *response)
+static bool must_close(const struct http_response *response)
 {
 	return response->code == HTTP_BADMETHOD || response->code == FORBIDDEN;
 }
 
-static void add_headers(const struct response *response, size_t length)
+static void add_headers(const struct http_response *response, size_t length)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(response->request);
 	time_t now = (time_t)(clock_realtime() / CLOCK_SECOND);
@@ -138,7 +139,7 @@ static void add_headers(const struct response *response, size_t length)
 		evhttp_add_header(headers, "Connection", "close");
 }
 
-static void count(const struct response *response, enum web_path route)
+static void count(const struct http_response *response, enum web_path route)
 {
 	struct web_counters *counters = response->server->counters;
 	enum web_outcome outcome = response->code < 400 ? WEB_GOOD :
@@ -154,7 +155,7 @@ static void on_request(struct evhttp_request *request, void *argument)
 	struct http_server *server = argument;
 	struct bufferevent *stream = stream_of(request);
 	enum web_path route = find_route(request);
-	struct response response = {
+	struct http_response response = {
 		.server = server,
 		.request = request,
 		.body = evbuffer_new(),

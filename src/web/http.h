@@ -35,13 +35,13 @@ struct http_server {
 };
 
 /* The response to a request, while its page is written. */
-struct response {
+struct http_response {
 	const struct http_server *server;
 	struct evhttp_request *request;
 	struct evbuffer *body;
-	struct arrival arrival; /* of the request */
-	int code;		/* 200 unless the page sets another */
-	const char *type;	/* Content-Type; plain text unless the page sets another */
+	struct connection_arrival arrival; /* of the request */
+	int code;			   /* 200 unless the page sets another */
+	const char *type; /* Content-Type; plain text unless the page sets another */
 	const char
 		*policy; /* Content-Security-Policy; loads nothing unless the page sets another */
 };
@@ -62,26 +62,17 @@ void http_close(struct http_server *server);
 /* The path of a route, as the label of its counters; "other" for WEB_OTHER. */
 const char *http_path_name(enum web_path path);
 
-/* The pages. Each writes the body, and sets what differs from a plain text with status 200. */
-void page_clock_write(struct response *response);
-void page_time_write(struct response *response);
-void page_time_write_nict(struct response *response);
-void page_time_write_health(struct response *response);
-void page_time_write_status(struct response *response);
-void page_status_write(struct response *response);
-void page_metrics_write(struct response *response);
-
 /* Makes the response an error: a status, and one line of text. */
-void http_fail(struct response *response, int code, const char *text);
+void http_fail(struct http_response *response, int code, const char *text);
 
 /* The query of the request's URL, without the "?"; empty if it has none. */
-const char *http_query(const struct response *response);
+const char *http_query(const struct http_response *response);
 
 /* A header of the request; empty if it has none. */
-const char *http_header(const struct response *response, const char *name);
+const char *http_header(const struct http_response *response, const char *name);
 
 /* The name of this host as the client has it; "timeserver" if that is no valid name. */
-const char *http_host(const struct response *response);
+const char *http_host(const struct http_response *response);
 
 /* Adds text, escaped for HTML. */
 void http_add_escaped(struct evbuffer *body, const char *text);

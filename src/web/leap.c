@@ -6,10 +6,10 @@
 #include <time.h>
 
 #define LIST  "/usr/share/zoneinfo/leap-seconds.list"
-#define EPOCH INT64_C(2208988800) /* from 1900, where the list counts from, to 1970 */
+#define EPOCH INT64_C(2208988800) /* 1970, in the list's seconds since 1900 */
 #define DAY   86400
 
-/* "SECONDS OFFSET": since 1900, and valid from there on. Other lines are comments. */
+/* Reads "SECONDS OFFSET": TAI - UTC is OFFSET from then on. Other lines are comments. */
 static bool read_change(const char *line, long long *seconds, long *offset)
 {
 	char *end, *last;

@@ -94,7 +94,7 @@ int web_main(char **words)
 		role_send(&web.role, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	web_confine();
+	web_sandbox_enter();
 	role_send(&web.role, ROLE_READY);
 	event_base_dispatch(web.base);
 	http_close(&web.server);

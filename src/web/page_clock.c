@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "web/http.h"
+#include "web/page.h"
 #include "web/query.h"
 #include "web/template.h"
 
@@ -19,7 +20,7 @@ static const char *name_state(const struct clock_state *state, time_t now)
 	return state->leap == CLOCK_LEAP_INSERT ? "insert" : "delete";
 }
 
-static void write_text(struct response *response, const struct tm *now,
+static void write_text(struct http_response *response, const struct tm *now,
 		       const struct clock_state *state)
 {
 	char text[64];
@@ -29,7 +30,7 @@ static void write_text(struct response *response, const struct tm *now,
 			    clock_state_is_synchronised(state) ? "" : " (not synchronised)");
 }
 
-static void write_document(struct response *response, const struct tm *now, const char *state)
+static void write_document(struct http_response *response, const struct tm *now, const char *state)
 {
 	char datetime[TEXT_SIZE], time[TEXT_SIZE], date[TEXT_SIZE], week[TEXT_SIZE];
 	const struct template_value values[] = {
@@ -53,7 +54,7 @@ static void write_document(struct response *response, const struct tm *now, cons
 	template_write(response, &template_clock, values, sizeof(values) / sizeof(values[0]));
 }
 
-void page_clock_write(struct response *response)
+void page_clock_write(struct http_response *response)
 {
 	time_t seconds = (time_t)(clock_realtime() / CLOCK_SECOND);
 	struct clock_state state;

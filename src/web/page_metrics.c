@@ -3,6 +3,7 @@
 
 #include "stats/stats_json.h"
 #include "web/http.h"
+#include "web/page.h"
 
 /* What is read once for all of them. */
 struct figures {
@@ -174,7 +175,7 @@ static void add_times(const struct figures *figures)
 		      &figures->web->response_time);
 }
 
-void page_metrics_write(struct response *response)
+void page_metrics_write(struct http_response *response)
 {
 	struct figures figures = {
 		.body = response->body,

@@ -4,6 +4,8 @@
 
 #include "stats/stats_json.h"
 #include "web/chart.h"
+#include "web/http.h"
+#include "web/page.h"
 #include "web/template.h"
 
 static void begin_table(struct evbuffer *body, const char *name, const char *value)
@@ -50,7 +52,7 @@ static void add_span(struct evbuffer *body, const char *name, double seconds)
 	end_row(body);
 }
 
-static void write_clock(struct response *response)
+static void write_clock(struct http_response *response)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
 	const struct stats *stats = response->server->stats;
@@ -72,7 +74,7 @@ static void write_clock(struct response *response)
 }
 
 /* One for each protocol that is served, and one of what was dropped. */
-static void write_charts(struct response *response)
+static void write_charts(struct http_response *response)
 {
 	struct history_sample samples[HISTORY_SAMPLES];
 	uint32_t values[HISTORY_SAMPLES];
@@ -94,7 +96,7 @@ static void write_charts(struct response *response)
 	chart_write_line(response->body, "dropped", values, count);
 }
 
-static void write_protocols(struct response *response)
+static void write_protocols(struct http_response *response)
 {
 	const struct http_server *server = response->server;
 	struct stats_info info;
@@ -114,7 +116,7 @@ static void write_protocols(struct response *response)
 	end_table(response->body);
 }
 
-static void write_drops(struct response *response)
+static void write_drops(struct http_response *response)
 {
 	struct counters sum = { 0 };
 
@@ -146,7 +148,7 @@ static void add_step(struct evbuffer *body, const struct histogram *histogram, s
 	end_row(body);
 }
 
-static void write_stamps(struct response *response)
+static void write_stamps(struct http_response *response)
 {
 	struct counters sum = { 0 };
 	uint64_t total;
@@ -159,7 +161,7 @@ static void write_stamps(struct response *response)
 	end_table(response->body);
 }
 
-static void write_balance(struct response *response)
+static void write_balance(struct http_response *response)
 {
 	const struct stats *stats = response->server->stats;
 	char name[16];
@@ -173,7 +175,7 @@ static void write_balance(struct response *response)
 }
 
 /* Who asks is nobody else's business, unless the operator says that it is. */
-static void write_clients(struct response *response)
+static void write_clients(struct http_response *response)
 {
 	char network[ADDRESS_TEXT_SIZE], share[16];
 	struct top_clients_list top_clients;
@@ -195,7 +197,7 @@ static void write_clients(struct response *response)
 	evbuffer_add_printf(response->body, "</section>\n");
 }
 
-static void write_process(struct response *response)
+static void write_process(struct http_response *response)
 {
 	const struct http_server *server = response->server;
 	struct stats_info info;
@@ -221,25 +223,25 @@ static void write_process(struct response *response)
 }
 
 /* Who reads slowly, or by ear, can have the page hold still. */
-static bool is_held(const struct response *response)
+static bool is_held(const struct http_response *response)
 {
 	return strcmp(http_query(response), "hold") == 0;
 }
 
-static void write_refresh(struct response *response)
+static void write_refresh(struct http_response *response)
 {
 	if (!is_held(response))
 		evbuffer_add_printf(response->body, "<meta http-equiv=\"refresh\" content=\"10\">");
 }
 
-static void write_other(struct response *response)
+static void write_other(struct http_response *response)
 {
 	evbuffer_add_printf(response->body, is_held(response) ?
 						    "<a href=\"/status\">keep up to date</a>" :
 						    "<a href=\"/status?hold\">hold still</a>");
 }
 
-static void write_document(struct response *response, const char *state, const char *verdict)
+static void write_document(struct http_response *response, const char *state, const char *verdict)
 {
 	const struct template_value values[] = {
 		{ .name = "host", .text = http_host(response) },
@@ -260,7 +262,7 @@ static void write_document(struct response *response, const char *state, const c
 	template_write(response, &template_status, values, sizeof(values) / sizeof(values[0]));
 }
 
-void page_status_write(struct response *response)
+void page_status_write(struct http_response *response)
 {
 	const struct stats *stats = response->server->stats;
 	struct stats_reason reason;

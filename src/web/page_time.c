@@ -5,6 +5,7 @@
 
 #include "stats/stats_json.h"
 #include "web/http.h"
+#include "web/page.h"
 #include "web/query.h"
 
 #define TIME_SCHEMA 1
@@ -17,7 +18,7 @@ static double seconds(int64_t nanoseconds)
 	return (double)nanoseconds / CLOCK_SECOND;
 }
 
-static void write_json(struct response *response, json_t *object)
+static void write_json(struct http_response *response, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_FLAGS) : NULL;
 
@@ -38,7 +39,7 @@ static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
 }
 
 /* The stamps, and how far to trust them. */
-void page_time_write(struct response *response)
+void page_time_write(struct http_response *response)
 {
 	char origin[QUERY_STAMP_SIZE];
 	struct stats_reason reason;
@@ -66,7 +67,7 @@ void page_time_write(struct response *response)
 }
 
 /* As NICT's servers answer: "/cgi-bin/json?1795469446.123". */
-void page_time_write_nict(struct response *response)
+void page_time_write_nict(struct http_response *response)
 {
 	const struct leap *leap = &response->server->leap;
 	int64_t now = response->arrival.clock / CLOCK_SECOND;
@@ -88,7 +89,7 @@ void page_time_write_nict(struct response *response)
 	write_json(response, object);
 }
 
-void page_time_write_health(struct response *response)
+void page_time_write_health(struct http_response *response)
 {
 	struct stats_reason reason;
 	struct clock_state state;
@@ -104,7 +105,7 @@ void page_time_write_health(struct response *response)
 }
 
 /* Who asks is told, and shown, only if the operator has said so. */
-void page_time_write_status(struct response *response)
+void page_time_write_status(struct http_response *response)
 {
 	const struct stats *stats = response->server->stats;
 	json_t *status = describe_ledger(stats, response->server->counters);

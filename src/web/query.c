@@ -39,7 +39,7 @@ bool query_is_host(const char *text)
 				 ".-_:%[]")] == '\0';
 }
 
-/* Goes over blanks, then over a character, in either case, if it is there. */
+/* Skips blanks, then a character, in either case. Returns whether it was there. */
 static bool skip(const char **text, char character)
 {
 	*text += strspn(*text, " \t");
@@ -49,7 +49,7 @@ static bool skip(const char **text, char character)
 	return true;
 }
 
-/* Thousandths, of ";q=0.5"; without it a language is liked fully. */
+/* The weight of ";q=0.5", in thousandths; 1000 without it. */
 static unsigned read_weight(const char *text)
 {
 	unsigned thousandths = 0, unit = 1000;
@@ -67,13 +67,13 @@ static unsigned read_weight(const char *text)
 	return thousandths;
 }
 
-/* Whether a range of languages is this one, or one of its kind: "zh", "zh-TW". */
+/* Whether a language range is this language or a variety of it: "zh", "zh-TW". */
 static bool is_language(const char *range, const char *language)
 {
 	return strncasecmp(range, language, 2) == 0 && !isalnum((unsigned char)range[2]);
 }
 
-/* Of two that are liked alike, the first. */
+/* Of two languages with the same weight, the first is chosen. */
 enum query_language query_choose_language(const char *header)
 {
 	enum query_language best = QUERY_ENGLISH;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void write_value(struct response *response, const char *name, size_t length,
+static void write_value(struct http_response *response, const char *name, size_t length,
 			const struct template_value *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -15,7 +15,7 @@ static void write_value(struct response *response, const char *name, size_t leng
 	}
 }
 
-void template_write(struct response *response, const struct template_page *page,
+void template_write(struct http_response *response, const struct template_page *page,
 		    const struct template_value *values, size_t count)
 {
 	const char *rest = page->text, *name, *end;

@@ -13,12 +13,12 @@ extern const struct template_page template_clock, template_status;
 
 struct template_value {
 	const char *name;
-	const char *text;			  /* is escaped */
-	void (*write)(struct response *response); /* used instead of text, if there is one */
+	const char *text;			       /* is escaped */
+	void (*write)(struct http_response *response); /* used instead of text, if there is one */
 };
 
 /* Writes the page. A name without a value is left out. */
-void template_write(struct response *response, const struct template_page *page,
+void template_write(struct http_response *response, const struct template_page *page,
 		    const struct template_value *values, size_t count);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/sandbox.h"
 
-/* What is answered is small, and so is what there is to say of an hour. */
+/* Bytes of address space: many times what 256 connections need. */
 #define MEMORY_MAX (64 << 20)
 
 #if SANDBOX_FILTERS_CALLS
@@ -32,7 +32,7 @@ static const int allowed[] = {
 	SYS_clock_gettime,
 	SYS_gettimeofday,
 	SYS_restart_syscall,
-	/* memory, and the end */
+	/* memory, and the exit */
 	SYS_brk,
 	SYS_mmap,
 	SYS_munmap,
@@ -68,7 +68,7 @@ static bool restrict_calls(void)
 
 #endif
 
-void web_confine(void)
+void web_sandbox_enter(void)
 {
 	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX }, none = { 0, 0 };
 	int rules;

@@ -1,9 +1,9 @@
-/* What the web process gives up beyond what the daemon, whose rights it has, gave up before. */
+/* The sandbox of the web process, which has the daemon's already. */
 #ifndef WEB_WEB_SANDBOX_H
 #define WEB_WEB_SANDBOX_H
 
-/* From here on: no file, no new socket, no connection but those that come to its listeners, no
- * other process. As far as the kernel can. */
-void web_confine(void);
+/* From here on the process can open no file and no socket, start no process and signal none; it can
+ * accept connections on its listeners. What the kernel does not support is left out. */
+void web_sandbox_enter(void);
 
 #endif

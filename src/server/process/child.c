@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/role.h"
 #include "base/sandbox.h"
 #include "clock/clock.h"
@@ -161,20 +162,13 @@ static void wait_exit(pid_t process, int64_t until)
 	waitpid(process, NULL, 0);
 }
 
-static void close_supervisor_fd(struct child *child)
-{
-	if (child->supervisor_fd >= 0)
-		close(child->supervisor_fd);
-	child->supervisor_fd = -1;
-}
-
 /* Asks the present process, if there is one, to end. */
 static void retire(struct child *child)
 {
 	if (child->process == 0)
 		return;
 	wait_exit(child->previous, clock_monotonic() + EXIT_WAIT);
-	close_supervisor_fd(child);
+	fd_close(&child->supervisor_fd);
 	child->previous = child->process;
 	child->kill_at = clock_monotonic() + RETIRE_TIME;
 	child->process = 0;
@@ -266,7 +260,7 @@ bool child_reap(struct child *child, pid_t process, int status)
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	counter_add(child->crashes, 1);
 	child->process = 0;
-	close_supervisor_fd(child);
+	fd_close(&child->supervisor_fd);
 	if (now - child->started > HEALTHY_AFTER)
 		child->failures = 0;
 	schedule_restart(child, now);
@@ -325,7 +319,7 @@ int64_t child_tick(struct child *child, int64_t now)
 
 void child_release(struct child *child)
 {
-	close_supervisor_fd(child);
+	fd_close(&child->supervisor_fd);
 	child->restart_at = INT64_MAX;
 	child->kill_at = clock_monotonic() + EXIT_WAIT;
 }

@@ -1,0 +1,16 @@
+/* The pages. Each writes the body of a response, and sets what differs from a plain text with
+ * status 200. */
+#ifndef WEB_PAGE_H
+#define WEB_PAGE_H
+
+struct http_response;
+
+void page_clock_write(struct http_response *response);
+void page_time_write(struct http_response *response);
+void page_time_write_nict(struct http_response *response);
+void page_time_write_health(struct http_response *response);
+void page_time_write_status(struct http_response *response);
+void page_status_write(struct http_response *response);
+void page_metrics_write(struct http_response *response);
+
+#endif
