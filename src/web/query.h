@@ -24,8 +24,8 @@ enum query_language {
 	QUERY_CHINESE,
 };
 
-/* The language that an Accept-Language header (RFC 9110 section 12.5.4) prefers; English if it names
- * neither. */
+/* The language that an Accept-Language header (RFC 9110 section 12.5.4) prefers; English if it
+ * names neither. */
 enum query_language query_choose_language(const char *header);
 
 #endif

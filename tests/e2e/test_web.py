@@ -1,4 +1,4 @@
-"""The web process: there when it is wanted and never in the way of the time service."""
+"""The web process: supervised, sandboxed, and without an effect on the time service."""
 import contextlib
 import html.parser
 import http.client
@@ -35,7 +35,7 @@ def children(daemon):
 
 @contextlib.contextmanager
 def web_of(daemon):
-    """Its web process, once there is one and no other."""
+    """Its web process, once there is exactly one."""
     pid, = wait_until(lambda: len(children(daemon)) == 1 and children(daemon), what="one web process")
     web = Process(pid)
     try:
@@ -45,7 +45,7 @@ def web_of(daemon):
 
 
 def is_there(port, path="/time.json"):
-    """Whether a new connection gets a whole answer."""
+    """Whether a new connection gets a complete response."""
     try:
         answer = fetch(port, path)
     except (OSError, http.client.HTTPException):
@@ -60,7 +60,7 @@ def seconds_to_answer(port, limit=10):
 
 
 def begin(box, port, time_port, *words, **more):
-    """In the foreground, for its log."""
+    """A server in the foreground, for its log."""
     lines = [f"listen http 127.0.0.1:{port}", f"listen ntp {time_port}",
              f"listen daytime/tcp {time_port}", "clock local"]
     server = box.foreground("-n", *(word for line in lines for word in ("-o", line)), *words, **more)
@@ -68,7 +68,7 @@ def begin(box, port, time_port, *words, **more):
     return server
 
 
-def test_it_is_back_within_a_second(box, port):
+def test_a_killed_web_process_is_back_within_a_second(box, port):
     asked = free_port()
     server = begin(box, port, asked)
     with Onlooker(asked) as onlooker:
@@ -85,8 +85,8 @@ def test_it_is_back_within_a_second(box, port):
                                for what in ("starts", "deaths")] == [2, 1]
 
 
-def test_one_that_hangs_is_replaced(box, port):
-    """And one that has nothing to do, for as long, is not."""
+def test_a_hanging_web_process_is_restarted(box, port):
+    """And an idle one is not."""
     asked, calm = free_port(), free_port()
     server = begin(box, port, asked)
     other = begin(box, calm, free_port(), "--pidfile", box.dir / "other.pid")
@@ -101,8 +101,8 @@ def test_one_that_hangs_is_replaced(box, port):
 
 
 @not_instrumented("the delay")
-def test_one_that_dies_again_and_again_is_started_less_often(box, port):
-    """The pauses double. Meanwhile connections wait, and are answered in the end."""
+def test_restarts_back_off(box, port):
+    """The delays double. Connections wait meanwhile and get a reply in the end."""
     asked, seconds = free_port(), []
     server = begin(box, port, asked)
     with Onlooker(asked) as onlooker:
@@ -117,13 +117,13 @@ def test_one_that_dies_again_and_again_is_started_less_often(box, port):
 
 
 def mappings_of(web):
-    """How it has mapped what it shares, by inode: "rw-s"."""
+    """The modes of its shared mappings, by inode: "rw-s"."""
     lines = [line.split() for line in web.proc("maps").read_text().splitlines()]
     return {int(words[4]): words[1] for words in lines if "memfd" in words[-2]}
 
 
 def assert_maps_what_it_needs(web):
-    """All that the daemon shares can be read, and what the process counts in also written."""
+    """All shared memory can be read; only the counters can be written."""
     words = web.proc("cmdline").read_text().split("\0")
     inodes = [os.stat(web.proc("fd") / number).st_ino for number in words[3:6]]
     assert mappings_of(web) == dict(zip(inodes, ["r--s", "rw-s", "r--s"])), "stats, counters, access"
@@ -148,8 +148,8 @@ def assert_has_few_descriptors(web, daemon):
 
 
 @not_instrumented("standard error")
-def test_it_has_nothing_of_the_terminal(box, port):
-    """Nor of the log, which may be the same."""
+def test_the_web_process_has_no_terminal(box, port):
+    """Nor the log, which may be the same."""
     server = begin(box, port, free_port())
     with web_of(server) as web:
         assert [web.descriptors()[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
@@ -158,8 +158,8 @@ def test_it_has_nothing_of_the_terminal(box, port):
 @not_instrumented("rights")
 @needs_private("root")
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_it_is_confined(box, port, user):
-    """Also where the daemon stays root: it gives up more than that has."""
+def test_the_web_process_is_sandboxed(box, port, user):
+    """Also where the daemon stays root."""
     daemon = start(box, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
     with web_of(daemon) as web:
         assert web.status("Name") == "timeserver-web" and web.status("Threads") == "1"
@@ -179,14 +179,14 @@ def test_it_is_confined(box, port, user):
         assert_has_few_descriptors(web, daemon)
 
 
-@pytest.mark.parametrize("visitor", [False, True], ids=["idle", "with a visitor"])
+@pytest.mark.parametrize("connected", [False, True], ids=["idle", "with a connection"])
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_it_ends_with_the_daemon(box, port, how, visitor):
+def test_the_web_process_ends_with_the_daemon(box, port, how, connected):
     daemon = start(box, port)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
-        if visitor:
+        if connected:
             stack.enter_context(connect(port))
-            wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the visitor")
+            wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the connection")
         began = time.monotonic()
         if how == "killed":
             daemon.kill()
@@ -198,7 +198,7 @@ def test_it_ends_with_the_daemon(box, port, how, visitor):
     assert port not in listening_ports()
 
 
-def test_without_http_there_is_none(box, port):
+def test_without_http_there_is_no_web_process(box, port):
     daemon = test_reload.start(box, f"listen daytime/tcp {port}")
     for _ in range(2):
         assert serves(port) and box.processes() == [daemon.pid]
@@ -207,8 +207,8 @@ def test_without_http_there_is_none(box, port):
     assert status["http"]["starts"] == status["http"]["requests"] == 0
 
 
-def test_a_reload_adds_moves_and_removes_it(box, port):
-    """The daemon stays; each web process but the last is gone."""
+def test_a_reload_adds_moves_and_removes_http(box, port):
+    """The daemon stays; of the web processes, only the last one does."""
     moved, asked = free_port(), free_port()
     fixed = ["clock local", f"listen ntp {asked}"]
     daemon = test_reload.start(box, *fixed)
@@ -225,13 +225,13 @@ def test_a_reload_adds_moves_and_removes_it(box, port):
     assert box.processes() == [daemon.pid] and ntp.ask(asked)[0].stratum == 10
 
 
-def test_a_request_under_way_at_a_reload_gets_its_answer(box, port):
-    """By the process that it came to, which listens no more."""
+def test_a_request_during_a_reload_gets_its_reply(box, port):
+    """From the old process, which has stopped listening."""
     daemon = test_reload.start(box, "clock local", f"listen http 127.0.0.1:{port}")
     listener, = test_reload.listener_of(daemon, port)
     with web_of(daemon) as web, connect(port) as connection:
         connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnec")
-        wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the visitor")
+        wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the connection")
         reloading, _, _ = box.popen(box.command("--signal", "reload"))
         wait_until(lambda: listener not in web.descriptors().values(), what="the change")
         connection.sendall(b"tion: close\r\n\r\n")
@@ -244,8 +244,8 @@ def test_a_request_under_way_at_a_reload_gets_its_answer(box, port):
 
 
 @pytest.mark.parametrize("change, times", [("reload", 20), ("upgrade", 5)])
-def test_no_request_is_lost(box, port, change, times):
-    """Each change has its own web process, and the last one's remains."""
+def test_no_http_request_is_lost(box, port, change, times):
+    """Each change starts a new web process; only the last one remains."""
     lines = ["clock local", f"listen http 127.0.0.1:{port}"]
     daemon, pids = test_reload.start(box, *lines), set()
     with Asking(lambda: (1, is_there(port, random.choice(PAGES)))) as asking:
@@ -264,8 +264,8 @@ def test_no_request_is_lost(box, port, change, times):
     assert sorted(box.processes()) == sorted([daemon.pid, *children(daemon)])
 
 
-def test_who_asks_is_shown_if_the_operator_says_so(box, port):
-    """From one reload to the next."""
+def test_top_clients_are_shown_only_if_configured(box, port):
+    """A reload changes that."""
     fixed = ["clock local", f"listen http 127.0.0.1:{port}"]
     daemon = test_reload.start(box, *fixed)
     for shown in (False, True, False):
@@ -277,7 +277,7 @@ def test_who_asks_is_shown_if_the_operator_says_so(box, port):
 
 
 def test_an_inherited_socket_is_served(box):
-    """As a service manager hands it down; also after a reload, and by another after a SIGKILL."""
+    """One from a service manager; also after a reload, and after a SIGKILL of the web process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         server = activate(box, [listener], "-o", "clock local", names="http")
@@ -294,7 +294,7 @@ def test_an_inherited_socket_is_served(box):
 @not_wrapped("the number of processes")
 @not_instrumented("threads")
 def test_a_start_without_its_web_process_fails_as_a_whole(box, port):
-    """A user who may have three threads, which are the daemon's, and no process more."""
+    """The user is limited to three threads, which the daemon has itself."""
     user = random.randrange(1 << 17, 1 << 30)
     settings = {"user": user, "group": user, "extra_groups": []}
     words = ["-n", "-o", f"listen http 127.0.0.1:{port}", "-o", "clock local", "-o", "workers 1"]
@@ -308,9 +308,9 @@ def test_a_start_without_its_web_process_fails_as_a_whole(box, port):
 
 
 @not_instrumented("CPU time")
-@pytest.mark.parametrize("limit, count", [(64, 200), (None, 300)], ids=["64 descriptors", "256 places"])
-def test_idle_connections_make_way(box, port, limit, count):
-    """Those that have been quiet for the longest; who comes is answered, and nothing spins."""
+@pytest.mark.parametrize("limit, count", [(64, 200), (None, 300)], ids=["64 descriptors", "256 slots"])
+def test_idle_connections_are_evicted(box, port, limit, count):
+    """The ones idle for the longest; a new client gets a reply, and nothing spins."""
     asked = free_port()
     server = begin(box, port, asked, before=["prlimit", f"--nofile={limit}:{limit}"] if limit else [])
     with web_of(server) as web, held(port, count) as idle:
@@ -351,7 +351,7 @@ def test_memory_does_not_grow_with_requests(box, port):
 
 
 class Page(html.parser.HTMLParser):
-    """Every tag that is opened is closed, and in order."""
+    """Every tag that is opened is closed, in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -371,7 +371,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_the_status_after_a_while(box, port):
-    """There are charts of what was asked; by whom is told only where the operator says so."""
+    """It has charts of the requests; the top clients only where configured."""
     asked, other = free_port(), free_port()
     start(box, port, f"listen ntp 127.0.0.1:{asked}")
     box.pidfile = box.dir / "other.pid"

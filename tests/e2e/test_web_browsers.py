@@ -1,4 +1,4 @@
-"""Browsers that lack what is new, scripts that fail, and the pages without sight."""
+"""Older browsers, failing scripts, accessibility."""
 import time
 from html.parser import HTMLParser
 
@@ -34,7 +34,7 @@ NEWER = """
 """
 
 FAILURES = {
-    "not to be understood": "var QUESTIONS;",
+    "not to be understood": "var SAMPLES;",
     "at its start": "document.getElementById = null",
     "after it asked": "Math.random = null",
     "when it draws": "Date.prototype.toISOString = () => { throw new Error('no') }",
@@ -42,7 +42,7 @@ FAILURES = {
 
 
 def moves(page):
-    """Whether the page shows another second, and then another one."""
+    """The page shows another second, and then another one."""
     for _ in range(2):
         shown = page.settled_text("#time")
         wait_until(lambda: page.settled_text("#time") not in ("", shown), 10, "another second")
@@ -63,7 +63,7 @@ def test_a_browser_of_2021(box, port, page):
 @pytest.mark.parametrize("zone, shift", [
     ("UTC", "UTC"), ("Australia/Eucla", "UTC+8:45"), ("America/Phoenix", "UTC-7"),
     ("Pacific/Marquesas", "UTC-9:30"), ("Pacific/Kiritimati", "UTC+14"), ("Africa/Abidjan", "UTC")])
-def test_how_far_a_zone_is_from_utc(box, port, page, zone, shift):
+def test_utc_offset_of_a_zone(box, port, page, zone, shift):
     start(box, port)
     page.prefer(zone)
     page.show()
@@ -71,8 +71,8 @@ def test_how_far_a_zone_is_from_utc(box, port, page, zone, shift):
 
 
 @pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
-def test_a_script_that_fails(box, port, page, source):
-    """The page is the server's then, each second anew: it never stands still."""
+def test_a_failing_script(box, port, page, source):
+    """The page reloads every second: it never stops."""
     start(box, port)
     page.prepare(source)
     page.open()
@@ -83,8 +83,8 @@ def test_a_script_that_fails(box, port, page, source):
     assert page.complaints(), "the script has failed"
 
 
-def test_a_script_that_fails_later(box, port, page):
-    """Then it begins anew."""
+def test_a_script_failing_later(box, port, page):
+    """The page reloads."""
     start(box, port)
     page.prepare("setTimeout(() => { Date.prototype.toISOString = null; }, 1500)")
     page.show()
@@ -109,7 +109,7 @@ class Document(HTMLParser):
 
 
 def test_the_status_page_can_be_held(box, port, page):
-    """It comes anew by itself, unless somebody wants to read it in peace."""
+    """It reloads by itself unless it is held."""
     start(box, port)
     refresh = {"http-equiv": "refresh", "content": "10"}
     assert refresh in Document(fetch(port, "/status").body.decode()).all("meta")
@@ -121,8 +121,8 @@ def test_the_status_page_can_be_held(box, port, page):
     assert page.driver.current_url.endswith("/status")
 
 
-def test_the_status_page_for_who_cannot_see_it(box, port):
-    """Each cell of a head says what it is the head of; what is drawn is also there in words."""
+def test_the_status_page_is_accessible(box, port):
+    """Each header cell has a scope; charts have a text."""
     start(box, port)
     text = fetch(port, "/status").body.decode()
     document = Document(text)

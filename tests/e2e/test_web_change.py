@@ -1,4 +1,4 @@
-"""The web process while everything around it changes, and text that is strange."""
+"""The web process during reloads and upgrades, and invalid text."""
 import ctypes
 import http.client
 import json
@@ -20,8 +20,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def keep(connection):
-    """Until a request leaves the connection open: it is then that of the present process. Returns
-    how many there were."""
+    """Sends requests until a reply keeps the connection open: then it is the present process'.
+    Returns how many."""
     kept, count = False, 0
     while not kept:
         connection.request("GET", "/time.json")
@@ -32,9 +32,9 @@ def keep(connection):
     return count
 
 
-def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
-    """The answer after it is its last: no request is lost on one that is closed for no reason, and
-    each is counted, by the one process or the other."""
+def test_a_reload_closes_a_kept_connection_after_a_reply(box, port):
+    """The reply after the reload says "Connection: close", so that no request is lost; each is
+    counted, by the old process or the new one."""
     start(box, port)
     connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
     for _ in range(fewer(20)):
@@ -56,8 +56,8 @@ def test_a_connection_that_is_kept_is_told_of_a_reload(box, port):
 
 
 @pytest.mark.parametrize("still", [True, False], ids=["http stays", "http goes"])
-def test_a_web_process_that_hangs_is_ended(box, port, still):
-    """A moment after the reload that it should have ended by, and its port is free again."""
+def test_a_reload_kills_a_hanging_web_process(box, port, still):
+    """A moment after the reload, and its port is free again."""
     asked = free_port()
     lines = f"listen daytime/tcp {asked}\nclock local\n"
     http = f"listen http 127.0.0.1:{port}\n"
@@ -85,8 +85,8 @@ def shut_down(listener):
 @needs_private("root")
 @not_wrapped("descriptors")
 @pytest.mark.parametrize("damage", [shut_down, block])
-def test_a_listener_that_was_damaged(box, port, damage):
-    """A web process that is taken over can do that to what it shares with those that follow."""
+def test_a_damaged_listener_is_restored(box, port, damage):
+    """A web process under somebody else's control can do that to the socket that all share."""
     daemon = start(box, port)
     with web_of(daemon) as web:
         words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
@@ -102,8 +102,8 @@ def test_a_listener_that_was_damaged(box, port, damage):
 
 @not_instrumented("threads")
 @needs_private("another user")
-def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
-    """A user who may have four threads and processes, which are there already."""
+def test_a_failed_replacement_leaves_the_present_web_process(box, port):
+    """The user is limited to four threads, all of which exist already."""
     user = random.randrange(1 << 17, 1 << 30)
     os.chown(box.dir, user, user)
     config = box.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
@@ -120,7 +120,7 @@ def test_a_reload_that_cannot_start_another_leaves_the_present_one(box, port):
 
 @pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])
 @pytest.mark.parametrize("path", [b"/cgi-bin/json", b"/status", b"/"])
-def test_a_host_of_strange_letters_is_not_repeated(box, port, path, host):
+def test_an_invalid_host_is_not_repeated(box, port, path, host):
     start(box, port)
     answer = say(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
                  b"Connection: close\r\n\r\n")
@@ -130,14 +130,14 @@ def test_a_host_of_strange_letters_is_not_repeated(box, port, path, host):
 
 
 @pytest.mark.parametrize("host", ["h\udce4.example", 'a"b', "a\\b", "a/b"])
-def test_no_host_of_strange_letters_is_followed(box, host):
+def test_an_invalid_host_cannot_be_followed(box, host):
     result = box.server("-t", "-o", f"clock follow {host}")
     assert result.code == 78 and "expected HOST[:PORT]" in result.err
 
 
 @pytest.mark.parametrize("mode", [[], ["-t"]])
 @pytest.mark.parametrize("last, place", [("127.0.1.1:{}", 66), ("*:{}", 65)])
-def test_more_addresses_than_the_web_process_takes(box, port, mode, last, place):
+def test_more_than_64_addresses_of_http(box, port, mode, last, place):
     lines = ["clock local", *(f"listen http 127.0.0.{i}:{port}" for i in range(1, place - 1))]
     lines.append("listen http " + last.format(port + 1))
     result = box.server(*mode, *(word for line in lines for word in ("-o", line)))
@@ -147,14 +147,14 @@ def test_more_addresses_than_the_web_process_takes(box, port, mode, last, place)
 
 
 def sockets_at(port):
-    """How many listen there, over IPv4 and IPv6."""
+    """How many listeners there are, of IPv4 and IPv6."""
     lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{name}", encoding="ascii")]
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
 
 
 @not_instrumented("so many threads")
 def test_many_workers_and_one_web_process(box, port):
-    """It has one socket at an address, however many other protocols have, also after all changes."""
+    """HTTP has one socket an address, also where other protocols have more, and after all changes."""
     words = ["-c", box.config(f"listen ntp {free_port()}\nlisten http *:{port}\nclock local\nworkers 40\n")]
     box.start(*words)
     wanted = sockets_at(port)

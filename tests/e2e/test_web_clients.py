@@ -1,4 +1,4 @@
-"""Whoever speaks HTTP: curl, htpdate, slowhttptest, and clients that are wrong or mean no good."""
+"""HTTP clients: curl, htpdate, slowhttptest, and faulty or hostile ones."""
 import calendar
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ def start(box, port, *lines, clock="local"):
 
 
 def fetch(port, path, method="GET", body=None, **headers):
-    """An answer: its status, headers and body."""
+    """A response: its status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=longer(5))
     with contextlib.closing(connection):
         connection.request(method, path, body, headers)
@@ -42,7 +42,7 @@ def connect(port):
 
 
 def say(port, data):
-    """Everything that comes back for these bytes until the server closes, or b"" if it resets."""
+    """All bytes received until the server closes; b"" if it resets."""
     with connect(port) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(data)
         return receive_all(connection)
@@ -50,14 +50,14 @@ def say(port, data):
 
 
 def status_of(answer):
-    """Of raw bytes; None where a connection was closed without an answer."""
+    """The status of a raw response; None if the connection was closed without one."""
     match = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
     assert match or answer == b"", answer[:200]
     return int(match[1]) if match else None
 
 
 def curl(box, *arguments):
-    """curl's output; -q keeps it from the settings of whoever runs the tests."""
+    """curl's output; -q ignores the user's own settings."""
     result = box.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "10", *arguments)
     assert result.code == 0 and result.err == "", result
     return result.out
@@ -132,7 +132,7 @@ def test_health_of_a_clock_that_is_not_synchronised(box, port):
 
 
 def test_health_of_the_kernels_clock(box, port):
-    """Whatever it is here, NTP and HTTP say the same."""
+    """NTP and HTTP agree, whatever the state is here."""
     asked = free_port()
     start(box, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
     synchronised = ntp.ask(asked)[0].leap != 3
@@ -140,7 +140,7 @@ def test_health_of_the_kernels_clock(box, port):
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/favicon.ico"])
-def test_head_is_get_without_a_body(box, port, path):
+def test_head_is_get_without_body(box, port, path):
     start(box, port)
     got, head = fetch(port, path), fetch(port, path, "HEAD")
     assert got.status == head.status and got.headers.keys() == head.headers.keys()
@@ -154,7 +154,7 @@ def test_head_is_get_without_a_body(box, port, path):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
 def test_other_methods_are_refused(box, port, method):
-    """Also by what libevent does not know."""
+    """Also methods that libevent does not know."""
     start(box, port)
     for path in PAGES:
         answer = say(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -175,7 +175,7 @@ def test_unknown_paths(box, port, path):
     assert answer.body == b"Not found.\n" or answer.status == 400
 
 
-def test_every_answer_keeps_browsers_safe(box, port):
+def test_security_headers_of_every_response(box, port):
     start(box, port)
     for path, method in [*((path, "GET") for path in [*PAGES, "/nothing"]), ("/", "POST"),
                          ("/nothing", "HEAD"), ("/time.json", "PUT")]:
@@ -187,7 +187,7 @@ def test_every_answer_keeps_browsers_safe(box, port):
         assert answer.headers["Set-Cookie"] is None
 
 
-def test_json_is_json(box, port):
+def test_json_is_valid(box, port):
     start(box, port)
     for path in ("/time.json", "/cgi-bin/json?1.5", "/status.json?again"):
         answer = fetch(port, path)
@@ -223,8 +223,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_proper_request(box, port, what):
-    """It is refused at once, and the next client is served."""
+def test_malformed_requests_are_refused(box, port, what):
+    """They are refused at once, and the next client is served."""
     data, statuses = REFUSED[what]
     daemon = start(box, port)
     began = time.monotonic()
@@ -237,15 +237,15 @@ def test_what_is_no_proper_request(box, port, what):
     assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
 
 
-def test_no_path_comes_back(box, port):
-    """A page of an error that repeats what was asked for could be made to run scripts."""
+def test_an_error_does_not_repeat_the_path(box, port):
+    """Else it could be made to run scripts."""
     start(box, port)
     answer = fetch(port, "/<script>alert(1)</script>")
     assert answer.status in (400, 404) and b"script" not in answer.body
 
 
 def answers_in(stream, count):
-    """So many answers, one after the other, each as long as it says."""
+    """A number of responses, one after the other, each as long as it says."""
     for _ in range(count):
         answer = http.client.HTTPResponse(types.SimpleNamespace(makefile=lambda _: stream))
         stream.close, close = lambda: None, stream.close
@@ -254,7 +254,7 @@ def answers_in(stream, count):
         stream.close = close
 
 
-def test_pipelined_requests_are_answered_in_order(box, port):
+def test_pipelined_requests_get_replies_in_order(box, port):
     """20 in one segment."""
     start(box, port)
     paths = ["/time.json", "/nothing", "/healthz", "/metrics"] * 5
@@ -268,7 +268,7 @@ def test_pipelined_requests_are_answered_in_order(box, port):
     assert found == wanted
 
 
-def test_a_connection_is_kept_and_closed_as_the_client_says(box, port):
+def test_keep_alive_and_connection_close(box, port):
     start(box, port)
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         for _ in range(3):
@@ -280,7 +280,7 @@ def test_a_connection_is_kept_and_closed_as_the_client_says(box, port):
 
 
 def is_closed(connection):
-    """Whether the other end has closed; what it still said is passed over."""
+    """Whether the other end has closed; data is discarded."""
     connection.setblocking(False)
     try:
         while connection.recv(65536):
@@ -300,7 +300,7 @@ SLOW = {"says nothing": (b"", b""), "a byte a second": (b"", b"GET / HTTP/1.1\r\
 
 
 def dribble(connections, second):
-    """A byte more from each that has one left."""
+    """Sends the next byte on each connection that has one left."""
     for what, connection in connections.items():
         rest = SLOW[what][1]
         with contextlib.suppress(OSError):
@@ -308,7 +308,7 @@ def dribble(connections, second):
 
 
 def ask_promptly(port, asked):
-    """Returns how long a page and NTP took, each."""
+    """Returns how long a page and NTP took."""
     began = time.monotonic()
     assert fetch(port, "/").status == 200
     between = time.monotonic()
@@ -317,8 +317,8 @@ def ask_promptly(port, asked):
 
 
 @not_instrumented("the delay")
-def test_the_slow_are_cut_off_and_hold_nobody_up(box, port):
-    """Many kinds of them at once, within 10 seconds each, and the others are served meanwhile."""
+def test_slow_clients_time_out_and_delay_nobody(box, port):
+    """Many kinds of them at once, each within 10 seconds; others are served meanwhile."""
     asked, ended, delays, second = free_port(), {}, [], 0
     start(box, port, f"listen ntp 127.0.0.1:{asked}")
     with contextlib.ExitStack() as stack:
@@ -351,8 +351,8 @@ def connections_of(port):
 @needs_program("slowhttptest")
 @not_instrumented("the pace")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_slowhttptest_holds_nobody_up(box, port, attack):
-    """300 connections of it, and the page and NTP are there for everybody else."""
+def test_slowhttptest_delays_nobody(box, port, attack):
+    """300 connections, and the page and NTP serve everybody else."""
     asked, delays, most = free_port(), [], 0
     daemon = start(box, port, f"listen ntp 127.0.0.1:{asked}")
     popen, _, _ = box.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",

@@ -1,4 +1,4 @@
-"""Many visitors of the web process at once, those that may not be, and those that take without end."""
+"""Limits of the web process: many connections, denied clients, clients that never read."""
 import contextlib
 import json
 import signal
@@ -24,8 +24,8 @@ def connect_from(host, port, request=b""):
 
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
-def test_a_burst_is_answered_whole(box, port, last):
-    """Many more than there is room for, at one moment, all of one network."""
+def test_every_connection_of_a_burst_gets_a_reply(box, port, last):
+    """Many more than there are slots, at one moment, all of one network."""
     daemon, count = start(box, port), fewer(1000)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         web.signal(signal.SIGSTOP)
@@ -36,8 +36,8 @@ def test_a_burst_is_answered_whole(box, port, last):
     assert answers == [200] * count
 
 
-def test_a_rush_of_the_silent_cuts_no_answer_off(box, port):
-    """Who was answered makes way, but not before that answer has gone."""
+def test_eviction_truncates_no_reply(box, port):
+    """A connection is evicted only after its reply was sent."""
     daemon = start(box, port)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         for _ in range(fewer(20)):
@@ -49,8 +49,8 @@ def test_a_rush_of_the_silent_cuts_no_answer_off(box, port):
 
 
 @not_instrumented("descriptors")
-def test_there_are_never_more_than_there_is_room_for(box, port):
-    """Also not for the moment in which those that make way are closed."""
+def test_the_limit_of_connections(box, port):
+    """It holds also while evicted connections are being closed."""
     daemon, most = start(box, port), 0
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         before = len(web.descriptors())
@@ -65,8 +65,8 @@ def test_there_are_never_more_than_there_is_room_for(box, port):
     assert MOST / 2 < most <= MOST + 72
 
 
-def test_a_crowd_of_one_network_does_not_displace_others(box, port):
-    """Who takes the most places is the one to lose some."""
+def test_eviction_is_fair_between_networks(box, port):
+    """The network with the most connections loses some."""
     start(box, port)
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context(connect_from(f"127.7.{i}.1", port, REQUEST)) for i in range(5)]
@@ -80,8 +80,8 @@ def test_a_crowd_of_one_network_does_not_displace_others(box, port):
         wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="those that made way")
 
 
-def test_who_may_not_ask_does_not_take_a_place(box, port):
-    """He is told so, and shown out; whether he asks or not."""
+def test_a_denied_client_is_disconnected(box, port):
+    """With status 403 for a request; soon also without a request."""
     start(box, port, "deny 127.7.0.0/16")
     answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
     assert status_of(answer) == 403 and b"\r\nConnection: close\r\n" in answer
@@ -96,8 +96,8 @@ def test_who_may_not_ask_does_not_take_a_place(box, port):
 
 
 @not_wrapped("the memory")
-def test_who_asks_and_never_reads_fills_no_memory(box, port):
-    """Requests for long pages without end, of which no answer is read."""
+def test_a_client_that_never_reads_fills_no_memory(box, port):
+    """It sends endless requests for long pages."""
     daemon = start(box, port)
     with web_of(daemon) as web, connect_from("127.0.0.1", port) as client:
         before, sent = int(web.status("VmRSS").split()[0]), 0
@@ -117,8 +117,8 @@ EPOCH = 2208988800
 
 @needs_private("another list of leap seconds")
 @pytest.mark.parametrize("days, offset", [(1, 37), (-1, None)], ids=["valid", "expired"])
-def test_the_list_of_leap_seconds_has_an_end(box, port, days, offset):
-    """What it says is told until then, and not longer."""
+def test_the_leap_second_list_expires(box, port, days, offset):
+    """It is used until then."""
     expires = int(time.time()) + EPOCH + 86400 * days
     told = box.config(f"#@\t{expires}\n{LIST}", "list")
     with mounted(told, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
@@ -134,13 +134,13 @@ def test_the_list_of_leap_seconds_has_an_end(box, port, days, offset):
     ("origin=1.5", "1.5"), ("a=b&origin=1.5", "1.5"), ("origin=1.5&_=7", "1.5"), ("a", ""),
     ("a=1&b=2", ""), ("origin%3d1", ""), ("originate=1", ""), ("=", ""),
     ("%", ""), ("&&origin=2&origin=x", "2")])
-def test_the_clients_own_stamp_among_other_parameters(box, port, query, origin):
+def test_origin_among_other_parameters(box, port, query, origin):
     start(box, port)
     assert json.loads(fetch(port, f"/time.json?{query}").body)["origin"] == origin
 
 
 @pytest.mark.parametrize("query", ["origin=x", "origin=", "a=1&origin=-1", "origin=1%00", "origin=&a"])
-def test_what_is_no_stamp(box, port, query):
+def test_an_invalid_origin(box, port, query):
     start(box, port)
     answer = fetch(port, f"/time.json?{query}")
     assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body

@@ -1,4 +1,4 @@
-"""The clock in a browser: it shows the server's time, judges the device's, and stays honest."""
+"""The clock page in a browser."""
 import calendar
 import datetime
 import itertools
@@ -27,7 +27,7 @@ def seconds_in(words):
 
 
 def device_error(words):
-    """How far ahead the device is, and the bound, as the page says it."""
+    """By how much the page says that the device is ahead, and the bound."""
     right = re.search(r"(?:is right, within|时间准确，误差在) ± (.+)", words)
     if right:
         return 0, seconds_in(right[1])
@@ -47,7 +47,7 @@ def assert_synchronises(page, what, event):
 
 @not_instrumented("how prompt it is")
 def test_each_second_is_drawn_when_it_begins(box, port, page):
-    """Never before. Server and browser are on one machine here, so that its clock is the truth."""
+    """Never earlier. Server and browser have the same clock here."""
     start(box, port)
     page.show()
     error, bound = page.run("""
@@ -65,8 +65,8 @@ def test_each_second_is_drawn_when_it_begins(box, port, page):
 @pytest.mark.parametrize("ahead, language", [
     *((ahead, "en") for ahead in (-0.31, 0, 0.05, 12.5, -75, 7200, -200000)),
     *((ahead, "zh-CN") for ahead in (-0.31, 0, 7265))])
-def test_the_devices_clock_is_judged(box, port, page, ahead, language):
-    """In words, as it is within the bound that is said with it; and it moves nothing else."""
+def test_the_error_of_the_devices_clock(box, port, page, ahead, language):
+    """It is within the bound shown, and does not change the time shown."""
     start(box, port)
     page.language(language)
     page.pretend(ahead)
@@ -80,8 +80,8 @@ def test_the_devices_clock_is_judged(box, port, page, ahead, language):
     assert abs(calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.time()) < 3
 
 
-def test_how_good_it_is_grows_old(box, port, page):
-    """By 50 ppm; said of the time shown and of the device's."""
+def test_the_accuracy_decreases_with_age(box, port, page):
+    """By 50 ppm; for the time shown and for the device's error."""
     start(box, port)
     page.pretend(5)
     page.show()
@@ -97,7 +97,7 @@ def test_how_good_it_is_grows_old(box, port, page):
     page.await_contact("good", 10)
 
 
-def test_it_asks_again_when_there_is_reason_to(box, port, page):
+def test_events_that_cause_a_synchronisation(box, port, page):
     start(box, port)
     page.show()
     assert_synchronises(page, "the network's return", "dispatchEvent(new Event('online'))")
@@ -113,8 +113,8 @@ def test_it_asks_again_when_there_is_reason_to(box, port, page):
     assert all(200 < seconds < 280 for seconds in wait) and wait[0] != wait[1]
 
 
-def test_it_asks_again_after_sleep(box, port, page):
-    """What it reckons with may have stood meanwhile: nothing that it shows can be trusted."""
+def test_a_synchronisation_after_sleep(box, port, page):
+    """performance.now() may have stopped meanwhile: the page says that the time may be wrong."""
     daemon = start(box, port)
     page.show()
     assert_synchronises(page, "the end of sleep",
@@ -131,14 +131,14 @@ def test_it_asks_again_after_sleep(box, port, page):
     assert abs(device_error(page.text("#device"))[0]) < 1
 
 
-def test_the_server_goes_and_comes_back(box, port, page):
+def test_the_server_stops_and_starts_again(box, port, page):
     daemon = start(box, port)
     page.show()
     daemon.stop()
     page.run("dispatchEvent(new Event('online'))")
     page.await_contact("lost")
-    assert "out of reach" in page.text("#accuracy") and "Accurate to" in page.text("#accuracy")
-    assert "out of reach" in page.announced()
+    assert "unreachable" in page.text("#accuracy") and "Accurate to" in page.text("#accuracy")
+    assert "unreachable" in page.announced()
     first, second = page.next_seconds(2)
     assert first[1] < second[1], "it goes on"
     start(box, port)
@@ -146,13 +146,13 @@ def test_the_server_goes_and_comes_back(box, port, page):
     assert page.text("#accuracy").startswith("Accurate to")
 
 
-def test_a_server_that_never_answers(box, port, page):
-    """Then the time that stands there is that of the page, and is not to be taken for now."""
+def test_a_server_that_never_replies(box, port, page):
+    """Then the time shown is that of the page, and dimmed."""
     start(box, port)
     page.cut_off()
     page.open()
     page.await_contact("never")
-    assert "stands still" in page.text("#accuracy")
+    assert "has stopped" in page.text("#accuracy")
     assert re.fullmatch(r"\d\d:\d\d:\d\d", page.text("#time"))
     grey = page.style("#time", "color")
     page.cut_off(False)
@@ -174,7 +174,7 @@ LEAP = """{
     (1, "2027-01-01", ["58", "59", "60", "00", "01"]), (2, "2027-01-01", ["58", "00", "01"]),
     (1, "2026-12-31", ["58", "59", "00", "01"])], ids=["inserted", "deleted", "in mid-month"])
 def test_a_leap_second(box, port, page, leap, day, expected):
-    """As announced, and in every zone at once; asked again when it is over."""
+    """As announced, in every zone at once; a synchronisation follows."""
     start(box, port)
     midnight = calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     page.prepare(LEAP % (midnight, leap))
@@ -195,7 +195,7 @@ def test_a_leap_second(box, port, page, leap, day, expected):
 
 
 def test_zones(box, port, page):
-    """The browser's own, until another is chosen, which is remembered."""
+    """The browser's own zone, until another one is chosen, which is remembered."""
     start(box, port)
     page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
@@ -213,7 +213,7 @@ def test_zones(box, port, page):
 
 
 def test_weeks(box, port, page):
-    """Of every day of 40 years, as Python counts them."""
+    """Of every day of 40 years, compared with Python's."""
     start(box, port)
     page.open()
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(number) for number in range(14610)]
@@ -223,7 +223,7 @@ def test_weeks(box, port, page):
 
 @in_each_language
 def test_languages(box, port, page, language):
-    """Each has its own words and none of the other's."""
+    """Each text is in one language."""
     start(box, port)
     page.language(language)
     page.show()
@@ -238,8 +238,8 @@ def test_languages(box, port, page, language):
 
 
 @in_each_language
-def test_a_server_that_does_not_vouch_for_its_time(box, port, page, language):
-    words = "This server does not vouch for its time: " if language == "en" else "本服务器不担保其时间准确："
+def test_a_server_whose_clock_is_not_synchronised(box, port, page, language):
+    words = "This server’s clock is not synchronised: " if language == "en" else "本服务器的时钟未同步："
     start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     reasons = [json.loads(fetch(port, "/time.json").body)["reason"]]
@@ -255,8 +255,8 @@ def test_a_server_that_does_not_vouch_for_its_time(box, port, page, language):
 
 
 @in_each_language
-def test_without_a_script(box, port, page, language):
-    """The time is there, goes on, and nothing is that would need one."""
+def test_without_scripts(box, port, page, language):
+    """The time is shown and goes on; elements that need a script are hidden."""
     start(box, port)
     page.language(language)
     page.tell("Emulation.setScriptExecutionDisabled", value=True)
@@ -270,7 +270,7 @@ def test_without_a_script(box, port, page, language):
 
 
 def test_the_wall(box, port, page):
-    """By the button, with or without a mouse, and by the address."""
+    """By the button, with mouse or keyboard, and by the URL."""
     start(box, port)
     page.show()
     button, header = page.find("button"), page.find("h1")
@@ -293,7 +293,7 @@ def test_the_wall(box, port, page):
     wait_until(lambda: page.find("h1").is_displayed(), what="the page")
 
 
-def test_the_wall_is_full_of_time(box, port, page):
+def test_the_wall_fills_the_screen(box, port, page):
     start(box, port)
     page.show("/#wall")
     for width, height in [(3840, 2160), (1920, 1080), (1024, 768), (390, 844), (844, 390)]:
@@ -309,7 +309,7 @@ def test_the_wall_is_full_of_time(box, port, page):
 
 @in_each_language
 def test_small_screens_never_scroll_sideways(box, port, page, language):
-    """Not even where there is much to say."""
+    """Not even with all notices."""
     start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     page.prefer("America/Argentina/Buenos_Aires")
@@ -335,8 +335,8 @@ CONTRASTS = """
 
 @pytest.mark.parametrize("clock", ["local", "follow"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_dark_and_light_can_be_read(box, port, page, scheme, clock):
-    """With the contrast that WCAG calls AA."""
+def test_contrast_in_dark_and_light(box, port, page, scheme, clock):
+    """At least level AA of WCAG."""
     start(box, port, clock="local" if clock == "local" else f"follow 127.0.0.1:{free_port()}")
     page.media(prefers_color_scheme=scheme)
     page.show()
@@ -344,7 +344,7 @@ def test_dark_and_light_can_be_read(box, port, page, scheme, clock):
     assert (paper < 0.2) == (scheme == "dark") and contrast >= 4.5
 
 
-def test_nothing_moves_for_who_wants_it_still(box, port, page):
+def test_reduced_motion(box, port, page):
     start(box, port)
     page.media(prefers_reduced_motion="reduce")
     page.show()
@@ -353,8 +353,8 @@ def test_nothing_moves_for_who_wants_it_still(box, port, page):
             element => getComputedStyle(element).transitionDuration === "0s")""")
 
 
-def test_who_cannot_see_is_told_what_matters(box, port, page):
-    """The state once, not each second; and every control by its name."""
+def test_screen_readers(box, port, page):
+    """They are told a state once, not each second, and the name of every control."""
     start(box, port)
     page.show()
     wait_until(lambda: "Accurate to" in page.announced(), what="the announcement")
@@ -373,7 +373,7 @@ def test_who_cannot_see_is_told_what_matters(box, port, page):
     assert page.announced() == "", "nothing is new"
 
 
-def test_all_controls_are_within_reach_of_the_keyboard(box, port, page):
+def test_keyboard(box, port, page):
     start(box, port)
     page.show()
     found = []

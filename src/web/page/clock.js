@@ -1,20 +1,20 @@
 "use strict";
 
 /*
- * The clock shows the server's time, reckoned on with performance.now() from the best of eight
- * questions to /time.json. The device's own clock is only ever compared with it.
+ * The clock shows the server's time: the best of eight replies of /time.json, extrapolated with
+ * performance.now(). The device's own clock is only compared with it.
  *
- * A time is in seconds of UTC since 1970, as POSIX counts. A moment is what performance.now() said,
- * in milliseconds. A bound is how far off something can be, in seconds.
+ * A time is in seconds of UTC since 1970, as in POSIX. A moment is a value of performance.now(), in
+ * milliseconds. A bound is the largest possible error, in seconds.
  */
 
-const QUESTIONS = 8;
-const PATIENCE = 5000; // for one answer, in milliseconds
+const SAMPLES = 8;
+const TIMEOUT = 5000; // of one request, in milliseconds
 const INTERVAL = 240; // between synchronisations, in seconds
 const LONGEST_WAIT = 60; // between attempts, in seconds
-const DRIFT = 50e-6; // what a device's oscillator may be off, seconds in a second
-const STEP = 250; // what only sleep or somebody who sets the clock does to it, in milliseconds
-const LATE = 2000; // what only throttled timers or sleep do to a tick, in milliseconds
+const DRIFT = 50e-6; // the error of a device's oscillator, seconds in a second
+const STEP = 250; // only sleep or setting the clock moves it so far, in milliseconds
+const LATE = 2000; // only throttled timers or sleep delay a tick so long, in milliseconds
 const DAY = 86400;
 
 const texts = {
@@ -22,7 +22,7 @@ const texts = {
 		locale: "en-GB",
 		units: { d: " d", h: " h", min: " min", s: " s", ms: " ms" },
 		accurate: bound => `Accurate to ± ${bound}`,
-		unvouched: bound => `Within ± ${bound} of this server’s clock`,
+		unsynchronised: bound => `Within ± ${bound} of this server’s clock`,
 		ahead: (error, bound) => `This device is ${error} ahead (± ${bound})`,
 		behind: (error, bound) => `This device is ${error} behind (± ${bound})`,
 		right: bound => `This device is right, within ± ${bound}`,
@@ -30,15 +30,15 @@ const texts = {
 		asking: () => "Asking the server …",
 		good: accuracy => accuracy,
 		lost: (accuracy, age) =>
-			`Server out of reach, last synchronised ${age} ago. ${accuracy}`,
-		never: () => "Server out of reach: the time shown stands still",
-		doubt: () => "This device slept, or its clock was set: the time shown may be wrong",
+			`Server unreachable, last synchronised ${age} ago. ${accuracy}`,
+		never: () => "Server unreachable: the time shown has stopped",
+		doubt: () => "This device was asleep, or its clock was set: the time shown may be wrong",
 	},
 	zh: {
 		locale: "zh-CN",
 		units: { d: " 天", h: " 小时", min: " 分钟", s: " 秒", ms: " 毫秒" },
 		accurate: bound => `误差在 ± ${bound}以内`,
-		unvouched: bound => `与本服务器时钟相差在 ± ${bound}以内`,
+		unsynchronised: bound => `与本服务器时钟相差在 ± ${bound}以内`,
 		ahead: (error, bound) => `本设备快 ${error}（± ${bound}）`,
 		behind: (error, bound) => `本设备慢 ${error}（± ${bound}）`,
 		right: bound => `本设备时间准确，误差在 ± ${bound}以内`,
@@ -46,7 +46,7 @@ const texts = {
 		asking: () => "正在询问服务器……",
 		good: accuracy => accuracy,
 		lost: (accuracy, age) => `无法连接服务器，上次同步在 ${age}前。${accuracy}`,
-		never: () => "无法连接服务器：所示时间静止不动",
+		never: () => "无法连接服务器：所示时间已停止",
 		doubt: () => "本设备曾休眠，或其时钟被调整：所示时间可能有误",
 	},
 };
@@ -54,14 +54,14 @@ const texts = {
 const find = id => document.getElementById(id);
 const root = document.documentElement;
 const text = texts[root.lang] || texts.en;
-const clockShift = () => Date.now() - performance.now(); // of the device's two clocks
+const clockShift = () => Date.now() - performance.now(); // between the device's two clocks
 const resolution = measureResolution();
 
-let sample = null; // the best answer of the last synchronisation; all that is shown comes from it
-let failures = 0; // synchronisations in vain since then
-let asking = false; // one is under way
+let sample = null; // the best reply of the last synchronisation; all that is shown comes from it
+let failures = 0; // of synchronisations since then
+let asking = false; // a synchronisation is running
 let ticking, waiting; // the timers of the next second and of the next synchronisation
-let due = Infinity; // the moment that the next second was to be drawn
+let due = Infinity; // the moment to draw the next second
 let shift = clockShift(); // at the last tick
 let format; // of the chosen zone
 let wakeLock = null;
@@ -69,26 +69,26 @@ let announced = ""; // the states that were announced last
 
 /* Words and numbers */
 
-/** Changes nothing without need, and lets no line break between a number and its unit. */
+/** Sets an element's text if it differs; no line break between a number and its unit. */
 function put(id, words) {
 	const content = words.replace(/([±\d]) /g, "$1\u00a0");
 	if (find(id).textContent !== content)
 		find(id).textContent = content;
 }
 
-/** A bound in words, never less than it is. */
+/** A bound in words, rounded up. */
 function boundWords(bound) {
 	const [scale, unit] = bound < 1 ? [1000, text.units.ms] : [1, text.units.s];
 	return Math.ceil(bound * scale) + unit;
 }
 
-/** That of a value which is said with so many decimals, so that it covers the rounding too. */
+/** The bound of a value that is shown with some decimals; it includes the rounding error. */
 function roundedBoundWords(bound, decimals) {
 	const unit = 10 ** -decimals;
 	return (Math.ceil(bound / unit + 0.5) * unit).toFixed(decimals) + text.units.s;
 }
 
-/** "2 h 5 min 3 s", without what is zero. */
+/** "2 h 5 min 3 s", without zeros. */
 function durationWords(seconds) {
 	const [minutes, hours] = [seconds / 60, seconds / 3600];
 	const parts = { d: seconds / DAY, h: hours % 24, min: minutes % 60, s: seconds % 60 };
@@ -97,7 +97,7 @@ function durationWords(seconds) {
 	return words.join(" ") || "0" + text.units.s;
 }
 
-/** What is wrong with the device's clock: no digits that mean nothing, or that nobody asks for. */
+/** The error of the device's clock, without insignificant digits. */
 function deviceWords(error, bound) {
 	const size = Math.abs(error);
 	const decimals = size < 60 ? Math.max(Math.ceil(-Math.log10(bound)), 0) : 0;
@@ -111,7 +111,7 @@ function deviceWords(error, bound) {
 
 /* The device's clocks */
 
-/** The step of performance.now(), which browsers make coarse on purpose, in seconds. */
+/** The resolution of performance.now(), in seconds: browsers make it coarse on purpose. */
 function measureResolution() {
 	let least = Infinity;
 	for (let round = 0; round < 5; round++) {
@@ -124,12 +124,12 @@ function measureResolution() {
 	return least / 1000;
 }
 
-/** Whether the device slept since its clocks were so far apart, or one of them was set. */
+/** Whether the device slept, or its clock was set, since clockShift() was this. */
 function movedSince(earlier) {
 	return Math.abs(clockShift() - earlier) > STEP;
 }
 
-/** How far the device's clock is ahead of the server's, and the bound of that. */
+/** By how much the device's clock is ahead of the server's, and the bound of that. */
 function compareDevice() {
 	const before = performance.now();
 	const device = Date.now() / 1000;
@@ -141,12 +141,12 @@ function compareDevice() {
 
 /* The server's clock */
 
-/** One question. Neither way can have taken less than nothing, so half of both is the bound. */
+/** One request. Half the round trip is the bound, for neither way can take less than no time. */
 async function ask() {
 	const sent = performance.now();
 	const origin = sent.toFixed(3);
 	const limit = new AbortController();
-	setTimeout(() => limit.abort(), PATIENCE); // which does nothing to what has ended
+	setTimeout(() => limit.abort(), TIMEOUT); // no effect on a request that has ended
 	const response = await fetch(`/time.json?origin=${origin}`,
 		{ cache: "no-store", credentials: "omit", signal: limit.signal });
 	const received = performance.now();
@@ -154,15 +154,15 @@ async function ask() {
 	if (!response.ok || answer.origin !== origin)
 		throw new Error("not an answer to this question");
 	const travel = (received - sent) / 1000 - (answer.transmit - answer.receive);
-	const distance = answer.synchronised ? answer.root_distance : 0; // else from nothing
+	const distance = answer.synchronised ? answer.root_distance : 0; // else it has no meaning
 	const bound = Math.max(travel, 0) / 2 + distance + 1.5 * resolution;
 	const time = (answer.receive + answer.transmit) / 2;
 	return { moment: (sent + received) / 2, time, bound, travel, answer, ...turnOf(answer) };
 }
 
 /**
- * When the day of an announced leap second jumps, and by how much: into 23:59:60, or over 23:59:59.
- * No other day than the last of a month ever does, whatever a server says.
+ * When UTC jumps for an announced leap second, and by how much: into 23:59:60, or over 23:59:59.
+ * Only the last day of a month can have one, whatever a server says.
  */
 function turnOf({ leap, transmit }) {
 	const midnight = (Math.floor(transmit / DAY) + 1) * DAY;
@@ -172,21 +172,21 @@ function turnOf({ leap, transmit }) {
 	return { turn: jump < 0 ? midnight : midnight - 1, jump };
 }
 
-/** The best of some answers, one asked for after the other, if there is any. */
+/** The best of several replies, requested one after the other; undefined without a reply. */
 async function askRepeatedly() {
 	const earlier = clockShift();
 	const answers = [];
 	try {
-		while (answers.length < QUESTIONS)
+		while (answers.length < SAMPLES)
 			answers.push(await ask());
 	} catch {
-		// What came before is as good as it was.
+		// The replies before it are still good.
 	}
 	answers.sort((one, other) => one.travel - other.travel);
 	return movedSince(earlier) ? null : answers[0];
 }
 
-/** A page that nobody sees asks nothing. It asks when it is seen again. */
+/** A hidden page waits until it is visible again. */
 async function synchronise() {
 	if (asking || document.hidden)
 		return;
@@ -203,7 +203,7 @@ async function synchronise() {
 	waiting = setTimeout(synchronise, secondsToNext() * 1000);
 }
 
-/** Right after a leap second the server is asked whether it happened; else not all ask at once. */
+/** Soon after a leap second, to see whether it happened; else spread, to spare the server. */
 function secondsToNext() {
 	if (failures > 0)
 		return Math.min(2 ** (failures - 1), LONGEST_WAIT);
@@ -224,7 +224,7 @@ function adopt(best) {
 	tick();
 }
 
-/** In the words of the page. A leap second is told on the day that ends with it. */
+/** The value of data-state. A leap second is shown on its day only. */
 function stateOf({ answer, jump }) {
 	if (!answer.synchronised)
 		return "unsynchronised";
@@ -237,7 +237,7 @@ function miss() {
 	report();
 }
 
-/** The time at a moment, and whether it is that of an inserted second, which repeats 23:59:59. */
+/** The time at a moment, and whether it is in an inserted second, which repeats 23:59:59. */
 function reckon(moment) {
 	const time = sample.time + (moment - sample.moment) / 1000;
 	if (time < sample.turn)
@@ -245,9 +245,9 @@ function reckon(moment) {
 	return { time: time + sample.jump, leap: sample.jump < 0 && time < sample.turn + 1 };
 }
 
-/* What is seen */
+/* Display */
 
-/** Draws a second when it begins, never before, and comes back for the next. */
+/** Draws a second when it begins, never earlier, and sets the timer for the next one. */
 function tick() {
 	clearTimeout(ticking);
 	const moment = performance.now();
@@ -261,7 +261,7 @@ function tick() {
 
 function draw({ time, leap }) {
 	const date = new Date(Math.floor(time) * 1000);
-	const seconds = leap ? "60" : "$&"; // $& is what was there
+	const seconds = leap ? "60" : "$&"; // $& leaves it
 	const [day, clock] = date.toISOString().slice(0, 19).replace(/\d\d$/, seconds).split("T");
 	put("time", format.clock.format(date).replace(/\d\d$/, seconds));
 	find("time").dateTime = `${day}T${clock}Z`;
@@ -272,7 +272,7 @@ function draw({ time, leap }) {
 	put("utc", `${day} ${clock}`);
 }
 
-/** The week of an ISO date: the one that its Thursday is in, and so is the year. */
+/** The ISO week of a date: the week and the year of its Thursday. */
 function isoWeek(day) {
 	const date = new Date(day + "T00:00:00Z");
 	const weekday = date.getUTCDay() || 7;
@@ -282,7 +282,7 @@ function isoWeek(day) {
 	return `${year}-W${String(week).padStart(2, "0")}-${weekday}`;
 }
 
-/** "UTC+5:30", by what the zone's clocks show at a whole second. */
+/** "UTC+5:30": the difference between the zone's time and UTC at a whole second. */
 function shiftWords(date) {
 	const shown = Date.parse(`${format.day.format(date)}T${format.clock.format(date)}Z`);
 	const minutes = Math.abs(shown - date) / 60000;
@@ -291,7 +291,7 @@ function shiftWords(date) {
 	return minutes ? `UTC${sign}${Math.floor(minutes / 60)}${part}` : "UTC";
 }
 
-/** In sleep performance.now() may have stood: what is reckoned with it is in doubt. */
+/** performance.now() may stop during sleep: a time extrapolated with it can be wrong. */
 function noticeSleep(moment) {
 	const slept = movedSince(shift);
 	if (slept)
@@ -301,22 +301,22 @@ function noticeSleep(moment) {
 	shift = clockShift();
 }
 
-/** Says how good the time shown is, and the device's own. */
+/** Shows the accuracy of the time shown, and the error of the device's clock. */
 function report() {
 	const contact = root.dataset.contact;
 	if (!sample)
 		return put("accuracy", text[contact]());
-	const vouched = root.dataset.state !== "unsynchronised";
+	const synchronised = root.dataset.state !== "unsynchronised";
 	const age = (performance.now() - sample.moment) / 1000;
-	const aged = age * DRIFT; // and so less certain
+	const aged = age * DRIFT;
 	const bound = boundWords(sample.bound + aged);
-	const accuracy = vouched ? text.accurate(bound) : text.unvouched(bound);
+	const accuracy = synchronised ? text.accurate(bound) : text.unsynchronised(bound);
 	put("accuracy", text[contact](accuracy, durationWords(age < 60 ? age : age - age % 60)));
 	const device = deviceWords(sample.device.error, sample.device.bound + aged);
-	put("device", contact === "doubt" ? "" : device + (vouched ? "" : text.ifServerIs));
+	put("device", contact === "doubt" ? "" : device + (synchronised ? "" : text.ifServerIs));
 }
 
-/** Tells those who listen what is new, and only that. */
+/** Tells screen readers a change of state, once. */
 function announce() {
 	const now = `${root.dataset.contact} ${root.dataset.state}`;
 	const seen = [...document.querySelectorAll(".notice, #accuracy, #device")]
@@ -339,7 +339,7 @@ function chooseZone(zone) {
 	};
 }
 
-/** The zone remembered here, or the one to remember. Storage may be denied, and then throws. */
+/** Gets or sets the stored zone. Storage throws where it is denied. */
 function rememberedZone(chosen) {
 	try {
 		if (chosen)
@@ -352,7 +352,7 @@ function rememberedZone(chosen) {
 
 function offerZones() {
 	const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-	const own = timeZone === "Etc/Unknown" ? "UTC" : timeZone; // so ICU says, but takes it not
+	const own = timeZone === "Etc/Unknown" ? "UTC" : timeZone; // reported by ICU, but not accepted
 	const known = Intl.supportedValuesOf?.("timeZone") ?? [];
 	const zones = [...new Set(["UTC", own, ...known])];
 	const select = find("zone");
@@ -367,13 +367,13 @@ function offerZones() {
 	chooseZone(select.value);
 }
 
-/* The wall: a layout that the address chooses, so that a kiosk can */
+/* The wall: a full-screen layout, chosen by #wall so that a kiosk can open it */
 
 const onWall = () => location.hash === "#wall";
 
 function toggleWall() {
 	if (!onWall())
-		root.requestFullscreen?.()?.catch(() => {}); // denied, it is still the wall
+		root.requestFullscreen?.()?.catch(() => {}); // if denied, the layout still applies
 	else if (document.fullscreenElement)
 		document.exitFullscreen();
 	location.hash = onWall() ? "" : "wall";

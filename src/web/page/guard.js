@@ -1,7 +1,7 @@
 "use strict";
 
-/* In words that every browser understands. Where the clock's script fails, the page is what it is
- * without one: the server's, each second anew. A clock must not stand still and look right. */
+/* For any browser: if clock.js fails, the page reloads every second, as it does without scripts, so
+ * that no stopped clock is shown. */
 function fallBack() {
 	document.documentElement.removeAttribute("data-contact");
 	setTimeout(function () { location.reload(); }, 1000);
