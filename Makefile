@@ -55,8 +55,10 @@ LINK_HARDENING := -Wl,-z,relro,-z,now
 LINK_HARDENING += $(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs)
 endif
 
-OWN_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
-	-DPROGRAM_VERSION='"$(VERSION)"'
+# What the program calls itself in messages.
+PROGRAM := timeserver
+OWN_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
+	-DPROGRAM_NAME='"$(PROGRAM)"' -DPROGRAM_VERSION='"$(VERSION)"'
 OWN_CFLAGS := -std=gnu17 -pthread -fPIE $(WARNINGS) $(HARDENING)
 OWN_LDFLAGS := -pie $(LINK_HARDENING)
 
@@ -117,7 +119,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 
 $(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/stats/%.o $(BUILD)/obj/src/server/%.o \
 	$(BUILD)/obj/src/web/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
-$(BUILD)/obj/src/client/%.o: OWN_CPPFLAGS += -DPROGRAM_NAME='"timeclient"'
+$(BUILD)/obj/src/client/%.o: PROGRAM := timeclient
 
 # The pages are part of the program, each in one piece.
 $(PAGE_OBJECTS:.o=.c): $(BUILD)/obj/page/%.c: $(wildcard src/web/page/*) tools/embed-page
@@ -217,7 +219,7 @@ analyze:
 	@tools/install-dependencies build clang
 	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
 	@echo $(wildcard src/*.c src/*/*.c src/*/*/*.c) | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
-		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS) -DPROGRAM_NAME='"analyze"'
+		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS)
 	@echo "analyze: nothing found"
 
 lint:
@@ -252,7 +254,7 @@ $(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,stats server) src/web/query.
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
 $(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)
-$(BUILD)-fuzz/fuzz_client_%: OWN_CPPFLAGS += -DPROGRAM_NAME='"timeclient"'
+$(BUILD)-fuzz/fuzz_client_%: PROGRAM := timeclient
 $(BUILD)-fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 -include bench/bench.mk

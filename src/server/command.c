@@ -13,7 +13,6 @@
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
 #include "server/process/timeouts.h"
-#include "server/program.h"
 #include "server/status.h"
 
 static enum exit_status failed(const struct failure *failure)

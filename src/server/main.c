@@ -12,7 +12,6 @@
 #include "server/options.h"
 #include "server/process/daemon.h"
 #include "server/process/notify.h"
-#include "server/program.h"
 #include "server/server.h"
 
 /* Makes a path independent of the directory, which the daemon changes. */

@@ -12,7 +12,6 @@
 #include "protocol/protocol.h"
 #include "server/config/config.h"
 #include "server/process/privileges.h"
-#include "server/program.h"
 
 /* Options without a letter. */
 #define UPGRADE 256

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "server/control/control.h"
-#include "server/program.h"
 
 /* Of a text, in bytes: half a reply, since each can become two in JSON. */
 #define TEXT_MAX (CONTROL_REPLY_MAX / 2 - 1024)

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "server/control/control_message.h"
-#include "server/events.h"
+#include "server/process/event.h"
 #include "server/reload.h"
 #include "server/status.h"
 
@@ -34,8 +34,7 @@ static bool open_events(struct server *server, struct failure *failure)
 	server->signals = signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (server->signals < 0 || server->epoll < 0 ||
-	    !event_add_fd(server->epoll, EPOLL_CTL_ADD, server->signals,
-			  event_tag(EVENT_SIGNAL, 0)))
+	    !event_add_fd(server->epoll, server->signals, event_tag(EVENT_SIGNAL, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
 	return true;
 }

@@ -7,7 +7,6 @@
 
 #include "server/config/config_parse.h"
 #include "server/process/pidfile.h"
-#include "server/program.h"
 
 static void set_defaults(struct config_parser *parser)
 {

@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "clock/clock.h"
-#include "server/events.h"
+#include "server/process/event.h"
 
 /* Descriptors or memory have run out: how long to wait before the next accept. */
 #define RETRY_DELAY CLOCK_SECOND
@@ -135,7 +135,7 @@ void control_drop(struct control *control, unsigned peer)
 
 static bool watch(const struct control *control, int fd, uint32_t index)
 {
-	return event_add_fd(control->epoll, EPOLL_CTL_ADD, fd, event_tag(EVENT_CONTROL, index));
+	return event_add_fd(control->epoll, fd, event_tag(EVENT_CONTROL, index));
 }
 
 bool control_start(struct control *control, int epoll)

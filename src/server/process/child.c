@@ -16,7 +16,6 @@
 #include "base/sandbox.h"
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
-#include "server/program.h"
 
 /* Before a process that was asked to end is killed: a longer time where nobody waits for it. */
 #define EXIT_WAIT   (2 * CLOCK_SECOND / 5)

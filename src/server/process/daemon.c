@@ -12,7 +12,6 @@
 
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
-#include "server/program.h"
 
 /* The write end of the status pipe in the daemon. */
 #define REPORT_DESCRIPTOR 3

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/events.h"
+#include "server/process/event.h"
 #include "server/sockets/socket.h"
 
 #define BATCH_MAX 64
@@ -134,8 +134,8 @@ static void stream_first_drain(struct streams *streams, uint32_t index)
 	} while (result == DRAIN_MORE);
 	if (result == DRAIN_END) {
 		stream_close(streams, index);
-	} else if (result == DRAIN_EMPTY && event_add_fd(streams->epoll, EPOLL_CTL_ADD, stream->fd,
-							 event_tag(EVENT_STREAM, index))) {
+	} else if (result == DRAIN_EMPTY &&
+		   event_add_fd(streams->epoll, stream->fd, event_tag(EVENT_STREAM, index))) {
 		stream_move(streams, index, STREAM_POLLED);
 	} else {
 		stream_reset(streams, index);

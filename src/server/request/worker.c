@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "server/events.h"
+#include "server/process/event.h"
 #include "server/request/udp_io.h"
 
 #define EVENTS_MAX 64
@@ -41,7 +41,7 @@ bool worker_open(struct worker *worker, const struct service *service, unsigned 
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->epoll < 0 || worker->wake < 0 || !wait_for(worker, worker->epoll, 0) ||
-	    !event_add_fd(worker->epoll, EPOLL_CTL_ADD, worker->wake, event_tag(EVENT_SIGNAL, 0)))
+	    !event_add_fd(worker->epoll, worker->wake, event_tag(EVENT_WAKE, 0)))
 		return failure_set_errno(failure, "cannot wait for events");
 	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->top_clients,
 			  connections))
@@ -80,7 +80,7 @@ bool worker_add_listener(struct worker *worker, size_t index)
 
 	if (listener->protocol->transport == TRANSPORT_UDP)
 		return can_take_datagrams(worker) && wait_for(worker, listener->fd, index);
-	return event_add_fd(worker->epoll, EPOLL_CTL_ADD, listener->fd,
+	return event_add_fd(worker->epoll, listener->fd,
 			    event_tag(EVENT_LISTENER, (uint32_t)index));
 }
 
@@ -152,7 +152,7 @@ static void dispatch(struct worker *worker, uint64_t tag, int64_t now)
 	case EVENT_STREAM:
 		streams_readable(&worker->streams, (uint32_t)index);
 		break;
-	default: /* EVENT_SIGNAL: the thread is to stop */
+	default: /* EVENT_WAKE */
 		break;
 	}
 }

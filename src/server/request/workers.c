@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "server/events.h"
+#include "server/process/event.h"
 
 /* How long the last clients have to take their replies. */
 #define DRAIN_TIME (CLOCK_SECOND / 4)
