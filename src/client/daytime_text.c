@@ -7,8 +7,7 @@
 #include "clock/clock.h"
 
 #define MJD_DIGITS  5
-#define MJD_OF_1970 40587 /* modified Julian day */
-#define DAY	    86400
+#define MJD_OF_1970 40587	 /* modified Julian day */
 #define NIST_ERROR  CLOCK_SECOND /* the text is sent early by an estimated delay */
 
 /* For strptime, which expects English names: LC_TIME is the C locale. */
@@ -113,7 +112,7 @@ static bool parse_nist(const char *text, struct daytime_text *parsed)
 
 	if (end - text != MJD_DIGITS || !rest || !strstr(rest, " UTC(NIST) "))
 		return false;
-	parsed->seconds = (day - MJD_OF_1970) * DAY + calendar.tm_hour * 3600 +
+	parsed->seconds = (day - MJD_OF_1970) * CLOCK_DAY + calendar.tm_hour * 3600 +
 			  calendar.tm_min * 60 + calendar.tm_sec;
 	if (timegm(&calendar) != parsed->seconds)
 		return false;

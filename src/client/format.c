@@ -8,7 +8,6 @@
 #include "client/timespan.h"
 
 #define CALENDAR_FROM (1000 * CLOCK_SECOND) /* from here on in hours and days */
-#define DAY	      86400
 
 struct unit {
 	int64_t size; /* nanoseconds */
@@ -45,14 +44,15 @@ static const char *write_figure(char text[static FORMAT_SIZE], int64_t span,
 static const char *write_calendar(char text[static FORMAT_SIZE], int64_t span)
 {
 	int64_t seconds = timespan_magnitude(span) / CLOCK_SECOND;
-	int64_t days = seconds / DAY;
+	int64_t days = seconds / CLOCK_DAY;
 	int used = 0;
 
 	if (days > 0)
 		used = snprintf(text, FORMAT_SIZE, "%" PRId64 " %s ", days,
 				days == 1 ? "day" : "days");
 	snprintf(text + used, (size_t)(FORMAT_SIZE - used), "%02d:%02d:%02d",
-		 (int)(seconds % DAY / 3600), (int)(seconds % 3600 / 60), (int)(seconds % 60));
+		 (int)(seconds % CLOCK_DAY / 3600), (int)(seconds % 3600 / 60),
+		 (int)(seconds % 60));
 	return text;
 }
 

@@ -12,7 +12,6 @@
 
 #define SPAN_MINIMUM CLOCK_MILLISECOND
 #define HOUR	     (3600 * CLOCK_SECOND)
-#define DAY	     (24 * HOUR)
 #define COUNT_MAX    1000000
 
 /* Options without a letter. */
@@ -120,7 +119,7 @@ static bool parse_short_span(const char *option, const char *text, int64_t *span
 
 static bool parse_threshold(const char *option, const char *text, int64_t *span)
 {
-	return parse_span(option, text, 1, 365 * DAY,
+	return parse_span(option, text, 1, 365 * CLOCK_DAY * CLOCK_SECOND,
 			  "expected seconds, more than 0 and at most 31536000", span);
 }
 
@@ -259,7 +258,7 @@ static bool parse_option(struct options *options, int letter)
 		return require(options, ACTION_CHECK, "--critical") &&
 		       parse_threshold("--critical", optarg, &options->critical);
 	case OPTION_WAIT:
-		return parse_span("--wait", optarg, SPAN_MINIMUM, DAY,
+		return parse_span("--wait", optarg, SPAN_MINIMUM, CLOCK_DAY * CLOCK_SECOND,
 				  "expected seconds from 0.001 to 86400", &options->wait);
 	default:
 		return parse_action(options, letter);

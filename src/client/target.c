@@ -41,12 +41,9 @@ static bool is_valid_host(const char *host, bool bracketed)
 
 static void set_names(struct target *target)
 {
-	bool brackets = strchr(target->host, ':') != NULL;
-	const char *open = brackets ? "[" : "", *close = brackets ? "]" : "";
 	size_t length;
 
-	snprintf(target->name, sizeof(target->name), "%s%s%s:%u", open, target->host, close,
-		 target->port);
+	address_join(target->name, sizeof(target->name), target->host, target->port);
 	length = strlen(target->name);
 	if (target->port == target->scheme->port)
 		length = (size_t)(strrchr(target->name, ':') - target->name);

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock/clock.h"
+
 #define LIST  "/usr/share/zoneinfo/leap-seconds.list"
 #define EPOCH INT64_C(2208988800) /* 1970, in the list's seconds since 1900 */
-#define DAY   86400
 
 /* Reads "SECONDS OFFSET": TAI - UTC is OFFSET from then on. Other lines are comments. */
 static bool read_change(const char *line, long long *seconds, long *offset)
@@ -49,7 +50,7 @@ void leap_read(struct leap *leap)
 
 bool leap_may_end_day(int64_t now)
 {
-	time_t tomorrow = (time_t)(now + DAY);
+	time_t tomorrow = (time_t)(now + CLOCK_DAY);
 	struct tm date;
 
 	return gmtime_r(&tomorrow, &date) && date.tm_mday == 1;
