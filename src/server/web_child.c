@@ -77,7 +77,7 @@ bool web_child_open(struct web_child *web, const struct service *service, struct
 	if (web->stats)
 		web->counters = shm_create(sizeof(*web->counters), SHM_WRITE, &web->counters_fd);
 	child_open(&web->child, &web_role, web, web->stats ? &web->stats->web_starts : NULL,
-		   web->stats ? &web->stats->web_deaths : NULL);
+		   web->stats ? &web->stats->web_crashes : NULL);
 	return web->counters || failure_set_errno(failure, "cannot make memory to share");
 }
 

@@ -25,10 +25,10 @@ void counters_add(struct counters *sum, const struct counters *part)
 	add(sum->requests, part->requests, PROTOCOL_COUNT);
 	add(sum->replies, part->replies, PROTOCOL_COUNT);
 	add(sum->drops, part->drops, DROP_COUNT);
-	add(&sum->kisses, &part->kisses, 1);
+	add(&sum->kod_sent, &part->kod_sent, 1);
 	add(&sum->connections, &part->connections, 1);
 	histogram_add(&sum->response_time, &part->response_time);
-	histogram_add(&sum->stamp_error, &part->stamp_error);
+	histogram_add(&sum->transmit_stamp_error, &part->transmit_stamp_error);
 }
 
 static uint64_t sum_up(const struct counter *counters, size_t count)

@@ -22,13 +22,13 @@ struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter replies[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
-	struct counter kisses;	    /* of the answers, those that tell a client to go away */
+	struct counter kod_sent;    /* of the answers, those that tell a client to go away */
 	struct counter connections; /* open at present */
 
 	/* Of the replies that were watched on their way (see server/tx_delay.h): the time from the
 	 * arrival of the request to their departure, and by how much, either way, their transmit
 	 * stamp missed that. */
-	struct histogram response_time, stamp_error;
+	struct histogram response_time, transmit_stamp_error;
 };
 
 /* The word for a reason: "denied". */

@@ -54,7 +54,7 @@ struct stats {
 	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct stats_reason))];
 	_Atomic uint64_t top_clients[SNAPSHOT_SLOTS(sizeof(struct top_clients_list))];
 	struct counter web_starts,
-		web_deaths; /* of the web process; deaths that nobody asked for */
+		web_crashes; /* of the web process; deaths that nobody asked for */
 	struct history history;
 	atomic_uint worker_count; /* of those below, so many have ever been used */
 	struct stats_worker workers[STATS_WORKERS];

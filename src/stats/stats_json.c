@@ -117,7 +117,7 @@ static json_t *describe_web(const struct stats *stats, const struct web_counters
 			 (json_int_t)web_counters_requests(web), "connections",
 			 (json_int_t)counter_read(&web->connections), "starts",
 			 (json_int_t)counter_read(&stats->web_starts), "deaths",
-			 (json_int_t)counter_read(&stats->web_deaths), "response_time",
+			 (json_int_t)counter_read(&stats->web_crashes), "response_time",
 			 describe_histogram(&web->response_time));
 }
 
@@ -176,9 +176,10 @@ json_t *describe_ledger(const struct stats *stats, const struct web_counters *we
 			 "up", (json_int_t)up, "upgraded", (int)info.upgraded, "workers",
 			 (json_int_t)info.workers, "clock", describe_clock(stats, &info), "listen",
 			 describe_listens(&info), "protocols", describe_protocols(&sum), "dropped",
-			 describe_drops(&sum), "kisses", (json_int_t)counter_read(&sum.kisses),
+			 describe_drops(&sum), "kisses", (json_int_t)counter_read(&sum.kod_sent),
 			 "connections", "open", (json_int_t)counter_read(&sum.connections), "most",
 			 (json_int_t)info.capacity, "balance", describe_balance(stats),
 			 "response_time", describe_histogram(&sum.response_time), "stamp_error",
-			 describe_histogram(&sum.stamp_error), "http", describe_web(stats, web));
+			 describe_histogram(&sum.transmit_stamp_error), "http",
+			 describe_web(stats, web));
 }

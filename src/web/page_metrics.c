@@ -126,7 +126,7 @@ static void add_requests(const struct figures *figures)
 				    counters_drop_name((enum drop)i),
 				    counter_read(&figures->sum.drops[i]));
 	add_counter(figures, "kisses_total", "Answers of NTP that tell a client to go away.",
-		    counter_read(&figures->sum.kisses));
+		    counter_read(&figures->sum.kod_sent));
 }
 
 static void add_workers(const struct figures *figures)
@@ -158,7 +158,7 @@ static void add_http(const struct figures *figures)
 	add_counter(figures, "http_starts_total", "How often the web process was started.",
 		    counter_read(&figures->stats->web_starts));
 	add_counter(figures, "http_deaths_total", "How often it ended though nothing had changed.",
-		    counter_read(&figures->stats->web_deaths));
+		    counter_read(&figures->stats->web_crashes));
 }
 
 static void add_times(const struct figures *figures)
@@ -169,7 +169,7 @@ static void add_times(const struct figures *figures)
 		      "protocol=\"ntp\"", &figures->sum.response_time);
 	add_histogram(figures, "transmit_stamp_error_seconds",
 		      "How far the transmit stamp of an answer was from its departure, of some.",
-		      "", &figures->sum.stamp_error);
+		      "", &figures->sum.transmit_stamp_error);
 	add_histogram(figures, "http_response_time_seconds",
 		      "From a request's first byte to its answer.", "",
 		      &figures->web->response_time);

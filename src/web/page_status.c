@@ -112,7 +112,7 @@ static void write_protocols(struct http_response *response)
 	begin_table(response->body, "protocol", "answers");
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		add_number(response->body, protocol_table[i].word, counter_read(&sum.replies[i]));
-	add_number(response->body, "kisses", counter_read(&sum.kisses));
+	add_number(response->body, "kisses", counter_read(&sum.kod_sent));
 	end_table(response->body);
 }
 
@@ -154,10 +154,10 @@ static void write_stamps(struct http_response *response)
 	uint64_t total;
 
 	stats_sum(response->server->stats, response->server->counters, &sum);
-	total = histogram_total(&sum.stamp_error);
+	total = histogram_total(&sum.transmit_stamp_error);
 	begin_table(response->body, "off by", "replies that were watched");
 	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
-		add_step(response->body, &sum.stamp_error, i, total);
+		add_step(response->body, &sum.transmit_stamp_error, i, total);
 	end_table(response->body);
 }
 

@@ -117,7 +117,7 @@ static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time
 
 	for (unsigned passed = 0; datagram->reply_size == 0 || passed < position; datagram++)
 		passed += datagram->reply_size > 0;
-	histogram_count(&datagrams->counters->stamp_error,
+	histogram_count(&datagrams->counters->transmit_stamp_error,
 			clock_span_from_ntp(error < 0 ? -error : error));
 	if (datagram->arrival != 0)
 		histogram_count(&datagrams->counters->response_time,
@@ -153,7 +153,7 @@ static void count(struct datagrams *datagrams, const struct protocol *protocol, 
 		if (datagram->drop != DROP_NONE)
 			counter_add(&counters->drops[datagram->drop], 1);
 		else if (datagram->kod != PROTOCOL_KOD_NONE)
-			counter_add(&counters->kisses, 1);
+			counter_add(&counters->kod_sent, 1);
 	}
 	counter_add(&counters->requests[row], datagrams->count);
 	counter_add(&counters->replies[row], sent);
