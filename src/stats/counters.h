@@ -1,4 +1,4 @@
-/* What a worker counts: each its own, and whoever wants to know adds them up. */
+/* The counters of a worker: each has its own, and a reader adds them up. */
 #ifndef STATS_COUNTERS_H
 #define STATS_COUNTERS_H
 
@@ -6,15 +6,15 @@
 #include "base/histogram.h"
 #include "protocol/protocol.h"
 
-/* Why a request got no answer. */
+/* Why a request got no reply. */
 enum drop {
 	DROP_NONE = -1,	     /* it gets one */
 	DROP_DENIED,	     /* by the access list */
-	DROP_LIMITED,	     /* too many from its prefix */
-	DROP_LOOP,	     /* it may come from another server, or from nobody */
-	DROP_INVALID,	     /* it is no request of its protocol */
+	DROP_LIMITED,	     /* above its prefix's rate */
+	DROP_LOOP,	     /* loop guard: may be from another server, or has no valid source */
+	DROP_INVALID,	     /* not a request of its protocol */
 	DROP_UNSYNCHRONISED, /* see "require-sync" */
-	DROP_FAILED,	     /* the answer could not be sent */
+	DROP_FAILED,	     /* the reply could not be sent */
 	DROP_COUNT,
 };
 
@@ -22,22 +22,22 @@ struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter replies[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
-	struct counter kod_sent;    /* of the answers, those that tell a client to go away */
-	struct counter connections; /* open at present */
+	struct counter kod_sent;    /* replies that are a kiss-o'-death */
+	struct counter connections; /* open now */
 
-	/* Of the replies that were watched on their way (see server/tx_delay.h): the time from the
-	 * arrival of the request to their departure, and by how much, either way, their transmit
-	 * stamp missed that. */
+	/* Of the sampled NTP replies (see server/request/tx_delay.h): the time from the arrival of the
+	 * request to the departure of the reply, and the absolute difference between that and its
+	 * transmit stamp. */
 	struct histogram response_time, transmit_stamp_error;
 };
 
-/* The word for a reason: "denied". */
+/* The name of a reason: "denied". */
 const char *counters_drop_name(enum drop reason);
 
-/* Adds what part has counted. */
+/* Adds the counters of part to sum. */
 void counters_add(struct counters *sum, const struct counters *part);
 
-/* All requests and all answers, by whatever protocol, and all drops for whatever reason. */
+/* All requests and replies by any protocol, all drops for any reason. */
 uint64_t counters_requests(const struct counters *counters);
 uint64_t counters_replies(const struct counters *counters);
 uint64_t counters_drops(const struct counters *counters);

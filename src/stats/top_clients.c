@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* They leave nothing of any count, and are still a shift. */
+/* The largest valid shift of a uint64_t; no count is left after it. */
 #define HALVINGS_MAX 63
 
 static uint64_t get(const _Atomic uint64_t *value)
@@ -17,7 +17,7 @@ static void set(_Atomic uint64_t *value, uint64_t number)
 	atomic_store_explicit(value, number, memory_order_relaxed);
 }
 
-/* How often what was counted is to be halved by now. */
+/* Number of halvings due at now. */
 static unsigned count_halvings(const struct top_clients *top_clients, int64_t now)
 {
 	int64_t late = now - atomic_load_explicit(&top_clients->halve_at, memory_order_relaxed);
@@ -35,45 +35,44 @@ static void halve(struct top_clients *top_clients, unsigned times, int64_t now)
 			      memory_order_relaxed);
 }
 
-/* The place of a network; where it has none, that of the network which asks the least becomes its
- * own, count and all: the estimate is never too low. */
+/* A network that is not tracked replaces the one with the lowest count and keeps that count, so
+ * that an estimate is never too low. */
 void top_clients_count(struct top_clients *top_clients, const struct address *peer,
 		       uint64_t requests, int64_t now)
 {
 	uint64_t network = address_network(peer);
 	unsigned halvings = count_halvings(top_clients, now);
-	int place = 0, least = 0;
+	int slot = 0, least = 0;
 
 	if (halvings > 0)
 		halve(top_clients, halvings, now);
-	for (; place < TOP_CLIENTS_TRACKED && get(&top_clients->networks[place]) != network;
-	     place++) {
-		if (get(&top_clients->counts[place]) < get(&top_clients->counts[least]))
-			least = place;
+	for (; slot < TOP_CLIENTS_TRACKED && get(&top_clients->networks[slot]) != network; slot++) {
+		if (get(&top_clients->counts[slot]) < get(&top_clients->counts[least]))
+			least = slot;
 	}
-	if (place == TOP_CLIENTS_TRACKED) {
-		place = least;
-		set(&top_clients->networks[place], network);
+	if (slot == TOP_CLIENTS_TRACKED) {
+		slot = least;
+		set(&top_clients->networks[slot], network);
 	}
-	set(&top_clients->counts[place], get(&top_clients->counts[place]) + requests);
+	set(&top_clients->counts[slot], get(&top_clients->counts[slot]) + requests);
 	set(&top_clients->total, get(&top_clients->total) + requests);
 }
 
-/* Puts one where it belongs; the last makes way. */
+/* Inserts a client in order; the last one drops out. */
 static void insert(struct top_clients_list *list, const struct top_client *client)
 {
-	int place = TOP_CLIENTS_SHOWN;
+	int slot = TOP_CLIENTS_SHOWN;
 
-	while (place > 0 && list->items[place - 1].count < client->count)
-		place--;
-	if (place == TOP_CLIENTS_SHOWN)
+	while (slot > 0 && list->items[slot - 1].count < client->count)
+		slot--;
+	if (slot == TOP_CLIENTS_SHOWN)
 		return;
-	memmove(&list->items[place + 1], &list->items[place],
-		(size_t)(TOP_CLIENTS_SHOWN - 1 - place) * sizeof(*client));
-	list->items[place] = *client;
+	memmove(&list->items[slot + 1], &list->items[slot],
+		(size_t)(TOP_CLIENTS_SHOWN - 1 - slot) * sizeof(*client));
+	list->items[slot] = *client;
 }
 
-/* Takes what there is of a network out of list, to be put back with more. */
+/* Removes a network from list and returns its count, to be inserted again with more. */
 static uint64_t take_out(struct top_clients_list *list, uint64_t network)
 {
 	uint64_t count;

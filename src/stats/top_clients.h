@@ -1,6 +1,6 @@
-/* Who asks the most, by network (IPv4 /24, IPv6 /48): estimated in a fixed place, by the algorithm
- * called Space-Saving. A network that asks more than one in TOP_CLIENTS_TRACKED of all is in it.
- * What was asked a while ago counts for less and less. One thread counts, any may read. */
+/* The top clients: heavy hitters by the Space-Saving algorithm, by network (IPv4 /24, IPv6 /48), in
+ * fixed memory. A network with more than 1 in TOP_CLIENTS_TRACKED of all requests is always among
+ * them. Counts are halved every TOP_CLIENTS_INTERVAL. One thread counts, any may read. */
 #ifndef STATS_TOP_CLIENTS_H
 #define STATS_TOP_CLIENTS_H
 
@@ -9,10 +9,9 @@
 
 #include "base/address.h"
 
-#define TOP_CLIENTS_TRACKED 32
-#define TOP_CLIENTS_SHOWN   10
-#define TOP_CLIENTS_INTERVAL \
-	INT64_C(60000000000) /* what was counted halves so often, nanoseconds */
+#define TOP_CLIENTS_TRACKED  32
+#define TOP_CLIENTS_SHOWN    10
+#define TOP_CLIENTS_INTERVAL INT64_C(60000000000) /* nanoseconds */
 
 struct top_clients {
 	_Atomic uint64_t networks[TOP_CLIENTS_TRACKED];
@@ -26,18 +25,17 @@ struct top_client {
 	uint64_t count;
 };
 
-/* The most eager ones first; a place with a count of 0 is empty. */
+/* In descending order; an item with a count of 0 is empty. */
 struct top_clients_list {
 	uint64_t total;
 	struct top_client items[TOP_CLIENTS_SHOWN];
 };
 
-/* Counts so many requests of one that peer has sent. */
+/* Counts requests from peer. */
 void top_clients_count(struct top_clients *top_clients, const struct address *peer,
 		       uint64_t requests, int64_t now);
 
-/* Merges what one thread has counted, as much of it as is left at now, into list, which starts as
- * zeros. */
+/* Merges the counts of one thread, halved as of now, into list, which starts as zeros. */
 void top_clients_list_add(struct top_clients_list *list, const struct top_clients *top_clients,
 			  int64_t now);
 

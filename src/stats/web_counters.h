@@ -1,6 +1,6 @@
-/* What the web process counts: memory that it writes and the daemon reads, and that outlives it. In
- * a reload the one before it finishes what it is at, and counts too. The daemon believes none of
- * it: it only shows the numbers. */
+/* The counters of the web process: memory that it writes and the daemon reads, and that outlives it.
+ * During a reload the old and the new web process count at once. The daemon doesn't trust them: it
+ * only shows the numbers. */
 #ifndef STATS_WEB_COUNTERS_H
 #define STATS_WEB_COUNTERS_H
 
@@ -29,8 +29,8 @@ enum web_outcome {
 
 struct web_counters {
 	struct counter requests[WEB_PATHS][WEB_OUTCOMES];
-	struct counter connections;	/* open at present */
-	struct histogram response_time; /* from a request's first byte to its answer */
+	struct counter connections;	/* open now */
+	struct histogram response_time; /* from a request's first byte to its reply */
 };
 
 /* All requests. */
