@@ -78,19 +78,17 @@ static void describe_source(const struct config_clock *clock, char *text, size_t
 	}
 }
 
-static void list_listens(const struct listeners *listeners, struct stats_info *info)
+static void describe_listens(const struct listeners *listeners, struct stats_info *info)
 {
-	for (size_t i = 0; i < listeners->count; i++) {
+	for (size_t i = 0; i < listeners->count && info->listen_count < STATS_LISTENS; i++) {
 		const struct listener *listener = &listeners->items[i];
-		uint32_t number = info->listen_count;
 
 		if (listener->shard != 0)
 			continue;
+		snprintf(info->listens[info->listen_count].protocol, PROTOCOL_WORD_SIZE, "%s",
+			 listener->protocol->word);
+		address_format(&listener->address, info->listens[info->listen_count].address);
 		info->listen_count++;
-		if (number >= STATS_LISTENS)
-			continue;
-		info->listens[number].protocol = (uint32_t)protocol_index(listener->protocol);
-		address_format(&listener->address, info->listens[number].address);
 	}
 }
 
@@ -99,19 +97,19 @@ static void publish_info(struct engine *engine)
 	const struct config *config = &engine->service.config;
 	struct stats_info info = {
 		.started = engine->started,
-		.started_clock = engine->started_clock,
-		.process = (uint32_t)getpid(),
+		.started_clock = (uint64_t)engine->started_clock,
+		.process = (uint64_t)getpid(),
 		.user = geteuid(),
 		.workers = engine->workers.count,
-		.capacity = workers_capacity(&engine->workers),
-		.clock_watched = engine->monitor.running,
+		.connections_max = workers_capacity(&engine->workers),
+		.clock_monitored = engine->monitor.running,
 		.upgraded = engine->upgraded,
 		.show_clients = config->http_show_clients,
 	};
 
 	privileges_describe(&engine->privileges, info.confined, sizeof(info.confined));
 	describe_source(&config->clock, info.source, sizeof(info.source));
-	list_listens(&engine->service.listeners, &info);
+	describe_listens(&engine->service.listeners, &info);
 	stats_publish_info(engine->service.stats, &info);
 }
 

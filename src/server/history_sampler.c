@@ -20,8 +20,7 @@ static void take_sample(struct history_sampler *sampler, struct stats *stats,
 		sample->requests[i] = since(&sampler->requests[i], counter_read(&sum.requests[i]));
 	sample->drops = since(&sampler->drops, counters_drops(&sum));
 	clock_state_read(&stats->clock, now, &state);
-	sample->clock =
-		clock_state_is_synchronised(&state) ? HISTORY_SYNCHRONISED : HISTORY_UNSYNCHRONISED;
+	sample->synchronised = clock_state_is_synchronised(&state);
 }
 
 void history_sampler_publish_top_clients(const struct service *service,

@@ -8,10 +8,11 @@
 
 #include "server/engine.h"
 
-/* The reply to a request for the status, to be freed; NULL if memory is short. */
+/* Returns the reply to a status request, a line of JSON to be freed; NULL if memory is short. */
 char *status_line(const struct engine *engine, bool stopping);
 
-/* Prints a reply for the operator: lines of "name: value". Returns false if it is malformed. */
+/* Prints a reply as text, a line "name: value" for each figure that has one. Returns false if it is
+ * not a JSON object. */
 bool status_print(const char *line, FILE *out);
 
 #endif

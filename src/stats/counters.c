@@ -14,21 +14,13 @@ const char *counters_drop_name(enum drop reason)
 	return drop_names[reason];
 }
 
-static void add(struct counter *sum, const struct counter *part, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		counter_add(&sum[i], counter_read(&part[i]));
-}
-
 void counters_add(struct counters *sum, const struct counters *part)
 {
-	add(sum->requests, part->requests, PROTOCOL_COUNT);
-	add(sum->replies, part->replies, PROTOCOL_COUNT);
-	add(sum->drops, part->drops, DROP_COUNT);
-	add(&sum->kod_sent, &part->kod_sent, 1);
-	add(&sum->connections, &part->connections, 1);
-	histogram_add(&sum->response_time, &part->response_time);
-	histogram_add(&sum->transmit_stamp_error, &part->transmit_stamp_error);
+	struct counter *to = (struct counter *)sum;
+	const struct counter *from = (const struct counter *)part;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		counter_add(&to[i], counter_read(&from[i]));
 }
 
 static uint64_t sum_up(const struct counter *counters, size_t count)

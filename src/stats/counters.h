@@ -8,16 +8,17 @@
 
 /* Why a request got no reply. */
 enum drop {
-	DROP_NONE = -1,	     /* it gets one */
+	DROP_NONE = -1,	     /* it gets a reply */
 	DROP_DENIED,	     /* by the access list */
 	DROP_LIMITED,	     /* above its prefix's rate */
-	DROP_LOOP,	     /* loop guard: may be from another server, or has no valid source */
+	DROP_LOOP,	     /* loop guard: possibly sent by a server */
 	DROP_INVALID,	     /* not a request of its protocol */
 	DROP_UNSYNCHRONISED, /* see "require-sync" */
 	DROP_FAILED,	     /* the reply could not be sent */
 	DROP_COUNT,
 };
 
+/* It has nothing but counters: counters_add relies on that. */
 struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter replies[PROTOCOL_COUNT];
@@ -25,9 +26,9 @@ struct counters {
 	struct counter kod_sent;    /* replies that are a kiss-o'-death */
 	struct counter connections; /* open now */
 
-	/* Of the sampled NTP replies (see server/request/tx_delay.h): the time from the arrival of the
-	 * request to the departure of the reply, and the absolute difference between that and its
-	 * transmit stamp. */
+	/* Of the sampled NTP replies (see server/request/tx_delay.h): the time from the arrival of
+	 * the request to the departure of the reply, and the absolute difference between that and
+	 * its transmit stamp. */
 	struct histogram response_time, transmit_stamp_error;
 };
 

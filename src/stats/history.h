@@ -1,5 +1,5 @@
-/* The last hour: how much was asked and dropped, and what the clock was, every ten seconds. One
- * thread writes it, any may read it. */
+/* The history: requests, drops and the clock state of the last hour, a sample every ten seconds.
+ * One thread writes, any may read. */
 #ifndef STATS_HISTORY_H
 #define STATS_HISTORY_H
 
@@ -12,32 +12,26 @@
 #define HISTORY_SAMPLES	 360
 #define HISTORY_INTERVAL (10 * CLOCK_SECOND)
 
-/* How far the clock could be trusted. */
-enum history_clock {
-	HISTORY_UNSYNCHRONISED,
-	HISTORY_SYNCHRONISED,
-};
-
 struct history_sample {
-	uint32_t requests[PROTOCOL_COUNT]; /* in that interval */
+	uint32_t requests[PROTOCOL_COUNT]; /* in its interval */
 	uint32_t drops;
-	uint32_t clock; /* enum history_clock, at its end */
+	uint32_t synchronised; /* the clock, at the end of the interval: 0 or 1 */
 };
 
 #define HISTORY_WORDS (sizeof(struct history_sample) / sizeof(uint32_t))
 
 struct history {
-	_Atomic uint32_t taken; /* so many samples, of which the last ones are kept */
+	_Atomic uint32_t taken; /* samples ever added; the last HISTORY_SAMPLES are kept */
 	_Atomic uint32_t samples[HISTORY_SAMPLES][HISTORY_WORDS];
 };
 
-/* Adds a sample; the oldest makes way. For one thread only. */
+/* Adds a sample in place of the oldest. For one thread only. */
 void history_add(struct history *history, const struct history_sample *sample);
 
-/* Forgets all. */
+/* Removes all samples. */
 void history_clear(struct history *history);
 
-/* Copies what there is, the oldest first. Returns how many. */
+/* Copies the samples, oldest first. Returns their number, less than HISTORY_SAMPLES. */
 unsigned history_read(const struct history *history,
 		      struct history_sample samples[static HISTORY_SAMPLES]);
 

@@ -1,5 +1,5 @@
-/* What the daemon knows of itself: memory that it writes and that its web process reads, where
- * numbers are counted up in place and everything else is a snapshot. Nothing in it is a pointer. */
+/* The stats: memory that the daemon writes and its web process reads. Counters are counted up in
+ * place, everything else is a snapshot. It has no pointers. */
 #ifndef STATS_STATS_H
 #define STATS_STATS_H
 
@@ -18,31 +18,31 @@
 #define STATS_LISTENS	32
 #define STATS_TEXT_SIZE 96
 
-/* What stays as it is until the configuration changes. */
+/* Facts that change only with the configuration. */
 struct stats_info {
-	int64_t started;       /* on the monotonic clock */
-	int64_t started_clock; /* on the system clock, seconds since 1970 */
-	uint32_t process, user;
-	uint32_t workers;
-	uint32_t capacity;		/* connections at a time */
-	uint32_t show_clients;		/* to whoever looks at the status page */
-	uint32_t clock_watched;		/* or else nothing is known of it */
-	uint32_t upgraded;		/* has taken the place of a daemon that ran */
-	char confined[STATS_TEXT_SIZE]; /* "capabilities, new privileges" */
-	char source[STATS_TEXT_SIZE]; /* of the clock: "system", "local", "follow 192.0.2.1:123" */
-	uint32_t listen_count;	      /* of which the first STATS_LISTENS are told */
+	int64_t started;	/* on the monotonic clock */
+	uint64_t started_clock; /* on the system clock, seconds since 1970 */
+	uint64_t process, user; /* their IDs */
+	uint64_t workers;
+	uint64_t connections_max;
+	bool show_clients;		/* on the status page and in /status.json */
+	bool clock_monitored;		/* if not, the clock state is not known */
+	bool upgraded;			/* took over from a running daemon */
+	char confined[STATS_TEXT_SIZE]; /* the sandbox: "capabilities, new privileges" */
+	char source[STATS_TEXT_SIZE];	/* of the clock: "system", "follow 192.0.2.1:123" */
+	uint32_t listen_count; /* of listens; more sockets than STATS_LISTENS are left out */
 	struct {
-		uint32_t protocol; /* its row */
+		char protocol[PROTOCOL_WORD_SIZE];
 		char address[ADDRESS_TEXT_SIZE];
 	} listens[STATS_LISTENS];
 };
 
-/* Why the clock is not synchronised, in words; empty if it is. */
+/* Why the clock is not synchronised; empty if it is. */
 struct stats_reason {
 	char text[2 * STATS_TEXT_SIZE];
 };
 
-/* A worker's own, on cache lines of its own. */
+/* The counters of a worker, on cache lines of their own. */
 struct stats_worker {
 	_Alignas(64) struct counters counters;
 };
@@ -53,10 +53,9 @@ struct stats {
 	_Atomic uint64_t info[SNAPSHOT_SLOTS(sizeof(struct stats_info))];
 	_Atomic uint64_t reason[SNAPSHOT_SLOTS(sizeof(struct stats_reason))];
 	_Atomic uint64_t top_clients[SNAPSHOT_SLOTS(sizeof(struct top_clients_list))];
-	struct counter web_starts,
-		web_crashes; /* of the web process; deaths that nobody asked for */
+	struct counter web_starts, web_crashes; /* of the web process */
 	struct history history;
-	atomic_uint worker_count; /* of those below, so many have ever been used */
+	atomic_uint worker_count; /* of workers that have ever run */
 	struct stats_worker workers[STATS_WORKERS];
 };
 
@@ -91,10 +90,10 @@ static inline void stats_read_top_clients(const struct stats *stats, struct top_
 	snapshot_read(&stats->top_clients_sequence, stats->top_clients, list, sizeof(*list));
 }
 
-/* Adds up what all workers have counted, and the requests that the web process has answered. */
+/* Adds the counters of all workers, and the requests and replies of the web process, to sum. */
 void stats_sum(const struct stats *stats, const struct web_counters *web, struct counters *sum);
 
-/* How many workers have a place with what they have counted. */
+/* Number of workers with counters. */
 unsigned stats_workers(const struct stats *stats);
 
 #endif

@@ -1,6 +1,6 @@
-/* The counters of the web process: memory that it writes and the daemon reads, and that outlives it.
- * During a reload the old and the new web process count at once. The daemon doesn't trust them: it
- * only shows the numbers. */
+/* The counters of the web process: memory that it writes and the daemon reads, and that outlives
+ * it. During a reload the old and the new web process count at once. The daemon doesn't trust them:
+ * it only shows the numbers. */
 #ifndef STATS_WEB_COUNTERS_H
 #define STATS_WEB_COUNTERS_H
 

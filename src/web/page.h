@@ -3,6 +3,7 @@
 #ifndef WEB_PAGE_H
 #define WEB_PAGE_H
 
+struct figures;
 struct http_response;
 
 void page_clock_write(struct http_response *response);
@@ -12,5 +13,8 @@ void page_time_write_health(struct http_response *response);
 void page_time_write_status(struct http_response *response);
 void page_status_write(struct http_response *response);
 void page_metrics_write(struct http_response *response);
+
+/* Reads the figures; the top clients only with http-show-clients. */
+void page_status_read_figures(const struct http_response *response, struct figures *figures);
 
 #endif

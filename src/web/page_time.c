@@ -1,16 +1,17 @@
-/* The time for programs: our own form, NICT's form, and whether it is to be believed. */
+/* JSON for programs: the time in our own form and in NICT's, the health, and the status. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "stats/stats_json.h"
+#include "stats/figures_json.h"
 #include "web/http.h"
 #include "web/page.h"
 #include "web/query.h"
 
 #define TIME_SCHEMA 1
 
-/* Sixteen digits tell the time of day to the microsecond, and no number here has more. */
+/* Sixteen digits give the time of day to the microsecond; no number here has more. */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(16))
 
 static double seconds(int64_t nanoseconds)
@@ -33,17 +34,16 @@ static void write_json(struct http_response *response, json_t *object)
 }
 
 /* TAI minus UTC, or null. */
-static json_t *describe_tai_offset(const struct leap *leap, int64_t now)
+static json_t *json_tai_offset(const struct leap *leap, int64_t now)
 {
 	return leap_is_known(leap, now) ? json_integer(leap_offset(leap, now)) : json_null();
 }
 
-/* The stamps, and how far to trust them. */
+/* The stamps, and the error bound of the clock. */
 void page_time_write(struct http_response *response)
 {
 	char origin[QUERY_STAMP_SIZE];
-	struct stats_reason reason;
-	struct clock_state state;
+	struct figures_clock clock;
 	json_t *object;
 
 	if (!query_read_origin(http_query(response), origin)) {
@@ -51,22 +51,20 @@ void page_time_write(struct http_response *response)
 			  "origin: expected digits and points, 32 at most");
 		return;
 	}
-	clock_state_read(&response->server->stats->clock, clock_monotonic(), &state);
-	stats_read_reason(response->server->stats, &reason);
-	object = json_pack("{s:i, s:s, s:f, s:i, s:i, s:b, s:s?, s:f, s:o, s:f}", "schema",
+	figures_read_clock(&clock, response->server->stats, clock_monotonic());
+	object = json_pack("{s:i, s:s, s:f, s:I, s:I, s:b, s:s?, s:f, s:o, s:f}", "schema",
 			   TIME_SCHEMA, "origin", origin, "receive",
-			   seconds(response->arrival.clock), "leap", (int)state.leap, "stratum",
-			   (int)state.stratum, "synchronised", clock_state_is_synchronised(&state),
-			   "reason", clock_state_is_synchronised(&state) ? NULL : reason.text,
-			   "root_distance", stats_json_short(stats_json_root_distance(&state)),
-			   "tai_offset",
-			   describe_tai_offset(&response->server->leap,
-					       response->arrival.clock / CLOCK_SECOND),
+			   seconds(response->arrival.clock), "leap", (json_int_t)clock.leap,
+			   "stratum", (json_int_t)clock.stratum, "synchronised", clock.synchronised,
+			   "reason", clock.synchronised ? NULL : clock.reason.text, "root_distance",
+			   clock.root_distance, "tai_offset",
+			   json_tai_offset(&response->server->leap,
+					   response->arrival.clock / CLOCK_SECOND),
 			   "transmit", seconds(clock_realtime()));
 	write_json(response, object);
 }
 
-/* As NICT's servers answer: "/cgi-bin/json?1795469446.123". */
+/* As the servers of NICT reply: "/cgi-bin/json?1795469446.123". */
 void page_time_write_nict(struct http_response *response)
 {
 	const struct leap *leap = &response->server->leap;
@@ -91,32 +89,26 @@ void page_time_write_nict(struct http_response *response)
 
 void page_time_write_health(struct http_response *response)
 {
-	struct stats_reason reason;
-	struct clock_state state;
+	struct figures_clock clock;
 
-	clock_state_read(&response->server->stats->clock, clock_monotonic(), &state);
-	stats_read_reason(response->server->stats, &reason);
-	if (clock_state_is_synchronised(&state)) {
-		evbuffer_add_printf(response->body, "synchronised, stratum %u\n", state.stratum);
+	figures_read_clock(&clock, response->server->stats, clock_monotonic());
+	if (clock.synchronised) {
+		evbuffer_add_printf(response->body, "synchronised, stratum %" PRIu64 "\n",
+				    clock.stratum);
 		return;
 	}
 	response->code = HTTP_SERVUNAVAIL;
-	evbuffer_add_printf(response->body, "not synchronised: %s\n", reason.text);
+	evbuffer_add_printf(response->body, "not synchronised: %s\n", clock.reason.text);
 }
 
-/* Who asks is told, and shown, only if the operator has said so. */
 void page_time_write_status(struct http_response *response)
 {
-	const struct stats *stats = response->server->stats;
-	json_t *status = describe_ledger(stats, response->server->counters);
-	struct top_clients_list top_clients;
-	struct stats_info info;
+	const struct history *history = &response->server->stats->history;
+	struct figures figures;
+	json_t *status;
 
-	stats_read_info(stats, &info);
-	json_object_set_new(status, "history", stats_json_history(&stats->history));
-	if (info.show_clients) {
-		stats_read_top_clients(stats, &top_clients);
-		json_object_set_new(status, "talkers", stats_json_top_clients(&top_clients));
-	}
+	page_status_read_figures(response, &figures);
+	status = figures_json(&figures);
+	json_object_set_new(status, "history", figures_json_history(history));
 	write_json(response, status);
 }

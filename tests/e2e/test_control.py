@@ -16,12 +16,12 @@ from test_web_metrics import REASONS, SERVICES
 
 PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for service in SERVICES]
 KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
-        "up": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
-        "kisses": int, "connections": dict, "balance": list, "response_time": dict,
-        "stamp_error": dict, "http": dict, "status": int, "state": str, "talkers": list}
+        "uptime": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
+        "replies": int, "kod_sent": int, "connections": dict, "per_worker": list, "response_time": dict,
+        "transmit_stamp_error": dict, "http": dict, "status": int, "state": str, "top_clients": list}
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
-HTTP = {"requests": int, "connections": int, "starts": int, "deaths": int, "response_time": dict}
+HTTP = {"requests": int, "connections": int, "starts": int, "crashes": int, "response_time": dict}
 MALFORMED = {"version": 1, "status": 2, "text": "malformed request"}
 
 
@@ -87,7 +87,7 @@ def test_status_as_json(box, served):
     status = status_of(box)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
     assert types_of(status["http"]) == HTTP
-    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kisses": 0,
+    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kod_sent": 0,
               "upgraded": False, "status": 0, "state": "serving",
               "program": box.server("--version", pidfile=False).out.split()[1]}
     assert {name: status[name] for name in wanted} == wanted
@@ -95,12 +95,12 @@ def test_status_as_json(box, served):
     assert {name: tuple(count.values()) for name, count in status["protocols"].items()} == {
         name: counts.get(name, (0, 0)) for name in PROTOCOLS}
     assert status["dropped"] == {reason: int(reason == "invalid") for reason in REASONS}
-    assert len(status["balance"]) == 2 and sum(status["balance"]) == 14
+    assert len(status["per_worker"]) == 2 and sum(status["per_worker"]) == 14
     assert sorted((each["protocol"], each["address"]) for each in status["listen"]) == sorted([
         ("ntp", f"127.0.0.1:{port}"), ("daytime/tcp", f"127.0.0.1:{port}"),
         ("time/tcp", f"127.0.0.1:{web}"), ("http", f"127.0.0.2:{web}")])
     assert status["http"] | {"response_time": 0, "connections": 0} == {
-        "requests": 2, "connections": 0, "starts": 1, "deaths": 0, "response_time": 0}
+        "requests": 2, "connections": 0, "starts": 1, "crashes": 0, "response_time": 0}
     assert status["http"]["response_time"]["count"] == 2
 
 
@@ -112,12 +112,12 @@ def test_the_clock_and_the_time_in_json(box, served):
     distance = clock["root_delay"] / 2 + clock["root_dispersion"]
     assert abs(clock["root_distance"] - distance) < 1 / 32768 and 0 < distance < 0.1
     started = time.strptime(status["started"], "%Y-%m-%dT%H:%M:%SZ")
-    assert 0 <= status["up"] < 60
+    assert 0 <= status["uptime"] < 60
     age = time.time() - time.mktime(started) + time.timezone
-    assert abs(age - status["up"]) < 3, status["started"]
+    assert abs(age - status["uptime"]) < 3, status["started"]
 
 
-@pytest.mark.parametrize("name", ["response_time", "stamp_error"])
+@pytest.mark.parametrize("name", ["response_time", "transmit_stamp_error"])
 def test_histograms_in_json(box, port, name):
     """Some replies of NTP are watched: each is in the steps from its own on."""
     start(box, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
@@ -127,8 +127,8 @@ def test_histograms_in_json(box, port, name):
         histogram = status_of(box)[name]
         return histogram["count"] > 0 and histogram
     histogram = wait_until(found, what="a reply that was watched")
-    bounds = [step["up_to"] for step in histogram["steps"]]
-    counts = [step["count"] for step in histogram["steps"]]
+    bounds = [bucket["le"] for bucket in histogram["buckets"]]
+    counts = [bucket["count"] for bucket in histogram["buckets"]]
     assert len(bounds) == 17 and bounds[:-1] == sorted(bounds[:-1]) and bounds[-1] is None
     assert counts == sorted(counts) and counts[-1] == histogram["count"]
     assert 0 <= histogram["sum"] < histogram["count"] * 0.1
@@ -150,28 +150,29 @@ def test_a_clock_that_is_not_synchronised(box, port):
 
 def expected_text(status):
     """The form for people, made of the form for programs."""
-    lines = [f"{name}: {status[name]}" for name in ("process", "state", "up", "user", "confined",
+    lines = [f"{name}: {status[name]}" for name in ("process", "state", "uptime", "user", "confined",
                                                    "workers")]
     lines[2] += " s"
     lines.append("clock: synchronised, stratum {stratum}, leap {leap}".format(**status["clock"]))
     lines += ["listen: {protocol} {address}".format(**each) for each in status["listen"]]
     protocols = status["protocols"]
-    lines.append(f"answers: {sum(each['answers'] for each in protocols.values())}")
-    lines += [f"{name}: {each['answers']} of {each['requests']}" for name, each in protocols.items()
+    lines.append(f"replies: {sum(each['replies'] for each in protocols.values())}")
+    assert status["replies"] == sum(each["replies"] for each in protocols.values())
+    lines += [f"{name}: {each['replies']} of {each['requests']}" for name, each in protocols.items()
               if each["requests"]]
     lines += [f"{reason}: {count}" for reason, count in status["dropped"].items()]
-    lines.append(f"kisses: {status['kisses']}")
-    lines.append("connections: {open} of {most}".format(**status["connections"]))
-    return lines + [f"talker: {each['network']} {100 * each['share']:.0f} %"
-                    for each in status["talkers"]]
+    lines.append(f"kod sent: {status['kod_sent']}")
+    lines.append("connections: {open} of {max}".format(**status["connections"]))
+    return lines + [f"top client: {each['network']} {100 * each['share']:.0f} %"
+                    for each in status["top_clients"]]
 
 
 def test_the_text_says_the_same(box, served):
     def both():
         before, text, after = status_of(box), box.signal("status").out, status_of(box)
-        return before["up"] == after["up"] and (before, text)
+        return before["uptime"] == after["uptime"] and (before, text)
     status, text = wait_until(both, what="the three within a second")
-    assert text.splitlines() == expected_text(status) and len(status["talkers"]) == 1
+    assert text.splitlines() == expected_text(status) and len(status["top_clients"]) == 1
 
 
 @pytest.mark.parametrize("words", [[], ["--signal", "stop"], ["--signal", "reload"], ["--test"],
@@ -246,18 +247,18 @@ def test_who_asks_the_most(box, port):
     web = free_port()
     start(box, f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen http 127.0.0.1:{web}",
           "clock local")
-    assert status_of(box)["talkers"] == []
+    assert status_of(box)["top_clients"] == []
     requests = {"127.1.1.0/24": 300, "127.2.3.0/24": 150, "2001:db8:5::/48": 100, "127.4.0.0/24": 50}
     for network, count in requests.items():
         host = str(ipaddress.ip_network(network)[1])
         ask_from(host, port, count, host if ":" in host else "127.0.0.1")
     status = status_of(box)
-    shares = {talker["network"]: talker["share"] for talker in status["talkers"]}
+    shares = {client["network"]: client["share"] for client in status["top_clients"]}
     print(", ".join(f"{network}: {share:.3f}" for network, share in shares.items()))
     assert list(shares) == list(requests)
     for network, count in requests.items():
         assert abs(shares[network] - count / 600) < 0.01
     assert 0.99 < sum(shares.values()) < 1.001
-    assert re.findall("^talker: (.*)$", box.signal("status").out, re.MULTILINE) == [
+    assert re.findall("^top client: (.*)$", box.signal("status").out, re.MULTILINE) == [
         "127.1.1.0/24 50 %", "127.2.3.0/24 25 %", "2001:db8:5::/48 17 %", "127.4.0.0/24 8 %"]
-    assert "talkers" not in json.loads(fetch(web, "/status.json").body)
+    assert "top_clients" not in json.loads(fetch(web, "/status.json").body)

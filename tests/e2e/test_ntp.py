@@ -192,10 +192,10 @@ def test_a_rate_is_held(box, port):
 
 def ask_many(box, port):
     """From a hundred ports of one address. How many were answered, and by how many workers asked."""
-    def balance():
-        return json.loads(box.server("--signal", "status", "--json").out)["balance"]
-    before, found = balance(), answers(port, 100, 100)
-    return len(found), sum(more > less for less, more in zip(before, balance()))
+    def per_worker():
+        return json.loads(box.server("--signal", "status", "--json").out)["per_worker"]
+    before, found = per_worker(), answers(port, 100, 100)
+    return len(found), sum(more > less for less, more in zip(before, per_worker()))
 
 
 def test_a_rate_is_held_by_all_workers_together(box, port):

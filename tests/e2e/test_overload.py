@@ -39,7 +39,7 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(box, port):
             for client in clients:
                 assert is_daytime(receive_all(client))
                 answers += 1
-    assert answers == total and box.status()["answers"] == str(total)
+    assert answers == total and box.status()["replies"] == str(total)
     assert box.status()["failed"] == "0"
     wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 

@@ -320,5 +320,5 @@ def test_status_tells_what_is_served(box, port):
         ask(port)
     status = box.status()
     assert status["process"] == str(daemon.pid) and status["state"] == "serving"
-    assert status["answers"] == "3" and status["listen"] == [f"daytime/tcp 127.0.0.1:{port}"]
-    assert int(status["up"].split()[0]) < 60
+    assert status["replies"] == "3" and status["listen"] == [f"daytime/tcp 127.0.0.1:{port}"]
+    assert int(status["uptime"].split()[0]) < 60

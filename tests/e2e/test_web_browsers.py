@@ -1,11 +1,14 @@
 """Older browsers, failing scripts, accessibility."""
+import json
+import re
 import time
 from html.parser import HTMLParser
 
 import browser
+import ntp
 import pytest
 from browser import driver, page  # noqa: F401  fixtures
-from harness import wait_until
+from harness import free_port, wait_until
 from test_web_clients import fetch, start
 
 pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
@@ -121,11 +124,42 @@ def test_the_status_page_can_be_held(box, port, page):
     assert page.driver.current_url.endswith("/status")
 
 
-def test_the_status_page_is_accessible(box, port):
-    """Each header cell has a scope; charts have a text."""
+def test_the_status_page_has_charts(box, port, page):
+    """Of what is served, of drops and of the clock; what they draw is also there in words."""
+    asked = free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    for _ in range(20):
+        ntp.ask(asked)
+    wait_until(lambda: json.loads(fetch(port, "/status.json").body)["history"]["ntp"], 12, "a sample")
+    page.open("/status?hold")
+    wait_until(lambda: len(page.all("figure")) == 4, what="the charts")
+    texts = [figure.text.split("\n") for figure in page.all("figcaption")]
+    found = {words[0]: words[1] for words in texts}
+    rate = "requests a second"
+    assert found.keys() == {f"http, {rate}", f"ntp, {rate}", f"dropped, {rate}", "synchronised"}
+    assert found[f"ntp, {rate}"].endswith("max 2.0")
+    assert found[f"dropped, {rate}"] == "now 0.0, max 0.0"
+    assert re.fullmatch(r"(\d+) of the last \1 s", found["synchronised"])
+    drawings = page.all("svg")
+    assert [drawing.get_attribute("aria-hidden") for drawing in drawings] == ["true"] * 4
+    assert all(drawing.get_attribute("d").startswith("M") for drawing in page.all("svg path"))
+
+
+def test_the_status_page_without_javascript(box, port, page):
+    """It is complete, and says what state the clock is in."""
     start(box, port)
-    text = fetch(port, "/status").body.decode()
-    document = Document(text)
+    page.tell("Emulation.setScriptExecutionDisabled", value=True)
+    page.open("/status")
+    assert page.text("header .synchronised") == "synchronised" and page.all("figure") == []
+    assert len(page.all("tbody tr")) > 40 and page.text("h1") == "127.0.0.1"
+    for width in (320, 1280):
+        page.size(width, 700, mobile=True)
+        assert page.run("return document.documentElement.scrollWidth") == width
+
+
+def test_the_status_page_is_accessible(box, port):
+    """Each header cell has a scope, and the table a caption."""
+    start(box, port)
+    document = Document(fetch(port, "/status").body.decode())
     assert {head.get("scope") for head in document.all("th")} == {"row", "col"}
-    assert {drawing.get("aria-hidden") for drawing in document.all("svg", "meter")} == {"true"}
-    assert "<span>synchronised</span><span>" in text and "<span>dropped</span><span>now 0.0" in text
+    assert len(document.all("caption")) == 1

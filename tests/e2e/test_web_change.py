@@ -51,7 +51,7 @@ def test_a_reload_closes_a_kept_connection_after_a_reply(box, port):
     print(f"{fewer(20)} reloads: {answers} answers on a connection that was kept")
     found = metrics(port)
     assert value(found, "http_requests_total", path="/time.json", code="2xx") == answers
-    assert value(found, "http_deaths_total") == 0
+    assert value(found, "http_crashes_total") == 0
     wait_until(lambda: value(metrics(port), "http_connections") == 1, what="the end of all others")
 
 
@@ -68,7 +68,7 @@ def test_a_reload_kills_a_hanging_web_process(box, port, still):
         assert box.signal("reload").code == 0
         wait_until(lambda: not web.alive(), what="its end")
     if still:
-        assert is_there(port) and value(metrics(port), "http_deaths_total") == 0
+        assert is_there(port) and value(metrics(port), "http_crashes_total") == 0
     else:
         socket.create_server(("127.0.0.1", port)).close()
     assert serves(asked)

@@ -144,4 +144,4 @@ def test_an_invalid_origin(box, port, query):
     start(box, port)
     answer = fetch(port, f"/time.json?{query}")
     assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body
-    assert value(metrics(port), "http_deaths_total") == 0
+    assert value(metrics(port), "http_crashes_total") == 0

@@ -35,7 +35,7 @@ HISTOGRAMS = {"timeserver_response_time_seconds": {"protocol": "ntp"},
 GAUGES = ["start_time_seconds", "upgraded", "workers", "connections", "connections_max",
           "clock_synchronised", "clock_stratum", "clock_leap", "clock_root_delay_seconds",
           "clock_root_dispersion_seconds", "clock_root_distance_seconds", "http_connections"]
-COUNTERS = ["kisses_total", "http_starts_total", "http_deaths_total"]
+COUNTERS = ["kod_sent_total", "http_starts_total", "http_crashes_total"]
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 NAME = re.compile(r"\btimeserver_[a-z_]+")
@@ -79,7 +79,7 @@ def expected_series(box, workers, source):
                series("timeserver_clock_info", source=source)}
     for protocol, transport in map(lambda service: service.split("/"), SERVICES):
         wanted |= {series(f"timeserver_{kind}_total", protocol=protocol, transport=transport)
-                   for kind in ("requests", "responses")}
+                   for kind in ("requests", "replies")}
     wanted |= {series("timeserver_requests_dropped_total", reason=reason) for reason in REASONS}
     wanted |= {series("timeserver_worker_requests_total", worker=f"{i}") for i in range(workers)}
     wanted |= {series("timeserver_http_requests_total", path=path, code=code)
@@ -157,7 +157,7 @@ def ask_everything(ports, counts):
                 assert exchange(ports[service])
 
 
-def test_requests_and_responses_are_counted(box, port):
+def test_requests_and_replies_are_counted(box, port):
     counts = {"daytime/tcp": 3, "daytime/udp": 4, "time/tcp": 5, "time/udp": 6, "ntp/udp": 7}
     ports = {service: free_port() for service in counts}
     lines = [f"listen {service.removesuffix('/udp') if service[0] == 'n' else service} {place}"
@@ -167,10 +167,10 @@ def test_requests_and_responses_are_counted(box, port):
         fetch(port, path)
     fetch(port, "/", "POST")
     ask_everything(ports, counts)
-    wait_until(lambda: services(metrics(port), "responses_total").items() >= counts.items(), what=counts)
+    wait_until(lambda: services(metrics(port), "replies_total").items() >= counts.items(), what=counts)
     found = metrics(port)
-    requests, responses = services(found, "requests_total"), services(found, "responses_total")
-    assert requests.items() >= counts.items() and requests.keys() == responses.keys() == set(SERVICES)
+    requests, replies = services(found, "requests_total"), services(found, "replies_total")
+    assert requests.items() >= counts.items() and requests.keys() == replies.keys() == set(SERVICES)
     workers = [value(found, "worker_requests_total", worker=worker) for worker in "01"]
     assert sum(workers) == sum(counts.values())
     web = {(path, code): value(found, "http_requests_total", path=path, code=code)
@@ -205,10 +205,10 @@ def test_drops_are_counted_by_reason(box, port):
         asking.sendto(bytes(2000), ("127.0.0.1", daytime))  # invalid
     expected = {"limited": 2, "loop": 3, "denied": 4, "invalid": 1}
     wait_until(lambda: drops(port) == expected, what=expected)
-    wait_until(lambda: services(metrics(port), "responses_total")["ntp/udp"] == 1, what="the kiss")
+    wait_until(lambda: services(metrics(port), "replies_total")["ntp/udp"] == 1, what="the KoD")
     found = metrics(port)
-    assert value(found, "kisses_total") == 1
-    assert services(found, "responses_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
+    assert value(found, "kod_sent_total") == 1
+    assert services(found, "replies_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
 
 
 def test_drops_of_a_clock_that_is_not_synchronised(box, port):

@@ -1,4 +1,4 @@
-/* What is counted and remembered: spans in steps, the last hour, who asks the most. */
+/* The stats: histograms, the history, the top clients, and the table of figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-#include "stats/stats_json.h"
+#include "server/status.h"
+#include "stats/figures_json.h"
 
 #define MICROSECOND INT64_C(1000)
 
@@ -166,24 +167,120 @@ static void what_was_asked_long_ago_fades(void **state)
 	assert_int_equal(count_at(&top_clients, CLOCK_SECOND + 999 * TOP_CLIENTS_INTERVAL), 1);
 }
 
-/* Of a new stats everything is told, and everything is zero. */
-static void a_new_ledger_is_told_whole(void **state)
+/* New stats have every figure, and every counter is zero. */
+static void new_stats_have_all_figures(void **state)
 {
 	static struct stats stats;
 	static struct web_counters web;
-	struct stats_info facts = { .clock_watched = 1, .source = "system" };
-	json_t *told, *clock;
+	struct stats_info info = { .clock_monitored = true, .source = "system" };
+	struct figures figures;
+	json_t *json, *clock;
 
 	(void)state;
-	stats_publish_info(&stats, &facts);
-	told = describe_ledger(&stats, &web);
-	assert_int_equal(json_integer_value(json_object_get(told, "version")), STATS_JSON_VERSION);
-	assert_int_equal(json_object_size(json_object_get(told, "protocols")), PROTOCOL_COUNT);
-	assert_int_equal(json_object_size(json_object_get(told, "dropped")), DROP_COUNT);
-	clock = json_object_get(told, "clock");
+	stats_publish_info(&stats, &info);
+	figures_read(&figures, &stats, &web);
+	json = figures_json(&figures);
+	assert_int_equal(json_integer_value(json_object_get(json, "version")), FIGURES_VERSION);
+	assert_int_equal(json_object_size(json_object_get(json, "protocols")), PROTOCOL_COUNT);
+	assert_int_equal(json_object_size(json_object_get(json, "dropped")), DROP_COUNT);
+	assert_int_equal(json_array_size(json_object_get(json, "listen")), 0);
+	assert_null(json_object_get(json, "state"));
+	assert_null(json_object_get(json, "top_clients"));
+	clock = json_object_get(json, "clock");
 	assert_true(json_is_false(json_object_get(clock, "synchronised")));
 	assert_int_equal(json_integer_value(json_object_get(clock, "leap")), 3);
-	json_decref(told);
+	json_decref(json);
+}
+
+/* A clock that is not monitored is null, and an empty list is there once it is to be shown. */
+static void what_is_not_known_is_null(void **state)
+{
+	static struct stats stats;
+	static struct web_counters web;
+	struct top_clients_list list = { 0 };
+	struct figures figures;
+	json_t *json;
+
+	(void)state;
+	figures_read(&figures, &stats, &web);
+	figures_set_clients(&figures, &list);
+	json = figures_json(&figures);
+	assert_true(json_is_null(json_object_get(json, "clock")));
+	assert_true(json_is_array(json_object_get(json, "top_clients")));
+	assert_int_equal(json_array_size(json_object_get(json, "top_clients")), 0);
+	json_decref(json);
+}
+
+static bool is_sibling(const struct figure *figure, const char *name, size_t length)
+{
+	const char *group = figure->group ? figure->group : "", *other;
+
+	for (size_t i = 0; i < figures_table_size; i++) {
+		const struct figure *row = &figures_table[i];
+
+		other = row->group ? row->group : "";
+		if (row->name && strcmp(other, group) == 0 && strlen(row->name) == length &&
+		    strncmp(row->name, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Each has a help and a place, no metric is there twice, and a text names what is beside it. */
+static void rows_are_sound(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < figures_table_size; i++) {
+		const struct figure *figure = &figures_table[i];
+
+		assert_non_null(figure->help);
+		assert_true(figure->name || figure->group || figure->metric);
+		assert_true(figure->offset < sizeof(struct figures));
+		assert_true(!figure->metric || figure->type != FIGURES_TEXT || figure->label);
+		for (size_t j = 0; figure->metric && j < i; j++)
+			assert_true(!figures_table[j].metric ||
+				    strcmp(figures_table[j].metric, figure->metric) != 0);
+		for (const char *open = figure->text; open && (open = strchr(open, '{')); open++) {
+			size_t length = strcspn(open + 1, "}");
+
+			assert_true(length == 0 || open[1] == '*' ||
+				    is_sibling(figure, open + 1, length));
+		}
+	}
+}
+
+static void assert_text(const char *json, const char *expected)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	assert_true(status_print(json, out));
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* As "--signal status" shows it, also what a daemon of another version says. */
+static void a_status_as_text(void **state)
+{
+	(void)state;
+	assert_text("{}", "");
+	assert_text("{\"kod_sent\":7,\"unknown\":[1],\"clock\":null}", "kod sent: 7\n");
+	assert_text("{\"clock\":{\"stratum\":3,\"leap\":1,\"reason\":null}}",
+		    "clock: synchronised, stratum 3, leap 1\n");
+	assert_text("{\"clock\":{\"stratum\":0,\"leap\":3,\"reason\":\"no reply\"}}",
+		    "clock: not synchronised: no reply\n");
+	assert_text("{\"protocols\":{\"ntp\":{\"requests\":5,\"replies\":4},"
+		    "\"http\":{\"requests\":0,\"replies\":0}},\"dropped\":{\"loop\":0}}",
+		    "ntp: 4 of 5\nloop: 0\n");
+	assert_text("{\"listen\":[{\"protocol\":\"ntp\",\"address\":\"[::]:123\"},{}],"
+		    "\"connections\":{\"open\":1,\"max\":9},"
+		    "\"top_clients\":[{\"network\":\"192.0.2.0/24\",\"share\":0.506}]}",
+		    "listen: ntp [::]:123\nconnections: 1 of 9\ntop client: 192.0.2.0/24 51 %\n");
+	assert_false(status_print("[]", stdout));
+	assert_false(status_print("nothing", stdout));
 }
 
 int main(void)
@@ -196,7 +293,10 @@ int main(void)
 		cmocka_unit_test(networks_are_told_by_their_share),
 		cmocka_unit_test(who_asks_a_lot_is_never_missed),
 		cmocka_unit_test(what_was_asked_long_ago_fades),
-		cmocka_unit_test(a_new_ledger_is_told_whole),
+		cmocka_unit_test(new_stats_have_all_figures),
+		cmocka_unit_test(what_is_not_known_is_null),
+		cmocka_unit_test(rows_are_sound),
+		cmocka_unit_test(a_status_as_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

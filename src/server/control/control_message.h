@@ -4,7 +4,7 @@
  *	{"version":1,"status":0,"text":""}	an exit status, and the errors
  *
  * The text is one phrase, or lines that end in a newline, as --signal prints them. The reply to
- * "status" is what stats/stats_json.h describes, with a status too. "upgrade" and "serving" are the
+ * "status" is figures_json (stats/figures_json.h) with a status. "upgrade" and "serving" are the
  * new process's: see upgrade/upgrade_message.h. */
 #ifndef SERVER_CONTROL_MESSAGE_H
 #define SERVER_CONTROL_MESSAGE_H

@@ -1,0 +1,78 @@
+"""The status for people and for programs: the same figures, and the history."""
+import html.parser
+import json
+
+from harness import free_port, wait_until
+from test_control import ask_from
+from test_web_clients import fetch, start
+
+
+class Page(html.parser.HTMLParser):
+    """Every tag that is opened is closed, and in order; the rows of its table, by their heads."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.name, self.value = [], {}, "", ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.name = self.value = ""
+        if tag not in ("meta", "link", "br", "wbr"):
+            self.open.append(tag)
+
+    def handle_data(self, data):
+        if self.open[-1:] == ["th"]:
+            self.name += data
+        elif self.open[-1:] == ["td"]:
+            self.value += data
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, self.getpos()
+        if tag == "td" and self.name:
+            assert self.name not in self.rows
+            self.rows[self.name], self.name = self.value, ""
+
+
+def figures_of(status, before=""):
+    """Every figure of the JSON by its path, as in clock.stratum."""
+    if not isinstance(status, (dict, list)) or "buckets" in status:
+        return {before[1:]: status}
+    items = status.items() if isinstance(status, dict) else enumerate(status)
+    return {path: value for name, item in items
+            for path, value in figures_of(item, f"{before}.{name}").items()}
+
+
+def test_the_status_page_has_every_figure_of_the_json(box, port):
+    """In a plain table, for a browser without JavaScript; and it is small."""
+    start(box, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
+    status = json.loads(fetch(port, "/status.json").body)
+    text, history = fetch(port, "/status").body.decode(), status.pop("history")
+    figures, rows = figures_of(status), Page(text).rows
+    print(f"{len(figures)} figures in {len(text)} bytes; {len(history)} series of the last hour")
+    assert sorted(rows) == sorted(figures)
+    for name in ("version", "program", "process", "started", "confined", "clock.source",
+                 "listen.0.address", "workers", "dropped.loop", "connections.max"):
+        assert rows[name] == str(figures[name])
+    assert len(text) < 30 << 10
+
+
+def test_the_status_after_a_while(box, port):
+    """There is a history of requests; the top clients are there only if the operator says so."""
+    asked, other = free_port(), free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    box.pidfile = box.dir / "other.pid"
+    start(box, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
+    ask_from("127.7.7.7", asked, 20)
+    ask_from("127.7.7.7", asked, 20, "127.0.0.2")
+    wait_until(lambda: json.loads(fetch(other, "/status.json").body)["history"]["ntp"], 12, "a sample")
+    for asking, shown in ((port, False), (other, True)):
+        answer, page = fetch(asking, "/status.json").body, fetch(asking, "/status").body.decode()
+        history, rows = json.loads(answer)["history"], Page(page).rows
+        assert history["ntp"] == [20] and history["dropped"] == [0]
+        assert history["synchronised"] == [True] and history["time/udp"] == [0]
+        assert rows["protocols.ntp.requests"] == rows["protocols.ntp.replies"] == "20"
+        for text in (answer.decode(), page):
+            assert ("127.7.7.0/24" in text) == shown and "127.7.7.7" not in text
