@@ -1,0 +1,70 @@
+"""The manuals name every member of the JSON and every metric, and none that does not exist."""
+import json
+import pathlib
+import re
+
+import ntp
+from harness import free_port
+from test_web_clients import fetch, start
+
+MANUALS = pathlib.Path("man").absolute()
+KEYED = {"protocols", "dropped"}  # whose members have names of their own
+HISTORY = {"interval", "dropped", "synchronised"}
+
+
+def section(manual, name):
+    text = (MANUALS / manual).read_text(encoding="utf-8")
+    return text.partition(f"\n.Sh {name}\n")[2].partition("\n.Sh ")[0]
+
+
+def tables(text):
+    """The first column of each table, without its head."""
+    return [re.findall(r"(?m)^\.It Li (\S+) Ta ", table) for table in text.split(".Bl -column")[1:]]
+
+
+def paths_of(value, path=""):
+    """Every member, as the manual writes it: * for any key, [] for any element."""
+    if isinstance(value, dict) and "buckets" not in value:
+        return {deeper for name, item in value.items() for deeper in
+                paths_of(item, f"{path}.*" if path[1:] in KEYED else f"{path}.{name}")}
+    if isinstance(value, list):
+        return {deeper for item in value for deeper in paths_of(item, f"{path}[]")}
+    return {path[1:]}
+
+
+
+def test_the_status_is_as_in_the_manual(box, port):
+    asked = free_port()
+    start(box, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
+    ntp.ask(asked)
+    status = json.loads(box.server("--signal", "status", "--json").out)
+    named, reasons, histogram = tables(section("timeserver-control.5", "STATUS"))
+    assert len(named) == len(set(named)) and set(named) - {"clock"} == paths_of(status)
+    assert reasons == list(status["dropped"])
+    bucket = {f"buckets[].{name}" for name in status["response_time"].pop("buckets")[0]}
+    assert set(histogram) == set(status["response_time"]) | bucket
+
+
+def test_http_is_as_in_the_manual(box, port):
+    start(box, port, "http-show-clients")
+    ours, nict = tables(section("timeserver-http.5", "TIME"))
+    assert ours == list(json.loads(fetch(port, "/time.json").body))
+    found = set(json.loads(fetch(port, "/cgi-bin/json").body))
+    assert set(nict[:3]) <= found <= set(nict)  # the rest as the machine knows leap seconds
+    paths = re.findall(r"(?m)^\.It Pa (/[^ ?]*)", section("timeserver-http.5", "DESCRIPTION"))
+    assert len(paths) == 7 and {fetch(port, path).status for path in paths} == {200}
+
+
+def test_the_metrics_are_as_in_the_manual(box, port):
+    start(box, port)
+    named, = tables(section("timeserver-http.5", "METRICS"))
+    found = re.findall(r"(?m)^# TYPE (\S+) ", fetch(port, "/metrics").body.decode())
+    assert named == found
+
+
+def test_the_history_is_as_in_the_manual(box, port):
+    start(box, port)
+    named, = tables(section("timeserver-http.5", "STATUS"))
+    history = json.loads(fetch(port, "/status.json").body)["history"]
+    assert {name.removeprefix("history.").removesuffix("[]") for name in named} == {*HISTORY, "*"}
+    assert HISTORY < history.keys() and "ntp" in history
