@@ -47,12 +47,3 @@ void histogram_add(struct histogram *sum, const struct histogram *part)
 		counter_add(&sum->steps[i], counter_read(&part->steps[i]));
 	counter_add(&sum->sum, counter_read(&part->sum));
 }
-
-uint64_t histogram_total(const struct histogram *histogram)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
-		total += counter_read(&histogram->steps[i]);
-	return total;
-}

@@ -24,7 +24,4 @@ void histogram_count(struct histogram *histogram, int64_t span);
 /* Adds the counts of part. */
 void histogram_add(struct histogram *sum, const struct histogram *part);
 
-/* The number of spans counted. */
-uint64_t histogram_total(const struct histogram *histogram);
-
 #endif

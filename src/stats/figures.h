@@ -42,16 +42,16 @@ struct figures {
 	} clients[TOP_CLIENTS_SHOWN];
 };
 
-/* What there is one value for. */
+/* The family of a figure: it has a value for each of these. */
 enum figures_per {
 	FIGURES_SINGLE,
-	FIGURES_STATE, /* single; only the control socket knows it */
+	FIGURES_STATE, /* single, and known to the control socket only */
 	FIGURES_PER_PROTOCOL,
 	FIGURES_PER_REASON, /* enum drop */
 	FIGURES_PER_WORKER,
 	FIGURES_PER_LISTENER,
 	FIGURES_PER_CLIENT,
-	FIGURES_PER_PATH, /* enum web_path, and for each of them enum web_outcome */
+	FIGURES_PER_PATH, /* each enum web_path with each enum web_outcome */
 };
 
 enum figures_type {
@@ -64,11 +64,11 @@ enum figures_type {
 };
 
 struct figure {
-	/* Its place in the JSON: "name", "group.name", or, for each of several, "group.KEY.name" or
-	 * "group.KEY". Both NULL: neither in the JSON nor on the page. */
+	/* Path in the JSON: "name" or "group.name"; of a family "group.KEY.name" or "group.KEY".
+	 * Both NULL: neither in the JSON nor on the page. */
 	const char *group, *name;
 
-	/* Its place in struct figures, and from there to the next of several. */
+	/* Type and offset in struct figures; distance to the next value of a family. */
 	enum figures_type type;
 	size_t offset, stride;
 
@@ -91,10 +91,9 @@ struct figure {
 extern const struct figure figures_table[];
 extern const size_t figures_table_size;
 
-/* A value, by type: number (also of a counter), truth, real, text, histogram. It points into the
- * struct figures that it is from. */
+/* A value by its type. Pointers are into the struct figures that it is from. */
 struct figures_value {
-	enum figures_type type; /* never FIGURES_COUNTER */
+	enum figures_type type; /* that of a counter is FIGURES_NUMBER */
 	union {
 		uint64_t number;
 		bool truth;
@@ -104,14 +103,14 @@ struct figures_value {
 	};
 };
 
-/* Reads all but state and clients, which stay unknown. */
+/* Reads all figures but state and clients, which are left out. */
 void figures_read(struct figures *figures, const struct stats *stats,
 		  const struct web_counters *web);
 
 /* Reads the clock state at now, on the monotonic clock. */
 void figures_read_clock(struct figures_clock *clock, const struct stats *stats, int64_t now);
 
-/* Adds the networks that send the most. */
+/* Adds the top clients. */
 void figures_set_clients(struct figures *figures, const struct top_clients_list *list);
 
 /* Number of values of a figure; -1 if it is not to be shown at all. */
@@ -121,10 +120,10 @@ int figures_count(const struct figures *figures, const struct figure *figure);
 struct figures_value figures_value(const struct figures *figures, const struct figure *figure,
 				   int index);
 
-/* What a value is for: "daytime/tcp", "denied"; NULL where it is one of a list, or single. */
+/* The key of a value in the JSON: "daytime/tcp", "denied"; NULL if it has none. */
 const char *figures_key(const struct figure *figure, int index);
 
-/* Whether its values are elements of a list: they have an order and no key. */
+/* Whether the values are elements of an array in the JSON. */
 bool figures_is_list(const struct figure *figure);
 
 #endif

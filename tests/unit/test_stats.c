@@ -13,6 +13,15 @@
 
 #define MICROSECOND INT64_C(1000)
 
+static uint64_t total(const struct histogram *histogram)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < HISTOGRAM_STEPS; i++)
+		count += counter_read(&histogram->steps[i]);
+	return count;
+}
+
 static void a_span_is_counted_in_its_step(void **state)
 {
 	static const struct {
@@ -37,7 +46,7 @@ static void a_span_is_counted_in_its_step(void **state)
 
 		histogram_count(&histogram, cases[i].span);
 		assert_int_equal(counter_read(&histogram.steps[cases[i].step]), 1);
-		assert_int_equal(histogram_total(&histogram), 1);
+		assert_int_equal(total(&histogram), 1);
 	}
 }
 
@@ -58,7 +67,7 @@ static void histograms_add_up(void **state)
 	histogram_count(&other, 9 * MICROSECOND);
 	histogram_count(&other, CLOCK_SECOND);
 	histogram_add(&one, &other);
-	assert_int_equal(histogram_total(&one), 3);
+	assert_int_equal(total(&one), 3);
 	assert_int_equal(counter_read(&one.sum), 16 * MICROSECOND + CLOCK_SECOND);
 }
 
