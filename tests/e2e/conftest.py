@@ -4,33 +4,34 @@ import shutil
 
 import pytest
 
-import isolate
+from lib import isolate
 
 isolate.enter()
 
-import harness  # noqa: E402  after enter, since it asks where it is
-import security  # noqa: E402
+# After enter, since they look at their environment.
+from lib import daytime_client, environment, security  # noqa: E402
+from lib import testbed as testbeds  # noqa: E402
 
 
 def pytest_unconfigure():
-    shutil.rmtree(harness.home, ignore_errors=True)
+    shutil.rmtree(environment.home, ignore_errors=True)
 
 
 @pytest.fixture
-def box():
-    box = harness.Box()
-    yield box
-    box.close()
+def testbed():
+    testbed = testbeds.Testbed()
+    yield testbed
+    testbed.close()
 
 
 @pytest.fixture
 def port():
-    return harness.free_port()
+    return daytime_client.free_port()
 
 
 @pytest.fixture
 def only_the_client():
-    if harness.WRAPPER:
+    if environment.WRAPPER:
         pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
 
 

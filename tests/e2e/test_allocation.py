@@ -4,9 +4,11 @@ import pathlib
 import socket
 
 import pytest
-from harness import INSTRUMENTED, ask, compile_shim, free_port, is_daytime, wait_until
 
-SHIM = pathlib.Path(__file__).with_name("shim_allocations.c")
+from lib.daytime_client import ask, free_port, is_daytime
+from lib.environment import compile_shim, INSTRUMENTED, wait_until
+
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_allocations.c"
 REQUEST = b"\x23" + bytes(39) + b"12345678"
 
 
@@ -23,15 +25,15 @@ def exchange(ports, rounds):
 
 @pytest.mark.skipif(INSTRUMENTED, reason="instruments have an allocator of their own")
 @pytest.mark.skipif(not os.access("/usr/bin/cc", os.X_OK), reason="needs cc")
-def test_no_request_makes_the_daemon_allocate(box):
-    library, counter = box.root / "shim.so", box.root / "count"
+def test_no_request_makes_the_daemon_allocate(testbed):
+    library, counter = testbed.root / "shim.so", testbed.root / "count"
     compile_shim(library, SHIM)
     counter.write_bytes(bytes(24))
     ports = {name: free_port() for name in
              ["ntp", "daytime/udp", "time/udp", "daytime/tcp", "time/tcp"]}
     lines = [f"listen {name} {port}" for name, port in ports.items()]
     options = [word for line in [*lines, "clock local", "ratelimit off"] for word in ("-o", line)]
-    daemon = box.start(*options, env={"LD_PRELOAD": str(library), "ALLOCATIONS": str(counter)})
+    daemon = testbed.start(*options, env={"LD_PRELOAD": str(library), "ALLOCATIONS": str(counter)})
 
     def allocations():
         return int.from_bytes(counter.read_bytes()[:8], "little")

@@ -9,10 +9,12 @@ import time
 
 import pytest
 
-import harness
-import peers
-from harness import CLIENT, free_port, json_lines, needs_private
-from isolate import MS_BIND, mounted
+from lib import peers
+from lib.daytime_client import free_port, json_lines
+from lib.environment import CLIENT, locale, longer, needs_private, wait_until
+from lib.isolate import mounted, MS_BIND
+from lib.process import read_back
+
 
 LINE = "Sun Nov 22 19:15:08 2026"
 NIST = "61366 26-11-22 19:15:08 00 0 0 895.3 UTC(NIST) *"
@@ -28,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("only_the_client")
     (f"{LINE}\r\n\r\n", LINE), ("x\n", "x"), ("y" * 256 + "\r\n", "y" * 256)],
     ids=["CRLF", "LF", "CR", "no line end", "LFCR", "NIST", "xinetd", "empty line after", "short",
          "256"])
-def test_replies_of_real_servers(box, reply, text):
+def test_replies_of_real_servers(testbed, reply, text):
     with peers.says(reply.encode()) as peer:
-        assert tuple(box.client(peer.target)) == (0, f"Server Message: {text}\n", "")
+        assert tuple(testbed.client(peer.target)) == (0, f"Server Message: {text}\n", "")
 
 
 @pytest.mark.parametrize("reply, problem", [
@@ -47,89 +49,89 @@ def test_replies_of_real_servers(box, reply, text):
     (b"\xff" * 65 + b"\n", f'reply is not text: "{chr(92)}{(chr(92)).join(["xff"] * 64)}..."')],
     ids=["nothing", "CRLF alone", "line ends alone", "binary", "tab", "UTF-8", "escapes",
          "two lines", "empty line within", "backslash", "257", "100000", "cut after 64"])
-def test_invalid_replies_are_shown_escaped(box, reply, problem):
+def test_invalid_replies_are_shown_escaped(testbed, reply, problem):
     with peers.says(reply) as peer:
-        assert tuple(box.client(peer.target)) == (1, "", f"timeclient: {peer.target}: {problem}\n")
+        assert tuple(testbed.client(peer.target)) == (1, "", f"timeclient: {peer.target}: {problem}\n")
 
 
-def test_reply_in_pieces(box):
+def test_reply_in_pieces(testbed):
     with peers.says(f"{LINE}\r\n".encode(), every=0.005) as peer:
-        assert box.client(peer.target).out == f"Server Message: {LINE}\n"
+        assert testbed.client(peer.target).out == f"Server Message: {LINE}\n"
 
 
 @pytest.mark.parametrize("text", [f"{LINE}\r\n", f"\n{NIST}\n"], ids=["plain", "NIST"])
-def test_server_that_never_closes(box, text):
+def test_server_that_never_closes(testbed, text):
     """A complete line is accepted within 200 ms."""
     with peers.says(text.encode(), close=False) as peer:
-        result = box.client(peer.target)
+        result = testbed.client(peer.target)
     assert result.code == 0 and result.out == f"Server Message: {text.strip()}\n"
-    assert result.seconds < harness.longer(1)
+    assert result.seconds < longer(1)
 
 
-def test_server_that_never_replies(box):
+def test_server_that_never_replies(testbed):
     """The default timeout is 5 seconds."""
     with peers.silent() as peer:
-        result = box.client(peer.target)
+        result = testbed.client(peer.target)
     assert tuple(result) == (1, "", f"timeclient: {peer.target}: timed out after 5 s\n")
-    assert 4.9 < result.seconds < harness.longer(5.6)
+    assert 4.9 < result.seconds < longer(5.6)
 
 
 @pytest.mark.parametrize("option, shown", [(["-w", "0.3"], "0.3"), (["--timeout", "1"], "1"),
                                            (["--timeout=0.05"], "0.05")])
-def test_timeout_is_a_total(box, option, shown):
+def test_timeout_is_a_total(testbed, option, shown):
     """Bytes that trickle in do not extend it."""
     with peers.says(b"Sun Nov 22 19:15:08 2026 and so on for long", every=0.2) as peer:
-        result = box.client(*option, peer.target)
+        result = testbed.client(*option, peer.target)
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"timeclient: {peer.target}: timed out after {shown} s")
-    assert float(shown) <= result.seconds < harness.longer(float(shown) + 0.5)
+    assert float(shown) <= result.seconds < longer(float(shown) + 0.5)
 
 
-def test_incomplete_line_from_server_that_never_closes(box):
+def test_incomplete_line_from_server_that_never_closes(testbed):
     with peers.says(LINE.encode(), close=False) as peer:
-        result = box.client("-w", "0.3", peer.target)
+        result = testbed.client("-w", "0.3", peer.target)
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"timeclient: {peer.target}: timed out after 0.3 s")
 
 
-def test_connection_reset(box):
+def test_connection_reset(testbed):
     def reset(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
     with peers.Peer(reset) as peer:
-        assert tuple(box.client(peer.target)) == (
+        assert tuple(testbed.client(peer.target)) == (
             1, "", f"timeclient: {peer.target}: Connection reset by peer\n")
 
 
-def test_connection_refused(box, port):
+def test_connection_refused(testbed, port):
     for target in (f"127.0.0.1:{port}", f"[::1]:{port}"):
-        assert tuple(box.client(target)) == (1, "", f"timeclient: {target}: Connection refused\n")
+        assert tuple(testbed.client(target)) == (1, "", f"timeclient: {target}: Connection refused\n")
 
 
 @needs_private("the default port to be free")
-def test_default_target_refused(box):
-    assert tuple(box.client()) == (1, "", "timeclient: 127.0.0.1:5050: Connection refused\n")
+def test_default_target_refused(testbed):
+    assert tuple(testbed.client()) == (1, "", "timeclient: 127.0.0.1:5050: Connection refused\n")
 
 
 @needs_private("low ports")
-def test_default_ports(box):
+def test_default_ports(testbed):
     for target, place in [("daytime://127.0.0.1", "127.0.0.1:13"), ("::1", "[::1]:5050"),
                           ("daytime://127.0.0.1:99", "127.0.0.1:99"),
                           ("daytime://[::1]", "[::1]:13")]:
-        assert box.client(target).err == f"timeclient: {place}: Connection refused\n"
+        assert testbed.client(target).err == f"timeclient: {place}: Connection refused\n"
 
 
-def test_unknown_name(box):
-    result = box.client("-w", "3", "no-such-host.invalid:13")
+def test_unknown_name(testbed):
+    result = testbed.client("-w", "3", "no-such-host.invalid:13")
     assert (result.code, result.out) == (1, "") and result.err.count("\n") == 1
     assert result.err.startswith("timeclient: no-such-host.invalid:13: ")
 
 
 @needs_private("a hosts file of its own")
 @pytest.mark.parametrize("options, wanted", [(["-4"], "four"), (["-6"], "six")])
-def test_families(box, options, wanted):
+def test_families(testbed, options, wanted):
     """A name with two addresses, and a different server at each."""
-    hosts = box.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
+    hosts = testbed.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
         with socket.create_server(("::1", four.port), family=socket.AF_INET6) as listener:
             six = peers.Peer.__new__(peers.Peer)
@@ -137,48 +139,48 @@ def test_families(box, options, wanted):
             six.say = lambda client: (client.sendall(b"six\n"), peers.close_well(client))
             peers.threading.Thread(target=six.run, daemon=True).start()
             target = f"both.example:{four.port}"
-            assert box.client(*options, target).out == f"Server Message: {wanted}\n"
+            assert testbed.client(*options, target).out == f"Server Message: {wanted}\n"
             four.socket.close()
-    result = box.client("-6", "127.0.0.1:13")
+    result = testbed.client("-6", "127.0.0.1:13")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("timeclient: 127.0.0.1:13: ")
 
 
 @needs_private("a hosts file of its own")
-def test_next_address_is_tried(box):
+def test_next_address_is_tried(testbed):
     """IPv6 refuses the connection, IPv4 replies."""
-    hosts = box.config("::1 both.example\n127.0.0.1 both.example\n", "hosts")
+    hosts = testbed.config("::1 both.example\n127.0.0.1 both.example\n", "hosts")
     with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
-        result = box.client("-j", f"both.example:{four.port}")
+        result = testbed.client("-j", f"both.example:{four.port}")
     assert json_lines(result.out)[0]["address"] == "127.0.0.1" and result.code == 0
 
 
-def test_order_of_targets(box, port):
+def test_order_of_targets(testbed, port):
     with peers.says(b"slow\n", before=0.3) as slow, peers.says(b"fast\n") as fast:
-        result = box.client(slow.target, f"127.0.0.1:{port}", fast.target)
+        result = testbed.client(slow.target, f"127.0.0.1:{port}", fast.target)
     assert tuple(result) == (1, "Server Message: slow\nServer Message: fast\n",
                              f"timeclient: 127.0.0.1:{port}: Connection refused\n")
 
 
-def test_targets_share_one_timeout(box):
+def test_targets_share_one_timeout(testbed):
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(peers.silent()).target for _ in range(20)]
-        result = box.client("-w", "1", *targets)
+        result = testbed.client("-w", "1", *targets)
     messages = [f"timeclient: {target}: timed out after 1 s" for target in targets]
     assert result.err.splitlines() == messages
-    assert result.code == 1 and 1 <= result.seconds < harness.longer(1.7)
+    assert result.code == 1 and 1 <= result.seconds < longer(1.7)
 
 
-def test_100_targets_at_once(box):
+def test_100_targets_at_once(testbed):
     with peers.says(b"x\n", before=0.1) as peer:
-        result = box.client(*[peer.target] * 100)
+        result = testbed.client(*[peer.target] * 100)
     assert result.code == 0 and result.out == "Server Message: x\n" * 100 and peer.count == 100
 
 
-def test_json_of_a_reply(box):
+def test_json_of_a_reply(testbed):
     before, line = datetime.datetime.now(datetime.timezone.utc), "Mon Nov 23 19:15:08 2015"
     with peers.says(f"{line}\r\n".encode(), before=0.1) as peer, peers.says(b"six\n", "::1") as six:
-        result = box.client("--json", peer.target, f"daytime://{six.target}")
+        result = testbed.client("--json", peer.target, f"daytime://{six.target}")
     after = datetime.datetime.now(datetime.timezone.utc)
     first, second = json_lines(result.out)
     assert result.code == 0 and result.err == ""
@@ -192,10 +194,10 @@ def test_json_of_a_reply(box):
     assert (second["host"], second["address"], second["port"]) == ("::1", "::1", six.port)
 
 
-def test_json_of_errors(box, port):
+def test_json_of_errors(testbed, port):
     """Errors are in the objects, not on standard error."""
     with peers.says(b'"quoted" \\ \xff\n') as odd:
-        result = box.client("-j", f"127.0.0.1:{port}", odd.target)
+        result = testbed.client("-j", f"127.0.0.1:{port}", odd.target)
     refused, binary = json_lines(result.out)
     assert (result.code, result.err) == (1, "")
     assert refused == {"schema": 1, "target": f"127.0.0.1:{port}", "scheme": "daytime",
@@ -205,18 +207,18 @@ def test_json_of_errors(box, port):
     assert binary["error"] == r'reply is not text: ""quoted" \ \xff"'
 
 
-def test_json_in_a_locale_with_decimal_comma(box):
-    german = harness.locale("de_DE", "ISO-8859-1")
+def test_json_in_a_locale_with_decimal_comma(testbed):
+    german = locale("de_DE", "ISO-8859-1")
     with peers.says(b"x\n") as peer:
-        result = box.client("-j", "-w", "2.5", peer.target, env=german)
+        result = testbed.client("-j", "-w", "2.5", peer.target, env=german)
     assert json_lines(result.out)[0]["delay"] < 2
 
 
-def test_quiet(box, port):
+def test_quiet(testbed, port):
     with peers.says(b"x\n") as peer:
-        assert tuple(box.client("-q", f"127.0.0.1:{port}", peer.target)) == (
+        assert tuple(testbed.client("-q", f"127.0.0.1:{port}", peer.target)) == (
             1, "Server Message: x\n", "")
-    assert box.client("--quiet", "--nonsense").err, "usage errors are still printed"
+    assert testbed.client("--quiet", "--nonsense").err, "usage errors are still printed"
 
 
 @pytest.mark.parametrize("words, message", [
@@ -227,20 +229,20 @@ def test_quiet(box, port):
     (["127.0.0.1:"], "127.0.0.1:"), (["127.0.0.1:13x"], "13x"), ([""], "''"), ([":13"], ":13"),
     (["[::1"], "[::1"), (["[]:13"], "[]:13"),
     (["daytime://"], "daytime://"), (["a b"], "a b"), (["bad\x1b[2Jname"], r"\x1b[2J")])
-def test_usage_errors(box, words, message):
-    result = box.client(*words)
-    assert (result.code, result.out) == (2, "") and result.seconds < harness.longer(1)
+def test_usage_errors(testbed, words, message):
+    result = testbed.client(*words)
+    assert (result.code, result.out) == (2, "") and result.seconds < longer(1)
     assert result.err.startswith("timeclient: ") and message in result.err and "--help" in result.err
 
 
-def test_help_and_version(box):
+def test_help_and_version(testbed):
     for word, start in [("--help", "Usage: timeclient [OPTION]... [TARGET]..."),
                         ("-h", "Usage: timeclient"),
                         ("--version", "timeclient "), ("-V", "timeclient ")]:
-        code, out, err = box.client(word)
+        code, out, err = testbed.client(word)
         assert (code, err) == (0, "") and out.startswith(start)
     for option in ["-4", "-6", "--timeout", "--json", "--quiet", "--version", "--help"]:
-        assert option in box.client("--help").out
+        assert option in testbed.client("--help").out
 
 
 @pytest.mark.parametrize("words", [["TARGET"], ["-j", "TARGET"], ["--help"], ["--version"]],
@@ -248,42 +250,42 @@ def test_help_and_version(box):
 @pytest.mark.parametrize("output, reason", [("closed", "Bad file descriptor"),
                                             ("/dev/full", "No space left on device"),
                                             ("broken pipe", "Broken pipe")])
-def test_output_errors(box, words, output, reason):
+def test_output_errors(testbed, words, output, reason):
     with peers.says(b"x\n") as peer, contextlib.ExitStack() as stack:
         command = [CLIENT, *[peer.target if word == "TARGET" else word for word in words]]
         if output == "closed":
-            popen, _, err = box.popen(["sh", "-c", 'exec "$@" >&-', "sh", *command])
+            popen, _, err = testbed.popen(["sh", "-c", 'exec "$@" >&-', "sh", *command])
         elif output == "/dev/full":
-            popen, _, err = box.popen(command, stdout=stack.enter_context(open("/dev/full", "w")))
+            popen, _, err = testbed.popen(command, stdout=stack.enter_context(open("/dev/full", "w")))
         else:
             reader, writer = os.pipe()
             os.close(reader)
-            popen, _, err = box.popen(command, stdout=writer)
+            popen, _, err = testbed.popen(command, stdout=writer)
             os.close(writer)
-        assert popen.wait(harness.longer(5)) == 1
-    assert harness.read_back(err) == f"timeclient: cannot write standard output: {reason}\n"
+        assert popen.wait(longer(5)) == 1
+    assert read_back(err) == f"timeclient: cannot write standard output: {reason}\n"
 
 
-def test_replies_are_printed_at_once(box):
+def test_replies_are_printed_at_once(testbed):
     """A slow target does not delay the output of those before it."""
     with peers.says(b"fast\n") as fast, peers.silent() as slow:
-        popen, out, _ = box.popen([CLIENT, "-w", "2", fast.target, slow.target])
+        popen, out, _ = testbed.popen([CLIENT, "-w", "2", fast.target, slow.target])
         began = time.monotonic()
-        harness.wait_until(lambda: harness.read_back(out) == "Server Message: fast\n")
-        assert time.monotonic() - began < harness.longer(1) and popen.poll() is None
-        assert popen.wait(harness.longer(5)) == 1
+        wait_until(lambda: read_back(out) == "Server Message: fast\n")
+        assert time.monotonic() - began < longer(1) and popen.poll() is None
+        assert popen.wait(longer(5)) == 1
 
 
-def test_no_connection_is_left_after_timeout(box):
+def test_no_connection_is_left_after_timeout(testbed):
     """The process has ended with all its threads."""
     with peers.silent() as peer:
         began = time.monotonic()
-        box.client("-w", "0.1", *[peer.target] * 10)
-        assert time.monotonic() - began < harness.longer(1)
-    assert box.processes() == []
+        testbed.client("-w", "0.1", *[peer.target] * 10)
+        assert time.monotonic() - began < longer(1)
+    assert testbed.processes() == []
 
 
-def test_unreachable_target(box):
+def test_unreachable_target(testbed):
     """An address without a route: an error, at once or after the timeout."""
-    result = box.client("-w", "0.5", f"192.0.2.1:{free_port()}")
-    assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < harness.longer(1)
+    result = testbed.client("-w", "0.5", f"192.0.2.1:{free_port()}")
+    assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < longer(1)

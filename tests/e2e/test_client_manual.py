@@ -5,13 +5,14 @@ import re
 
 import pytest
 
-import isolate
-from harness import CLIENT, SANITIZED, compile_shim, needs_private, needs_program
+from lib import isolate
+from lib.environment import CLIENT, compile_shim, needs_private, needs_program, SANITIZED
+
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the addresses of the manual")]
 
 MANUAL = pathlib.Path("man/timeclient.1").absolute()
-SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_set.c"
 
 
 def examples():
@@ -21,31 +22,31 @@ def examples():
 
 
 @pytest.fixture
-def manual_network(box):
+def manual_network(testbed):
     """The servers of the examples, all on this host."""
     addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.7/32", "2001:db8::1/128"]
     for address in addresses:
-        assert box.run("ip", "addr", "replace", address, "dev", "lo").code == 0
-    hosts = box.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
+        assert testbed.run("ip", "addr", "replace", address, "dev", "lo").code == 0
+    hosts = testbed.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
     lines = ["listen ntp 192.0.2.1:123 192.0.2.2:123", "listen daytime/tcp *:5050 192.0.2.7:13",
              "listen time/tcp 192.0.2.7:37", "clock local"]
-    box.start(*[word for line in lines for word in ("-o", line)])
+    testbed.start(*[word for line in lines for word in ("-o", line)])
     with isolate.mounted(hosts, "/etc/hosts", flags=isolate.MS_BIND):
         yield
     for address in addresses:
-        box.run("ip", "addr", "del", address, "dev", "lo")
+        testbed.run("ip", "addr", "del", address, "dev", "lo")
 
 
-def run(box, command):
+def run(testbed, command):
     """In a shell with the program in its PATH and a shim that does not set the clock but logs it. The
     example of ten minutes runs at a shorter interval."""
-    library, logged, directory = box.root / "shim.so", box.root / "set", box.root / "bin"
+    library, logged, directory = testbed.root / "shim.so", testbed.root / "set", testbed.root / "bin"
     compile_shim(library, SHIM)
     directory.mkdir()
     program = directory / "timeclient"
     program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')
     program.chmod(0o755)
-    result = box.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
+    result = testbed.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
                      env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(logged)})
     return result, logged.exists()
 
@@ -72,12 +73,12 @@ def test_every_example_is_known():
 
 @needs_program("jq")
 @pytest.mark.parametrize("command, printed", zip(examples(), PRINTED))
-def test_example(box, manual_network, command, printed):
+def test_example(testbed, manual_network, command, printed):
     if SANITIZED and "--set" in command:
         pytest.skip("a shim goes before no instrument")
-    result, was_set = run(box, command)
+    result, was_set = run(testbed, command)
     assert (result.code, result.err) == (0, "") and re.fullmatch(printed, result.out), result
     assert was_set == ("--set" in command)
     if "--watch" in command:
-        samples = [json.loads(line) for line in (box.dir / "samples").read_text().splitlines()]
+        samples = [json.loads(line) for line in (testbed.dir / "samples").read_text().splitlines()]
         assert len(samples) == 1200 and all(one["ok"] for one in samples)

@@ -1,4 +1,5 @@
 """timeclient with --check, --wait, --set and --watch."""
+import os
 import pathlib
 import re
 import signal
@@ -6,15 +7,16 @@ import time
 
 import pytest
 
-import harness
-import peers
-from harness import (CLIENT, SANITIZED, compile_shim, json_lines, needs_program, read_back,
-                     wait_until)
-from tmux import Tmux
+from lib import peers
+from lib.daytime_client import json_lines
+from lib.environment import CLIENT, compile_shim, longer, needs_program, SANITIZED, wait_until
+from lib.process import read_back
+from lib.tmux import Tmux
+
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
-SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_set.c"
 
 
 # --check
@@ -23,10 +25,10 @@ SHIM = pathlib.Path(__file__).with_name("shim_set.c")
     (0, [], "OK", 0), (0.5, [], "WARNING", 1), (-0.5, [], "WARNING", 1), (1.5, [], "CRITICAL", 2),
     (-90, [], "CRITICAL", 2), (0.5, ["-W", "0.6"], "OK", 0), (0.5, ["-W", "0.2", "-C", "0.4"], "CRITICAL", 2),
     (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.007", "-C", "0.008"], "UNKNOWN", 3)])
-def test_check(box, ahead, options, state, code):
+def test_check(testbed, ahead, options, state, code):
     """Last case: the bound of 10 ms is above the critical offset of 8 ms."""
     with peers.ntp_server(ahead) as peer:
-        result = box.client("--check", *options, f"ntp://{peer.name}")
+        result = testbed.client("--check", *options, f"ntp://{peer.name}")
     assert (result.code, result.err) == (code, "")
     warning, critical = ([word for word in options if re.fullmatch(r"[\d.]+|--.*=.*", word)] + [0, 0])[:2]
     limits = [str(given).partition("=")[2] or str(given) for given in (warning or "0.1", critical or "1")]
@@ -36,97 +38,97 @@ def test_check(box, ahead, options, state, code):
         rf"'bound ntp://{peer.name}'=0\.01\d+s\n", result.out), result.out
 
 
-def test_check_without_offset(box, port):
+def test_check_without_offset(testbed, port):
     with peers.says(b"tea | time\r\n") as tea:
-        result = box.client("--check", tea.target)
+        result = testbed.client("--check", tea.target)
         assert tuple(result) == (
             3, f"TIME UNKNOWN: daytime://{tea.target} no offset: tea / time |\n", "")
-    result = box.client("--check", f"ntp://127.0.0.1:{port}")
+    result = testbed.client("--check", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (2, f"TIME CRITICAL: ntp://127.0.0.1:{port} Connection refused |\n", "")
 
 
-def test_check_reports_the_worst_state(box, port):
+def test_check_reports_the_worst_state(testbed, port):
     with peers.ntp_server() as good, peers.ntp_server(0.5) as bad, peers.says(b"tea time\n") as tea:
         targets = [f"ntp://{good.name}", f"ntp://{bad.name}", tea.target]
-        assert box.client("--check", *targets[:2]).code == 1
-        assert box.client("--check", targets[0], tea.target).code == 3
-        assert box.client("--check", *targets).code == 1
-        result = box.client("--check", *targets, f"ntp://127.0.0.1:{port}")
+        assert testbed.client("--check", *targets[:2]).code == 1
+        assert testbed.client("--check", targets[0], tea.target).code == 3
+        assert testbed.client("--check", *targets).code == 1
+        result = testbed.client("--check", *targets, f"ntp://127.0.0.1:{port}")
     assert result.code == 2 and result.out.count("\n") == 1 and result.out.count("|") == 1
     assert result.out.count("; ") == 3
 
 
-def test_check_usage_error_is_unknown(box):
+def test_check_usage_error_is_unknown(testbed):
     for words in (["--check", "-W", "x"], ["-W", "x", "--check"], ["--check", "-W", "2"],
                   ["--check", "gopher://x"], ["--check", "--watch"]):
-        result = box.client(*words)
+        result = testbed.client(*words)
         assert (result.code, result.out) == (3, "") and result.err.startswith("timeclient: ")
 
 
 # --wait
 
-def test_wait_for_server_to_start(box, port):
+def test_wait_for_server_to_start(testbed, port):
     """The query is repeated until the server replies."""
-    popen, out, _ = box.popen([CLIENT, "--wait", "10", "-i", "0.1", f"127.0.0.1:{port}"])
+    popen, out, _ = testbed.popen([CLIENT, "--wait", "10", "-i", "0.1", f"127.0.0.1:{port}"])
     time.sleep(0.5)
     assert popen.poll() is None
-    box.listen(port)
-    assert popen.wait(harness.longer(5)) == 0
+    testbed.listen(port)
+    assert popen.wait(longer(5)) == 0
     assert read_back(out).startswith("Server Message: ")
 
 
-def test_wait_for_synchronisation(box):
+def test_wait_for_synchronisation(testbed):
     fields = {"leap": 3, "stratum": 0}
     with peers.UdpPeer(lambda request: [peers.ntp_reply(request, **fields)]) as peer:
-        popen, out, _ = box.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{peer.name}"])
+        popen, out, _ = testbed.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{peer.name}"])
         wait_until(lambda: len(peer.requests) > 2, what="three requests")
         assert popen.poll() is None
         fields.clear()
-        assert popen.wait(harness.longer(5)) == 0
+        assert popen.wait(longer(5)) == 0
     assert "stratum 2" in read_back(out)
 
 
-def test_wait_gives_up(box, port):
-    result = box.client("--wait", "0.5", "-i", "0.1", f"ntp://127.0.0.1:{port}")
+def test_wait_gives_up(testbed, port):
+    result = testbed.client("--wait", "0.5", "-i", "0.1", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n")
-    assert 0.3 < result.seconds < harness.longer(1.5)
+    assert 0.3 < result.seconds < longer(1.5)
 
 
-def test_wait_needs_one_reply(box, port):
+def test_wait_needs_one_reply(testbed, port):
     with peers.ntp_server() as peer:
-        result = box.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{peer.name}")
-    assert result.code == 0 and result.seconds < harness.longer(2)
+        result = testbed.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{peer.name}")
+    assert result.code == 0 and result.seconds < longer(2)
     assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
 
 
-def test_wait_time_limits(box):
+def test_wait_time_limits(testbed):
     with peers.UdpPeer(lambda request: []) as mute, peers.ntp_server() as good:
-        result = box.client("--wait", "0.6", f"ntp://{mute.name}")
+        result = testbed.client("--wait", "0.6", f"ntp://{mute.name}")
         assert tuple(result) == (1, "", f"timeclient: {mute.name}: timed out\n")
-        assert 0.6 <= result.seconds < harness.longer(1.2)
-        result = box.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{mute.name}")
-        assert result.code == 0 and result.seconds < harness.longer(1)
+        assert 0.6 <= result.seconds < longer(1.2)
+        result = testbed.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{mute.name}")
+        assert result.code == 0 and result.seconds < longer(1)
 
 
-def test_check_as_an_argument(box, port):
-    result = box.client("--format", "--check", f"127.0.0.1:{port}")
+def test_check_as_an_argument(testbed, port):
+    result = testbed.client("--format", "--check", f"127.0.0.1:{port}")
     assert result.code == 1 and result.out == ""
-    assert box.client("-w", "x", "--", "--check").code == 2
+    assert testbed.client("-w", "x", "--", "--check").code == 2
 
 
 # --set
 
 @pytest.fixture
-def setting(box):
+def setting(testbed):
     """Runs the client with a shim that does not set the clock but logs it."""
     if SANITIZED:
         pytest.skip("a shim goes before no instrument")
-    library, logged = box.root / "shim.so", box.root / "set"
+    library, logged = testbed.root / "shim.so", testbed.root / "set"
     compile_shim(library, SHIM)
 
     def run(*words, output=None, **more):
         logged.write_text("")
-        result = box.client("--set", *words, **({"stdout": output} if output else {}),
+        result = testbed.client("--set", *words, **({"stdout": output} if output else {}),
                             env={"LD_PRELOAD": str(library), "SHIM_SET": str(logged)} | more)
         return result, logged.read_text().split()
     return run
@@ -186,16 +188,16 @@ def test_clock_not_set(setting, port, targets, options, reason):
     assert result.err == f"timeclient: clock not set: {reason}\n"
 
 
-def test_clock_not_set_without_output(box, setting):
+def test_clock_not_set_without_output(testbed, setting):
     with peers.ntp_server(2) as peer, open("/dev/full", "w", encoding="ascii") as full:
         result, logged = setting("step", "--trust-one", f"ntp://{peer.name}", output=full)
     assert (result.code, logged) == (1, [])
     assert result.err == "timeclient: cannot write standard output: No space left on device\n"
 
 
-def test_dry_run_needs_no_privileges(box):
+def test_dry_run_needs_no_privileges(testbed):
     with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
-        result = box.client("--set", "step", "--dry-run", f"ntp://{one.name}", f"ntp://{other.name}")
+        result = testbed.client("--set", "step", "--dry-run", f"ntp://{one.name}", f"ntp://{other.name}")
     assert result.code == 0 and result.err == ""
     assert re.search(r"^would step the clock by \+2\.\d\d s$", result.out.splitlines()[-1])
 
@@ -209,8 +211,8 @@ def test_set_without_permission(setting):
 
 @pytest.mark.parametrize("words", [["--set", "jump"], ["--set"], ["--set", "step", "--watch"],
                                    ["--set", "step", "--max-offset", "-1"]])
-def test_set_usage(box, words):
-    result = box.client(*words)
+def test_set_usage(testbed, words):
+    result = testbed.client(*words)
     assert result.code == 2 and "--help" in result.err and result.err.startswith("timeclient: ")
 
 
@@ -226,52 +228,52 @@ def test_set_usage(box, words):
     (["--set", "step", "-W", "1", "--dry-run"], "--warning requires --check"),
     (["--wait", "1", "-n", "2"], "--wait and --count cannot be used together"),
     (["--set", "slew", "--watch"], "--set and --watch cannot be used together")])
-def test_conflicting_options(box, words, message):
+def test_conflicting_options(testbed, words, message):
     """--help overrides any conflict."""
     code = 3 if "--check" in words else 2
-    assert tuple(box.client(*words)) == (code, "", f"timeclient: {message}\nTry 'timeclient --help'.\n")
-    assert box.client("--help", *words).code == 0
+    assert tuple(testbed.client(*words)) == (code, "", f"timeclient: {message}\nTry 'timeclient --help'.\n")
+    assert testbed.client("--help", *words).code == 0
 
 
 # --watch
 
-def test_watch_through_a_pipe(box):
+def test_watch_through_a_pipe(testbed):
     """One line or one object per sample."""
     with peers.ntp_server() as peer, peers.says(b"tea time\n") as tea:
         words = ["--watch", "-n", "3", "-i", "0.01", f"ntp://{peer.name}", tea.target]
-        result = box.client(*words)
+        result = testbed.client(*words)
         assert result.code == 0 and result.out.count("Server Message: tea time\n") == 3
         assert result.out.count(f"ntp://{peer.name}  ") == 3 and result.out.count("\n") == 6
-        samples = json_lines(box.client("-j", *words).out)
+        samples = json_lines(testbed.client("-j", *words).out)
     assert sorted(one["scheme"] for one in samples) == ["daytime"] * 3 + ["ntp"] * 3
     assert all(one["ok"] and "samples" not in one for one in samples)
 
 
-def test_watch_without_replies(box, port):
-    result = box.client("--watch", "-n", "2", "-i", "0.01", f"ntp://127.0.0.1:{port}")
+def test_watch_without_replies(testbed, port):
+    result = testbed.client("--watch", "-n", "2", "-i", "0.01", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n" * 2)
 
 
-def test_watch_ends_with_its_pipe(box):
+def test_watch_ends_with_its_pipe(testbed):
     with peers.ntp_server() as peer:
-        popen, out, err = box.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
+        popen, out, err = testbed.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
                                      f"ntp://{peer.name}"])
-        assert popen.wait(harness.longer(5)) == 0
+        assert popen.wait(longer(5)) == 0
     assert read_back(err) == "timeclient: cannot write standard output: Broken pipe\n"
 
 
 @pytest.fixture
-def watched(box):
+def watched(testbed):
     with peers.ntp_server(0.002) as one, peers.ntp_server(-0.002) as other:
         yield [f"ntp://{one.name}", f"ntp://{other.name}"]
 
 
 @needs_program("tmux")
 @pytest.mark.parametrize("columns", [40, 100, 200])
-def test_live_view(box, port, watched, columns):
+def test_live_view(testbed, port, watched, columns):
     """One line per target if there is room, with a graph; then the terminal is restored."""
     targets = [*watched, f"ntp://127.0.0.1:{port}"]
-    with Tmux(box, columns, 20) as tmux:
+    with Tmux(testbed, columns, 20) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(targets)}")
         wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
         wait_until(lambda: "xxx" in "".join(tmux.lines()), what="three losses")
@@ -290,9 +292,9 @@ def test_live_view(box, port, watched, columns):
 
 
 @needs_program("tmux")
-def test_live_view_resize_and_suspend(box, watched):
+def test_live_view_resize_and_suspend(testbed, watched):
     """A new size is drawn at once; suspending restores the terminal, continuing draws again."""
-    with Tmux(box, 100, 12) as tmux:
+    with Tmux(testbed, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)}")
         wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
         tmux("resize-window", "-x", 40, "-y", 12)
@@ -309,18 +311,18 @@ def test_live_view_resize_and_suspend(box, watched):
 
 @needs_program("tmux")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_live_view_restores_terminal(box, watched, number):
-    with Tmux(box, 100, 12) as tmux:
-        tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)} & echo $! >{box.root}/pid; fg")
+def test_live_view_restores_terminal(testbed, watched, number):
+    with Tmux(testbed, 100, 12) as tmux:
+        tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(watched)} & echo $! >{testbed.root}/pid; fg")
         wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
-        harness.os.kill(int((box.root / "pid").read_text()), number)
+        os.kill(int((testbed.root / "pid").read_text()), number)
         wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
         assert tmux.lines()[0] == "before"
 
 
 @needs_program("tmux")
-def test_live_view_with_count(box, watched):
-    with Tmux(box, 100, 12) as tmux:
+def test_live_view_with_count(testbed, watched):
+    with Tmux(testbed, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -n 3 -i 0.01 {' '.join(watched)}; echo status $?")
         wait_until(lambda: "status 0" in tmux.lines(), what="its end")
         assert tmux.lines()[0] == "before"

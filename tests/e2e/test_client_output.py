@@ -9,9 +9,11 @@ import termios
 
 import pytest
 
-import harness
-import peers
-from harness import CLIENT, json_lines
+from lib import peers
+from lib.daytime_client import json_lines
+from lib.environment import CLIENT, locale, longer, SANITIZED
+from lib.process import read_back
+
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
@@ -22,21 +24,21 @@ RED, BOLD, PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[0m"
 
 def speaking(language):
     name, charmap = language
-    return {"LANG": "C", "LC_ALL": "C"} if charmap is None else harness.locale(name, charmap)
+    return {"LANG": "C", "LC_ALL": "C"} if charmap is None else locale(name, charmap)
 
 
-def on_terminal(box, columns, *arguments, **env):
+def on_terminal(testbed, columns, *arguments, **env):
     """The output on a terminal with this number of columns, without CR."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    popen, _, err = box.popen([CLIENT, *arguments], stdout=slave, env=env)
+    popen, _, err = testbed.popen([CLIENT, *arguments], stdout=slave, env=env)
     os.close(slave)
     shown = b""
     with contextlib.suppress(OSError):  # EIO: the other side is closed
         while piece := os.read(master, 65536):
             shown += piece
     os.close(master)
-    assert popen.wait(harness.longer(5)) in (0, 1) and harness.read_back(err) == ""
+    assert popen.wait(longer(5)) in (0, 1) and read_back(err) == ""
     return shown.decode().replace("\r\n", "\n")
 
 
@@ -55,10 +57,10 @@ def three_servers():
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
-def test_line_in_five_languages(box, language):
+def test_line_in_five_languages(testbed, language):
     """English words and decimal points everywhere; ASCII if the character set lacks ±."""
     with peers.ntp_server(-60) as peer:
-        result = box.client("--utc", f"ntp://{peer.name}", env=speaking(language))
+        result = testbed.client("--utc", f"ntp://{peer.name}", env=speaking(language))
     sign = "±" if language[1] == "UTF-8" else "+/-"
     assert result.code == 0 and re.fullmatch(
         rf"ntp://{peer.name}  TIME UTC  your clock is (60|59).\d\d s ahead, {re.escape(sign)} SPAN"
@@ -66,73 +68,73 @@ def test_line_in_five_languages(box, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
-def test_json_in_five_languages(box, language):
+def test_json_in_five_languages(testbed, language):
     with peers.ntp_server() as peer:
-        result = box.client("-j", f"ntp://{peer.name}", env=speaking(language))
+        result = testbed.client("-j", f"ntp://{peer.name}", env=speaking(language))
     assert json_lines(result.out)[0]["ok"] is True
 
 
-@pytest.mark.skipif(harness.SANITIZED, reason="the C library's newlocale leaks a copy of LOCPATH")
-def test_format_in_the_users_language(box):
+@pytest.mark.skipif(SANITIZED, reason="the C library's newlocale leaks a copy of LOCPATH")
+def test_format_in_the_users_language(testbed):
     with peers.ntp_server() as peer:
         for language, days in [(("C", None), "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"),
                                (("de_DE", "UTF-8"), "(Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch")]:
-            out = box.client("--format", "%A!", f"ntp://{peer.name}", env=speaking(language)).out
+            out = testbed.client("--format", "%A!", f"ntp://{peer.name}", env=speaking(language)).out
             assert re.match(rf"ntp://{peer.name}  ({days})!  your clock is ", out), out
 
 
-def test_time_zones(box):
+def test_time_zones(testbed):
     with peers.ntp_server() as peer:
         for options, zone in [([], "CET|CEST"), (["--utc"], "UTC")]:
-            out = box.client(*options, f"ntp://{peer.name}", env={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).out
+            out = testbed.client(*options, f"ntp://{peer.name}", env={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).out
             assert re.search(rf"\d\d:\d\d:\d\d\.\d{{6}} ({zone})  ", out), out
 
 
-def test_time_resolution(box):
+def test_time_resolution(testbed):
     with peers.says(struct.pack("!I", int(peers.time.time()) + 2208988800)) as peer:
-        out = box.client(f"time://{peer.target}").out
+        out = testbed.client(f"time://{peer.target}").out
     assert re.fullmatch(rf"time://{peer.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
                         r" \S+ \S+ (ahead|behind), \+/- [56]\d\d\.\d\d ms\n", out)
 
 
-def test_daytime_is_verbatim(box):
+def test_daytime_is_verbatim(testbed):
     """Unless another format is requested and the text is a known date."""
     with peers.says(b"22 NOV 2026 19:15:08 UTC\r\n") as known, peers.says(b"tea time\r\n") as other:
         for options in ([], ["-n", "2", "-i", "0.01"]):
-            assert box.client(*options, known.target, other.target).out == \
+            assert testbed.client(*options, known.target, other.target).out == \
                 "Server Message: 22 NOV 2026 19:15:08 UTC\nServer Message: tea time\n"
-        lines = box.client("--format", "%H:%M", known.target, other.target).out.splitlines()
+        lines = testbed.client("--format", "%H:%M", known.target, other.target).out.splitlines()
     assert lines[0].startswith(f"daytime://{known.target}  19:15  your clock is ")
     assert lines[1] == "Server Message: tea time"
 
 
-def test_several_samples(box):
+def test_several_samples(testbed):
     with peers.ntp_server() as peer:
-        out = blur(box.client("-n", "3", "-i", "0.01", f"ntp://{peer.name}").out)
+        out = blur(testbed.client("-n", "3", "-i", "0.01", f"ntp://{peer.name}").out)
     assert out == (f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap"
                    " none  3 of 3 samples, spread SPAN\n")
 
 
-def test_falseticker_through_a_pipe(box):
+def test_falseticker_through_a_pipe(testbed):
     with three_servers() as targets:
-        result = box.client(*targets)
-        samples = json_lines(box.client("-j", *targets).out)
+        result = testbed.client(*targets)
+        samples = json_lines(testbed.client("-j", *targets).out)
     assert result.code == 0
     assert [line.endswith("  falseticker") for line in result.out.splitlines()] == [False, False, True]
     assert [one["falseticker"] for one in samples] == [False, False, True]
 
 
-def test_one_target_on_a_terminal(box):
+def test_one_target_on_a_terminal(testbed):
     with peers.ntp_server() as peer:
-        assert blur(on_terminal(box, 80, f"ntp://{peer.name}")) == (
+        assert blur(on_terminal(testbed, 80, f"ntp://{peer.name}")) == (
             f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap none\n")
 
 
-def test_table(box, port):
+def test_table(testbed, port):
     """Aligned, errors in red, and the agreement below it."""
     with three_servers() as targets, peers.says(b"tea time\r\n") as tea:
         refused = f"ntp://127.0.0.1:{port}"
-        shown = on_terminal(box, 200, *targets, f"daytime://{tea.target}", refused, LC_ALL="C.UTF-8")
+        shown = on_terminal(testbed, 200, *targets, f"daytime://{tea.target}", refused, LC_ALL="C.UTF-8")
     lines = shown.splitlines()
     starts = [plain.index(word) for plain, word in
               zip([re.sub(r"\x1b\[\d*m", "", line) for line in lines],
@@ -145,31 +147,31 @@ def test_table(box, port):
     assert blur(lines[-1]) == "2 of 3 agree: your clock is SPAN OFF, ± SPAN"
 
 
-def test_no_majority(box):
+def test_no_majority(testbed):
     with peers.ntp_server() as one, peers.ntp_server(5) as other:
-        shown = on_terminal(box, 120, f"ntp://{one.name}", f"ntp://{other.name}")
+        shown = on_terminal(testbed, 120, f"ntp://{one.name}", f"ntp://{other.name}")
     assert shown.endswith("2 targets, no majority agrees\n")
     assert "falseticker" not in shown
 
 
 @pytest.mark.parametrize("value", ["1", ""])
-def test_no_color(box, value):
+def test_no_color(testbed, value):
     with three_servers() as targets:
-        shown = on_terminal(box, 200, *targets, NO_COLOR=value)
+        shown = on_terminal(testbed, 200, *targets, NO_COLOR=value)
     assert ("\x1b" in shown) == (value == "")
     assert "falseticker" in shown
 
 
-def test_no_colour_through_a_pipe(box):
+def test_no_colour_through_a_pipe(testbed):
     with three_servers() as targets:
-        assert "\x1b" not in box.client(*targets).out
+        assert "\x1b" not in testbed.client(*targets).out
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_widths(box, columns):
+def test_widths(testbed, columns):
     """Columns are omitted if there is no room; names and addresses are not truncated."""
     with three_servers() as targets:
-        shown = blur(on_terminal(box, columns, *targets, NO_COLOR="1"))
+        shown = blur(on_terminal(testbed, columns, *targets, NO_COLOR="1"))
     lines = shown.splitlines()
     assert all(any(target in line for line in lines) for target in targets)
     if columns == 40:
@@ -179,13 +181,13 @@ def test_widths(box, columns):
         assert lines[1].startswith(f"{targets[0]}  ")
 
 
-def test_long_name_is_not_truncated(box):
+def test_long_name_is_not_truncated(testbed):
     name = "a" * 60 + "." + "b" * 60 + ".invalid"
     with peers.ntp_server() as peer:
-        shown = on_terminal(box, 40, "-w", "3", f"ntp://{name}", f"ntp://{peer.name}", NO_COLOR="1")
+        shown = on_terminal(testbed, 40, "-w", "3", f"ntp://{name}", f"ntp://{peer.name}", NO_COLOR="1")
     assert f"ntp://{name}\n" in shown
 
 
-def test_json_on_a_terminal(box):
+def test_json_on_a_terminal(testbed):
     with three_servers() as targets:
-        assert len(json_lines(on_terminal(box, 40, "-j", *targets))) == 3
+        assert len(json_lines(on_terminal(testbed, 40, "-j", *targets))) == 3

@@ -5,68 +5,69 @@ import re
 
 import pytest
 
-from harness import compile_shim, json_lines, needs_private, not_instrumented, wait_until
+from lib.daytime_client import json_lines
+from lib.environment import compile_shim, needs_private, not_instrumented, wait_until
 from test_peers_more import INETDS, OPENNTPD, XINETD, running, user_with_home
 from test_peers_ntp import CHRONYD, FORBID, LIBRARIES, NTPD, needs_peer
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the ports of the protocols")]
 
-SHIM = pathlib.Path(__file__).with_name("shim_set.c")
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_set.c"
 THERE = "10.13.0.3"  # an inetd may not answer on 127.0.0.0/8
 NTP_OFFSET = r"ntp://\S+  .*  your clock is \d+\.\d\d (us|ms) (ahead|behind), \+/- .*  stratum \d+, leap none\n"
 
 
 @pytest.fixture
-def setting_nothing(box):
+def setting_nothing(testbed):
     """The environment with a shim that does not set the clock."""
-    library = box.root / "shim.so"
+    library = testbed.root / "shim.so"
     compile_shim(library, SHIM)
-    (box.root / "set").touch()
-    return {"LD_PRELOAD": str(library), "SHIM_SET": str(box.root / "set")}
+    (testbed.root / "set").touch()
+    return {"LD_PRELOAD": str(library), "SHIM_SET": str(testbed.root / "set")}
 
 
-def wait_for_reply(box, target, seconds=10):
+def wait_for_reply(testbed, target, seconds=10):
     """Waits for a server that has just been started."""
-    return box.client("--wait", seconds, "-i", "0.1", "-q", target)
+    return testbed.client("--wait", seconds, "-i", "0.1", "-q", target)
 
 
 @needs_peer(CHRONYD)
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_chronyd(box, port, host):
-    config = box.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
-                        f"pidfile {box.root}/chronyd.pid\n", "chrony.conf")
-    with running(box, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES) as said:
-        result = wait_for_reply(box, f"ntp://{host}:{port}")
+def test_chronyd(testbed, port, host):
+    config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
+                        f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
+    with running(testbed, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES) as said:
+        result = wait_for_reply(testbed, f"ntp://{host}:{port}")
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, said())
 
 
 @needs_peer(NTPD)
 @not_instrumented("the pace")
-def test_ntpsec(box):
+def test_ntpsec(testbed):
     """Until ntpd is synchronised its replies are rejected by name."""
-    config = box.config("server 127.127.1.0 minpoll 3 maxpoll 3 prefer\nfudge 127.127.1.0 stratum 5\n"
+    config = testbed.config("server 127.127.1.0 minpoll 3 maxpoll 3 prefer\nfudge 127.127.1.0 stratum 5\n"
                         "tos minsane 1 orphan 5 orphanwait 1\ndisable kernel\nrestrict default\n", "ntp.conf")
-    with running(box, [*FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as said:
-        wait_until(lambda: "kiss" in box.client("-w", "1.5", "ntp://127.0.0.1").err, 10,
+    with running(testbed, [*FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as said:
+        wait_until(lambda: "kiss" in testbed.client("-w", "1.5", "ntp://127.0.0.1").err, 10,
                    what=f"it to listen; it said {said()}")
-        result = box.client("--wait", "25", "-i", "0.2", "-q", "ntp://127.0.0.1", timeout=40)
+        result = testbed.client("--wait", "25", "-i", "0.2", "-q", "ntp://127.0.0.1", timeout=40)
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, said())
 
 
 @needs_peer(OPENNTPD)
 @not_instrumented("the pace")
-def test_openntpd(box, setting_nothing):
+def test_openntpd(testbed, setting_nothing):
     """It serves what it has from another server, here ours, after two adjustments of a clock that is
     not this machine's, which take it minutes (OPENNTPD_SECONDS; 3 unless set): before that it is
     refused by name."""
-    assert box.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
-    box.start("-o", f"listen ntp {THERE}:123", "-o", "clock local", "-o", "ratelimit off")
-    config = box.config(f"listen on 127.0.0.1\nserver {THERE}\n", "openntpd.conf")
+    assert testbed.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
+    testbed.start("-o", f"listen ntp {THERE}:123", "-o", "clock local", "-o", "ratelimit off")
+    config = testbed.config(f"listen on 127.0.0.1\nserver {THERE}\n", "openntpd.conf")
     seconds = int(os.environ.get("OPENNTPD_SECONDS", "3"))
-    with user_with_home(box, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running(box, [*FORBID, OPENNTPD, "-d", "-v", "-f", config], env=setting_nothing) as said:
+    with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
+         running(testbed, [*FORBID, OPENNTPD, "-d", "-v", "-f", config], env=setting_nothing) as said:
         wait_until(lambda: "ntp engine ready" in said(), 10, what="it to listen")
-        result = box.client("--wait", seconds, "-i", "0.5", "ntp://127.0.0.1", timeout=seconds + 20)
+        result = testbed.client("--wait", seconds, "-i", "0.5", "ntp://127.0.0.1", timeout=seconds + 20)
         print(f"{result.out or result.err}after {result.seconds:.0f} s")
         if result.code == 1:
             assert "not synchronised" in result.err, (result, said())
@@ -77,15 +78,15 @@ def test_openntpd(box, setting_nothing):
 SERVICES = [("daytime", "tcp"), ("daytime", "udp"), ("time", "tcp"), ("time", "udp")]
 
 
-def inetd(box, kind):
+def inetd(testbed, kind):
     if kind == "xinetd":
-        config = box.config("".join(
+        config = testbed.config("".join(
             f"service {name}\n{{\ntype = INTERNAL\nid = {name}-{transport}\n"
             f"socket_type = {'stream' if transport == 'tcp' else 'dgram'}\nprotocol = {transport}\n"
             f"user = root\nwait = {'no' if transport == 'tcp' else 'yes'}\nbind = {THERE}\n}}\n"
             for name, transport in SERVICES), "xinetd.conf")
-        return [XINETD, "-dontfork", "-f", config, "-pidfile", box.root / "xinetd.pid"]
-    config = box.config("".join(
+        return [XINETD, "-dontfork", "-f", config, "-pidfile", testbed.root / "xinetd.pid"]
+    config = testbed.config("".join(
         f"{THERE}:{name} {'stream tcp nowait' if transport == 'tcp' else 'dgram udp wait'} root internal\n"
         for name, transport in SERVICES), "inetd.conf")
     return [INETDS[kind], "-i" if kind == "openbsd" else "-d", config]
@@ -93,16 +94,16 @@ def inetd(box, kind):
 
 @needs_peer(XINETD)
 @pytest.mark.parametrize("kind", ["xinetd", *INETDS])
-def test_inetds(box, kind):
+def test_inetds(testbed, kind):
     """All four services. inetutils sends 8 bytes instead of 4, which the error says."""
-    assert box.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
-    with running(box, inetd(box, kind), env=LIBRARIES) as said:
-        assert wait_for_reply(box, f"daytime://{THERE}").code == 0, said()
+    assert testbed.run("ip", "addr", "replace", f"{THERE}/32", "dev", "lo").code == 0
+    with running(testbed, inetd(testbed, kind), env=LIBRARIES) as said:
+        assert wait_for_reply(testbed, f"daytime://{THERE}").code == 0, said()
         for name, transport in SERVICES:
             scheme = name + ("+udp" if transport == "udp" else "")
-            [sample] = json_lines(box.client("-j", f"{scheme}://{THERE}").out)
+            [sample] = json_lines(testbed.client("-j", f"{scheme}://{THERE}").out)
             if kind == "inetutils" and name == "time":
-                text = box.client(f"{scheme}://{THERE}")
+                text = testbed.client(f"{scheme}://{THERE}")
                 assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as from inetutils" in text.err
                 assert sample["error"].startswith("reply has 8 bytes instead of 4, as from inetutils-inetd: ")
             else:

@@ -4,9 +4,11 @@ import socket
 import threading
 import time
 
-import ntp
 import pytest
-from harness import free_port, is_daytime, wait_until
+
+from lib import ntp
+from lib.daytime_client import free_port, is_daytime
+from lib.environment import wait_until
 from test_udp import exchange
 
 
@@ -47,8 +49,8 @@ def followed():
         yield server
 
 
-def start(box, port, server, *more):
-    box.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{server.port}", *more)
+def start(testbed, port, server, *more):
+    testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{server.port}", *more)
     wait_until(lambda: ntp.ask(port)[0].leap == 0, what="the word of the server")
 
 
@@ -65,10 +67,10 @@ def await_state(port, leap, stratum, reference):
     return time.monotonic() - began, found
 
 
-def test_its_word_is_passed_on(box, port, followed):
+def test_its_word_is_passed_on(testbed, port, followed):
     """It is on this host, so it is taken to be what keeps this clock, and quoted."""
     followed.first, followed.root_delay = 0x64, 0x1234
-    box.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{followed.port}")
+    testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{followed.port}")
     _, reply = await_state(port, 1, 3, bytes([192, 0, 2, 1]))
     assert reply.root_delay == 0x1234 and reply.root_dispersion >= 0x200
     followed.first = 0xa4
@@ -83,9 +85,9 @@ def test_its_word_is_passed_on(box, port, followed):
     ({"offset": -3600.0}, b"STEP")],
     ids=["dead", "origin", "zero origin", "leap", "stratum 16", "stratum 0", "mode", "root delay",
          "root dispersion", "ahead", "behind"])
-def test_a_server_that_is_not_to_be_believed(box, port, followed, lie, reference):
+def test_a_server_that_is_not_to_be_believed(testbed, port, followed, lie, reference):
     """Within a second; and when it is itself again it is believed again."""
-    start(box, port, followed)
+    start(testbed, port, followed)
     honest = {name: getattr(followed, name) for name in lie}
     for name, value in lie.items():
         setattr(followed, name, value)
@@ -96,9 +98,9 @@ def test_a_server_that_is_not_to_be_believed(box, port, followed, lie, reference
     await_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
-def test_the_time_to_notice(box, port, followed):
+def test_the_time_to_notice(testbed, port, followed):
     """At most a second; the best of three counts, as the machine has other things to do."""
-    start(box, port, followed)
+    start(testbed, port, followed)
     best = []
     for _ in range(3):
         followed.stratum = 16
@@ -108,9 +110,9 @@ def test_the_time_to_notice(box, port, followed):
     assert min(best) < 1
 
 
-def test_daytime_goes_with_the_clock_only_if_required(box, followed):
+def test_daytime_goes_with_the_clock_only_if_required(testbed, followed):
     ports = [free_port(), free_port()]
-    box.start("-o", f"listen ntp {ports[0]}", "-o", f"listen daytime/udp {ports[1]}",
+    testbed.start("-o", f"listen ntp {ports[0]}", "-o", f"listen daytime/udp {ports[1]}",
               "-o", "require-sync", "-o", "ratelimit off",
               "-o", f"clock follow 127.0.0.1:{followed.port}")
     await_state(ports[0], 0, 3, bytes([192, 0, 2, 1]))
@@ -120,14 +122,14 @@ def test_daytime_goes_with_the_clock_only_if_required(box, followed):
     assert exchange(ports[1]) is None
 
 
-def test_a_server_by_name(box, port, followed):
-    box.start("-o", f"listen ntp {port}", "-o", f"clock follow localhost:{followed.port}")
+def test_a_server_by_name(testbed, port, followed):
+    testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow localhost:{followed.port}")
     await_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
-def test_a_reload_keeps_what_is_known(box, port, followed):
+def test_a_reload_keeps_what_is_known(testbed, port, followed):
     """As long as the source stays the same there is no moment of doubt."""
-    start(box, port, followed)
+    start(testbed, port, followed)
     for _ in range(5):
-        assert box.signal("reload").code == 0
+        assert testbed.signal("reload").code == 0
         assert ntp.ask(port)[0].leap == 0

@@ -6,12 +6,13 @@ import os
 import pathlib
 import time
 
-import ntp
 import pytest
-from harness import INSTRUMENTED, compile_shim, wait_until
+
+from lib import ntp
+from lib.environment import compile_shim, INSTRUMENTED, wait_until
 from test_clock import await_state
 
-SHIM = pathlib.Path(__file__).with_name("shim_clock.c")
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_clock.c"
 STA_UNSYNC, STA_INS, STA_DEL = 0x40, 0x10, 0x20
 TIME_OK, TIME_INS, TIME_DEL, TIME_OOP, TIME_WAIT, TIME_ERROR = range(6)
 LOCAL = bytes([127, 127, 1, 1])
@@ -45,18 +46,18 @@ class Kernel:
 
 
 @pytest.fixture
-def kernel(box):
-    return Kernel(box.dir)  # where the daemon may write: the steps are a pipe that it opens to read and write
+def kernel(testbed):
+    return Kernel(testbed.dir)  # where the daemon may write: the steps are a pipe that it opens to read and write
 
 
-def start(box, port, kernel, clock="system"):
-    return box.start("-o", f"listen ntp {port}", "-o", f"clock {clock}", env=kernel.environment())
+def start(testbed, port, kernel, clock="system"):
+    return testbed.start("-o", f"listen ntp {port}", "-o", f"clock {clock}", env=kernel.environment())
 
 
 @pytest.mark.parametrize("status, state, leap", [
     (0, TIME_OK, 0), (STA_INS, TIME_INS, 1), (STA_DEL, TIME_DEL, 2), (STA_INS, TIME_WAIT, 0)])
-def test_what_the_kernel_says_is_on_the_wire(box, port, kernel, status, state, leap):
-    start(box, port, kernel)
+def test_what_the_kernel_says_is_on_the_wire(testbed, port, kernel, status, state, leap):
+    start(testbed, port, kernel)
     await_state(port, 0, 8, LOCAL)
     kernel.says(status, state)
     await_state(port, leap, 8, LOCAL)
@@ -66,8 +67,8 @@ def test_what_the_kernel_says_is_on_the_wire(box, port, kernel, status, state, l
     (STA_UNSYNC, TIME_ERROR, 1000), (0, TIME_ERROR, 1000), (STA_UNSYNC, TIME_OK, 1000),
     (STA_INS, TIME_OOP, 1000), (0, TIME_OK, 16000000)],
     ids=["unsynchronised", "error", "status", "leap second", "maximum error"])
-def test_a_clock_that_the_kernel_does_not_vouch_for(box, port, kernel, status, state, error):
-    start(box, port, kernel)
+def test_a_clock_that_the_kernel_does_not_vouch_for(testbed, port, kernel, status, state, error):
+    start(testbed, port, kernel)
     await_state(port, 0, 8, LOCAL)
     kernel.says(status, state, error)
     seconds, _ = await_state(port, 3, 0, b"STEP" if state == TIME_OOP else b"INIT")
@@ -76,8 +77,8 @@ def test_a_clock_that_the_kernel_does_not_vouch_for(box, port, kernel, status, s
     await_state(port, 0, 8, LOCAL)
 
 
-def test_the_maximum_error_is_the_root_dispersion(box, port, kernel):
-    start(box, port, kernel)
+def test_the_maximum_error_is_the_root_dispersion(testbed, port, kernel):
+    start(testbed, port, kernel)
     for error in (1000, 500000, 2000000):
         kernel.says(0, TIME_OK, error)
         wanted = error * 65536 // 1000000
@@ -95,10 +96,10 @@ def seconds_to_doubt(port):
 
 
 @pytest.mark.parametrize("clock", ["system", "local"])
-def test_a_clock_that_is_set(box, port, kernel, clock):
+def test_a_clock_that_is_set(testbed, port, kernel, clock):
     """Noticed at once (the best of three is held to 10 ms: the machine has other things to do), and
     forgotten when it has held still for two seconds."""
-    start(box, port, kernel, clock)
+    start(testbed, port, kernel, clock)
     taken = []
     for _ in range(3):
         wait_until(lambda: ntp.ask(port)[0].leap == 0, what="a clock that is believed")
@@ -112,9 +113,9 @@ def test_a_clock_that_is_set(box, port, kernel, clock):
 
 
 @pytest.mark.parametrize("synchronised", [True, False])
-def test_a_hint_where_nobody_would_believe_it(box, port, kernel, synchronised):
+def test_a_hint_where_nobody_would_believe_it(testbed, port, kernel, synchronised):
     kernel.says(*((0, TIME_OK) if synchronised else (STA_UNSYNC, TIME_ERROR)))
-    said = start(box, port, kernel).result.err
+    said = start(testbed, port, kernel).result.err
     assert bool(said) != synchronised
     if said:
         assert said.count("\n") == 1 and "not synchronised" in said

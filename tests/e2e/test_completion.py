@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-import harness
-from harness import CLIENT, SERVER, needs_program, wait_until
-from tmux import Tmux
+from lib.environment import BUILD, CLIENT, needs_program, SERVER, wait_until
+from lib.tmux import Tmux
+
 
 DIST = pathlib.Path("dist/completion").absolute()
 PROGRAMS = {"timeclient": CLIENT, "timeserver": SERVER}
@@ -20,15 +20,15 @@ CASES = [("timeclient", "--js", "--json"), ("timeclient", "--set s", "step slew"
          ("timeserver", "-s s", "status stop"), ("timeserver", "--user roo", "root")]
 
 
-def options(box, program):
+def options(testbed, program):
     """Those that --help knows."""
-    text = box.run(PROGRAMS[program], "--help").out
+    text = testbed.run(PROGRAMS[program], "--help").out
     return set(re.findall(r"(?<![\w-])--?[\w-]+", "\n".join(re.findall(r"^  +(-.*?)(?:  |$)", text, re.M))))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_option_is_known_to_every_shell(box, program):
-    known = options(box, program)
+def test_every_option_is_known_to_every_shell(testbed, program):
+    known = options(testbed, program)
     assert {"-V", "--version", "-h", "--help"} <= known and len(known) > 15
     bash = (DIST / f"{program}.bash").read_text()
     zsh = (DIST / f"_{program}").read_text()
@@ -40,28 +40,28 @@ def test_every_option_is_known_to_every_shell(box, program):
 
 
 @pytest.mark.parametrize("program, typed, wanted", CASES)
-def test_bash(box, program, typed, wanted):
+def test_bash(testbed, program, typed, wanted):
     words = [program, *typed.split(" ")]
     script = (f"source {DIST}/{program}.bash; compopt() {{ :; }}; COMP_WORDS=({' '.join(words)}); "
               f"COMP_CWORD={len(words) - 1}; _{program}; echo ${{COMPREPLY[@]}}")
-    result = box.run("bash", "-c", script)
+    result = testbed.run("bash", "-c", script)
     assert sorted(result.out.split()) == sorted(wanted.split()) and result.err == ""
 
 
 @needs_program("fish")
 @pytest.mark.parametrize("program, typed, wanted", CASES)
-def test_fish(box, program, typed, wanted):
-    result = box.run("fish", "--no-config", "-c",
+def test_fish(testbed, program, typed, wanted):
+    result = testbed.run("fish", "--no-config", "-c",
                      f"source {DIST}/{program}.fish; complete -C '{program} {typed}'",
-                     env={"HOME": str(box.root)})
+                     env={"HOME": str(testbed.root)})
     assert {line.split("\t")[0] for line in result.out.splitlines()} == set(wanted.split()), result
 
 
 @needs_program("zsh")
 @needs_program("tmux")
 @pytest.mark.parametrize("program, typed, wanted", CASES)
-def test_zsh(box, program, typed, wanted):
-    with Tmux(box, 100, 20, shell="zsh -f") as tmux:
+def test_zsh(testbed, program, typed, wanted):
+    with Tmux(testbed, 100, 20, shell="zsh -f") as tmux:
         tmux.type(f"fpath=({DIST} $fpath); autoload -U compinit; compinit -u -D; clear; echo ready")
         wait_until(lambda: "ready" in tmux.lines()[:1], what="completion")
         tmux("send-keys", "-l", f"{program} {typed}")
@@ -76,11 +76,11 @@ def test_zsh(box, program, typed, wanted):
                        what=f"{choices} in {tmux.lines()}")
 
 
-def test_what_is_installed(box):
+def test_what_is_installed(testbed):
     """Where each shell looks."""
-    result = box.run("make", "--assume-old=all", "install", f"BUILD={harness.BUILD}", "PREFIX=/usr",
-                     f"DESTDIR={box.dir}", cwd=DIST.parent.parent, timeout=60)
+    result = testbed.run("make", "--assume-old=all", "install", f"BUILD={BUILD}", "PREFIX=/usr",
+                     f"DESTDIR={testbed.dir}", cwd=DIST.parent.parent, timeout=60)
     assert result.code == 0, result
     for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
         for program in PROGRAMS:
-            assert (box.dir / "usr/share" / place.format(program)).is_file()
+            assert (testbed.dir / "usr/share" / place.format(program)).is_file()

@@ -5,9 +5,11 @@ import re
 
 import pytest
 
-import harness
-from harness import ask, is_daytime, listening_ports, needs_private, not_instrumented, serves
-from isolate import mounted
+from lib.daytime_client import ask, free_port, is_daytime, listening_ports, serves
+from lib.environment import longer, needs_private, not_instrumented
+from lib.isolate import mounted
+from lib.process import read_back
+
 
 ADDRESS = ("expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, "
            "and PORT from 1 to 65535")
@@ -21,15 +23,15 @@ def manual_files():
     return re.findall(r"^\.Bd -literal .*\n((?:.*\n)+?)\.Ed$", MANUAL.read_text(), re.MULTILINE)
 
 
-def test_a_right_file_passes_the_test_and_nothing_starts(box, port):
-    config = box.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
+def test_a_right_file_passes_the_test_and_nothing_starts(testbed, port):
+    config = testbed.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
                         f"user root\nsyslog local3\npidfile /run/x.pid\n")
-    assert tuple(box.server("--test", "-c", config)) == (0, "", "")
-    assert box.files() == ["t.conf"] and box.processes() == [] and not serves(port)
+    assert tuple(testbed.server("--test", "-c", config)) == (0, "", "")
+    assert testbed.files() == ["t.conf"] and testbed.processes() == [] and not serves(port)
 
 
-def test_every_error_is_reported_in_one_run(box):
-    config = box.config("""\
+def test_every_error_is_reported_in_one_run(testbed):
+    config = testbed.config("""\
 listen daytime/tcp 5050
 listen
 listen daytime/tcp
@@ -55,116 +57,116 @@ include
                 "10: pidfile: 'not/absolute': expected an absolute path",
                 "11: include: expected the path of a file"]
     for mode in (["--test"], ["--dump-config"], [], ["--foreground"]):
-        code, out, err = box.server("-c", config, *mode)
+        code, out, err = testbed.server("-c", config, *mode)
         assert (code, out) == (78, "")
         assert err.splitlines() == [f"{config}:{line}" for line in expected]
-    assert box.files() == ["t.conf"] and box.processes() == []
+    assert testbed.files() == ["t.conf"] and testbed.processes() == []
 
 
 @pytest.mark.parametrize("second, shown", [
     ("5050", "*:5050"), ("127.0.0.1:5050", "127.0.0.1:5050"), ("[::1]:5050", "[::1]:5050")])
-def test_listeners_that_collide_are_found_before_the_start(box, second, shown):
-    config = box.config(f"listen daytime/tcp *:5050\nlisten daytime/tcp {second}\n")
-    assert tuple(box.server("-t", "-c", config)) == (
+def test_listeners_that_collide_are_found_before_the_start(testbed, second, shown):
+    config = testbed.config(f"listen daytime/tcp *:5050\nlisten daytime/tcp {second}\n")
+    assert tuple(testbed.server("-t", "-c", config)) == (
         78, "", f"{config}:2: listen: {shown} is already used by listen daytime/tcp *:5050\n")
 
 
 @pytest.mark.parametrize("line, dumped", [
     ("ntp *", ["ntp *:123"]), ("http [::1] 127.0.0.1:8037", ["http [::1]:80", "http 127.0.0.1:8037"]),
     ("time/udp 192.0.2.1", ["time/udp 192.0.2.1:37"]), ("daytime/tcp * 5050", ["daytime/tcp *:13", "daytime/tcp *:5050"])])
-def test_the_default_port_is_that_of_the_protocol(box, line, dumped):
-    out = box.server("-T", "-o", f"listen {line}").out
+def test_the_default_port_is_that_of_the_protocol(testbed, line, dumped):
+    out = testbed.server("-T", "-o", f"listen {line}").out
     assert [line for line in out.splitlines() if "listen" in line] == [f"listen {place}" for place in dumped]
 
 
-def test_a_flag_is_on_or_off(box):
-    config = box.config("require-sync\nhttp-show-clients on\n")
-    assert {"require-sync", "http-show-clients"} <= set(box.server("-T", "-c", config).out.splitlines())
-    assert "require-sync" not in box.server("-T", "-c", config, "-o", "require-sync off").out
-    assert box.server("-t", "-o", "require-sync 1").err == "option:1: require-sync: '1': expected on or off\n"
+def test_a_flag_is_on_or_off(testbed):
+    config = testbed.config("require-sync\nhttp-show-clients on\n")
+    assert {"require-sync", "http-show-clients"} <= set(testbed.server("-T", "-c", config).out.splitlines())
+    assert "require-sync" not in testbed.server("-T", "-c", config, "-o", "require-sync off").out
+    assert testbed.server("-t", "-o", "require-sync 1").err == "option:1: require-sync: '1': expected on or off\n"
 
 
-def test_a_duplicate_directive_is_an_error(box):
-    config = box.config("syslog user\nsyslog mail\n")
-    assert box.server("-t", "-c", config).err == f"{config}:2: syslog: duplicate directive\n"
+def test_a_duplicate_directive_is_an_error(testbed):
+    config = testbed.config("syslog user\nsyslog mail\n")
+    assert testbed.server("-t", "-c", config).err == f"{config}:2: syslog: duplicate directive\n"
 
 
 @pytest.mark.parametrize("word", ["nts-ke", "http/tcp", "ntp/tcp", "ntp/udp", "time"])
-def test_protocols_that_are_not_there_are_errors(box, word):
-    code, _, err = box.server("-t", "-o", f"listen {word} 5050")
+def test_protocols_that_are_not_there_are_errors(testbed, word):
+    code, _, err = testbed.server("-t", "-o", f"listen {word} 5050")
     assert code == 78 and err.startswith(f"option:1: listen: unknown protocol '{word}'")
 
 
 @needs_private("the default files to be absent")
-def test_the_built_in_configuration(box):
+def test_the_built_in_configuration(testbed):
     if os.path.exists("/etc/timeserver"):
         pytest.skip("this machine has a /etc/timeserver")
-    assert tuple(box.server("--dump-config", pidfile=False)) == (
+    assert tuple(testbed.server("--dump-config", pidfile=False)) == (
         0, "listen daytime/tcp *:5050\nclock system\nworkers auto\n"
            "busy-poll 0\npidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
-    daemon = box.start(pidfile=False)
+    daemon = testbed.start(pidfile=False)
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  "daytime on tcp 5050\n")
     assert is_daytime(ask(5050)) and is_daytime(ask(5050, "::1"))
 
 
 @pytest.mark.parametrize("text", manual_files())
-def test_every_configuration_of_the_manual_is_valid(box, text):
-    (box.dir / "timeserver.conf.d").mkdir()
-    assert tuple(box.server("-t", "-c", box.config(text))) == (0, "", "")
+def test_every_configuration_of_the_manual_is_valid(testbed, text):
+    (testbed.dir / "timeserver.conf.d").mkdir()
+    assert tuple(testbed.server("-t", "-c", testbed.config(text))) == (0, "", "")
 
 
-def test_the_defaults_of_the_manual_and_of_the_example_file(box):
+def test_the_defaults_of_the_manual_and_of_the_example_file(testbed):
     assert len(manual_files()) == 5
-    default = box.server("-T", "-c", box.config("")).out
-    assert box.server("-T", "-c", box.config(manual_files()[0])).out == default
-    assert box.server("-T", "-c", EXAMPLE).out == default
+    default = testbed.server("-T", "-c", testbed.config("")).out
+    assert testbed.server("-T", "-c", testbed.config(manual_files()[0])).out == default
+    assert testbed.server("-T", "-c", EXAMPLE).out == default
 
 
-def test_every_line_of_the_example_file_is_valid(box):
+def test_every_line_of_the_example_file_is_valid(testbed):
     """Each that is commented out, too."""
     lines = re.findall(r"^#(\S.*)$", EXAMPLE.read_text(), re.MULTILINE)
     assert len(lines) > 10
     for line in lines:
-        code, _, err = box.server("-t", "-o", line)
+        code, _, err = testbed.server("-t", "-o", line)
         assert code == 0 or line.startswith("confdir "), err
 
 
 @needs_private("a /etc of its own")
-def test_the_default_file(box, port):
+def test_the_default_file(testbed, port):
     """It is read if it is there, and not when --option is given."""
-    upper, work = box.root / "upper", box.root / "work"
+    upper, work = testbed.root / "upper", testbed.root / "work"
     upper.mkdir()
     work.mkdir()
     with mounted("overlay", "/etc", "overlay", 0, f"lowerdir=/etc,upperdir={upper},workdir={work}"):
         directory = pathlib.Path("/etc/timeserver")
         directory.mkdir(exist_ok=True)
         (directory / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")
-        assert f"listen daytime/tcp *:{port}\n" in box.server("-T").out
-        assert box.server("-T", "-o", "syslog user").out.startswith("listen daytime/tcp *:5050\n")
-        box.start().stop()
+        assert f"listen daytime/tcp *:{port}\n" in testbed.server("-T").out
+        assert testbed.server("-T", "-o", "syslog user").out.startswith("listen daytime/tcp *:5050\n")
+        testbed.start().stop()
         (directory / "timeserver.conf").write_text("nonsense\n")
-        assert tuple(box.server()) == (
+        assert tuple(testbed.server()) == (
             78, "", f"/etc/timeserver/timeserver.conf:1: nonsense: {UNKNOWN}\n")
 
 
-def test_dump_can_be_read_again(box):
-    config = box.config("syslog local7\nuser root\nlisten daytime/tcp 13 127.0.0.1:5050\n"
+def test_dump_can_be_read_again(testbed):
+    config = testbed.config("syslog local7\nuser root\nlisten daytime/tcp 13 127.0.0.1:5050\n"
                         "listen daytime/tcp [2001:DB8:0::1]:5050\n")
-    dump = box.server("--dump-config", "-c", config)
+    dump = testbed.server("--dump-config", "-c", config)
     assert tuple(dump) == (0, "listen daytime/tcp *:13\nlisten daytime/tcp 127.0.0.1:5050\n"
                               "listen daytime/tcp [2001:db8::1]:5050\nclock system\n"
                               "workers auto\nbusy-poll 0\nuser root\n"
-                              f"pidfile {box.pidfile}\nsyslog local7\n", "")
-    again = box.server("-T", "-c", box.config(dump.out, "again.conf"), pidfile=False)
+                              f"pidfile {testbed.pidfile}\nsyslog local7\n", "")
+    again = testbed.server("-T", "-c", testbed.config(dump.out, "again.conf"), pidfile=False)
     assert tuple(again) == tuple(dump)
 
 
-def test_options_replace_the_file_or_come_after_it(box):
-    config = box.config("listen daytime/tcp 6000\nsyslog user\n")
-    alone = box.server("-T", "-o", "listen daytime/tcp 7000", "-o", "syslog mail").out
+def test_options_replace_the_file_or_come_after_it(testbed):
+    config = testbed.config("listen daytime/tcp 6000\nsyslog user\n")
+    alone = testbed.server("-T", "-o", "listen daytime/tcp 7000", "-o", "syslog mail").out
     assert "*:7000" in alone and "6000" not in alone and "syslog mail" in alone
-    both = box.server("-T", "-c", config, "--option", "listen daytime/tcp 7000",
+    both = testbed.server("-T", "-c", config, "--option", "listen daytime/tcp 7000",
                       "--option=syslog mail").out
     assert both.splitlines()[:2] == ["listen daytime/tcp *:6000", "listen daytime/tcp *:7000"]
     assert "syslog mail" in both and "syslog user" not in both
@@ -175,108 +177,108 @@ def test_options_replace_the_file_or_come_after_it(box):
     ("clock follow there:1123", "clock follow here", "clock follow here:123"),
     ("ratelimit interval 5 burst 1 leak 0", "ratelimit burst 20", "ratelimit interval 0.200 burst 20 leak 4"),
     ("ratelimit burst 3", "ratelimit off", "ratelimit off")])
-def test_an_option_leaves_nothing_of_the_line_it_replaces(box, line, option, outcome):
-    config = box.config(f"listen ntp 6000\n{line}\n")
-    assert f"\n{outcome}\n" in box.server("-T", "-c", config, "-o", option).out
+def test_an_option_leaves_nothing_of_the_line_it_replaces(testbed, line, option, outcome):
+    config = testbed.config(f"listen ntp 6000\n{line}\n")
+    assert f"\n{outcome}\n" in testbed.server("-T", "-c", config, "-o", option).out
 
 
-def test_errors_in_options_have_their_number(box):
-    code, out, err = box.server("-o", "clock system", "-o", "listen x", "-o", "what is this")
+def test_errors_in_options_have_their_number(testbed):
+    code, out, err = testbed.server("-o", "clock system", "-o", "listen x", "-o", "what is this")
     assert (code, out) == (78, "")
     assert err == ("option:2: listen: expected PROTOCOL and at least one ADDRESS or [ADDRESS:]PORT\n"
                    f"option:3: what: {UNKNOWN}\n")
 
 
-def test_pidfile_on_the_command_line_wins(box):
-    config = box.config("pidfile /run/other.pid\n")
-    assert f"pidfile {box.pidfile}\n" in box.server("-T", "-c", config).out
-    assert "pidfile /run/other.pid\n" in box.server("-T", "-c", config, pidfile=False).out
+def test_pidfile_on_the_command_line_wins(testbed):
+    config = testbed.config("pidfile /run/other.pid\n")
+    assert f"pidfile {testbed.pidfile}\n" in testbed.server("-T", "-c", config).out
+    assert "pidfile /run/other.pid\n" in testbed.server("-T", "-c", config, pidfile=False).out
 
 
-def test_include_and_confdir(box):
+def test_include_and_confdir(testbed):
     """Relative paths are from the file that names them; a directory is read in byte order."""
-    directory = box.dir / "more.d"
+    directory = testbed.dir / "more.d"
     directory.mkdir()
     for name, text in [("20.conf", "listen daytime/tcp 3\n"), ("10.conf", "listen daytime/tcp 2\n"),
                        ("30.conf~", "nonsense\n"), (".40.conf", "nonsense\n"),
                        ("README", "nonsense\n"), ("inner", "listen daytime/tcp 4\n"),
                        ("30.conf", "include inner\n")]:
         (directory / name).write_text(text)
-    config = box.config("listen daytime/tcp 1\nconfdir more.d\nlisten daytime/tcp 5\n")
-    for path, cwd in [(config, "/"), ("t.conf", box.dir)]:
-        code, out, err = box.server("-T", "-c", path, cwd=cwd)
+    config = testbed.config("listen daytime/tcp 1\nconfdir more.d\nlisten daytime/tcp 5\n")
+    for path, cwd in [(config, "/"), ("t.conf", testbed.dir)]:
+        code, out, err = testbed.server("-T", "-c", path, cwd=cwd)
         assert (code, err) == (0, "")
         assert out.splitlines()[:5] == [f"listen daytime/tcp *:{port}" for port in range(1, 6)]
 
 
-def test_errors_in_included_files_name_these(box):
-    inner = box.config("clock system\nnonsense\n", "inner.conf")
-    config = box.config("include inner.conf\ninclude no.conf\nconfdir no.d\nnonsense\n")
-    code, _, err = box.server("-t", "-c", config)
+def test_errors_in_included_files_name_these(testbed):
+    inner = testbed.config("clock system\nnonsense\n", "inner.conf")
+    config = testbed.config("include inner.conf\ninclude no.conf\nconfdir no.d\nnonsense\n")
+    code, _, err = testbed.server("-t", "-c", config)
     assert code == 78
     assert err.splitlines() == [
         f"{inner}:2: nonsense: {UNKNOWN}",
-        f"{config}:2: include: cannot read {box.dir}/no.conf: No such file or directory",
-        f"{config}:3: confdir: cannot read {box.dir}/no.d: No such file or directory",
+        f"{config}:2: include: cannot read {testbed.dir}/no.conf: No such file or directory",
+        f"{config}:3: confdir: cannot read {testbed.dir}/no.d: No such file or directory",
         f"{config}:4: nonsense: {UNKNOWN}"]
 
 
-def test_includes_that_are_nested_too_deep(box):
-    config = box.config("include t.conf\n")
-    code, _, err = box.server("-t", "-c", config)
+def test_includes_that_are_nested_too_deep(testbed):
+    config = testbed.config("include t.conf\n")
+    code, _, err = testbed.server("-t", "-c", config)
     assert (code, err) == (78, f"{config}:1: include: includes nested too deep (more than 8)\n")
 
 
 @pytest.mark.parametrize("text", [
     "listen daytime/tcp 1\r\nclock system\r\n", "\tlisten\tdaytime/tcp\t1",
     "#\n\n \n\nlisten daytime/tcp 1", "listen daytime/tcp 1 #2"], ids=repr)
-def test_forms_of_lines(box, text):
-    code, out, err = box.server("-T", "-c", box.config(text))
+def test_forms_of_lines(testbed, text):
+    code, out, err = testbed.server("-T", "-c", testbed.config(text))
     assert (code, err) == (0, "") and out.startswith("listen daytime/tcp *:1\n")
 
 
-def test_an_empty_file_is_the_built_in_configuration(box):
-    assert box.server("-T", "-c", box.config("")).out == box.server("-T", "-o", "clock system").out
+def test_an_empty_file_is_the_built_in_configuration(testbed):
+    assert testbed.server("-T", "-c", testbed.config("")).out == testbed.server("-T", "-o", "clock system").out
 
 
-def test_one_line_for_each_error_whatever_the_bytes(box):
+def test_one_line_for_each_error_whatever_the_bytes(testbed):
     """Bytes of a file never reach the terminal as they are."""
-    config = box.dir / "t.conf"
+    config = testbed.dir / "t.conf"
     config.write_bytes(b"listen daytime/tcp \x1b[31m\xff\nzero\0byte\n" + b"x" * 100000 + b"\n")
-    popen, _, err = box.popen(box.command("-t", "-c", config))
-    assert popen.wait(harness.longer(5)) == 78
-    lines = harness.read_back(err).splitlines()
+    popen, _, err = testbed.popen(testbed.command("-t", "-c", config))
+    assert popen.wait(longer(5)) == 78
+    lines = read_back(err).splitlines()
     assert lines[0] == f"{config}:1: listen: '\\x1b[31m\\xff': {ADDRESS}"
     assert len(lines) == 3 and all(len(line) < 2000 for line in lines)
     assert all(" " <= byte <= "~" for line in lines for byte in line)
 
 
-def test_a_file_name_with_a_line_break_stays_on_one_line(box):
-    config = box.config("nonsense\n", "a\nb.conf")
-    assert box.server("-t", "-c", config).err == f"{box.dir}/a\\nb.conf:1: nonsense: {UNKNOWN}\n"
-    missing = box.dir / "no\nfile"
-    assert box.server("-t", "-c", missing).err == (
-        f"timeserver: cannot read {box.dir}/no\\nfile: No such file or directory\n")
+def test_a_file_name_with_a_line_break_stays_on_one_line(testbed):
+    config = testbed.config("nonsense\n", "a\nb.conf")
+    assert testbed.server("-t", "-c", config).err == f"{testbed.dir}/a\\nb.conf:1: nonsense: {UNKNOWN}\n"
+    missing = testbed.dir / "no\nfile"
+    assert testbed.server("-t", "-c", missing).err == (
+        f"timeserver: cannot read {testbed.dir}/no\\nfile: No such file or directory\n")
 
 
 @not_instrumented("memory")
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/null"])
-def test_a_device_given_by_mistake_comes_to_an_end(box, device):
-    result = box.server("-t", "-c", device, before=["prlimit", f"--as={256 << 20}"])
+def test_a_device_given_by_mistake_comes_to_an_end(testbed, device):
+    result = testbed.server("-t", "-c", device, before=["prlimit", f"--as={256 << 20}"])
     assert result.code == (0 if device == "/dev/null" else 78)
     assert result.seconds < 2
 
 
-def test_each_directive_may_be_long_and_many(box):
+def test_each_directive_may_be_long_and_many(testbed):
     """A thousand listeners in a file: all in the dump."""
-    config = box.config("".join(f"listen daytime/tcp {port}\n" for port in range(1, 1001)))
-    lines = box.server("-T", "-c", config).out.splitlines()
+    config = testbed.config("".join(f"listen daytime/tcp {port}\n" for port in range(1, 1001)))
+    lines = testbed.server("-T", "-c", config).out.splitlines()
     assert lines[:1000] == [f"listen daytime/tcp *:{port}" for port in range(1, 1001)]
 
 
-def test_many_listeners_serve(box):
-    ports = sorted({harness.free_port() for _ in range(50)})
-    box.start("-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[:25]),
+def test_many_listeners_serve(testbed):
+    ports = sorted({free_port() for _ in range(50)})
+    testbed.start("-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[:25]),
               "-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[25:]))
     assert all(serves(port) for port in ports) and set(ports) <= listening_ports()
-    assert len(box.status()["listen"]) == len(ports)
+    assert len(testbed.status()["listen"]) == len(ports)

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import time
 
-import ntp
 import pytest
-from harness import ask, free_port, is_daytime, longer, needs_private, serves, wait_until
+
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.environment import longer, needs_private, wait_until
 from test_reload import control
 from test_web_clients import fetch
 from test_web_metrics import REASONS, SERVICES
@@ -25,13 +27,13 @@ HTTP = {"requests": int, "connections": int, "starts": int, "crashes": int, "res
 MALFORMED = {"version": 1, "status": 2, "text": "malformed request"}
 
 
-def start(box, *lines):
-    return box.start(*(word for line in lines for word in ("-o", line)))
+def start(testbed, *lines):
+    return testbed.start(*(word for line in lines for word in ("-o", line)))
 
 
-def status_of(box):
+def status_of(testbed):
     """What is printed for programs, which is one line."""
-    result = box.server("--signal", "status", "--json")
+    result = testbed.server("--signal", "status", "--json")
     assert result.code == 0 and result.err == "", result
     assert result.out.count("\n") == 1 and result.out.endswith("}\n")
     return json.loads(result.out)
@@ -51,9 +53,9 @@ def ask_from(host, port, count, server="127.0.0.1"):
             assert len(client.recv(100)) == 48
 
 
-def say(box, request):
+def say(testbed, request):
     """The one message that comes back, after which the connection ends."""
-    with control(box) as connection:
+    with control(testbed) as connection:
         connection.send(request)
         reply = connection.recv(1 << 18)
         assert connection.recv(1 << 18) == b"" and b"\n" not in reply
@@ -61,10 +63,10 @@ def say(box, request):
 
 
 @pytest.fixture
-def served(box, port):
+def served(testbed, port):
     """A daemon that has been asked by every protocol: 5 of NTP, 4 of Time, 3 of Daytime, 2 of HTTP."""
     web = free_port()
-    daemon = start(box, f"listen ntp 127.0.0.1:{port}", f"listen daytime/tcp 127.0.0.1:{port}",
+    daemon = start(testbed, f"listen ntp 127.0.0.1:{port}", f"listen daytime/tcp 127.0.0.1:{port}",
                    f"listen time/tcp 127.0.0.1:{web}", f"listen http 127.0.0.2:{web}", "clock local",
                    "workers 2")
     ask_from("127.0.0.1", port, 5)
@@ -77,19 +79,19 @@ def served(box, port):
     with ntp.client() as client:
         client.sendto(b"what is no request", ("127.0.0.1", port))
     ask_from("127.0.0.1", port, 1)
-    wait_until(lambda: status_of(box)["connections"]["open"] == 0, what="the end of all connections")
+    wait_until(lambda: status_of(testbed)["connections"]["open"] == 0, what="the end of all connections")
     return daemon, port, web
 
 
-def test_status_as_json(box, served):
+def test_status_as_json(testbed, served):
     """Every key, and every number as it must be."""
     daemon, port, web = served
-    status = status_of(box)
+    status = status_of(testbed)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
     assert types_of(status["http"]) == HTTP
     wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kod_sent": 0,
               "upgraded": False, "status": 0, "state": "serving",
-              "program": box.server("--version", pidfile=False).out.split()[1]}
+              "program": testbed.server("--version", pidfile=False).out.split()[1]}
     assert {name: status[name] for name in wanted} == wanted
     counts = {"ntp": (7, 6), "time/tcp": (4, 4), "daytime/tcp": (3, 3), "http": (2, 2)}
     assert {name: tuple(count.values()) for name, count in status["protocols"].items()} == {
@@ -104,8 +106,8 @@ def test_status_as_json(box, served):
     assert status["http"]["response_time"]["count"] == 2
 
 
-def test_the_clock_and_the_time_in_json(box, served):
-    status = status_of(box)
+def test_the_clock_and_the_time_in_json(testbed, served):
+    status = status_of(testbed)
     clock = status["clock"]
     assert (clock["source"], clock["synchronised"], clock["stratum"], clock["leap"]) == (
         "local", True, 10, 0)
@@ -118,13 +120,13 @@ def test_the_clock_and_the_time_in_json(box, served):
 
 
 @pytest.mark.parametrize("name", ["response_time", "transmit_stamp_error"])
-def test_histograms_in_json(box, port, name):
+def test_histograms_in_json(testbed, port, name):
     """Some replies of NTP are watched: each is in the steps from its own on."""
-    start(box, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
+    start(testbed, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
 
     def found():
         ask_from("127.0.0.1", port, 50)
-        histogram = status_of(box)[name]
+        histogram = status_of(testbed)[name]
         return histogram["count"] > 0 and histogram
     histogram = wait_until(found, what="a reply that was watched")
     bounds = [bucket["le"] for bucket in histogram["buckets"]]
@@ -134,18 +136,18 @@ def test_histograms_in_json(box, port, name):
     assert 0 <= histogram["sum"] < histogram["count"] * 0.1
 
 
-def test_a_clock_that_nobody_needs(box, port):
+def test_a_clock_that_nobody_needs(testbed, port):
     """Daytime goes by the system clock as it is, so nothing is known of it."""
-    box.listen(port)
-    assert status_of(box)["clock"] is None and "clock" not in box.status()
+    testbed.listen(port)
+    assert status_of(testbed)["clock"] is None and "clock" not in testbed.status()
 
 
-def test_a_clock_that_is_not_synchronised(box, port):
-    start(box, f"listen ntp 127.0.0.1:{port}", f"clock follow 127.0.0.1:{free_port()}")
-    clock = status_of(box)["clock"]
+def test_a_clock_that_is_not_synchronised(testbed, port):
+    start(testbed, f"listen ntp 127.0.0.1:{port}", f"clock follow 127.0.0.1:{free_port()}")
+    clock = status_of(testbed)["clock"]
     assert not clock["synchronised"] and clock["leap"] == 3 and len(clock["reason"].split()) > 1
     assert clock["source"].startswith("follow 127.0.0.1:")
-    assert box.status()["clock"] == f"not synchronised: {clock['reason']}"
+    assert testbed.status()["clock"] == f"not synchronised: {clock['reason']}"
 
 
 def expected_text(status):
@@ -167,9 +169,9 @@ def expected_text(status):
                     for each in status["top_clients"]]
 
 
-def test_the_text_says_the_same(box, served):
+def test_the_text_says_the_same(testbed, served):
     def both():
-        before, text, after = status_of(box), box.signal("status").out, status_of(box)
+        before, text, after = status_of(testbed), testbed.signal("status").out, status_of(testbed)
         return before["uptime"] == after["uptime"] and (before, text)
     status, text = wait_until(both, what="the three within a second")
     assert text.splitlines() == expected_text(status) and len(status["top_clients"]) == 1
@@ -177,39 +179,39 @@ def test_the_text_says_the_same(box, served):
 
 @pytest.mark.parametrize("words", [[], ["--signal", "stop"], ["--signal", "reload"], ["--test"],
                                    ["--version"], ["--upgrade"]])
-def test_json_needs_the_status(box, port, words):
+def test_json_needs_the_status(testbed, port, words):
     """The word is refused before anything is done."""
-    daemon = box.listen(port)
-    result = box.server("--json", *words)
+    daemon = testbed.listen(port)
+    result = testbed.server("--json", *words)
     assert (result.code, result.out) == (2, "") and result.err == (
         "timeserver: --json needs --signal status\nTry 'timeserver --help'.\n")
     assert daemon.alive() and serves(port)
 
 
-def test_status_where_none_runs(box):
-    assert tuple(box.server("--signal", "status", "--json")) == (
-        1, "", f"timeserver: not running (pid file {box.pidfile})\n")
+def test_status_where_none_runs(testbed):
+    assert tuple(testbed.server("--signal", "status", "--json")) == (
+        1, "", f"timeserver: not running (pid file {testbed.pidfile})\n")
 
 
 @pytest.mark.parametrize("more", ["", "\n", " \n", ',"more":[1]'])
-def test_status_at_the_socket(box, port, more):
+def test_status_at_the_socket(testbed, port, more):
     """With or without the end of the line, and with what a later version may add."""
-    box.listen(port)
+    testbed.listen(port)
     tail = f"{more}}}" if more.startswith(",") else f"}}{more}"
-    status = say(box, b'{"version":1,"command":"status"' + tail.encode())
+    status = say(testbed, b'{"version":1,"command":"status"' + tail.encode())
     assert status.keys() == KEYS.keys() and (status["version"], status["status"]) == (1, 0)
 
 
-def test_reload_at_the_socket(box, port):
+def test_reload_at_the_socket(testbed, port):
     """The reply comes when it is done, and says why not."""
     added = free_port()
-    config = box.config(f"listen daytime/tcp {port}\n")
-    box.start("-c", config)
+    config = testbed.config(f"listen daytime/tcp {port}\n")
+    testbed.start("-c", config)
     config.write_text(f"listen daytime/tcp {port} {added}\n")
-    assert say(box, b'{"command":"reload","version":1}') == {"version": 1, "status": 0, "text": ""}
+    assert say(testbed, b'{"command":"reload","version":1}') == {"version": 1, "status": 0, "text": ""}
     assert serves(added)
     config.write_text('nonsense "\xe4\\\n')
-    reply = say(box, b'{"version":1,"command":"reload"}')
+    reply = say(testbed, b'{"version":1,"command":"reload"}')
     assert reply["status"] == 78 and f"{config}:1: " in reply["text"]
     assert serves(port) and serves(added)
 
@@ -220,45 +222,45 @@ def test_reload_at_the_socket(box, port):
     {"version": None, "command": "status"}, {"command": "status"}, {"version": 1, "command": "Status"},
     {"version": 1, "command": ""}, {"version": 1, "command": "status\0"},
     {"version": 1, "command": ["status"]}, {"version": 1, "command": "stop"}], ids=json.dumps)
-def test_what_is_no_request_is_refused(box, port, request_):
+def test_what_is_no_request_is_refused(testbed, port, request_):
     """And the connection ended; stop is a signal's, and not for the socket."""
-    daemon = box.listen(port)
-    assert say(box, json.dumps(request_).encode()) == MALFORMED
-    assert serves(port) and daemon.alive() and box.status()["process"] == str(daemon.pid)
+    daemon = testbed.listen(port)
+    assert say(testbed, json.dumps(request_).encode()) == MALFORMED
+    assert serves(port) and daemon.alive() and testbed.status()["process"] == str(daemon.pid)
 
 
-def test_a_connection_is_for_one_request(box, port):
+def test_a_connection_is_for_one_request(testbed, port):
     """It ends with the reply."""
-    box.listen(port)
+    testbed.listen(port)
     line = b'{"version":1,"command":"status"}'
-    with control(box) as connection:
+    with control(testbed) as connection:
         connection.send(line)
         assert json.loads(connection.recv(1 << 18))["state"] == "serving"
         assert connection.recv(1 << 18) == b""
         with pytest.raises(BrokenPipeError):
             connection.send(line)
-    assert box.status()["state"] == "serving"
+    assert testbed.status()["state"] == "serving"
 
 
 @needs_private("addresses of its own")
-def test_who_asks_the_most(box, port):
+def test_who_asks_the_most(testbed, port):
     """By network, the eager ones first, and nowhere but here."""
     subprocess.run(["ip", "addr", "add", "2001:db8:5::1/128", "dev", "lo", "nodad"], check=True)
     web = free_port()
-    start(box, f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen http 127.0.0.1:{web}",
+    start(testbed, f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen http 127.0.0.1:{web}",
           "clock local")
-    assert status_of(box)["top_clients"] == []
+    assert status_of(testbed)["top_clients"] == []
     requests = {"127.1.1.0/24": 300, "127.2.3.0/24": 150, "2001:db8:5::/48": 100, "127.4.0.0/24": 50}
     for network, count in requests.items():
         host = str(ipaddress.ip_network(network)[1])
         ask_from(host, port, count, host if ":" in host else "127.0.0.1")
-    status = status_of(box)
+    status = status_of(testbed)
     shares = {client["network"]: client["share"] for client in status["top_clients"]}
     print(", ".join(f"{network}: {share:.3f}" for network, share in shares.items()))
     assert list(shares) == list(requests)
     for network, count in requests.items():
         assert abs(shares[network] - count / 600) < 0.01
     assert 0.99 < sum(shares.values()) < 1.001
-    assert re.findall("^top client: (.*)$", box.signal("status").out, re.MULTILINE) == [
+    assert re.findall("^top client: (.*)$", testbed.signal("status").out, re.MULTILINE) == [
         "127.1.1.0/24 50 %", "127.2.3.0/24 25 %", "2001:db8:5::/48 17 %", "127.4.0.0/24 8 %"]
     assert "top_clients" not in json.loads(fetch(web, "/status.json").body)

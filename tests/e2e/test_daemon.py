@@ -11,9 +11,10 @@ import time
 
 import pytest
 
-import harness
-from harness import (BITS, SERVER, ask, is_daytime, needs_program, not_instrumented, not_wrapped, serves,
-                     wait_until)
+from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.environment import BITS, needs_program, not_instrumented, not_wrapped, SERVER, wait_until, WRAPPER
+from lib.process import Daemon, Result
+
 
 SIGNALFD = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 MILLION = 1_000_000
@@ -34,29 +35,29 @@ def adopter():
     return int(ps(orphan.stdout.strip())["PPID"])
 
 
-def test_prints_one_line_and_exits_0(box, port):
-    box.listen(f"127.0.0.1:{port}")
-    daemon = box.running[-1]
+def test_prints_one_line_and_exits_0(testbed, port):
+    testbed.listen(f"127.0.0.1:{port}")
+    daemon = testbed.running[-1]
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  f"daytime on tcp 127.0.0.1:{port}\n")
     assert daemon.result.err == ""
     assert is_daytime(ask(port)), "it serves the moment the shell is given back"
 
 
-def test_the_line_names_every_listener(box, port):
-    six, every = harness.free_port(), harness.free_port()
-    daemon = box.start("-o", f"listen daytime/tcp 127.0.0.1:{port} [::1]:{six} {every}")
+def test_the_line_names_every_listener(testbed, port):
+    six, every = free_port(), free_port()
+    daemon = testbed.start("-o", f"listen daytime/tcp 127.0.0.1:{port} [::1]:{six} {every}")
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  f"daytime on tcp 127.0.0.1:{port}, daytime on tcp [::1]:{six}, "
                                  f"daytime on tcp {every}\n")
 
 
-def test_step_1_and_4_parent_is_init(box, port):
-    assert int(ps(box.listen(port).pid)["PPID"]) == adopter()
+def test_step_1_and_4_parent_is_init(testbed, port):
+    assert int(ps(testbed.listen(port).pid)["PPID"]) == adopter()
 
 
-def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(box, port):
-    daemon = box.listen(port)
+def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(testbed, port):
+    daemon = testbed.listen(port)
     row = ps(daemon.pid)
     assert row["TTY"] == "?" and row["TPGID"] == "-1"
     assert row["SID"] == row["PGID"] != row["PID"]
@@ -64,16 +65,16 @@ def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(box, port):
     assert not os.path.exists(f"/proc/{row['SID']}"), "the session's leader has ended"
 
 
-def test_step_5_directory(box, port):
-    assert os.readlink(box.listen(port, cwd=box.dir).proc("cwd")) == "/"
+def test_step_5_directory(testbed, port):
+    assert os.readlink(testbed.listen(port, cwd=testbed.dir).proc("cwd")) == "/"
 
 
-def test_step_7_umask(box, port):
+def test_step_7_umask(testbed, port):
     """The caller's is 077; the files are readable all the same, since each states its own mode."""
-    daemon = box.listen(port, umask=0o077)
+    daemon = testbed.listen(port, umask=0o077)
     assert daemon.status("Umask") == "0000"
-    assert oct(box.pidfile.stat().st_mode & 0o777) == "0o644"
-    assert oct(box.pidfile.with_suffix(".sock").stat().st_mode & 0o777) == "0o600"
+    assert oct(testbed.pidfile.stat().st_mode & 0o777) == "0o644"
+    assert oct(testbed.pidfile.with_suffix(".sock").stat().st_mode & 0o777) == "0o600"
 
 
 def open_many(count):
@@ -83,31 +84,31 @@ def open_many(count):
 
 
 @not_wrapped("the list of descriptors")
-def test_step_6_no_inherited_descriptor(box, port):
+def test_step_6_no_inherited_descriptor(testbed, port):
     """Of 1,000 that were open, and a pipe, none is left; 0 to 2 are on /dev/null."""
     held = open_many(1000)
     reader, writer = os.pipe()
     try:
-        daemon = box.listen(port, pass_fds=[*held, writer])
+        daemon = testbed.listen(port, pass_fds=[*held, writer])
     finally:
         for descriptor in [*held, writer]:
             os.close(descriptor)
     kept = daemon.descriptors()
     assert [kept.pop(number) for number in range(3)] == ["/dev/null"] * 3
     assert "/etc/passwd" not in kept.values()
-    own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(box.pidfile)))
+    own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(testbed.pidfile)))
     assert all(own.match(target) for target in kept.values()), kept
     assert os.read(reader, 1) == b"", "the pipe's other end sees the end"
     os.close(reader)
 
 
-def start_times(box, port, limit):
+def start_times(testbed, port, limit):
     hard = max(limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     held, times = open_many(1000), []
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
         for _ in range(5):
-            daemon = box.listen(port, pass_fds=held)
+            daemon = testbed.listen(port, pass_fds=held)
             times.append(daemon.result.seconds)
             daemon.stop()
     finally:
@@ -117,15 +118,15 @@ def start_times(box, port, limit):
 
 
 @not_instrumented("the time to start")
-def test_step_6_is_quick_with_1000_descriptors(box, port):
+def test_step_6_is_quick_with_1000_descriptors(testbed, port):
     limit = min(MILLION, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    took = start_times(box, port, limit)
+    took = start_times(testbed, port, limit)
     print(f"1,000 open descriptors, limit {limit}: {took * 1000:.1f} ms to start")
     assert took < 0.1
 
 
 @not_instrumented("the time to start")
-def test_step_6_is_quick_with_a_limit_of_a_million(box, port):
+def test_step_6_is_quick_with_a_limit_of_a_million(testbed, port):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (MILLION, max(MILLION, before[1])))
@@ -133,15 +134,15 @@ def test_step_6_is_quick_with_a_limit_of_a_million(box, port):
         pytest.skip("needs CAP_SYS_RESOURCE, or a hard descriptor limit of a million instead of "
                     f"{before[1]}")
     try:
-        assert start_times(box, port, MILLION) < 0.1
+        assert start_times(testbed, port, MILLION) < 0.1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before[0], max(MILLION, before[1])))
 
 
-def traced(box, port):
+def traced(testbed, port):
     """The system calls of a start, in order, as strace writes them."""
-    trace = box.root / "trace"
-    daemon = box.listen(port, before=["strace", "-D", "-f", "-o", trace])
+    trace = testbed.root / "trace"
+    daemon = testbed.listen(port, before=["strace", "-D", "-f", "-o", trace])
     daemon.stop()
     wait_until(lambda: f"{daemon.pid} +++ exited" in re.sub(" +", " ", trace.read_text()),
                what="the end of the trace")
@@ -150,11 +151,11 @@ def traced(box, port):
 
 @needs_program("strace")
 @not_instrumented("the list of system calls")
-def test_the_steps_come_in_this_order(box, port):
+def test_the_steps_come_in_this_order(testbed, port):
     """In one process after the other: and HUP is ignored before the session's leader ends."""
     calls = re.findall(r"^\d+ +((?:v?fork|clone3?|setsid|chdir|close_range|umask|"
                        r"rt_sigaction\(SIGHUP, \{sa_handler=SIG_IGN)\S*)",
-                       traced(box, port), re.MULTILINE)
+                       traced(testbed, port), re.MULTILINE)
     steps = ["fork", "setsid", "SIGHUP", "fork", "chdir", "close_range", "umask"]
     found = []
     for call in calls:
@@ -165,21 +166,21 @@ def test_the_steps_come_in_this_order(box, port):
 
 @needs_program("strace")
 @not_instrumented("the list of system calls")
-def test_step_6_is_never_a_loop_to_the_limit(box, port):
-    closes = re.findall(r"^\d+ +close\(", traced(box, port), re.MULTILINE)
+def test_step_6_is_never_a_loop_to_the_limit(testbed, port):
+    closes = re.findall(r"^\d+ +close\(", traced(testbed, port), re.MULTILINE)
     assert len(closes) < 100
 
 
 @not_wrapped("the signal mask")
-def test_signals_are_reset_whatever_the_caller_did(box, port):
+def test_signals_are_reset_whatever_the_caller_did(testbed, port):
     """A caller that ignores and blocks everything: the daemon can be stopped all the same."""
     code = ("import os, signal, sys\n"
             "for number in set(range(1, 32)) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)\n"
             "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n"
             "os.execvp(sys.argv[1], sys.argv[1:])")
-    result = box.run(sys.executable, "-c", code, *box.command("-o", f"listen daytime/tcp {port}"))
-    daemon = harness.Daemon(box, result)
-    box.running.append(daemon)
+    result = testbed.run(sys.executable, "-c", code, *testbed.command("-o", f"listen daytime/tcp {port}"))
+    daemon = Daemon(testbed, result)
+    testbed.running.append(daemon)
 
     def numbers(field):
         mask = int(daemon.status(field), 16)
@@ -190,41 +191,41 @@ def test_signals_are_reset_whatever_the_caller_did(box, port):
     daemon.stop()
 
 
-def test_hang_up_means_reload_and_not_the_end(box, port):
-    daemon = box.listen(port)
+def test_hang_up_means_reload_and_not_the_end(testbed, port):
+    daemon = testbed.listen(port)
     for _ in range(20):
         daemon.signal(signal.SIGHUP)
     assert is_daytime(ask(port)) and daemon.alive()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_term_and_int_stop_it_and_no_file_is_left(box, port, number):
-    daemon = box.listen(port)
+def test_term_and_int_stop_it_and_no_file_is_left(testbed, port, number):
+    daemon = testbed.listen(port)
     daemon.signal(number)
     daemon.wait_gone()
-    assert box.files() == [] and not serves(port)
+    assert testbed.files() == [] and not serves(port)
 
 
-def start_on_terminal(box, port):
+def start_on_terminal(testbed, port):
     """A shell that leads a session with a terminal of its own, and has started the daemon."""
     master, slave = pty.openpty()
-    line = " ".join(map(str, box.command("-o", f"'listen daytime/tcp {port}'"))) + "; exec sleep 60"
-    shell, _, _ = box.popen(["setsid", "--ctty", "sh", "-c", line],
+    line = " ".join(map(str, testbed.command("-o", f"'listen daytime/tcp {port}'"))) + "; exec sleep 60"
+    shell, _, _ = testbed.popen(["setsid", "--ctty", "sh", "-c", line],
                             stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     said = b""
     while not said.endswith(b"\r\n"):
         said += os.read(master, 1000)
-    result = harness.Result(0, said.decode().replace("\r\n", "\n"), "", 0)
-    box.running.append(harness.Daemon(box, result))
-    return master, shell, box.running[-1]
+    result = Result(0, said.decode().replace("\r\n", "\n"), "", 0)
+    testbed.running.append(Daemon(testbed, result))
+    return master, shell, testbed.running[-1]
 
 
 @needs_program("setsid")
 @not_wrapped("what the terminal shows")
 @pytest.mark.parametrize("event", ["^C", "^\\", "^Z", "closed", "shell killed"])
-def test_the_terminal_does_not_touch_it(box, port, event):
-    master, shell, daemon = start_on_terminal(box, port)
+def test_the_terminal_does_not_touch_it(testbed, port, event):
+    master, shell, daemon = start_on_terminal(testbed, port)
     if event.startswith("^"):
         os.write(master, bytes([ord(event[1]) & 0x1f]))
         if event != "^Z":
@@ -243,47 +244,47 @@ def test_the_terminal_does_not_touch_it(box, port, event):
 
 @not_wrapped("the list of descriptors")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_caller_with_standard_descriptors_closed(box, port, closed):
+def test_a_caller_with_standard_descriptors_closed(testbed, port, closed):
     """A socket or the pid file must not get number 0, 1 or 2."""
-    line = " ".join(map(str, box.command("-o", f"'listen daytime/tcp {port}'")))
-    assert box.run("sh", "-c", f"exec {line} {closed}").code == 0
-    daemon = harness.Daemon(box, harness.Result(
-        0, f"timeserver: serving as process {box.pidfile.read_text().strip()}: ", "", 0))
-    box.running.append(daemon)
+    line = " ".join(map(str, testbed.command("-o", f"'listen daytime/tcp {port}'")))
+    assert testbed.run("sh", "-c", f"exec {line} {closed}").code == 0
+    daemon = Daemon(testbed, Result(
+        0, f"timeserver: serving as process {testbed.pidfile.read_text().strip()}: ", "", 0))
+    testbed.running.append(daemon)
     kept = daemon.descriptors()
     assert [kept[number] for number in range(3)] == ["/dev/null"] * 3
     assert is_daytime(ask(port))
 
 
 @not_wrapped("standard error")
-def test_a_caller_that_captures_output_is_not_kept_waiting(box, port):
+def test_a_caller_that_captures_output_is_not_kept_waiting(testbed, port):
     """As in $(timeserver): the end of the pipe comes although the daemon runs on."""
-    popen, _, _ = box.popen(box.command("-o", f"listen daytime/tcp {port}"),
+    popen, _, _ = testbed.popen(testbed.command("-o", f"listen daytime/tcp {port}"),
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said, _ = popen.communicate(timeout=5)
-    box.running.append(harness.Daemon(box, harness.Result(popen.returncode, said.decode(), "", 0)))
+    testbed.running.append(Daemon(testbed, Result(popen.returncode, said.decode(), "", 0)))
 
 
 @not_instrumented("memory")
-def test_it_is_one_process_of_at_most_2_mib(box, port):
+def test_it_is_one_process_of_at_most_2_mib(testbed, port):
     """With a thread for a core, and one that looks after them. How much of the C library it shares
     with all others is counted as its own depends on where chance put that: so, the median of three."""
     resident = []
     for _ in range(3):
-        daemon = box.listen(port)
+        daemon = testbed.listen(port)
         for _ in range(200):
             ask(port)
         resident.append(int(daemon.status("VmRSS").split()[0]))
         assert int(daemon.status("Threads")) == len(os.sched_getaffinity(0)) + 1
-        assert box.processes() == [daemon.pid]
+        assert testbed.processes() == [daemon.pid]
         daemon.stop()
     print(f"resident: {resident} KiB")
     assert statistics.median(resident) <= (2048 if BITS == 64 else 2304)  # its libraries are others
 
 
 @not_instrumented("CPU time")
-def test_it_sleeps_while_nobody_asks(box, port):
-    daemon = box.listen(port)
+def test_it_sleeps_while_nobody_asks(testbed, port):
+    daemon = testbed.listen(port)
     ask(port)
     before = int(daemon.status("voluntary_ctxt_switches"))
     time.sleep(1)
@@ -291,30 +292,30 @@ def test_it_sleeps_while_nobody_asks(box, port):
 
 
 @pytest.mark.parametrize("option", ["--foreground", "--debug"])
-def test_foreground_stays_the_callers_child_and_logs_to_standard_error(box, port, option):
-    server = box.foreground(option, "-o", f"listen daytime/tcp {port}")
+def test_foreground_stays_the_callers_child_and_logs_to_standard_error(testbed, port, option):
+    server = testbed.foreground(option, "-o", f"listen daytime/tcp {port}")
     wait_until(lambda: serves(port), what="an answer")
-    assert box.processes() == [server.pid] and os.getsid(server.pid) == os.getsid(0)
-    assert box.pidfile.read_text() == f"{server.pid}\n"
+    assert testbed.processes() == [server.pid] and os.getsid(server.pid) == os.getsid(0)
+    assert testbed.pidfile.read_text() == f"{server.pid}\n"
     server.stop()
     lines = server.log().splitlines()
     assert lines and all(line.startswith("timeserver: ") for line in lines), lines
-    assert server.popen.returncode == 0 and box.files() == []
+    assert server.popen.returncode == 0 and testbed.files() == []
 
 
-def test_help_and_version_go_to_standard_output(box):
+def test_help_and_version_go_to_standard_output(testbed):
     for words, expected in [("--help", "Usage: timeserver [OPTION]..."),
                             ("-h", "Usage: timeserver"),
                             ("--version", "timeserver "), ("-V", "timeserver ")]:
-        code, out, err = box.server(words, pidfile=False)
+        code, out, err = testbed.server(words, pidfile=False)
         assert (code, err) == (0, "") and out.startswith(expected)
     for option in ["--config", "--option", "--foreground", "--debug", "--test", "--dump-config",
                    "--signal", "--pidfile", "--user", "--version", "--help"]:
-        assert option in box.server("--help").out
+        assert option in testbed.server("--help").out
 
 
-def test_the_program_is_the_one_that_was_built(box, port):
+def test_the_program_is_the_one_that_was_built(testbed, port):
     """A guard for these tests themselves: what runs is build/timeserver."""
-    daemon = box.listen(port)
-    if not harness.WRAPPER:
+    daemon = testbed.listen(port)
+    if not WRAPPER:
         assert os.readlink(daemon.proc("exe")) == SERVER

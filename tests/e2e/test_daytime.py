@@ -9,8 +9,8 @@ import zoneinfo
 
 import pytest
 
-import harness
-from harness import ask, is_daytime, needs_private, receive_all, serves, wait_until
+from lib.daytime_client import ask, is_daytime, receive_all, serves
+from lib.environment import fewer, locale, longer, needs_private, wait_until
 
 
 def now_is(answer, clock):
@@ -23,8 +23,8 @@ def clock_of(zone):
     return lambda: datetime.datetime.now(zone)
 
 
-def test_exactly_26_bytes(box, port):
-    box.listen(port)
+def test_exactly_26_bytes(testbed, port):
+    testbed.listen(port)
     answer = ask(port)
     assert len(answer) == 26 and is_daytime(answer)
     assert now_is(answer, clock_of(datetime.timezone.utc))
@@ -32,31 +32,31 @@ def test_exactly_26_bytes(box, port):
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu",
                                   "Pacific/Kiritimati", "Pacific/Pago_Pago", "Antarctica/Troll"])
-def test_the_zone_of_the_host(box, port, zone):
+def test_the_zone_of_the_host(testbed, port, zone):
     try:
         clock = clock_of(zoneinfo.ZoneInfo(zone))
     except zoneinfo.ZoneInfoNotFoundError:
         pytest.skip("needs the zone files of tzdata")
-    box.listen(port, env={"TZ": zone})
+    testbed.listen(port, env={"TZ": zone})
     assert now_is(ask(port), clock)
 
 
 @pytest.mark.parametrize("text, hours", [("ABC-14", 14), ("<-12>12", -12), ("XYZ3:30", -3.5),
                                          ("No/Such/Zone", 0), ("", 0), (":/dev/null", 0)])
-def test_other_forms_of_zones(box, port, text, hours):
-    box.listen(port, env={"TZ": text})
+def test_other_forms_of_zones(testbed, port, text, hours):
+    testbed.listen(port, env={"TZ": text})
     assert now_is(ask(port), clock_of(datetime.timezone(datetime.timedelta(hours=hours))))
 
 
 @pytest.mark.parametrize("name, charmap", [("de_DE", "ISO-8859-1"), ("ja_JP", "EUC-JP")])
-def test_english_whatever_the_language(box, port, name, charmap):
-    own = harness.locale(name, charmap)
+def test_english_whatever_the_language(testbed, port, name, charmap):
+    own = locale(name, charmap)
     date = subprocess.check_output(["date", "-d", "2026-11-22", "+%a"], env=own)
     assert date.strip() != b"Sun", "it is really another language"
-    daemon = box.listen(port, env=own)
+    daemon = testbed.listen(port, env=own)
     assert now_is(ask(port), clock_of(datetime.timezone.utc))
     assert daemon.result.out.startswith("timeserver: serving as process ")
-    busy = box.server("-o", f"listen daytime/tcp {port}", "-p", box.dir / "x.pid", env=own)
+    busy = testbed.server("-o", f"listen daytime/tcp {port}", "-p", testbed.dir / "x.pid", env=own)
     assert busy.err == f"timeserver: cannot listen on tcp {port}: Address already in use\n"
 
 
@@ -67,19 +67,19 @@ def test_english_whatever_the_language(box, port, name, charmap):
     ("0.0.0.0:{}", ["127.0.0.1", "127.0.0.9"], ["::1"]),
     ("[::1]:{}", ["::1"], ["127.0.0.1"]),
     ("[::]:{}", ["::1"], ["127.0.0.1"])])
-def test_addresses(box, port, form, hosts, others):
+def test_addresses(testbed, port, form, hosts, others):
     """Served where the line says, and nowhere else."""
-    box.start("-o", f"listen daytime/tcp {form.format(port)}")
+    testbed.start("-o", f"listen daytime/tcp {form.format(port)}")
     assert all(serves(port, host) for host in hosts)
     assert not any(serves(port, host) for host in others)
 
 
 @needs_private("a network without IPv6")
-def test_every_address_of_a_machine_without_ipv6(box, port):
+def test_every_address_of_a_machine_without_ipv6(testbed, port):
     setting = pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
     setting.write_text("1")
     try:
-        box.listen(port)
+        testbed.listen(port)
         assert serves(port)
     finally:
         setting.write_text("0")
@@ -108,10 +108,10 @@ class Capture:
 
 
 @needs_private("to see packets")
-def test_data_and_fin_leave_in_one_segment(box, port):
+def test_data_and_fin_leave_in_one_segment(testbed, port):
     """Seen on the wire: one SYN, one segment with the 26 bytes and the FIN, no reset."""
     fin, syn, reset = 1, 2, 4
-    box.listen(f"127.0.0.1:{port}")
+    testbed.listen(f"127.0.0.1:{port}")
     capture = Capture()
     answer = ask(port)
     segments = list(capture.segments(port))
@@ -122,21 +122,21 @@ def test_data_and_fin_leave_in_one_segment(box, port):
     assert not any(flags & reset for flags, _ in segments)
 
 
-def test_it_starts_again_at_once_on_the_same_port(box, port):
+def test_it_starts_again_at_once_on_the_same_port(testbed, port):
     """Although the old connections, which it closed first, still wait out their time."""
     for _ in range(3):
-        daemon = box.listen(port)
+        daemon = testbed.listen(port)
         for _ in range(10):
             assert is_daytime(ask(port))
         daemon.stop()
 
 
 @pytest.mark.parametrize("manner", ["half close first", "wait", "reset at once", "close at once"])
-def test_manners_of_clients(box, port, manner):
-    daemon = box.listen(port)
+def test_manners_of_clients(testbed, port, manner):
+    daemon = testbed.listen(port)
     before = len(daemon.descriptors())
-    for _ in range(harness.fewer(50)):
-        connection = socket.create_connection(("127.0.0.1", port), timeout=harness.longer(5))
+    for _ in range(fewer(50)):
+        connection = socket.create_connection(("127.0.0.1", port), timeout=longer(5))
         if manner == "half close first":
             connection.shutdown(socket.SHUT_WR)
         if manner in ("half close first", "wait"):
@@ -148,26 +148,26 @@ def test_manners_of_clients(box, port, manner):
     wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
-def test_each_answer_is_of_its_own_second(box, port):
+def test_each_answer_is_of_its_own_second(testbed, port):
     """The second is not one that was kept from before: the answers go along with the clock."""
-    box.listen(port)
+    testbed.listen(port)
     clock = clock_of(datetime.timezone.utc)
     first = ask(port)
     wait_until(lambda: ask(port) != first, 3, "the next second")
     assert now_is(ask(port), clock)
 
 
-def test_the_client_prints_what_the_server_says(box, port):
-    box.start("-o", f"listen daytime/tcp {port}")
+def test_the_client_prints_what_the_server_says(testbed, port):
+    testbed.start("-o", f"listen daytime/tcp {port}")
     for target in (f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"):
-        result = box.client(target)
+        result = testbed.client(target)
         assert result.code == 0 and result.err == ""
         words, text = result.out.rstrip("\n").split(": ", 1)
         assert words == "Server Message" and is_daytime(f"{text}\r\n".encode())
 
 
 @needs_private("the default port")
-def test_both_programs_without_a_word(box):
-    box.start("-o", "clock system")
-    result = box.client()
+def test_both_programs_without_a_word(testbed):
+    testbed.start("-o", "clock system")
+    result = testbed.client()
     assert result.code == 0 and result.out.startswith("Server Message: ")

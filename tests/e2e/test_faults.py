@@ -11,14 +11,15 @@ import random
 import re
 import socket
 import struct
-import time
 
-import ntp
 import pytest
-from harness import (BITS, Process, ask, compile_c, compile_shim, free_port, is_daytime,
-                     needs_program, not_instrumented, read_back, receive_all, wait_until)
 
-HERE = pathlib.Path(__file__).parent
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime, receive_all
+from lib.environment import BITS, compile_c, compile_shim, needs_program, not_instrumented, wait_until
+from lib.process import Process, read_back
+
+LIB = pathlib.Path(__file__).with_name("lib")
 FAULTS = os.environ.get("TIMESERVER_FAULTS", "12")
 SEED = int(os.environ.get("TIMESERVER_SEED", random.randrange(1 << 32)))
 REASONS = (1, 77, 78)
@@ -31,16 +32,16 @@ is_portable = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
     directory = tmp_path_factory.mktemp("faults")
-    compile_c(directory / "fault", HERE / "fault.c")
-    compile_shim(directory / "shim_allocations", HERE / "shim_allocations.c")
+    compile_c(directory / "fault", LIB / "fault.c")
+    compile_shim(directory / "shim_allocations", LIB / "shim_allocations.c")
     return directory
 
 
 class Faults:
     """Counts what could fail, and has one of them fail."""
 
-    def __init__(self, box, tools):
-        self.box, self.path, self.log = box, box.root / "counters", box.root / "faults"
+    def __init__(self, testbed, tools):
+        self.testbed, self.path, self.log = testbed, testbed.root / "counters", testbed.root / "faults"
         self.tools = tools
 
     def counters(self):
@@ -70,8 +71,8 @@ class Calls(Faults):
 
     def start(self, *arguments):
         """Runs timeserver to the end of the process that was started; its status and output."""
-        command = [self.tools / "fault", self.path, self.log, *self.box.command(*arguments)]
-        self.popen, out, err = self.box.popen(command)
+        command = [self.tools / "fault", self.path, self.log, *self.testbed.command(*arguments)]
+        self.popen, out, err = self.testbed.popen(command)
         code = wait_until(self.first_ended, 15, "the end of the first process")
         return int(code), read_back(out), read_back(err)
 
@@ -97,7 +98,7 @@ class Allocations(Faults):
 
     def start(self, *arguments):
         environment = {"LD_PRELOAD": str(self.tools / "shim_allocations"), "ALLOCATIONS": str(self.path)}
-        popen, out, err = self.box.popen(self.box.command(*arguments), env=environment)
+        popen, out, err = self.testbed.popen(self.testbed.command(*arguments), env=environment)
         return popen.wait(15), read_back(out), read_back(err)
 
     def hit(self):
@@ -110,8 +111,8 @@ class Allocations(Faults):
 
 @pytest.fixture(params=[pytest.param(Calls, marks=is_portable), Allocations],
                 ids=["calls", "allocations"])
-def faults(request, box, tools):
-    return request.param(box, tools)
+def faults(request, testbed, tools):
+    return request.param(testbed, tools)
 
 
 def some_of(count):
@@ -151,7 +152,7 @@ def assert_serves_all(port, web, what):
         wait_until(lambda: is_healthy(web), 10, f"the web clock; {what}")
 
 
-def begin_and_end(box, faults, port, web, config, number):
+def begin_and_end(testbed, faults, port, web, config, number):
     """A start in which one thing fails: it serves all and can be stopped, or it says why not."""
     faults.begin()
     faults.choose(number)
@@ -161,30 +162,30 @@ def begin_and_end(box, faults, port, web, config, number):
         assert out.startswith("timeserver: serving as ") or err.startswith("timeserver: serving, "), what
         faults.choose(0)
         assert_serves_all(port, web, what)
-        stopped = box.signal("stop")
+        stopped = testbed.signal("stop")
         assert stopped.code == 0, (what, stopped)
     else:
         assert code in (1, 77, 78) and err != "" and out == "", what
     faults.end()
-    wait_until(lambda: not box.processes(), 10, f"the end of all processes; {what}")
-    left = [name for name in ("t.pid", "t.sock") if name in box.files()]
+    wait_until(lambda: not testbed.processes(), 10, f"the end of all processes; {what}")
+    left = [name for name in ("t.pid", "t.sock") if name in testbed.files()]
     # A pid file that could not be removed, or looked at or locked, stays: it is in nobody's way.
     assert not left or "EROFS" in what or left == ["t.pid"] and "pid file" in err, (left, what)
     for name in left:
-        (box.dir / name).unlink()
+        (testbed.dir / name).unlink()
     faults.hit()
     return code
 
 
-def test_a_start_in_which_something_fails(box, port, web, faults):
-    config = box.config(lines(port, web))
-    begin_and_end(box, faults, port, web, config, 0)
-    codes = [begin_and_end(box, faults, port, web, config, number)
+def test_a_start_in_which_something_fails(testbed, port, web, faults):
+    config = testbed.config(lines(port, web))
+    begin_and_end(testbed, faults, port, web, config, 0)
+    codes = [begin_and_end(testbed, faults, port, web, config, number)
              for number in some_of(faults.counted())]
     print(f"{len(codes)} starts: {codes.count(0)} served all the same, the others said why not")
 
 
-def session(box, port, web, added):
+def session(testbed, port, web, added):
     """All that the daemon does while it runs. Anything in it may fail."""
     for host in ("127.0.0.1", "::1"):
         with contextlib.suppress(OSError), ntp.client(host, timeout=0.1) as asking:
@@ -194,49 +195,49 @@ def session(box, port, web, added):
             ask(port, host, 0.2)
     if web:
         is_healthy(web)
-    box.config(lines(port, web, f"listen time/tcp {added}", "workers 3"))
-    box.signal("reload")
-    box.signal("status")
+    testbed.config(lines(port, web, f"listen time/tcp {added}", "workers 3"))
+    testbed.signal("reload")
+    testbed.signal("status")
 
 
-def test_a_daemon_in_which_something_fails(box, port, web, faults):
+def test_a_daemon_in_which_something_fails(testbed, port, web, faults):
     """It goes on, and once nothing fails any more it is as if nothing had: no descriptor is lost, and
     no memory."""
-    config, added = box.config(lines(port, web)), free_port()
+    config, added = testbed.config(lines(port, web)), free_port()
     faults.begin()
     code, out, err = faults.start("-c", config)
     assert code == 0, (out, err)
-    process = Process(int(box.status()["process"]))
+    process = Process(int(testbed.status()["process"]))
 
     def holds():
         return len(process.descriptors()), faults.held()
 
     def restored(what, most=(1000, 1e6)):
         faults.choose(0)
-        box.config(lines(port, web))
-        reloaded = box.signal("reload")
+        testbed.config(lines(port, web))
+        reloaded = testbed.signal("reload")
         assert reloaded.code == 0 and process.alive(), (what, reloaded)
         assert_serves_all(port, web, what)
-        wait_until(lambda: box.status()["connections"].startswith("0 "), what=f"quiet; {what}")
+        wait_until(lambda: testbed.status()["connections"].startswith("0 "), what=f"quiet; {what}")
         wait_until(lambda: holds()[0] <= most[0] and holds()[1] <= most[1],
                    what=f"{most} held; {what}; {holds()}: {process.descriptors()}")
 
-    session(box, port, web, added)
+    session(testbed, port, web, added)
     restored("nothing")
     usual = min(holds() for _ in range(100))
     before = faults.counted()
-    session(box, port, web, added)
+    session(testbed, port, web, added)
     numbers = some_of(faults.counted() - before)
     restored("nothing")
     hits = 0
     for number in numbers:
         faults.choose(number)
-        session(box, port, web, added)
+        session(testbed, port, web, added)
         what = f"{number}: {faults.hit()}"
         hits += "nothing" not in what
         restored(what, usual)
     print(f"{hits} faults while it served, and it is as it was: {usual[0]} descriptors"
           + (f", {usual[1]} allocations" if usual[1] else ""))
-    assert box.signal("stop").code == 0
+    assert testbed.signal("stop").code == 0
     faults.end()
     faults.hit()

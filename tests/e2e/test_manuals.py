@@ -3,8 +3,8 @@ import json
 import pathlib
 import re
 
-import ntp
-from harness import free_port
+from lib import ntp
+from lib.daytime_client import free_port
 from test_web_clients import fetch, start
 
 MANUALS = pathlib.Path("man").absolute()
@@ -32,12 +32,11 @@ def paths_of(value, path=""):
     return {path[1:]}
 
 
-
-def test_the_status_is_as_in_the_manual(box, port):
+def test_the_status_is_as_in_the_manual(testbed, port):
     asked = free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
     ntp.ask(asked)
-    status = json.loads(box.server("--signal", "status", "--json").out)
+    status = json.loads(testbed.server("--signal", "status", "--json").out)
     named, reasons, histogram = tables(section("timeserver-control.5", "STATUS"))
     assert len(named) == len(set(named)) and set(named) - {"clock"} == paths_of(status)
     assert reasons == list(status["dropped"])
@@ -45,8 +44,8 @@ def test_the_status_is_as_in_the_manual(box, port):
     assert set(histogram) == set(status["response_time"]) | bucket
 
 
-def test_http_is_as_in_the_manual(box, port):
-    start(box, port, "http-show-clients")
+def test_http_is_as_in_the_manual(testbed, port):
+    start(testbed, port, "http-show-clients")
     ours, nict = tables(section("timeserver-http.5", "TIME"))
     assert ours == list(json.loads(fetch(port, "/time.json").body))
     found = set(json.loads(fetch(port, "/cgi-bin/json").body))
@@ -55,15 +54,15 @@ def test_http_is_as_in_the_manual(box, port):
     assert len(paths) == 7 and {fetch(port, path).status for path in paths} == {200}
 
 
-def test_the_metrics_are_as_in_the_manual(box, port):
-    start(box, port)
+def test_the_metrics_are_as_in_the_manual(testbed, port):
+    start(testbed, port)
     named, = tables(section("timeserver-http.5", "METRICS"))
     found = re.findall(r"(?m)^# TYPE (\S+) ", fetch(port, "/metrics").body.decode())
     assert named == found
 
 
-def test_the_history_is_as_in_the_manual(box, port):
-    start(box, port)
+def test_the_history_is_as_in_the_manual(testbed, port):
+    start(testbed, port)
     named, = tables(section("timeserver-http.5", "STATUS"))
     history = json.loads(fetch(port, "/status.json").body)["history"]
     assert {name.removeprefix("history.").removesuffix("[]") for name in named} == {*HISTORY, "*"}

@@ -10,23 +10,26 @@ import struct
 import subprocess
 import time
 
-import ntp
 import pytest
-from harness import Box, fewer, free_port, needs_private, wait_until
+
+from lib import ntp
+from lib.daytime_client import free_port
+from lib.environment import fewer, needs_private, wait_until
+from lib.testbed import Testbed
 
 MUTATIONS = int(os.environ.get("TIMESERVER_MUTATIONS", fewer(100000)))
 
 
-def start(box, port, *lines):
+def start(testbed, port, *lines):
     lines = [f"listen ntp {port}", *(lines or ["clock local"])]
-    return box.start(*(word for line in lines for word in ("-o", line)))
+    return testbed.start(*(word for line in lines for word in ("-o", line)))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("version, mode, answer", [
     *((version, 3, 4) for version in (1, 2, 3, 4)), (3, 1, 2), (4, 1, 2), (1, 0, 4)])
-def test_every_field_of_a_reply(box, port, host, version, mode, answer):
-    start(box, port, "clock local stratum 5")
+def test_every_field_of_a_reply(testbed, port, host, version, mode, answer):
+    start(testbed, port, "clock local stratum 5")
     transmit = random.getrandbits(64)
     before = time.time()
     reply, peer = ntp.ask(port, host, version=version, mode=mode, transmit=transmit, poll=-3)
@@ -40,16 +43,16 @@ def test_every_field_of_a_reply(box, port, host, version, mode, answer):
     assert 0 <= ntp.seconds(reply.transmit) - ntp.seconds(reply.reference) <= 65
 
 
-def test_dispersion_grows_with_age(box, port):
-    start(box, port)
+def test_dispersion_grows_with_age(testbed, port):
+    start(testbed, port)
     first = ntp.ask(port)[0]
     time.sleep(1.5)
     second = ntp.ask(port)[0]
     assert second.reference > first.reference or second.root_dispersion > first.root_dispersion
 
 
-def test_a_clock_that_nobody_vouches_for(box, port):
-    start(box, port, f"clock follow 127.0.0.1:{free_port()}")
+def test_a_clock_that_nobody_vouches_for(testbed, port):
+    start(testbed, port, f"clock follow 127.0.0.1:{free_port()}")
     reply = ntp.ask(port)[0]
     assert (reply.leap, reply.stratum, reply.reference_id) == (3, 0, b"INIT")
 
@@ -98,9 +101,9 @@ def tails(generator, size):
 
 
 @needs_private("port 123")
-def test_the_whole_matrix_of_requests(box, port):
+def test_the_whole_matrix_of_requests(testbed, port):
     """Versions x modes x source ports x lengths 0 to 120 x tails."""
-    start(box, port)
+    start(testbed, port)
     generator, count = random.Random(7822), 0
     for own in (123, 0):
         line = Line(port, own)
@@ -127,9 +130,9 @@ def mutated(generator, number):
     return bytes(data)
 
 
-def test_mutated_requests_never_get_more_than_they_are(box, port):
+def test_mutated_requests_never_get_more_than_they_are(testbed, port):
     """An honest request after every sixteen: once it is answered so are they, however slow the daemon."""
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     generator, line, count = random.Random(5905), ntp.client(timeout=20), 0
     with line:
         for first in range(0, MUTATIONS, 16):
@@ -146,12 +149,12 @@ def test_mutated_requests_never_get_more_than_they_are(box, port):
 
 @needs_private("addresses of its own")
 @pytest.mark.parametrize("family", [4, 6])
-def test_a_reply_leaves_from_the_address_that_was_asked(box, port, family):
+def test_a_reply_leaves_from_the_address_that_was_asked(testbed, port, family):
     addresses = ["10.9.8.1", "10.9.8.2"] if family == 4 else ["fd00:9::1", "fd00:9::2"]
     for address in addresses:
         command = ["ip", "addr", "add", address, "dev", "lo"]
         subprocess.run(command + (["nodad"] if family == 6 else []), check=False)
-    start(box, port)
+    start(testbed, port)
     for address in [*addresses, "127.0.0.1" if family == 4 else "::1"]:
         assert ntp.ask(port, address)[1][:2] == (address, port)
 
@@ -170,8 +173,8 @@ def answers(port, count, sockets=1):
     return found
 
 
-def test_who_is_denied_is_told_so_once_a_second(box, port):
-    start(box, port, "clock local", "deny 127.0.0.0/8", "allow 127.0.0.2")
+def test_who_is_denied_is_told_so_once_a_second(testbed, port):
+    start(testbed, port, "clock local", "deny 127.0.0.0/8", "allow 127.0.0.2")
     found = answers(port, 20)
     assert 1 <= len(found) <= 2
     assert all((kiss.leap, kiss.stratum, kiss.reference_id) == (3, 0, b"DENY") for kiss in found)
@@ -183,48 +186,48 @@ def test_who_is_denied_is_told_so_once_a_second(box, port):
         assert asking  # the one that is denied
 
 
-def test_a_rate_is_held(box, port):
-    start(box, port, "clock local", "ratelimit interval 100 burst 3 leak 0")
+def test_a_rate_is_held(testbed, port):
+    start(testbed, port, "clock local", "ratelimit interval 100 burst 3 leak 0")
     assert [reply.stratum for reply in answers(port, 20)] == [10] * 3
-    status = box.status()
+    status = testbed.status()
     assert status["limited"] == "17" and status["ntp"] == "3 of 20"
 
 
-def ask_many(box, port):
+def ask_many(testbed, port):
     """From a hundred ports of one address. How many were answered, and by how many workers asked."""
     def per_worker():
-        return json.loads(box.server("--signal", "status", "--json").out)["per_worker"]
+        return json.loads(testbed.server("--signal", "status", "--json").out)["per_worker"]
     before, found = per_worker(), answers(port, 100, 100)
     return len(found), sum(more > less for less, more in zip(before, per_worker()))
 
 
-def test_a_rate_is_held_by_all_workers_together(box, port):
+def test_a_rate_is_held_by_all_workers_together(testbed, port):
     """They share the networks, not the ports, from the reload that brings the limit to the one that
     takes it away."""
     lines = f"listen ntp {port}\nclock local\nworkers 4\n"
-    box.start("-c", box.config(lines))
-    assert ask_many(box, port) == (100, 4)
-    box.config(lines + "ratelimit interval 100 burst 3 leak 0\n")
-    assert box.signal("reload").code == 0 and ask_many(box, port) == (3, 1)
-    box.config(lines)
-    assert box.signal("reload").code == 0 and ask_many(box, port) == (100, 4)
+    testbed.start("-c", testbed.config(lines))
+    assert ask_many(testbed, port) == (100, 4)
+    testbed.config(lines + "ratelimit interval 100 burst 3 leak 0\n")
+    assert testbed.signal("reload").code == 0 and ask_many(testbed, port) == (3, 1)
+    testbed.config(lines)
+    assert testbed.signal("reload").code == 0 and ask_many(testbed, port) == (100, 4)
 
 
 @needs_private("an address of its own")
-def test_addresses_with_a_zone(box, port):
+def test_addresses_with_a_zone(testbed, port):
     """Also once the daemon is confined: at a reload, in its status, and to follow a server there."""
     subprocess.run(["ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad"], check=False)
-    box.start("-c", box.config(f"listen ntp [fe80::1%lo]:{port}\nclock local stratum 4\n"))
-    assert box.signal("reload").code == 0
-    assert box.status()["listen"] == [f"ntp [fe80::1%lo]:{port}"]
-    with contextlib.closing(Box()) as other:
+    testbed.start("-c", testbed.config(f"listen ntp [fe80::1%lo]:{port}\nclock local stratum 4\n"))
+    assert testbed.signal("reload").code == 0
+    assert testbed.status()["listen"] == [f"ntp [fe80::1%lo]:{port}"]
+    with contextlib.closing(Testbed()) as other:
         there = free_port()
         start(other, there, f"clock follow [fe80::1%lo]:{port}")
         wait_until(lambda: ntp.ask(there)[0].stratum == 5, what="the word of the server")
 
 
-def test_above_the_rate_some_are_answered_and_some_told(box, port):
-    start(box, port, "clock local", "ratelimit interval 100 burst 3 leak 4")
+def test_above_the_rate_some_are_answered_and_some_told(testbed, port):
+    start(testbed, port, "clock local", "ratelimit interval 100 burst 3 leak 4")
     found = answers(port, 200)
     true = [reply for reply in found if reply.stratum == 10]
     kisses = [reply for reply in found if reply.stratum == 0]

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-import harness
-from harness import ask, fewer, is_daytime, longer, not_instrumented, receive_all, wait_until
+from lib.daytime_client import ask, assert_prompt, is_daytime, receive_all, serves
+from lib.environment import fewer, longer, not_instrumented, wait_until
+
 
 CUT_AFTER = 5  # seconds, from the answer to the reset
 SIZES = [1, 2, 26, 100, 1000, 1460, 4096, 8192]
@@ -27,10 +28,10 @@ def held(port, count):
         yield [stack.enter_context(connect(port)) for _ in range(count)]
 
 
-def test_10000_clients_that_send_garbage_first_get_whole_answers(box, port):
+def test_10000_clients_that_send_garbage_first_get_whole_answers(testbed, port):
     """And then a clean end, not a reset that would throw the answer away."""
     total, batch, answers = fewer(10000), 100, 0
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     before = len(daemon.descriptors())
     for begin in range(0, total, batch):
         with held(port, batch) as clients:
@@ -39,14 +40,14 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(box, port):
             for client in clients:
                 assert is_daytime(receive_all(client))
                 answers += 1
-    assert answers == total and box.status()["replies"] == str(total)
-    assert box.status()["failed"] == "0"
+    assert answers == total and testbed.status()["replies"] == str(total)
+    assert testbed.status()["failed"] == "0"
     wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
-def test_garbage_that_comes_after_the_answer(box, port):
+def test_garbage_that_comes_after_the_answer(testbed, port):
     """What the client still sends is taken in, so that the answer it has not read yet stays."""
-    box.listen(port)
+    testbed.listen(port)
     for size in SIZES:
         with connect(port) as client:
             for _ in range(5):
@@ -68,9 +69,9 @@ def end_of(client):
 
 
 @not_instrumented("the delay")
-def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(box, port):
+def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(testbed, port):
     """Some read nothing, some read all but stay, some send a byte now and then: one deadline."""
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     before = len(daemon.descriptors())
     with held(port, 30) as clients:
         began, answers, ended = time.monotonic(), [], {}
@@ -95,13 +96,13 @@ def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(box, p
     print(f"cut off after {min(ended.values()):.2f} to {max(ended.values()):.2f} s")
     assert len(ended) == 30
     assert CUT_AFTER - 0.5 < min(ended.values()) and max(ended.values()) < CUT_AFTER + 1.5
-    harness.assert_prompt(answers)
+    assert_prompt(answers)
     wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
-def test_a_client_that_floods_is_cut_off(box, port):
+def test_a_client_that_floods_is_cut_off(testbed, port):
     """It sends without end and never reads: it must not be served for as long as it likes."""
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     with connect(port) as client:
         with pytest.raises(OSError):
             for _ in range(1 << 14):
@@ -116,9 +117,9 @@ def cpu_share(daemon, seconds):
 
 
 @not_instrumented("CPU time")
-def test_500_clients_with_a_limit_of_64_descriptors(box, port):
+def test_500_clients_with_a_limit_of_64_descriptors(testbed, port):
     """It neither spins nor dies, and is there again within a second."""
-    daemon = box.listen(port, before=["prlimit", "--nofile=64:64"])
+    daemon = testbed.listen(port, before=["prlimit", "--nofile=64:64"])
     with held(port, 500):
         share = cpu_share(daemon, 1)
         print(f"CPU while 500 clients hold on: {share * 100:.1f} %")
@@ -129,22 +130,22 @@ def test_500_clients_with_a_limit_of_64_descriptors(box, port):
 
 
 @not_instrumented("CPU time")
-def test_500_clients_while_64_descriptors_answer_all(box, port):
+def test_500_clients_while_64_descriptors_answer_all(testbed, port):
     """The limit costs the oldest clients their connection, but none its answer."""
-    box.listen(port, before=["prlimit", "--nofile=64:64"])
+    testbed.listen(port, before=["prlimit", "--nofile=64:64"])
     with held(port, 500) as clients:
         assert all(is_daytime(receive_all(client)) for client in clients)
 
 
 @not_instrumented("CPU time")
 @pytest.mark.parametrize("limit", [3, 20])
-def test_a_limit_that_is_lowered_while_it_runs(box, port, limit):
+def test_a_limit_that_is_lowered_while_it_runs(testbed, port, limit):
     """Below what it has open: no new client can be let in, and there is nothing to do but wait."""
-    server = box.foreground("-n", "-o", f"listen daytime/tcp {port}")
-    wait_until(lambda: harness.serves(port))
+    server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}")
+    wait_until(lambda: serves(port))
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     with held(port, 100):
-        wait_until(lambda: int(box.status()["connections"].split()[0]) >= 100, what="all of them")
+        wait_until(lambda: int(testbed.status()["connections"].split()[0]) >= 100, what="all of them")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, hard))
         waiting = [connect(port) for _ in range(20)]
         share = cpu_share(server, 1)
@@ -160,8 +161,8 @@ def test_a_limit_that_is_lowered_while_it_runs(box, port, limit):
 
 
 @not_instrumented("memory")
-def test_memory_does_not_grow_with_clients(box, port):
-    daemon = box.listen(port)
+def test_memory_does_not_grow_with_clients(testbed, port):
+    daemon = testbed.listen(port)
     for _ in range(200):
         ask(port)
     before = int(daemon.status("VmRSS").split()[0])
@@ -176,9 +177,9 @@ def test_memory_does_not_grow_with_clients(box, port):
     assert int(daemon.status("VmRSS").split()[0]) - before < 512
 
 
-def test_it_stops_at_once_with_clients_still_there(box, port):
+def test_it_stops_at_once_with_clients_still_there(testbed, port):
     """They have their answers; a stop does not wait 5 seconds for them to go."""
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     with held(port, 50) as clients:
         began = time.monotonic()
         daemon.stop()

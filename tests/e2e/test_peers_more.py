@@ -10,10 +10,11 @@ import socket
 import struct
 import time
 
-import isolate
-import ntp
 import pytest
-from harness import needs_private, not_instrumented, read_back, wait_until
+
+from lib import isolate, ntp
+from lib.environment import needs_private, not_instrumented, wait_until
+from lib.process import read_back
 from test_peers_ntp import FORBID, LIBRARIES, PEERS, needs_peer, serve
 
 OPENNTPD = f"{PEERS}/openntpd/usr/sbin/ntpd"
@@ -25,8 +26,8 @@ OURS, THEIRS = ("10.13.0.1", 13), ("10.13.0.2", 13)  # an inetd may not answer o
 
 
 @contextlib.contextmanager
-def running(box, command, **more):
-    popen, out, err = box.popen(command, **more)
+def running(testbed, command, **more):
+    popen, out, err = testbed.popen(command, **more)
     try:
         yield lambda: read_back(out) + read_back(err)
     finally:
@@ -35,10 +36,10 @@ def running(box, command, **more):
 
 
 @contextlib.contextmanager
-def user_with_home(box, name, home, directories):
+def user_with_home(testbed, name, home, directories):
     """A user that this machine need not have, for a program that will not run without."""
     user = pwd.getpwnam("nobody")
-    passwd = box.root / "passwd"
+    passwd = testbed.root / "passwd"
     shutil.copy("/etc/passwd", passwd)
     with open(passwd, "a", encoding="ascii") as file:
         file.write(f"{name}:x:{user.pw_uid}:{user.pw_gid}::{home}:/bin/false\n")
@@ -53,11 +54,11 @@ def user_with_home(box, name, home, directories):
 @not_instrumented("the pace")
 @needs_private("a user database of its own")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_openntpd_follows(box, host):
-    serve(box, "listen ntp *:123")
-    config = box.config(f"server {host}\n", "openntpd.conf")
-    with user_with_home(box, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running(box, [*FORBID, OPENNTPD, "-d", "-v", "-f", config]) as said:
+def test_openntpd_follows(testbed, host):
+    serve(testbed, "listen ntp *:123")
+    config = testbed.config(f"server {host}\n", "openntpd.conf")
+    with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
+         running(testbed, [*FORBID, OPENNTPD, "-d", "-v", "-f", config]) as said:
         wait_until(lambda: "reply from" in said(), 15, what="a reply that it takes")
         offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", said())
     assert offset, said()
@@ -69,22 +70,22 @@ def test_openntpd_follows(box, host):
 @needs_peer(NTPDIG)
 @needs_private("port 123")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_ntpdig(box, host):
-    serve(box, "listen ntp *:123")
+def test_ntpdig(testbed, host):
+    serve(testbed, "listen ntp *:123")
     directories = LIBRARIES["LD_LIBRARY_PATH"]
     library = {"PYTHONPATH": f"{PEERS}/usr/lib/python3/dist-packages",
                "LD_LIBRARY_PATH": ":".join([directories, *(f"{x}/ntp" for x in directories.split(":"))])}
-    result = box.run(*FORBID, "/usr/bin/python3", NTPDIG, host, env=library)
+    result = testbed.run(*FORBID, "/usr/bin/python3", NTPDIG, host, env=library)
     told = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
     assert result.code == 0 and told, result
     print(f"offset found by ntpdig: {told[1]} s ± {told[2]} s")
     assert abs(float(told[1])) < 0.01 and f"s{10}" in result.out
 
 
-def test_scapy_rebuilds_replies(box, port):
+def test_scapy_rebuilds_replies(testbed, port):
     """Taken apart into fields and put together from these, every reply is the same bytes."""
     scapy = pytest.importorskip("scapy.layers.ntp", reason="needs python3-scapy")
-    serve(box, f"listen ntp {port}")
+    serve(testbed, f"listen ntp {port}")
     for host in ("127.0.0.1", "::1"):
         for version, mode in [(v, m) for v in (1, 2, 3, 4) for m in (1, 3)]:
             with ntp.client(host) as asking:
@@ -104,15 +105,15 @@ def forge(source, target):
         raw.sendto(header + struct.pack("!HHHHc", source[1], target[1], 9, 0, b"?"), target)
 
 
-def inetd_command(box, kind):
+def inetd_command(testbed, kind):
     """An inetd that serves Daytime over UDP at THEIRS."""
     if kind == "xinetd":
-        config = box.config(
+        config = testbed.config(
             "service daytime\n{\ntype = INTERNAL\nid = daytime-dgram\nsocket_type = dgram\n"
             f"protocol = udp\nuser = root\nwait = yes\nbind = {THEIRS[0]}\ncps = 10000 1\n}}\n",
             "xinetd.conf")
-        return [XINETD, "-dontfork", "-f", config, "-pidfile", box.root / "xinetd.pid"]
-    config = box.config(f"{THEIRS[0]}:daytime dgram udp wait root internal\n", "inetd.conf")
+        return [XINETD, "-dontfork", "-f", config, "-pidfile", testbed.root / "xinetd.pid"]
+    config = testbed.config(f"{THEIRS[0]}:daytime dgram udp wait root internal\n", "inetd.conf")
     options = ["-i", "-R", "100000"] if kind == "openbsd" else ["-d", "-R", "100000"]
     return [INETDS[kind], *options, config]
 
@@ -120,12 +121,12 @@ def inetd_command(box, kind):
 @needs_peer(XINETD)
 @needs_private("Daytime's port")
 @pytest.mark.parametrize("kind", ["xinetd", *INETDS])
-def test_no_loop_with_an_inetd(box, kind):
+def test_no_loop_with_an_inetd(testbed, kind):
     """Whoever forges the first datagram of a conversation between two servers gets a short one."""
     for host, _ in (OURS, THEIRS):
-        assert box.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
-    serve(box, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
-    with running(box, inetd_command(box, kind), env=LIBRARIES) as said, ntp.client() as asking:
+        assert testbed.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
+    serve(testbed, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
+    with running(testbed, inetd_command(testbed, kind), env=LIBRARIES) as said, ntp.client() as asking:
         asking.settimeout(0.2)
 
         def answers():
@@ -137,6 +138,6 @@ def test_no_loop_with_an_inetd(box, kind):
         forge(THEIRS, OURS)
         forge(OURS, THEIRS)
         time.sleep(0.5)
-    status = box.status()
+    status = testbed.status()
     print(f"{kind}: {status['daytime/udp']}, loops cut {status['loop']}")
     assert status["daytime/udp"].startswith("0 of ") and 1 <= int(status["loop"]) <= 2

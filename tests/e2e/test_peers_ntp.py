@@ -8,9 +8,12 @@ import re
 import signal
 import time
 
-import ntp
 import pytest
-from harness import ask, needs_private, needs_program, not_instrumented, read_back, wait_until
+
+from lib import ntp
+from lib.daytime_client import ask
+from lib.environment import needs_private, needs_program, not_instrumented, wait_until
+from lib.process import read_back
 
 PEERS = os.path.abspath(os.environ.get("PEERS", "build/peers"))
 CHRONYD = f"{PEERS}/chrony/usr/sbin/chronyd"
@@ -25,18 +28,18 @@ def needs_peer(path):
     return pytest.mark.skipif(not os.path.exists(path), reason=f"needs {path}: bench/fetch-peers")
 
 
-def serve(box, *lines):
-    return box.start(*(word for line in [*lines, "clock local", "ratelimit off"]
+def serve(testbed, *lines):
+    return testbed.start(*(word for line in [*lines, "clock local", "ratelimit off"]
                        for word in ("-o", line)))
 
 
 @needs_peer(CHRONYD)
 @both
 @needs_private("a /run of its own")
-def test_chronyd_asks_once(box, port, host):
+def test_chronyd_asks_once(testbed, port, host):
     """It believes the server, and finds its own clock right to the millisecond."""
-    serve(box, f"listen ntp {port}")
-    result = box.run(*FORBID, CHRONYD, "-Q", "-t", "10", "-u", "root",
+    serve(testbed, f"listen ntp {port}")
+    result = testbed.run(*FORBID, CHRONYD, "-Q", "-t", "10", "-u", "root",
                      f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
                      "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
     said = result.out + result.err
@@ -49,15 +52,15 @@ def test_chronyd_asks_once(box, port, host):
 @needs_peer(CHRONYD)
 @not_instrumented("the pace")
 @needs_private("a /run of its own")
-def test_chronyd_follows(box, port):
+def test_chronyd_follows(testbed, port):
     """As a client for a while (CHRONYD_SECONDS, 4 unless set), in basic mode, 16 times a second."""
-    serve(box, f"listen ntp {port}")
-    log = box.root / "chrony"
+    serve(testbed, f"listen ntp {port}")
+    log = testbed.root / "chrony"
     log.mkdir()
-    config = box.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
+    config = testbed.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
                         f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
                         "logbanner 0\n", "chrony.conf")
-    popen, _, err = box.popen([*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
+    popen, _, err = testbed.popen([*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
                               env=LIBRARIES)
     measurements = log / "measurements.log"
     time.sleep(float(os.environ.get("CHRONYD_SECONDS", "4")))
@@ -78,11 +81,11 @@ def test_chronyd_follows(box, port):
 @needs_peer(NTPD)
 @not_instrumented("the pace")
 @needs_private("a network of two")
-def test_ntpsec_follows(box):
+def test_ntpsec_follows(testbed):
     """Its ntpd, which wants port 123 of every address for itself, in a network of its own."""
-    serve(box, "listen ntp *:123")
-    config = box.config("server 10.77.0.1 iburst minpoll 3\ndisable kernel\n", "ntp.conf")
-    other, _, _ = box.popen(["unshare", "-n", "sleep", "60"])
+    serve(testbed, "listen ntp *:123")
+    config = testbed.config("server 10.77.0.1 iburst minpoll 3\ndisable kernel\n", "ntp.conf")
+    other, _, _ = testbed.popen(["unshare", "-n", "sleep", "60"])
     wait_until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"),
                what="the other network")
     inside = ["nsenter", "-n", "-t", str(other.pid)]
@@ -93,10 +96,10 @@ def test_ntpsec_follows(box):
                     [*inside, "ip", "addr", "add", "10.77.0.2/24", "dev", "peer1"],
                     [*inside, "ip", "link", "set", "lo", "up"],
                     [*inside, "ip", "link", "set", "peer1", "up"]):
-        assert box.run(*command).code == 0
-    popen, _, err = box.popen([*inside, *FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
+        assert testbed.run(*command).code == 0
+    popen, _, err = testbed.popen([*inside, *FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
     try:
-        wait_until(lambda: int(box.status().get("ntp", "0 of").split()[0]) >= 4, 20,
+        wait_until(lambda: int(testbed.status().get("ntp", "0 of").split()[0]) >= 4, 20,
                    what=f"a burst of requests; it said {read_back(err)}")
     finally:
         for process in (popen, other):
@@ -110,10 +113,10 @@ def test_ntpsec_follows(box):
     ([], ["listen time/tcp *:37"]), (["-u"], ["listen time/udp *:37"]),
     (["-n"], ["listen ntp *:123"])])
 @pytest.mark.parametrize("family", ["-4", "-6"])
-def test_rdate(box, options, lines, family):
-    serve(box, *lines)
+def test_rdate(testbed, options, lines, family):
+    serve(testbed, *lines)
     host = "127.0.0.1" if family == "-4" else "::1"
-    result = box.run(*FORBID, "rdate", "-p", family, *options, host)
+    result = testbed.run(*FORBID, "rdate", "-p", family, *options, host)
     assert result.code == 0, result
     told = calendar.timegm(time.strptime(result.out.strip(), "%a %b %d %H:%M:%S UTC %Y"))
     assert abs(told - time.time()) < 5
@@ -121,17 +124,17 @@ def test_rdate(box, options, lines, family):
 
 @needs_program("busybox")
 @needs_private("port 37")
-def test_busybox_rdate(box):
-    serve(box, "listen time/tcp *:37")
-    result = box.run(*FORBID, "busybox", "rdate", "-p", "127.0.0.1")
+def test_busybox_rdate(testbed):
+    serve(testbed, "listen time/tcp *:37")
+    result = testbed.run(*FORBID, "busybox", "rdate", "-p", "127.0.0.1")
     assert result.code == 0, result
     assert result.out.strip().endswith(time.strftime("%Y", time.gmtime()))
 
 
 @both
-def test_ntplib(box, port, host):
+def test_ntplib(testbed, port, host):
     ntplib = pytest.importorskip("ntplib", reason="needs python3-ntplib")
-    serve(box, f"listen ntp {port}")
+    serve(testbed, f"listen ntp {port}")
     for version in (2, 3, 4):
         reply = ntplib.NTPClient().request(host, version=version, port=port, timeout=5)
         assert (reply.version, reply.mode, reply.stratum, reply.leap) == (version, 4, 10, 0)
@@ -152,13 +155,13 @@ def ask_everything():
 @needs_program("tshark")
 @needs_private("a capture")
 @not_instrumented("the pace")
-def test_tshark_finds_nothing_malformed(box):
+def test_tshark_finds_nothing_malformed(testbed):
     """In what passes while every protocol is asked in many ways."""
     ports = {"daytime/tcp": 13, "daytime/udp": 13, "time/tcp": 37, "time/udp": 37, "ntp": 123}
-    serve(box, *(f"listen {name} *:{port}" for name, port in ports.items()))
-    capture = box.root / "capture.pcap"
-    tshark, _, err = box.popen(["tshark", "-q", "-i", "lo", "-w", capture,
-                                "-f", "port 13 or port 37 or port 123"], env={"HOME": box.root})
+    serve(testbed, *(f"listen {name} *:{port}" for name, port in ports.items()))
+    capture = testbed.root / "capture.pcap"
+    tshark, _, err = testbed.popen(["tshark", "-q", "-i", "lo", "-w", capture,
+                                "-f", "port 13 or port 37 or port 123"], env={"HOME": testbed.root})
     wait_until(lambda: "Capturing on" in read_back(err) and capture.exists()
                and capture.stat().st_size > 0, what="tshark to listen")
     try:
@@ -167,9 +170,9 @@ def test_tshark_finds_nothing_malformed(box):
     finally:
         tshark.send_signal(signal.SIGINT)
         tshark.wait()
-    seen = box.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
-                   env={"HOME": str(box.root)}, timeout=60)
-    bad = box.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
-                  env={"HOME": str(box.root)}, timeout=60)
+    seen = testbed.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
+                   env={"HOME": str(testbed.root)}, timeout=60)
+    bad = testbed.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
+                  env={"HOME": str(testbed.root)}, timeout=60)
     print(f"{len(seen.out.splitlines())} packets of the protocols, malformed: {bad.out!r}")
     assert len(seen.out.splitlines()) >= 2 * (16 + 2 + 2) and bad.out == ""

@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-import harness
-from harness import (NOBODY, ask, as_nobody, fewer, free_port, is_daytime, needs_private, serves,
-                     wait_until)
-from isolate import mounted
+from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, wait_until
+from lib.isolate import mounted
+from lib.process import Daemon, read_back, Result
 
 
 def lock_holder(path):
@@ -23,63 +23,63 @@ def lock_holder(path):
         return pid if kind != fcntl.F_UNLCK else None
 
 
-def test_content_mode_and_lock(box, port):
-    daemon = box.listen(port)
-    assert box.pidfile.read_text() == f"{daemon.pid}\n"
-    assert lock_holder(box.pidfile) == daemon.pid
-    assert box.files() == ["t.pid", "t.sock"]
+def test_content_mode_and_lock(testbed, port):
+    daemon = testbed.listen(port)
+    assert testbed.pidfile.read_text() == f"{daemon.pid}\n"
+    assert lock_holder(testbed.pidfile) == daemon.pid
+    assert testbed.files() == ["t.pid", "t.sock"]
     for name, mode in [("t.pid", 0o644), ("t.sock", 0o600)]:
-        assert stat.S_IMODE((box.dir / name).stat().st_mode) == mode
+        assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == mode
     daemon.stop()
-    assert box.files() == []
+    assert testbed.files() == []
 
 
-def test_200_starts_at_once_leave_exactly_one(box, port):
+def test_200_starts_at_once_leave_exactly_one(testbed, port):
     """All wait for the end of one pipe, and then start together."""
-    own = box.command("-o", f"listen daytime/tcp {port}")
+    own = testbed.command("-o", f"listen daytime/tcp {port}")
     command = ["sh", "-c", 'read go; exec "$@"', "sh", *own]
     reader, writer = os.pipe()
-    starts = [box.popen(command, stdin=reader) for _ in range(fewer(200))]
+    starts = [testbed.popen(command, stdin=reader) for _ in range(fewer(200))]
     os.close(reader)
     os.close(writer)
-    codes = [popen.wait(harness.longer(30)) for popen, _, _ in starts]
+    codes = [popen.wait(longer(30)) for popen, _, _ in starts]
     assert sorted(codes) == [0] + [1] * (len(starts) - 1)
     winner = codes.index(0)
-    box.running.append(harness.Daemon(box, harness.Result(
-        0, harness.read_back(starts[winner][1]), "", 0)))
-    daemon = box.running[-1]
-    said = {harness.read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
+    testbed.running.append(Daemon(testbed, Result(
+        0, read_back(starts[winner][1]), "", 0)))
+    daemon = testbed.running[-1]
+    said = {read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
     assert said == {f"timeserver: already running as process {daemon.pid} "
-                    f"(pid file {box.pidfile})\n"}
-    assert box.processes() == [daemon.pid] and is_daytime(ask(port))
+                    f"(pid file {testbed.pidfile})\n"}
+    assert testbed.processes() == [daemon.pid] and is_daytime(ask(port))
 
 
-def test_after_kill_9_the_next_start_works_at_once(box, port):
+def test_after_kill_9_the_next_start_works_at_once(testbed, port):
     for _ in range(fewer(10)):
-        daemon = box.listen(port)
+        daemon = testbed.listen(port)
         ask(port)
         daemon.kill()
-        assert box.pidfile.exists()
-    assert is_daytime(ask(box.listen(port) and port))
+        assert testbed.pidfile.exists()
+    assert is_daytime(ask(testbed.listen(port) and port))
 
 
 @pytest.mark.parametrize("content", [
     "{innocent}\n", "", "0\n", "-1\n", "words", "99999999999999999999\n", "1\n", "x" * 100000],
     ids=lambda text: text[:12])
-def test_stale_content_never_blocks_a_start(box, port, content):
+def test_stale_content_never_blocks_a_start(testbed, port, content):
     """Also when it names a process that lives: this very one."""
-    box.pidfile.write_text(content.format(innocent=os.getpid()))
-    daemon = box.listen(port)
-    assert box.pidfile.read_text() == f"{daemon.pid}\n"
+    testbed.pidfile.write_text(content.format(innocent=os.getpid()))
+    daemon = testbed.listen(port)
+    assert testbed.pidfile.read_text() == f"{daemon.pid}\n"
 
 
 @pytest.mark.parametrize("what", ["stop", "reload", "status"])
-def test_a_stale_file_is_no_running_daemon(box, what):
+def test_a_stale_file_is_no_running_daemon(testbed, what):
     """A signal to the process that got the old number would be a disaster: it goes to no one."""
-    innocent, _, _ = box.popen(["sleep", "60"])
-    box.pidfile.write_text(f"{innocent.pid}\n")
-    code, out, err = box.signal(what)
-    assert (code, out, err) == (1, "", f"timeserver: not running (pid file {box.pidfile})\n")
+    innocent, _, _ = testbed.popen(["sleep", "60"])
+    testbed.pidfile.write_text(f"{innocent.pid}\n")
+    code, out, err = testbed.signal(what)
+    assert (code, out, err) == (1, "", f"timeserver: not running (pid file {testbed.pidfile})\n")
     assert innocent.poll() is None
     innocent.kill()
     innocent.wait()
@@ -114,56 +114,56 @@ PLANTED = [("symlink", "is a symbolic link"), ("dangling symlink", "is a symboli
 
 
 @pytest.mark.parametrize("kind, reason", PLANTED)
-def test_something_planted_in_its_place(box, port, kind, reason):
-    target = box.dir / "precious"
+def test_something_planted_in_its_place(testbed, port, kind, reason):
+    target = testbed.dir / "precious"
     target.write_text("precious\n")
-    plant(kind, box.pidfile, target)
-    before = box.files(), identity(box.pidfile), identity(target)
-    code, out, err = box.server("-o", f"listen daytime/tcp {port}")
-    assert (code, out, err) == (1, "", f"timeserver: pid file {box.pidfile}: {reason}\n")
-    assert (box.files(), identity(box.pidfile), identity(target)) == before
+    plant(kind, testbed.pidfile, target)
+    before = testbed.files(), identity(testbed.pidfile), identity(target)
+    code, out, err = testbed.server("-o", f"listen daytime/tcp {port}")
+    assert (code, out, err) == (1, "", f"timeserver: pid file {testbed.pidfile}: {reason}\n")
+    assert (testbed.files(), identity(testbed.pidfile), identity(target)) == before
     assert target.read_text() == "precious\n"
-    assert box.signal("stop").err == f"timeserver: not running (pid file {box.pidfile})\n"
+    assert testbed.signal("stop").err == f"timeserver: not running (pid file {testbed.pidfile})\n"
 
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling symlink", "directory", "FIFO", "hard link"])
-def test_something_planted_for_the_control_socket(box, port, kind):
-    target, control = box.dir / "precious", box.dir / "t.sock"
+def test_something_planted_for_the_control_socket(testbed, port, kind):
+    target, control = testbed.dir / "precious", testbed.dir / "t.sock"
     target.write_text("precious\n")
     plant(kind, control, target)
-    before = box.files()
-    code, out, err = box.server("-o", f"listen daytime/tcp {port}")
+    before = testbed.files()
+    code, out, err = testbed.server("-o", f"listen daytime/tcp {port}")
     assert (code, out) == (1, "")
     assert err == f"timeserver: cannot create control socket {control}: Address already in use\n"
-    assert box.files() == before and target.read_text() == "precious\n"
+    assert testbed.files() == before and target.read_text() == "precious\n"
 
 
 @needs_private("the default paths")
-def test_default_path_of_root(box, port):
-    daemon = box.listen(port, pidfile=False, umask=0o077)
+def test_default_path_of_root(testbed, port):
+    daemon = testbed.listen(port, pidfile=False, umask=0o077)
     directory = os.stat("/run/timeserver")
     assert stat.S_IMODE(directory.st_mode) == 0o755 and directory.st_uid == 0
     with open("/run/timeserver/timeserver.pid") as file:
         assert file.read() == f"{daemon.pid}\n"
-    result = box.server("--signal", "stop", pidfile=False)
+    result = testbed.server("--signal", "stop", pidfile=False)
     assert (result.code, result.out) == (0, f"timeserver: process {daemon.pid} stopped\n")
     assert os.listdir("/run/timeserver") == []
 
 
 @needs_private("an ordinary user")
-def test_default_path_of_a_user_with_a_runtime_directory(box, port):
-    os.chown(box.dir, NOBODY, NOBODY)
-    own = as_nobody() | {"env": {"XDG_RUNTIME_DIR": str(box.dir)}}
-    box.listen(port, pidfile=False, **own)
-    assert box.files() == ["timeserver", "timeserver/timeserver.pid", "timeserver/timeserver.sock"]
-    assert stat.S_IMODE((box.dir / "timeserver").stat().st_mode) == 0o700
-    assert box.server("--signal", "stop", pidfile=False, **own).code == 0
+def test_default_path_of_a_user_with_a_runtime_directory(testbed, port):
+    os.chown(testbed.dir, NOBODY, NOBODY)
+    own = as_nobody() | {"env": {"XDG_RUNTIME_DIR": str(testbed.dir)}}
+    testbed.listen(port, pidfile=False, **own)
+    assert testbed.files() == ["timeserver", "timeserver/timeserver.pid", "timeserver/timeserver.sock"]
+    assert stat.S_IMODE((testbed.dir / "timeserver").stat().st_mode) == 0o700
+    assert testbed.server("--signal", "stop", pidfile=False, **own).code == 0
 
 
 @needs_private("an ordinary user, and a /tmp of its own")
-def test_default_path_of_a_user_without_one(box, port):
+def test_default_path_of_a_user_without_one(testbed, port):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
-        daemon = box.listen(port, pidfile=False, **as_nobody())
+        daemon = testbed.listen(port, pidfile=False, **as_nobody())
         directory = os.stat(f"/tmp/timeserver-{NOBODY}")
         assert stat.S_IMODE(directory.st_mode) == 0o700 and directory.st_uid == NOBODY
         daemon.stop()
@@ -171,89 +171,89 @@ def test_default_path_of_a_user_without_one(box, port):
 
 @needs_private("an ordinary user, and a /tmp of its own")
 @pytest.mark.parametrize("trap", ["symlink", "of another", "open to all"])
-def test_a_trap_in_tmp_is_not_used(box, port, trap):
+def test_a_trap_in_tmp_is_not_used(testbed, port, trap):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
         directory = f"/tmp/timeserver-{NOBODY}"
-        os.chmod(box.dir, 0o777)
+        os.chmod(testbed.dir, 0o777)
         if trap == "symlink":
-            os.symlink(box.dir, directory)
+            os.symlink(testbed.dir, directory)
         else:
             os.mkdir(directory)
             os.chown(directory, 0 if trap == "of another" else NOBODY, NOBODY)
             os.chmod(directory, 0o777)
-        code, out, err = box.server("-o", f"listen daytime/tcp {port}", pidfile=False,
+        code, out, err = testbed.server("-o", f"listen daytime/tcp {port}", pidfile=False,
                                     **as_nobody())
         assert code in (1, 77) and out == "" and err.startswith("timeserver: ")
         assert directory in err and err.count("\n") == 1
         assert os.listdir(directory) == []
 
 
-def test_a_relative_path_is_the_callers(box, port):
-    box.start("-o", f"listen daytime/tcp {port}", "-p", "here.pid", pidfile=False, cwd=box.dir)
-    assert box.files() == ["here.pid", "here.sock"]
-    assert box.server("-p", "here.pid", "-s", "stop", pidfile=False, cwd=box.dir).code == 0
+def test_a_relative_path_is_the_callers(testbed, port):
+    testbed.start("-o", f"listen daytime/tcp {port}", "-p", "here.pid", pidfile=False, cwd=testbed.dir)
+    assert testbed.files() == ["here.pid", "here.sock"]
+    assert testbed.server("-p", "here.pid", "-s", "stop", pidfile=False, cwd=testbed.dir).code == 0
 
 
-def test_a_path_too_long_for_a_socket_address(box, port):
-    directory = box.dir / ("long" * 40)
+def test_a_path_too_long_for_a_socket_address(testbed, port):
+    directory = testbed.dir / ("long" * 40)
     directory.mkdir()
-    box.pidfile = directory / "t.pid"
-    box.listen(port)
-    assert box.status()["state"] == "serving"
-    assert box.signal("stop").code == 0 and list(directory.iterdir()) == []
+    testbed.pidfile = directory / "t.pid"
+    testbed.listen(port)
+    assert testbed.status()["state"] == "serving"
+    assert testbed.signal("stop").code == 0 and list(directory.iterdir()) == []
 
 
-def test_a_daemon_that_lost_its_file_does_not_take_the_next_ones(box, port):
+def test_a_daemon_that_lost_its_file_does_not_take_the_next_ones(testbed, port):
     """Somebody removes the pid file, another daemon takes the name, then the first one stops."""
-    first = box.listen(port)
-    box.pidfile.unlink()
-    second = box.listen(free_port())
+    first = testbed.listen(port)
+    testbed.pidfile.unlink()
+    second = testbed.listen(free_port())
     first.stop()
-    assert box.pidfile.read_text() == f"{second.pid}\n"
-    assert box.status()["process"] == str(second.pid)
+    assert testbed.pidfile.read_text() == f"{second.pid}\n"
+    assert testbed.status()["process"] == str(second.pid)
 
 
-def test_stop_waits_until_it_is_gone(box, port):
+def test_stop_waits_until_it_is_gone(testbed, port):
     for _ in range(fewer(5)):
-        daemon = box.listen(port)
-        result = box.signal("stop")
-        assert not daemon.alive() and box.files() == [], "the moment the command returns"
+        daemon = testbed.listen(port)
+        result = testbed.signal("stop")
+        assert not daemon.alive() and testbed.files() == [], "the moment the command returns"
         assert tuple(result) == (0, f"timeserver: process {daemon.pid} stopped\n", "")
         assert not serves(port)
 
 
-def test_stop_of_a_daemon_that_is_stopped_by_another_at_once(box, port):
+def test_stop_of_a_daemon_that_is_stopped_by_another_at_once(testbed, port):
     """Each says that it is gone: either it stopped it, or it found nothing running."""
-    daemon = box.listen(port)
-    stops = [box.popen(box.command("--signal", "stop")) for _ in range(fewer(20))]
+    daemon = testbed.listen(port)
+    stops = [testbed.popen(testbed.command("--signal", "stop")) for _ in range(fewer(20))]
     for popen, out, err in stops:
-        if popen.wait(harness.longer(10)) == 0:
-            assert harness.read_back(out) == f"timeserver: process {daemon.pid} stopped\n"
+        if popen.wait(longer(10)) == 0:
+            assert read_back(out) == f"timeserver: process {daemon.pid} stopped\n"
         else:
-            assert harness.read_back(err) == f"timeserver: not running (pid file {box.pidfile})\n"
+            assert read_back(err) == f"timeserver: not running (pid file {testbed.pidfile})\n"
     daemon.wait_gone()
 
 
 @needs_private("an ordinary user")
-def test_a_user_cannot_stop_the_daemon_of_another(box, port):
-    daemon = box.listen(port)
-    result = box.signal("stop", **as_nobody())
+def test_a_user_cannot_stop_the_daemon_of_another(testbed, port):
+    daemon = testbed.listen(port)
+    result = testbed.signal("stop", **as_nobody())
     assert tuple(result) == (77, "", f"timeserver: cannot stop process {daemon.pid}: "
                                      "Operation not permitted\n")
     assert serves(port)
 
 
-def test_a_daemon_that_hangs_is_told_so_and_not_waited_for_forever(box, port):
+def test_a_daemon_that_hangs_is_told_so_and_not_waited_for_forever(testbed, port):
     """Stopped by SIGSTOP it cannot end; the command gives up, and says it."""
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     daemon.signal(signal.SIGSTOP)
-    popen, _, err = box.popen(box.command("--signal", "stop"))
+    popen, _, err = testbed.popen(testbed.command("--signal", "stop"))
     try:
-        assert popen.wait(harness.longer(15)) == 1
+        assert popen.wait(longer(15)) == 1
     except subprocess.TimeoutExpired:
         popen.kill()
         raise
     finally:
         daemon.signal(signal.SIGCONT)
-    assert f"process {daemon.pid} has not stopped" in harness.read_back(err)
+    assert f"process {daemon.pid} has not stopped" in read_back(err)
     wait_until(lambda: not daemon.alive())

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from harness import (BITS, INSTRUMENTED, NOBODY, ask, is_daytime, needs_private, needs_program,
-                     not_instrumented)
+from lib.daytime_client import ask, is_daytime
+from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented
 from test_peers_ntp import LIBRARIES, PEERS, needs_peer
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
@@ -26,13 +26,13 @@ def threads(pid):
 @not_instrumented("rights")
 @needs_private("root")
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_every_thread_is_confined(box, port, user):
+def test_every_thread_is_confined(testbed, port, user):
     """The right to open ports below 1024 stays with root, for a reload, and goes with the user."""
     words = ["-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}", "-o", "clock local",
              "-o", "workers 3"]
     if user:
-        box.dir.chmod(0o1777)
-    daemon = box.start(*words, *(["--user", user] if user else []))
+        testbed.dir.chmod(0o1777)
+    daemon = testbed.start(*words, *(["--user", user] if user else []))
     seen = list(threads(daemon.pid))
     assert len(seen) >= 4
     for thread in seen:
@@ -41,35 +41,35 @@ def test_every_thread_is_confined(box, port, user):
         assert int(thread["CapPrm"], 16) == int(thread["CapEff"], 16) == (0 if user else BIND_SERVICE)
         if user:
             assert set(thread["Uid"].split()) == {str(NOBODY)}
-    foreseen = re.search("^confinement: (.*)$", box.server("--version").out, re.MULTILINE)
-    assert box.status()["confined"] == foreseen[1]
+    foreseen = re.search("^confinement: (.*)$", testbed.server("--version").out, re.MULTILINE)
+    assert testbed.status()["confined"] == foreseen[1]
     assert ("system calls" in foreseen[1]) == (FILTERED == "2")
     assert is_daytime(ask(port))
 
 
 @not_instrumented("rights")
 @needs_private("a port below 1024")
-def test_a_reload_opens_a_low_port(box, port):
-    config = box.config(f"listen daytime/tcp {port}\n")
-    box.start("-c", config)
+def test_a_reload_opens_a_low_port(testbed, port):
+    config = testbed.config(f"listen daytime/tcp {port}\n")
+    testbed.start("-c", config)
     config.write_text(f"listen daytime/tcp {port} 13\n")
-    assert box.signal("reload").code == 0 and is_daytime(ask(13))
+    assert testbed.signal("reload").code == 0 and is_daytime(ask(13))
 
 
-def test_status_tells_the_truth(box, port):
-    box.listen(port)
-    assert ("system calls" in box.status()["confined"]) == (not INSTRUMENTED and FILTERED == "2")
+def test_status_tells_the_truth(testbed, port):
+    testbed.listen(port)
+    assert ("system calls" in testbed.status()["confined"]) == (not INSTRUMENTED and FILTERED == "2")
 
 
 @needs_peer(ANALYZE)
 @pytest.mark.parametrize("unit, most", [("timeserver", 1.6), ("timeserver-activated", 1.2)])
-def test_what_systemd_thinks_of_the_units(box, unit, most):
+def test_what_systemd_thinks_of_the_units(testbed, unit, most):
     text = pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").replace("@PREFIX@", "/usr")
-    path = box.config(text, f"{unit}.service")
+    path = testbed.config(text, f"{unit}.service")
     directories = LIBRARIES["LD_LIBRARY_PATH"]
     libraries = ":".join([directories, *(f"{directory}/systemd" for directory in directories.split(":")),
                           *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
-    result = box.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
+    result = testbed.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
                      env={"LD_LIBRARY_PATH": libraries})
     told = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
     assert told, result
@@ -99,9 +99,9 @@ int main(int argc, char **argv)
 """
 
 
-def make_executor(box, *flags):
+def make_executor(testbed, *flags):
     """A program of the daemon's own parts, with the right to have a web process."""
-    source, made = box.config(EXECUTE, "main.c"), box.dir / "program"
+    source, made = testbed.config(EXECUTE, "main.c"), testbed.dir / "program"
     parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
              "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
     subprocess.run(["cc", "-D_GNU_SOURCE", "-Isrc", "-pthread", *flags, "-o", made, source, *parts], check=True)
@@ -110,22 +110,22 @@ def make_executor(box, *flags):
 
 @needs_program("cc")
 @pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
-def test_the_daemon_can_execute_itself_alone(box, program, outcome):
-    code = box.run(make_executor(box), program).code
+def test_the_daemon_can_execute_itself_alone(testbed, program, outcome):
+    code = testbed.run(make_executor(testbed), program).code
     if code == 77:
         pytest.skip("needs Landlock")
     assert code == outcome
 
 
 @needs_program("cc")
-def test_it_can_after_an_upgrade_of_the_c_library(box):
+def test_it_can_after_an_upgrade_of_the_c_library(testbed):
     """Which puts another file in the place of the loader."""
     loader = re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
-    directory = box.dir / "lib"
+    directory = testbed.dir / "lib"
     directory.mkdir()
     for name in ("loader", "new"):
         shutil.copy(loader, directory / name)
-    program = make_executor(box, f"-Wl,--dynamic-linker={directory}/loader")
+    program = make_executor(testbed, f"-Wl,--dynamic-linker={directory}/loader")
     with subprocess.Popen([program, "/proc/self/exe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         running.stdout.readline()
         (directory / "new").rename(directory / "loader")

@@ -2,7 +2,7 @@
 import pathlib
 import re
 
-import security
+from lib import security
 
 
 def test_every_proof_exists():

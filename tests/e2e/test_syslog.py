@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-import harness
-from harness import (ask, free_port, is_daytime, needs_private, needs_program, not_instrumented,
-                     receive_all, serves, wait_until)
+from lib.daytime_client import ask, assert_prompt, free_port, is_daytime, receive_all, serves
+from lib.environment import longer, needs_private, needs_program, not_instrumented, wait_until
+
 
 pytestmark = needs_private("a /dev/log of its own")
 
@@ -31,14 +31,14 @@ action(type="omfile" file="{directory}/log" template="all")
 class Syslogd:
     """rsyslogd, and what it has written."""
 
-    def __init__(self, box):
-        self.box, self.directory = box, box.root / f"syslogd{len(box.reports)}"
+    def __init__(self, testbed):
+        self.testbed, self.directory = testbed, testbed.root / f"syslogd{len(testbed.reports)}"
         self.directory.mkdir()
         self.file = self.directory / "log"
         config = self.directory / "rsyslog.conf"
         fields = "|".join(f"%{field}%" for field in FIELDS)
         config.write_text(RSYSLOG.format(directory=self.directory, fields=fields))
-        self.popen, self.out, _ = box.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
+        self.popen, self.out, _ = testbed.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
                                              "-i", self.directory / "pid"])
         wait_until(self.listens, what="rsyslogd to listen")
 
@@ -64,8 +64,8 @@ class Syslogd:
 
 
 @pytest.fixture
-def syslogd(box):
-    syslogd = Syslogd(box)
+def syslogd(testbed):
+    syslogd = Syslogd(testbed)
     yield syslogd
     if syslogd.popen.poll() is None:
         syslogd.stop()
@@ -75,9 +75,9 @@ real = needs_program("rsyslogd", "(Debian's package rsyslog)")
 
 
 @real
-def test_step_8_program_pid_and_facility(box, port, syslogd):
+def test_step_8_program_pid_and_facility(testbed, port, syslogd):
     """Step 8: records of the daemon's start and end, in its name, with its number."""
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     daemon.stop()
     syslogd.wait_for("stopp")
     records = syslogd.records()
@@ -90,36 +90,36 @@ def test_step_8_program_pid_and_facility(box, port, syslogd):
 
 @real
 @pytest.mark.parametrize("facility", ["local0", "user", "auth"])
-def test_the_configured_facility(box, port, syslogd, facility):
-    box.config(f"listen daytime/tcp {port}\nsyslog {facility}\n")
-    box.start("-c", box.dir / "t.conf")
+def test_the_configured_facility(testbed, port, syslogd, facility):
+    testbed.config(f"listen daytime/tcp {port}\nsyslog {facility}\n")
+    testbed.start("-c", testbed.dir / "t.conf")
     assert syslogd.wait_for("serving")[2] == facility
-    box.config(f"listen daytime/tcp {port}\nsyslog local5\n")
-    assert box.signal("reload").code == 0
+    testbed.config(f"listen daytime/tcp {port}\nsyslog local5\n")
+    assert testbed.signal("reload").code == 0
     assert syslogd.wait_for("reloaded")[2] == "local5"
 
 
 @real
-def test_a_failed_start_is_in_the_log_too(box, port, syslogd):
+def test_a_failed_start_is_in_the_log_too(testbed, port, syslogd):
     """At boot nobody reads standard error."""
     with socket.create_server(("", port)):
-        code, _, err = box.server("-o", f"listen daytime/tcp {port}")
+        code, _, err = testbed.server("-o", f"listen daytime/tcp {port}")
     record = syslogd.wait_for("Address already in use")
     assert code == 1 and record[0] == "timeserver" and record[3] == "err"
     assert err == f"timeserver: {record[4].strip()}\n"
 
 
 @real
-def test_one_line_a_record_whatever_is_in_it(box, port, syslogd):
+def test_one_line_a_record_whatever_is_in_it(testbed, port, syslogd):
     """A reload that fails, with line breaks and escapes in the names and words of its errors."""
-    inner = box.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")
-    directory = box.dir / "in.d"
+    inner = testbed.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")
+    directory = testbed.dir / "in.d"
     directory.mkdir()
     inner.rename(directory / inner.name)
-    config = box.config(f"listen daytime/tcp {port}\n")
-    daemon = box.start("-c", config)
+    config = testbed.config(f"listen daytime/tcp {port}\n")
+    daemon = testbed.start("-c", config)
     config.write_bytes(b"confdir in.d\nlisten daytime/tcp \x1b[2J\x07\x80|x\n")
-    assert box.signal("reload").code == 78
+    assert testbed.signal("reload").code == 78
     syslogd.wait_for("reload failed")
     records = syslogd.records()
     assert {tuple(record[:3]) for record in records} == {("timeserver", str(daemon.pid), "daemon")}
@@ -131,35 +131,35 @@ def test_one_line_a_record_whatever_is_in_it(box, port, syslogd):
 
 
 @real
-def test_the_time_of_a_record_is_local_and_english(box, port, syslogd):
-    box.listen(port)
+def test_the_time_of_a_record_is_local_and_english(testbed, port, syslogd):
+    testbed.listen(port)
     stamp = syslogd.wait_for("serving")[5]
-    assert harness.is_daytime(f"Sun {stamp} 2026\r\n".encode()), stamp
+    assert is_daytime(f"Sun {stamp} 2026\r\n".encode()), stamp
 
 
 @real
-def test_a_new_syslogd_is_found(box, port, syslogd):
+def test_a_new_syslogd_is_found(testbed, port, syslogd):
     """It was started again, so the socket behind /dev/log is another one."""
-    box.config(f"listen daytime/tcp {port}\n")
-    box.start("-c", box.dir / "t.conf")
+    testbed.config(f"listen daytime/tcp {port}\n")
+    testbed.start("-c", testbed.dir / "t.conf")
     syslogd.wait_for("serving")
     syslogd.stop()
-    assert box.signal("reload").code == 0, "nobody there: no matter"
-    second = Syslogd(box)
-    assert box.signal("reload").code == 0
+    assert testbed.signal("reload").code == 0, "nobody there: no matter"
+    second = Syslogd(testbed)
+    assert testbed.signal("reload").code == 0
     assert second.wait_for("reloaded")[0] == "timeserver"
     second.stop()
 
 
 @real
-def test_clients_write_no_records(box, port, syslogd):
-    box.listen(port)
+def test_clients_write_no_records(testbed, port, syslogd):
+    testbed.listen(port)
     syslogd.wait_for("serving")
     for _ in range(50):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"<3>forged\n")
             receive_all(client)
-    box.signal("stop")
+    testbed.signal("stop")
     syslogd.wait_for("stopped")
     assert len(syslogd.records()) <= 4
 
@@ -172,13 +172,13 @@ def ask_while_logging(daemon, port):
         began = time.monotonic()
         assert is_daytime(ask(port))
         taken.append(time.monotonic() - began)
-    harness.assert_prompt(taken)
+    assert_prompt(taken)
 
 
 @not_instrumented("the delay")
-def test_a_missing_dev_log_delays_no_reply(box, port):
+def test_a_missing_dev_log_delays_no_reply(testbed, port):
     assert not DEVICE.exists()
-    daemon = box.listen(port)
+    daemon = testbed.listen(port)
     assert daemon.result.seconds < 1
     ask_while_logging(daemon, port)
 
@@ -209,15 +209,15 @@ def read_all(log):
 
 
 @not_instrumented("the delay")
-def test_a_stalled_dev_log_delays_no_reply(box, port):
+def test_a_stalled_dev_log_delays_no_reply(testbed, port):
     """Neither the start, nor any answer, nor the stop; afterwards the log says what was lost."""
     with stalled() as log:
-        daemon = box.listen(port)
+        daemon = testbed.listen(port)
         assert daemon.result.seconds < 1
         ask_while_logging(daemon, port)
         log.setblocking(False)
         records = read_all(log)
-        assert box.signal("reload").code == 0
+        assert testbed.signal("reload").code == 0
         records += read_all(log)
         gap = [number for number, record in enumerate(records) if b" log records were lost here" in record]
         assert gap and re.search(rb"timeserver\[%d\]: [1-9]\d* log" % daemon.pid, records[gap[0]]), records[-9:]
@@ -227,13 +227,13 @@ def test_a_stalled_dev_log_delays_no_reply(box, port):
         assert time.monotonic() - began < 1
 
 
-def test_the_record_on_the_wire(box, port):
+def test_the_record_on_the_wire(testbed, port):
     """<priority>time program[pid]: text, and no line break or zero at its end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(DEVICE))
         try:
-            log.settimeout(harness.longer(5))
-            daemon = box.listen(port)
+            log.settimeout(longer(5))
+            daemon = testbed.listen(port)
             record = log.recv(65536)
         finally:
             DEVICE.unlink()
@@ -242,11 +242,11 @@ def test_the_record_on_the_wire(box, port):
                         % (daemon_notice, daemon.pid), record), record
 
 
-def test_dev_log_that_is_no_socket(box, port):
+def test_dev_log_that_is_no_socket(testbed, port):
     """A file somebody made there by mistake: it is not written to, and nothing else happens."""
     DEVICE.write_text("mine\n")
     try:
-        daemon = box.listen(port)
+        daemon = testbed.listen(port)
         assert serves(port)
         daemon.stop()
         assert DEVICE.read_text() == "mine\n"
@@ -254,12 +254,12 @@ def test_dev_log_that_is_no_socket(box, port):
         os.unlink(DEVICE)
 
 
-def test_the_debug_option_logs_more(box):
+def test_the_debug_option_logs_more(testbed):
     """To standard error; how much more is not fixed, only that it is no less."""
     lines = {}
     for option in ("--foreground", "--debug"):
         port = free_port()
-        server = box.foreground(option, "-o", f"listen daytime/tcp {port}")
+        server = testbed.foreground(option, "-o", f"listen daytime/tcp {port}")
         wait_until(lambda: serves(port))
         server.stop()
         lines[option] = len(server.log().splitlines())

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-import harness
-from harness import (NOBODY, ask, as_nobody, is_daytime, needs_private, needs_program,
-                     not_instrumented, not_wrapped, serves, wait_until)
+from lib.daytime_client import ask, is_daytime, serves
+from lib.environment import (as_nobody, longer, needs_private, needs_program, NOBODY, not_instrumented,
+                             not_wrapped, wait_until)
+from lib.process import read_back
 
 
 class Manager:
@@ -20,7 +21,7 @@ class Manager:
 
     def __init__(self, path, name):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(harness.longer(5))
+        self.socket.settimeout(longer(5))
         self.socket.bind(path)
         self.environment = {"NOTIFY_SOCKET": name}
 
@@ -37,8 +38,8 @@ class Manager:
 
 
 @pytest.fixture(params=["path", "abstract"])
-def manager(request, box):
-    name = str(box.dir / "notify") if request.param == "path" else f"@{box.token}"
+def manager(request, testbed):
+    name = str(testbed.dir / "notify") if request.param == "path" else f"@{testbed.token}"
     manager = Manager(name.replace("@", "\0"), name)
     yield manager
     manager.socket.close()
@@ -48,23 +49,23 @@ def microseconds():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
-def test_the_whole_life_is_told(box, port, manager):
-    config = box.config(f"listen daytime/tcp {port}\n")
-    server = box.foreground("-c", config, env=manager.environment)
+def test_the_whole_life_is_told(testbed, port, manager):
+    config = testbed.config(f"listen daytime/tcp {port}\n")
+    server = testbed.foreground("-c", config, env=manager.environment)
     ready = manager.next()
     assert ready["READY"] == "1" and ready["STATUS"] == f"serving daytime on tcp {port}"
     assert is_daytime(ask(port)), "ready means that it serves"
     assert os.getsid(server.pid) == os.getsid(0) and server.popen.poll() is None
 
     before = microseconds()
-    assert box.signal("reload").code == 0
+    assert testbed.signal("reload").code == 0
     reloading = manager.next()
     assert reloading["RELOADING"] == "1"
     assert before <= int(reloading["MONOTONIC_USEC"]) <= microseconds()
     assert manager.next()["READY"] == "1"
 
     config.write_text("nonsense\n")
-    assert box.signal("reload").code == 78
+    assert testbed.signal("reload").code == 78
     assert [manager.next().get("RELOADING"), manager.next().get("READY")] == ["1", "1"]
 
     server.stop()
@@ -72,9 +73,9 @@ def test_the_whole_life_is_told(box, port, manager):
     assert all(line.startswith("<") for line in server.log().splitlines()), "levels for the journal"
 
 
-def test_a_failed_start_is_never_ready(box, port, manager):
+def test_a_failed_start_is_never_ready(testbed, port, manager):
     with socket.create_server(("", port)):
-        result = box.server("-o", f"listen daytime/tcp {port}", env=manager.environment)
+        result = testbed.server("-o", f"listen daytime/tcp {port}", env=manager.environment)
     assert result.code == 1 and list(manager.waiting()) == []
     assert result.err.endswith(f"cannot listen on tcp {port}: Address already in use\n")
     assert result.err.count("\n") == 1
@@ -82,24 +83,24 @@ def test_a_failed_start_is_never_ready(box, port, manager):
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "@nobody-is-there", "nonsense", "",
                                   "/" + "x" * 200])
-def test_a_manager_that_does_not_listen_is_no_obstacle(box, port, name):
-    server = box.foreground("-n", "-o", f"listen daytime/tcp {port}", env={"NOTIFY_SOCKET": name})
+def test_a_manager_that_does_not_listen_is_no_obstacle(testbed, port, name):
+    server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", env={"NOTIFY_SOCKET": name})
     wait_until(lambda: serves(port), what="an answer")
     server.stop()
     assert server.popen.returncode == 0
 
 
 @not_instrumented("the delay")
-def test_a_manager_that_reads_nothing_stalls_no_answer(box, port):
+def test_a_manager_that_reads_nothing_stalls_no_answer(testbed, port):
     """Its queue is full; reloads succeed, and clients do not notice."""
-    manager = Manager(f"\0{box.token}", f"@{box.token}")
-    server = box.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment)
+    manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
+    server = testbed.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment)
     wait_until(lambda: serves(port))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                other.sendto(b"STATUS=full", f"\0{box.token}")
+                other.sendto(b"STATUS=full", f"\0{testbed.token}")
     for _ in range(3):
         server.signal(signal.SIGHUP)
         began = time.monotonic()
@@ -108,10 +109,10 @@ def test_a_manager_that_reads_nothing_stalls_no_answer(box, port):
 
 
 @not_instrumented("the pace")
-def test_watchdog(box, port):
+def test_watchdog(testbed, port):
     """A sign of life at half the time that is allowed, so that one may be late."""
-    manager = Manager(f"\0{box.token}", f"@{box.token}")
-    box.foreground("-o", f"listen daytime/tcp {port}",
+    manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
+    testbed.foreground("-o", f"listen daytime/tcp {port}",
                    env=manager.environment | {"WATCHDOG_USEC": "400000"})
     assert manager.next()["READY"] == "1"
     moments = []
@@ -123,9 +124,9 @@ def test_watchdog(box, port):
     manager.socket.close()
 
 
-def test_no_watchdog_for_another_process(box, port):
-    manager = Manager(f"\0{box.token}", f"@{box.token}")
-    box.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment | {
+def test_no_watchdog_for_another_process(testbed, port):
+    manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
+    testbed.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment | {
         "WATCHDOG_USEC": "20000", "WATCHDOG_PID": str(os.getpid())})
     assert manager.next()["READY"] == "1"
     time.sleep(0.2)
@@ -148,11 +149,11 @@ os.execvp(sys.argv[2 + count], sys.argv[2 + count:])
 """
 
 
-def activate(box, sockets, *arguments, names=None, env=None, start=None):
+def activate(testbed, sockets, *arguments, names=None, env=None, start=None):
     numbers = [one.fileno() for one in sockets]
     before = [sys.executable, "-c", ACTIVATE, len(numbers), *numbers]
     env = (env or {}) | ({"LISTEN_FDNAMES": names} if names is not None else {})
-    return (start or box.foreground)(*arguments, before=before, pass_fds=numbers, env=env)
+    return (start or testbed.foreground)(*arguments, before=before, pass_fds=numbers, env=env)
 
 
 def served_by(listener):
@@ -160,36 +161,36 @@ def served_by(listener):
 
 
 @pytest.mark.parametrize("names", [None, "daytime/tcp", "whatever", "", "::"])
-def test_an_inherited_socket_is_served(box, names):
+def test_an_inherited_socket_is_served(testbed, names):
     """And the built-in listener is not opened then; the file keeps its place after a reload."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = activate(box, [listener], "-o", "clock system", names=names)
+        server = activate(testbed, [listener], "-o", "clock system", names=names)
         wait_until(lambda: served_by(listener), what="an answer")
-        assert len(box.status()["listen"]) == 1 and os.getsid(server.pid) == os.getsid(0)
-        assert box.signal("reload").code == 0
+        assert len(testbed.status()["listen"]) == 1 and os.getsid(server.pid) == os.getsid(0)
+        assert testbed.signal("reload").code == 0
         assert served_by(listener)
         server.stop()
-        again = activate(box, [listener], "-o", "clock system")
+        again = activate(testbed, [listener], "-o", "clock system")
         wait_until(lambda: served_by(listener), what="an answer of the next one")
         again.stop()
 
 
-def test_inherited_sockets_take_the_place_of_listen_lines(box, port):
+def test_inherited_sockets_take_the_place_of_listen_lines(testbed, port):
     """The same address: taken over; another: opened as well; unnamed by any line: Daytime."""
     with socket.create_server(("127.0.0.1", 0)) as first, \
             socket.create_server(("::1", 0), family=socket.AF_INET6) as second:
         line = f"listen daytime/tcp 127.0.0.1:{first.getsockname()[1]} 127.0.0.1:{port}"
-        server = activate(box, [first, second], "-o", line, names="a:daytime/tcp")
+        server = activate(testbed, [first, second], "-o", line, names="a:daytime/tcp")
         wait_until(lambda: serves(port), what="an answer")
-        assert served_by(first) and served_by(second) and len(box.status()["listen"]) == 3
+        assert served_by(first) and served_by(second) and len(testbed.status()["listen"]) == 3
         server.stop()
 
 
-def test_sockets_for_another_process_are_not_taken(box, port):
+def test_sockets_for_another_process_are_not_taken(testbed, port):
     """LISTEN_PID is not ours: they are closed with all the rest; it becomes a daemon as ever."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        result = activate(box, [listener], "-o", f"listen daytime/tcp {port}", env={"OFF": "1"},
-                          start=box.server)
+        result = activate(testbed, [listener], "-o", f"listen daytime/tcp {port}", env={"OFF": "1"},
+                          start=testbed.server)
         assert result.code == 0 and serves(port)
         number = listener.getsockname()[1]
     with socket.create_server(("127.0.0.1", number)):
@@ -197,44 +198,44 @@ def test_sockets_for_another_process_are_not_taken(box, port):
 
 
 @pytest.mark.parametrize("kind", ["file", "unix", "not listening"])
-def test_an_inherited_descriptor_that_is_no_listener(box, kind):
+def test_an_inherited_descriptor_that_is_no_listener(testbed, kind):
     with contextlib.ExitStack() as stack:
         if kind == "file":
             thing = stack.enter_context(open("/dev/null"))
         else:
             family = {"unix": socket.AF_UNIX, "not listening": socket.AF_INET}[kind]
             thing = stack.enter_context(socket.socket(family))
-        result = activate(box, [thing], "-o", "clock system", start=box.server)
+        result = activate(testbed, [thing], "-o", "clock system", start=testbed.server)
     assert tuple(result) == (1, "", "timeserver: inherited descriptor 3: "
                                     "is neither a listening TCP socket nor a UDP socket\n")
-    assert box.files() == []
+    assert testbed.files() == []
 
 
 @needs_private("a process namespace")
 @needs_program("unshare")
 @not_wrapped("process 1")
-def test_as_process_1(box, port):
+def test_as_process_1(testbed, port):
     """As in a container: no forking, and a signal from outside still stops it."""
-    outer, _, err = box.popen(["unshare", "--pid", "--fork", "--mount-proc",
-                               *box.command("-o", f"listen daytime/tcp {port}")])
+    outer, _, err = testbed.popen(["unshare", "--pid", "--fork", "--mount-proc",
+                               *testbed.command("-o", f"listen daytime/tcp {port}")])
     wait_until(lambda: serves(port), what="an answer")
-    assert box.pidfile.read_text() == "1\n"
-    inner = next(pid for pid in box.processes() if pid != outer.pid)
-    assert os.path.exists(f"/proc/{inner}") and len(box.processes()) == 2
-    wait_until(lambda: "serving" in harness.read_back(err), what="a log at standard error")
+    assert testbed.pidfile.read_text() == "1\n"
+    inner = next(pid for pid in testbed.processes() if pid != outer.pid)
+    assert os.path.exists(f"/proc/{inner}") and len(testbed.processes()) == 2
+    wait_until(lambda: "serving" in read_back(err), what="a log at standard error")
     os.kill(inner, signal.SIGTERM)
-    assert outer.wait(5) == 0 and box.files() == []
+    assert outer.wait(5) == 0 and testbed.files() == []
 
 
 @needs_private("root, to give up its rights")
 @pytest.mark.parametrize("how", ["option", "directive", "foreground"])
-def test_it_becomes_the_user(box, how):
+def test_it_becomes_the_user(testbed, how):
     """With the low port open, and with no right, group or way back left; its files go with it."""
     words = {"option": ["--user", "nobody"], "directive": ["-o", "user nobody"],
              "foreground": ["-n", "-u", "nobody"]}[how]
     command = [*words, "-o", "listen daytime/tcp 13"]
     pathlib.Path("/run/timeserver").mkdir(exist_ok=True)
-    begin = box.foreground if how == "foreground" else box.start
+    begin = testbed.foreground if how == "foreground" else testbed.start
     daemon = begin(*command, pidfile=False, extra_groups=[0, 4, 27])
     wait_until(lambda: serves(13), what="an answer")
     for field in ("Uid", "Gid"):
@@ -243,33 +244,33 @@ def test_it_becomes_the_user(box, how):
     for field in ("CapPrm", "CapEff", "CapAmb", "CapInh"):
         assert int(daemon.status(field), 16) == 0
     assert os.stat("/run/timeserver/timeserver.sock").st_uid == NOBODY
-    box.pidfile = pathlib.Path("/run/timeserver/timeserver.pid")
-    assert box.signal("status", **as_nobody()).out.startswith(f"process: {daemon.pid}\n")
-    assert box.signal("reload", **as_nobody()).code == 0
-    assert box.signal("stop", **as_nobody()).code == 0
+    testbed.pidfile = pathlib.Path("/run/timeserver/timeserver.pid")
+    assert testbed.signal("status", **as_nobody()).out.startswith(f"process: {daemon.pid}\n")
+    assert testbed.signal("reload", **as_nobody()).code == 0
+    assert testbed.signal("stop", **as_nobody()).code == 0
     assert os.listdir("/run/timeserver") == []
 
 
 @needs_private("root, to give up its rights")
-def test_a_dropped_daemon_restarts_as_root(box, port):
+def test_a_dropped_daemon_restarts_as_root(testbed, port):
     """The directory is nobody's now: root, and nobody, can start again all the same."""
     for words in (["-u", "nobody"], [], ["-u", "nobody"]):
-        box.start("-o", f"listen daytime/tcp {port}", *words, pidfile=False)
-        assert box.server("-s", "stop", pidfile=False).code == 0
+        testbed.start("-o", f"listen daytime/tcp {port}", *words, pidfile=False)
+        assert testbed.server("-s", "stop", pidfile=False).code == 0
 
 
 @not_wrapped("the list of descriptors")
-def test_in_the_foreground_nothing_is_inherited_either(box, port):
+def test_in_the_foreground_nothing_is_inherited_either(testbed, port):
     reader, writer = os.pipe()
-    server = box.foreground("-n", "-o", f"listen daytime/tcp {port}", pass_fds=[writer],
-                            cwd=box.dir)
+    server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", pass_fds=[writer],
+                            cwd=testbed.dir)
     os.close(writer)
     wait_until(lambda: serves(port))
     assert os.read(reader, 1) == b"" and os.readlink(server.proc("cwd")) == "/"
     os.close(reader)
 
 
-def test_a_log_that_nobody_reads_stalls_nothing(box, port):
+def test_a_log_that_nobody_reads_stalls_nothing(testbed, port):
     """In the foreground with standard error a full pipe."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -277,18 +278,18 @@ def test_a_log_that_nobody_reads_stalls_nothing(box, port):
         while True:
             os.write(writer, bytes(4096))
     os.set_blocking(writer, True)
-    server = box.foreground("-n", "-o", f"listen daytime/tcp {port}", stderr=writer)
+    server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", stderr=writer)
     os.close(writer)
     wait_until(lambda: serves(port), what="an answer")
     for _ in range(10):
-        assert box.signal("reload").code == 0
+        assert testbed.signal("reload").code == 0
     assert is_daytime(ask(port))
     os.close(reader)
-    assert box.signal("reload").code == 0, "nor does one that is gone"
+    assert testbed.signal("reload").code == 0, "nor does one that is gone"
     assert server.alive() and is_daytime(ask(port))
 
 
-def test_both_programs_know_their_version(box):
+def test_both_programs_know_their_version(testbed):
     """One version, as systemctl and package tools show it."""
-    server, client = box.server("-V", pidfile=False), box.client("-V")
+    server, client = testbed.server("-V", pidfile=False), testbed.client("-V")
     assert server.out.split()[1] == client.out.split()[1]

@@ -6,15 +6,17 @@ import struct
 import threading
 import time
 
-import ntp
 import pytest
-from harness import ask, free_port, is_daytime, needs_private, not_instrumented
+
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime
+from lib.environment import needs_private, not_instrumented
 
 SERVICES = ["daytime/udp", "time/udp"]
 
 
-def start(box, *lines, **more):
-    return box.start(*(word for line in lines for word in ("-o", line)), **more)
+def start(testbed, *lines, **more):
+    return testbed.start(*(word for line in lines for word in ("-o", line)), **more)
 
 
 def udp(host="127.0.0.1", port=0, timeout=5):
@@ -37,21 +39,21 @@ def is_time(answer):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("size", [0, 1, 5, 500, 1280])
-def test_an_answer_whatever_the_request(box, host, size):
+def test_an_answer_whatever_the_request(testbed, host, size):
     ports = [free_port(), free_port()]
-    start(box, *(f"listen {name} {port}" for name, port in zip(SERVICES, ports)))
+    start(testbed, *(f"listen {name} {port}" for name, port in zip(SERVICES, ports)))
     assert is_daytime(exchange(ports[0], bytes(size), host))
     assert is_time(exchange(ports[1], bytes(size), host))
 
 
-def test_time_over_tcp(box, port):
-    start(box, f"listen time/tcp {port}")
+def test_time_over_tcp(testbed, port):
+    start(testbed, f"listen time/tcp {port}")
     for host in ("127.0.0.1", "::1"):
         assert is_time(ask(port, host))
 
 
-def test_one_port_for_a_protocol_of_each_transport(box, port):
-    start(box, f"listen daytime/tcp {port}", f"listen time/udp {port}")
+def test_one_port_for_a_protocol_of_each_transport(testbed, port):
+    start(testbed, f"listen daytime/tcp {port}", f"listen time/udp {port}")
     assert is_daytime(ask(port)) and is_time(exchange(port))
 
 
@@ -67,58 +69,58 @@ def count_answers(port, requests, host="127.0.0.1"):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_built_in_limit(box, port, host):
+def test_the_built_in_limit(testbed, port, host):
     """10 at once, then 5 a second."""
-    start(box, f"listen daytime/udp {port}")
+    start(testbed, f"listen daytime/udp {port}")
     began = time.monotonic()
     found = count_answers(port, 100, host)
     assert 10 <= found <= 10 + 5 * (time.monotonic() - began) + 1
-    assert int(box.status()["limited"]) == 100 - found
+    assert int(testbed.status()["limited"]) == 100 - found
 
 
-def test_no_limit(box, port):
-    start(box, f"listen daytime/udp {port}", "ratelimit off")
+def test_no_limit(testbed, port):
+    start(testbed, f"listen daytime/udp {port}", "ratelimit off")
     assert count_answers(port, 200) == 200
 
 
 @needs_private("reserved ports")
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_answer_to_what_may_be_a_server(box, port, service):
+def test_no_answer_to_what_may_be_a_server(testbed, port, service):
     served = free_port()
-    start(box, f"listen {service} {port}", f"listen daytime/tcp {served}", "ratelimit off")
+    start(testbed, f"listen {service} {port}", f"listen daytime/tcp {served}", "ratelimit off")
     for own in (7, 13, 19, 37, 123, 1023, served):
         assert exchange(port, b"", own=own) is None
     assert exchange(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
     assert exchange(port, struct.pack("!I", (int(time.time()) + ntp.UNIX) % 2**32)) is None
     assert exchange(port, b"", own=1024) is not None
-    assert box.status()["loop"] == "9"
+    assert testbed.status()["loop"] == "9"
 
 
-def test_who_is_denied(box):
+def test_who_is_denied(testbed):
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
-    start(box, *(f"listen {name} {port}" for name, port in ports.items()), "deny 127.0.0.0/8",
+    start(testbed, *(f"listen {name} {port}" for name, port in ports.items()), "deny 127.0.0.0/8",
           "allow ::/0")
     assert all(exchange(ports[name]) is None for name in SERVICES)
     assert ask(ports["daytime/tcp"]) == ask(ports["time/tcp"]) == b""
     assert is_daytime(exchange(ports["daytime/udp"], host="::1"))
     assert is_daytime(ask(ports["daytime/tcp"], "::1"))
-    assert box.status()["denied"] == "4"
+    assert testbed.status()["denied"] == "4"
 
 
 @pytest.mark.parametrize("required", [False, True])
-def test_a_clock_that_is_not_synchronised(box, required):
+def test_a_clock_that_is_not_synchronised(testbed, required):
     """Daytime and Time never promised that it is; unless the operator wants it so."""
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
-    start(box, *(f"listen {name} {port}" for name, port in ports.items()),
+    start(testbed, *(f"listen {name} {port}" for name, port in ports.items()),
           f"clock follow 127.0.0.1:{free_port()}", *(["require-sync"] if required else []))
     assert [exchange(ports[name]) is None for name in SERVICES] == [required] * 2
     assert [ask(ports[name]) == b"" for name in ("daytime/tcp", "time/tcp")] == [required] * 2
-    assert box.status()["unsynchronised"] == ("4" if required else "0")
+    assert testbed.status()["unsynchronised"] == ("4" if required else "0")
 
 
-def test_a_port_that_is_taken(box, port):
-    start(box, f"listen daytime/udp {port}")
-    other = box.server("-o", f"listen ntp {port}", "-o", "clock local", "-p", box.dir / "o.pid",
+def test_a_port_that_is_taken(testbed, port):
+    start(testbed, f"listen daytime/udp {port}")
+    other = testbed.server("-o", f"listen ntp {port}", "-o", "clock local", "-p", testbed.dir / "o.pid",
                        pidfile=False)
     assert tuple(other) == (
         1, "", f"timeserver: cannot listen on udp {port}: Address already in use\n")
@@ -164,12 +166,12 @@ class Tap:
 
 @needs_private("forged datagrams")
 @pytest.mark.parametrize("one, other", itertools.product([*SERVICES, "ntp"], repeat=2))
-def test_two_servers_never_talk_for_long(box, one, other):
+def test_two_servers_never_talk_for_long(testbed, one, other):
     """A forged datagram between any two services is dead after two packets, itself included."""
     ports = [free_port(), free_port()]
     for number, name in enumerate((one, other)):
-        box.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
-                  "-o", "ratelimit off", "-p", box.dir / f"{number}.pid", pidfile=False)
+        testbed.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
+                  "-o", "ratelimit off", "-p", testbed.dir / f"{number}.pid", pidfile=False)
     tap = Tap()
     with raw() as sender:
         sender.sendto(forged(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),
@@ -180,11 +182,11 @@ def test_two_servers_never_talk_for_long(box, one, other):
 
 @needs_private("forged datagrams")
 @not_instrumented("the rate")
-def test_a_forged_flood_gets_little_and_hurts_nobody(box, port):
+def test_a_forged_flood_gets_little_and_hurts_nobody(testbed, port):
     """10,000 a second in one network's name: at most 150 bytes a second go there, after the first
     burst, and a client in another network goes on being answered, at the third try if not at once:
     where the machine stalls, the kernel's queue is full for a moment."""
-    daemon = start(box, f"listen daytime/udp {port}")
+    daemon = start(testbed, f"listen daytime/udp {port}")
     seconds, stop = 3, threading.Event()
 
     def flood():

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-import manager
-import ntp
-from harness import (BITS, SERVER, ask, is_daytime, needs_private, not_instrumented, receive_all,
-                     serves, wait_until)
+from lib import fake_systemd, ntp
+from lib.daytime_client import ask, is_daytime, receive_all, serves
+from lib.environment import BITS, needs_private, not_instrumented, SERVER, wait_until
+
 
 pytestmark = [needs_private("a machine of its own"), not_instrumented("confinement"),
               pytest.mark.skipif(BITS == 32, reason="the units allow no calls of 32 bits here")]
@@ -15,15 +15,15 @@ UNIT = "timeserver.service"
 
 
 @pytest.fixture
-def systemd(box):
-    reason = manager.why_not()
+def systemd(testbed):
+    reason = fake_systemd.why_not()
     if reason:
         pytest.skip(reason)
-    program = box.root / "usr/sbin/timeserver"
+    program = testbed.root / "usr/sbin/timeserver"
     program.parent.mkdir(parents=True)
     shutil.copy(SERVER, program)
-    with manager.Systemd(box) as systemd:
-        systemd.log, systemd.program = box.logs / "log", program
+    with fake_systemd.Systemd(testbed) as systemd:
+        systemd.log, systemd.program = testbed.logs / "log", program
         yield systemd
 
 
@@ -73,7 +73,7 @@ def test_its_life(systemd):
     assert systemd.run("ls", "/run/timeserver").out == ""
 
 
-def test_a_new_program_and_its_watchdog(box, systemd):
+def test_a_new_program_and_its_watchdog(testbed, systemd):
     """After an upgrade systemd watches the new process: it lives on, and is started again if not."""
     systemd.service(UNIT, systemd.log)
     drop_in = systemd.units / f"{UNIT}.d" / "watchdog.conf"
@@ -86,7 +86,7 @@ def test_a_new_program_and_its_watchdog(box, systemd):
     process = main_process(systemd)
     program = systemd.run("readlink", f"/proc/{process}/exe").out.strip()
     assert program == str(systemd.program) and is_daytime(ask(5050))
-    box.run("sleep", "3")
+    testbed.run("sleep", "3")
     assert main_process(systemd) == process and systemd.show(UNIT)["NRestarts"] == "0"
     systemd.run("kill", "-STOP", str(process))
     wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves(5050), 10, "another one")

@@ -10,13 +10,15 @@ import socket
 import subprocess
 import time
 
-import ntp
 import pytest
-from harness import (INSTRUMENTED, SERVER, as_nobody, ask, compile_c, fewer, free_port, is_daytime,
-                     longer, needs_private, needs_program, read_back, receive_all, serves,
-                     wait_until)
 
-LOAD = pathlib.Path(__file__).with_name("load.c")
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime, receive_all, serves
+from lib.environment import (as_nobody, compile_c, fewer, INSTRUMENTED, longer, needs_private, needs_program,
+                             SERVER, wait_until)
+from lib.process import read_back
+
+LOAD = pathlib.Path(__file__).with_name("lib") / "load.c"
 # As many times the usual pace: with 10 it is 20,000 requests and 2,000 connections a second, which
 # takes a machine that is not busy with other tests.
 PACE = int(os.environ.get("TIMESERVER_PACE", "1"))
@@ -37,48 +39,48 @@ def sockets_of(process):
     return {link for link in process.descriptors().values() if link in found}
 
 
-def test_the_new_process_has_the_same_sockets(box, port):
+def test_the_new_process_has_the_same_sockets(testbed, port):
     """And the pid file, the control socket and the name of the one that runs."""
-    old = box.start(*lines(port))
-    held, files = sockets_of(old), box.files()
-    new = box.start("--upgrade", *lines(port))
+    old = testbed.start(*lines(port))
+    held, files = sockets_of(old), testbed.files()
+    new = testbed.start("--upgrade", *lines(port))
     old.wait_gone()
     assert new.pid != old.pid and sockets_of(new) == held and len(held) >= 4
-    assert box.files() == files and box.pidfile.read_text() == f"{new.pid}\n"
-    assert box.status()["process"] == str(new.pid)
-    assert json.loads(box.server("--signal", "status", "--json").out)["upgraded"]
+    assert testbed.files() == files and testbed.pidfile.read_text() == f"{new.pid}\n"
+    assert testbed.status()["process"] == str(new.pid)
+    assert json.loads(testbed.server("--signal", "status", "--json").out)["upgraded"]
     assert serves(port) and ntp.ask(port)[0].stratum == 10
-    assert box.signal("reload").out == f"timeserver: process {new.pid} reloaded\n"
-    assert tuple(box.signal("stop")) == (0, f"timeserver: process {new.pid} stopped\n", "")
-    assert box.files() == []
+    assert testbed.signal("reload").out == f"timeserver: process {new.pid} reloaded\n"
+    assert tuple(testbed.signal("stop")) == (0, f"timeserver: process {new.pid} stopped\n", "")
+    assert testbed.files() == []
 
 
-def test_where_none_runs_it_is_a_start(box, port):
-    daemon = box.start("--upgrade", *lines(port))
-    assert serves(port) and box.status()["process"] == str(daemon.pid)
+def test_where_none_runs_it_is_a_start(testbed, port):
+    daemon = testbed.start("--upgrade", *lines(port))
+    assert serves(port) and testbed.status()["process"] == str(daemon.pid)
 
 
-def test_without_the_word_it_is_refused(box, port):
-    old = box.start(*lines(port))
-    assert tuple(box.server(*lines(port))) == (
-        1, "", f"timeserver: already running as process {old.pid} (pid file {box.pidfile})\n")
+def test_without_the_word_it_is_refused(testbed, port):
+    old = testbed.start(*lines(port))
+    assert tuple(testbed.server(*lines(port))) == (
+        1, "", f"timeserver: already running as process {old.pid} (pid file {testbed.pidfile})\n")
 
 
-def test_its_configuration_is_the_new_ones(box, port):
+def test_its_configuration_is_the_new_ones(testbed, port):
     """More listeners, fewer, more workers: as with a reload."""
     added = free_port()
-    box.start(*lines(port, "workers 2"))
-    box.start("--upgrade", *lines(port, f"listen time/tcp {added}", "workers 3"))
-    assert serves(port) and len(ask(added)) == 4 and box.status()["workers"] == "3"
-    box.start("--upgrade", "-o", f"listen time/tcp {added}")
+    testbed.start(*lines(port, "workers 2"))
+    testbed.start("--upgrade", *lines(port, f"listen time/tcp {added}", "workers 3"))
+    assert serves(port) and len(ask(added)) == 4 and testbed.status()["workers"] == "3"
+    testbed.start("--upgrade", "-o", f"listen time/tcp {added}")
     wait_until(lambda: not serves(port), what="the end of the old process")
-    assert len(ask(added)) == 4 and len(box.status()["listen"]) == 2
+    assert len(ask(added)) == 4 and len(testbed.status()["listen"]) == 2
 
 
-def test_connections_of_the_old_process_end_well(box, port):
-    old = box.start(*lines(port))
+def test_connections_of_the_old_process_end_well(testbed, port):
+    old = testbed.start(*lines(port))
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        box.start("--upgrade", *lines(port))
+        testbed.start("--upgrade", *lines(port))
         assert is_daytime(receive_all(connection))
     old.wait_gone()
 
@@ -88,31 +90,31 @@ def test_connections_of_the_old_process_end_well(box, port):
     (["-o", "user no-such-user"], 78, "unknown user"),
     (["-o", "listen daytime/tcp {taken}"], 1, "cannot listen on tcp {taken}: Address already in use"),
 ])
-def test_one_that_cannot_start_changes_nothing(box, port, change, status, reason):
+def test_one_that_cannot_start_changes_nothing(testbed, port, change, status, reason):
     """The old process is asked for nothing, or has everything back, and says so in its log."""
-    old = box.foreground("-n", *lines(port))
+    old = testbed.foreground("-n", *lines(port))
     wait_until(lambda: serves(port))
-    before = box.files()
+    before = testbed.files()
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
         words = [word.format(taken=taken) for word in change]
-        failed = box.server("--upgrade", *lines(port), *words)
+        failed = testbed.server("--upgrade", *lines(port), *words)
     assert failed.code == status and reason.format(taken=taken) in failed.err and failed.out == ""
     assert serves(port) and old.alive()
-    wait_until(lambda: box.signal("status").code == 0, what="the control socket")
-    assert box.status()["process"] == str(old.pid) and box.files() == before
-    assert box.pidfile.read_text() == f"{old.pid}\n"
+    wait_until(lambda: testbed.signal("status").code == 0, what="the control socket")
+    assert testbed.status()["process"] == str(old.pid) and testbed.files() == before
+    assert testbed.pidfile.read_text() == f"{old.pid}\n"
     assert ("upgrade failed: " in old.log()) == (status == 1)
-    box.start("--upgrade", *lines(port))
+    testbed.start("--upgrade", *lines(port))
     assert old.wait() == 0
 
 
-def take_over(box):
+def take_over(testbed):
     """Asks for an upgrade as a new process does. Returns the connection, the messages that come back,
     and their descriptors."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(longer(5))
-    connection.connect(str(box.pidfile.with_suffix(".sock")))
+    connection.connect(str(testbed.pidfile.with_suffix(".sock")))
     connection.send(b'{"version":1,"command":"upgrade"}')
     messages, descriptors = [], array.array("i")
     while not messages or messages[-1]["item"] != "end":
@@ -124,10 +126,10 @@ def take_over(box):
     return connection, messages, descriptors
 
 
-def test_a_new_process_that_dies_changes_nothing(box, port):
-    old = box.start(*lines(port, "workers 1"))
+def test_a_new_process_that_dies_changes_nothing(testbed, port):
+    old = testbed.start(*lines(port, "workers 1"))
     for _ in range(5):
-        connection, messages, descriptors = take_over(box)
+        connection, messages, descriptors = take_over(testbed)
         assert messages[:2] == [{"item": "pidfile"}, {"item": "control"}]
         assert len(descriptors) == len(messages) - 1 and messages[-1] == {"item": "end", "watchdog": 0}
         assert all((each["item"], each["shard"], each["inherited"]) == ("listener", 0, False)
@@ -138,43 +140,43 @@ def test_a_new_process_that_dies_changes_nothing(box, port):
         connection.close()
         for descriptor in descriptors:
             os.close(descriptor)
-        wait_until(lambda: box.signal("status").code == 0, what="the control socket")
-        assert box.status()["process"] == str(old.pid)
-    assert tuple(box.server(*lines(port)))[0] == 1, "the pid file is locked again"
-    assert box.signal("reload").code == 0 and serves(port)
+        wait_until(lambda: testbed.signal("status").code == 0, what="the control socket")
+        assert testbed.status()["process"] == str(old.pid)
+    assert tuple(testbed.server(*lines(port)))[0] == 1, "the pid file is locked again"
+    assert testbed.signal("reload").code == 0 and serves(port)
 
 
-def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(box, port):
+def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(testbed, port):
     """The kernel may close the connection of a process that exits before it releases its lock."""
-    old = box.start(*lines(port))
-    connection, _, descriptors = take_over(box)
+    old = testbed.start(*lines(port))
+    connection, _, descriptors = take_over(testbed)
     fcntl.lockf(descriptors[0], fcntl.LOCK_EX, 1, 0)
     connection.close()
     time.sleep(0.1)
     fcntl.lockf(descriptors[0], fcntl.LOCK_UN, 1, 0)
     for descriptor in descriptors:
         os.close(descriptor)
-    assert box.status()["process"] == str(old.pid)
+    assert testbed.status()["process"] == str(old.pid)
 
 
-def test_a_stop_while_all_is_handed_over(box, port):
-    old = box.start(*lines(port))
-    connection, _, descriptors = take_over(box)
+def test_a_stop_while_all_is_handed_over(testbed, port):
+    old = testbed.start(*lines(port))
+    connection, _, descriptors = take_over(testbed)
     old.stop()
     connection.close()
     for descriptor in descriptors:
         os.close(descriptor)
 
 
-def test_no_reload_and_no_second_upgrade_meanwhile(box, port):
+def test_no_reload_and_no_second_upgrade_meanwhile(testbed, port):
     """Of a peer that was connected before: new ones wait for the outcome."""
-    old = box.start(*lines(port))
+    old = testbed.start(*lines(port))
     peers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
     for peer in peers:
         peer.settimeout(longer(5))
-        peer.connect(str(box.pidfile.with_suffix(".sock")))
-    assert box.status()["process"] == str(old.pid), "they are accepted"
-    connection, _, descriptors = take_over(box)
+        peer.connect(str(testbed.pidfile.with_suffix(".sock")))
+    assert testbed.status()["process"] == str(old.pid), "they are accepted"
+    connection, _, descriptors = take_over(testbed)
     refused = {"version": 1, "status": 1, "text": "stopping, or being replaced"}
     for peer, command in zip(peers, ("reload", "upgrade", "status")):
         peer.send(json.dumps({"version": 1, "command": command}).encode())
@@ -184,54 +186,54 @@ def test_no_reload_and_no_second_upgrade_meanwhile(box, port):
     connection.close()
     for descriptor in descriptors:
         os.close(descriptor)
-    assert box.status()["process"] == str(old.pid)
+    assert testbed.status()["process"] == str(old.pid)
 
 
-def test_two_at_once(box, port):
+def test_two_at_once(testbed, port):
     """One of them does it, or both after one another; in the end there is one."""
-    old = box.start(*lines(port))
-    both = [box.popen(box.command("--upgrade", *lines(port))) for _ in range(2)]
+    old = testbed.start(*lines(port))
+    both = [testbed.popen(testbed.command("--upgrade", *lines(port))) for _ in range(2)]
     codes = [popen.wait(longer(10)) for popen, _, _ in both]
     assert 0 in codes
     for code, (_, _, err) in zip(codes, both):
         assert code == 0 or read_back(err).endswith(": stopping, or being replaced\n")
     old.wait_gone()
-    wait_until(lambda: len(box.processes()) == 1, what="one process")
-    assert serves(port) and box.signal("stop").code == 0
+    wait_until(lambda: len(testbed.processes()) == 1, what="one process")
+    assert serves(port) and testbed.signal("stop").code == 0
 
 
 @needs_private("an ordinary user")
-def test_an_ordinary_user_keeps_a_low_port(box):
+def test_an_ordinary_user_keeps_a_low_port(testbed):
     """Which it could not open, and need not: what root has opened goes from hand to hand."""
-    shutil.chown(box.dir, "nobody")
-    box.start(*lines(13), "-u", "nobody")
-    mine = box.server("--upgrade", *lines(13), **as_nobody())
+    shutil.chown(testbed.dir, "nobody")
+    testbed.start(*lines(13), "-u", "nobody")
+    mine = testbed.server("--upgrade", *lines(13), **as_nobody())
     assert mine.code == 0, mine
-    assert serves(13) and box.status()["user"] == "65534"
+    assert serves(13) and testbed.status()["user"] == "65534"
 
 
 @needs_private("an ordinary user")
-def test_only_root_and_its_own_user_may(box, port):
-    box.start(*lines(port))
-    box.pidfile.with_suffix(".sock").chmod(0o666)
-    box.dir.chmod(0o755)
-    refused = box.server("--upgrade", *lines(port), **as_nobody())
-    assert tuple(refused) == (77, "", f"timeserver: the daemon of pid file {box.pidfile}: Permission denied\n")
+def test_only_root_and_its_own_user_may(testbed, port):
+    testbed.start(*lines(port))
+    testbed.pidfile.with_suffix(".sock").chmod(0o666)
+    testbed.dir.chmod(0o755)
+    refused = testbed.server("--upgrade", *lines(port), **as_nobody())
+    assert tuple(refused) == (77, "", f"timeserver: the daemon of pid file {testbed.pidfile}: Permission denied\n")
     assert serves(port)
 
 
-def test_a_program_that_was_replaced(box, port):
+def test_a_program_that_was_replaced(testbed, port):
     """The one that runs is gone from the disk; the new one has its path."""
-    program = shutil.copy(SERVER, box.dir / "timeserver")
-    command = [program, "--pidfile", box.pidfile, *lines(port)]
-    assert box.run(*command).code == 0
-    held = box.status()["process"]
+    program = shutil.copy(SERVER, testbed.dir / "timeserver")
+    command = [program, "--pidfile", testbed.pidfile, *lines(port)]
+    assert testbed.run(*command).code == 0
+    held = testbed.status()["process"]
     os.unlink(program)
     shutil.copy(SERVER, program)
-    assert box.run(*command, "--upgrade").code == 0
-    now = box.status()["process"]
+    assert testbed.run(*command, "--upgrade").code == 0
+    now = testbed.status()["process"]
     assert now != held and os.readlink(f"/proc/{now}/exe") == str(program)
-    assert box.signal("stop").code == 0
+    assert testbed.signal("stop").code == 0
 
 
 @pytest.fixture(scope="module")
@@ -243,18 +245,18 @@ def load(tmp_path_factory):
 
 @needs_program("cc")
 @pytest.mark.parametrize("change, times", [("reload", 100), ("upgrade", 20)])
-def test_not_one_answer_is_lost(box, port, load, change, times):
+def test_not_one_answer_is_lost(testbed, port, load, change, times):
     """At 2,000 requests and 200 connections a second: so many times, and for a second."""
     pace = 200 if INSTRUMENTED else 2000 * PACE
-    box.start(*lines(port, "ratelimit off"))
+    testbed.start(*lines(port, "ratelimit off"))
     asking = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
                                "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     done, until = 0, time.monotonic() + 1
     while done < fewer(times) or time.monotonic() < until:
         if change == "reload":
-            assert box.signal("reload").code == 0
+            assert testbed.signal("reload").code == 0
         else:
-            box.start("--upgrade", *lines(port, "ratelimit off"))
+            testbed.start("--upgrade", *lines(port, "ratelimit off"))
         done += 1
     count = json.loads(asking.communicate()[0])
     print(f"{done} times {change} at {pace} requests a second: {count['replies']} of"

@@ -8,9 +8,12 @@ import signal
 import socket
 import struct
 
-import ntp
 import pytest
-from harness import longer, read_back, serves, wait_until
+
+from lib import ntp
+from lib.daytime_client import serves
+from lib.environment import longer, wait_until
+from lib.process import read_back
 from test_upgrade import lines, take_over
 
 PID_LOCK, FILE_LOCK = 0, 1  # the two locks of a pid file, by their byte
@@ -23,13 +26,13 @@ def set_lock(fd, byte, kind, command=fcntl.F_SETLK):
 
 
 @contextlib.contextmanager
-def pretended(box):
+def pretended(testbed):
     """A daemon of which there is no more than a pid file and a control socket."""
-    fd = os.open(box.pidfile, os.O_RDWR | os.O_CREAT, 0o644)
+    fd = os.open(testbed.pidfile, os.O_RDWR | os.O_CREAT, 0o644)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         set_lock(fd, FILE_LOCK, fcntl.F_WRLCK, F_OFD_SETLK)
         set_lock(fd, PID_LOCK, fcntl.F_WRLCK)
-        listening.bind(str(box.pidfile.with_suffix(".sock")))
+        listening.bind(str(testbed.pidfile.with_suffix(".sock")))
         listening.listen()
         listening.settimeout(longer(10))
         yield fd, listening
@@ -40,18 +43,18 @@ def pretended(box):
     (["--upgrade", "-n"], "the daemon of pid file {0}.pid"),
     (["--signal", "status"], "control socket {0}.sock"),
     (["--signal", "reload"], "control socket {0}.sock")], ids=["upgrade", "status", "reload"])
-def test_a_daemon_that_hangs(box, words, place):
+def test_a_daemon_that_hangs(testbed, words, place):
     """The command times out and says so."""
-    with pretended(box):
-        place = place.format(box.pidfile.with_suffix(""))
-        assert tuple(box.server(*words)) == (1, "", f"timeserver: {place}: no reply\n")
+    with pretended(testbed):
+        place = place.format(testbed.pidfile.with_suffix(""))
+        assert tuple(testbed.server(*words)) == (1, "", f"timeserver: {place}: no reply\n")
 
 
 @contextlib.contextmanager
-def asked_by_a_new_process(box, port):
+def asked_by_a_new_process(testbed, port):
     """The pretended daemon's end of the connection of a new process, and that process's outcome."""
-    with pretended(box) as (fd, listening):
-        starting, _, err = box.popen(box.command("-n", "--upgrade", *lines(port)))
+    with pretended(testbed) as (fd, listening):
+        starting, _, err = testbed.popen(testbed.command("-n", "--upgrade", *lines(port)))
         peer, _ = listening.accept()
         with peer:
             assert b"upgrade" in peer.recv(100)
@@ -59,9 +62,9 @@ def asked_by_a_new_process(box, port):
             yield peer, fd, listening, lambda: (starting.wait(longer(10)), read_back(err))
 
 
-def test_a_daemon_that_has_timed_out(box, port):
+def test_a_daemon_that_has_timed_out(testbed, port):
     """It has taken all of it back: the new process leaves the files alone and exits."""
-    with asked_by_a_new_process(box, port) as (peer, fd, listening, outcome):
+    with asked_by_a_new_process(testbed, port) as (peer, fd, listening, outcome):
         peer.shutdown(socket.SHUT_RD)
         socket.send_fds(peer, [b'{"item":"pidfile"}'], [fd])
         socket.send_fds(peer, [b'{"item":"control"}'], [listening.fileno()])
@@ -69,26 +72,26 @@ def test_a_daemon_that_has_timed_out(box, port):
         peer.send(json.dumps(TIMED_OUT).encode())
         code, err = outcome()
         assert code == 1 and err.endswith(
-            f"timeserver: the daemon of pid file {box.pidfile}: timed out\n")
-        assert not serves(port) and box.files() == ["t.pid", "t.sock"]
+            f"timeserver: the daemon of pid file {testbed.pidfile}: timed out\n")
+        assert not serves(port) and testbed.files() == ["t.pid", "t.sock"]
 
 
 @pytest.mark.parametrize("refusal", [
     b'{"version":1,"status":2,"text":"malformed request"}', b'{"version":2,"status":1,"why":"busy"}'],
     ids=["a daemon that knows no upgrade", "another version"])
-def test_a_daemon_that_refuses(box, port, refusal):
-    with asked_by_a_new_process(box, port) as (peer, _, _, outcome):
+def test_a_daemon_that_refuses(testbed, port, refusal):
+    with asked_by_a_new_process(testbed, port) as (peer, _, _, outcome):
         peer.send(refusal)
         code, err = outcome()
         reason = json.loads(refusal).get("text", "")
         assert code == 1 and err.endswith(
-            f"timeserver: the daemon of pid file {box.pidfile}: {reason}\n")
-        assert box.files() == ["t.pid", "t.sock"]
+            f"timeserver: the daemon of pid file {testbed.pidfile}: {reason}\n")
+        assert testbed.files() == ["t.pid", "t.sock"]
 
 
-def test_a_daemon_of_a_newer_version(box, port):
+def test_a_daemon_of_a_newer_version(testbed, port):
     """What this version does not know is skipped, and its descriptors are closed."""
-    with asked_by_a_new_process(box, port) as (peer, fd, listening, outcome):
+    with asked_by_a_new_process(testbed, port) as (peer, fd, listening, outcome):
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = other.getsockname()[1]
             for item in ({"item": "sandbox"}, {"item": "listener", "protocol": "chargen", "shard": 0,
@@ -103,16 +106,16 @@ def test_a_daemon_of_a_newer_version(box, port):
         assert json.loads(peer.recv(100)) == {"version": 1, "command": "serving"}
         assert serves(port) and not serves(taken)
         peer.close()
-        new = box.status()
-        assert len(new["listen"]) == 4 and box.signal("stop").code == 0
+        new = testbed.status()
+        assert len(new["listen"]) == 4 and testbed.signal("stop").code == 0
         assert outcome()[0] == 0
 
 
-def hang(box, exits):
+def hang(testbed, exits):
     """As a successor that takes the PID lock and never serves."""
-    connection, _, descriptors = take_over(box)
-    assert tuple(box.signal("status")) == (
-        1, "", f"timeserver: starting, or being replaced (pid file {box.pidfile})\n")
+    connection, _, descriptors = take_over(testbed)
+    assert tuple(testbed.signal("status")) == (
+        1, "", f"timeserver: starting, or being replaced (pid file {testbed.pidfile})\n")
     set_lock(descriptors[0], PID_LOCK, fcntl.F_WRLCK)
     connection.settimeout(longer(20))
     assert json.loads(connection.recv(200)) == TIMED_OUT and connection.recv(200) == b""
@@ -123,21 +126,21 @@ def hang(box, exits):
 
 
 @pytest.mark.parametrize("exits", [True, False], ids=["it exits", "it stays"])
-def test_a_successor_that_hangs(box, port, exits):
+def test_a_successor_that_hangs(testbed, port, exits):
     """After the time-out the daemon serves on and does the reload that was asked for meanwhile. A
     successor that does not exit is killed: --signal would go to it."""
-    old = box.foreground("-n", *lines(port))
+    old = testbed.foreground("-n", *lines(port))
     wait_until(lambda: serves(port))
-    successor = multiprocessing.get_context("fork").Process(target=hang, args=[box, exits])
+    successor = multiprocessing.get_context("fork").Process(target=hang, args=[testbed, exits])
     successor.start()
-    wait_until(lambda: box.signal("status").code == 1, what="its request")
+    wait_until(lambda: testbed.signal("status").code == 1, what="its request")
     os.kill(old.pid, signal.SIGHUP)
     successor.join(longer(30))
     assert successor.exitcode == (0 if exits else -signal.SIGKILL)
     wait_until(lambda: "upgrade failed: the new process did not take over; still serving\n" in old.log()
                and "reloaded: " in old.log(), what="its log")
     assert ntp.ask(port)[0].stratum == 10 and serves(port)
-    wait_until(lambda: box.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
-    assert box.status()["process"] == str(old.pid) and box.signal("reload").code == 0
-    box.start("--upgrade", *lines(port))
+    wait_until(lambda: testbed.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
+    assert testbed.status()["process"] == str(old.pid) and testbed.signal("reload").code == 0
+    testbed.start("--upgrade", *lines(port))
     assert old.wait() == 0

@@ -10,13 +10,15 @@ import signal
 import socket
 import time
 
-import ntp
 import pytest
 import test_reload
-from harness import (BITS, NOBODY, SERVER, Process, fewer, free_port, listening_ports, longer,
-                     needs_private, not_instrumented, not_wrapped, serves,
-                     wait_until)
-from onlooker import Onlooker
+
+from lib import ntp
+from lib.daytime_client import free_port, listening_ports, serves
+from lib.environment import (BITS, fewer, longer, needs_private, NOBODY, not_instrumented, not_wrapped,
+                             SERVER, wait_until)
+from lib.probe import Probe
+from lib.process import Process
 from test_overload import cpu_share, held
 from test_systemd import activate
 from test_web_clients import PAGES, connect, fetch, is_closed, receive_all, say, start, status_of
@@ -56,61 +58,61 @@ def seconds_to_answer(port, limit=10):
     return time.monotonic() - began
 
 
-def begin(box, port, time_port, *words, **more):
+def begin(testbed, port, time_port, *words, **more):
     """A server in the foreground, for its log."""
     lines = [f"listen http 127.0.0.1:{port}", f"listen ntp {time_port}",
              f"listen daytime/tcp {time_port}", "clock local"]
-    server = box.foreground("-n", *(word for line in lines for word in ("-o", line)), *words, **more)
+    server = testbed.foreground("-n", *(word for line in lines for word in ("-o", line)), *words, **more)
     wait_until(lambda: is_there(port), what="the first answer")
     return server
 
 
-def test_a_killed_web_process_is_back_within_a_second(box, port):
+def test_a_killed_web_process_is_back_within_a_second(testbed, port):
     asked = free_port()
-    server = begin(box, port, asked)
-    with Onlooker(asked) as onlooker:
-        wait_until(lambda: len(onlooker.waits) > 20, what="answers before")
+    server = begin(testbed, port, asked)
+    with Probe(asked) as probe:
+        wait_until(lambda: len(probe.waits) > 20, what="answers before")
         with web_of(server) as web:
             web.kill()
         seconds = seconds_to_answer(port)
-        enough = len(onlooker.waits) + 20
-        wait_until(lambda: len(onlooker.waits) > enough, what="answers afterwards")
-    print(f"HTTP is back after {seconds * 1000:.0f} ms; {onlooker}")
-    assert onlooker.unanswered == onlooker.again == 0 and seconds < longer(1)
+        enough = len(probe.waits) + 20
+        wait_until(lambda: len(probe.waits) > enough, what="answers afterwards")
+    print(f"HTTP is back after {seconds * 1000:.0f} ms; {probe}")
+    assert probe.unanswered == probe.again == 0 and seconds < longer(1)
     assert server.log().count("the web process was killed by signal 9: restarting it\n") == 1
     assert server.alive() and [value(metrics(port), f"http_{what}_total")
                                for what in ("starts", "crashes")] == [2, 1]
 
 
-def test_a_hanging_web_process_is_restarted(box, port):
+def test_a_hanging_web_process_is_restarted(testbed, port):
     """And an idle one is not."""
     asked, calm = free_port(), free_port()
-    server = begin(box, port, asked)
-    other = begin(box, calm, free_port(), "--pidfile", box.dir / "other.pid")
-    with web_of(other) as idle, web_of(server) as web, Onlooker(asked) as onlooker:
+    server = begin(testbed, port, asked)
+    other = begin(testbed, calm, free_port(), "--pidfile", testbed.dir / "other.pid")
+    with web_of(other) as idle, web_of(server) as web, Probe(asked) as probe:
         web.signal(signal.SIGSTOP)
         seconds = seconds_to_answer(port, longer(15))
         assert not web.alive() and idle.alive()
-    print(f"HTTP is back after {seconds:.1f} s; {onlooker}")
-    assert onlooker.unanswered == 0 and 5 < seconds < longer(10)
+    print(f"HTTP is back after {seconds:.1f} s; {probe}")
+    assert probe.unanswered == 0 and 5 < seconds < longer(10)
     assert "the web process hangs: killing it\n" in server.log()
     assert [value(metrics(where), "http_crashes_total") for where in (port, calm)] == [1, 0]
 
 
 @not_instrumented("the delay")
-def test_restarts_back_off(box, port):
+def test_restarts_back_off(testbed, port):
     """The delays double. Connections wait meanwhile and get a reply in the end."""
     asked, seconds = free_port(), []
-    server = begin(box, port, asked)
-    with Onlooker(asked) as onlooker:
+    server = begin(testbed, port, asked)
+    with Probe(asked) as probe:
         for _ in range(5):
             with web_of(server) as web:
                 web.kill()
             seconds.append(seconds_to_answer(port))
-    print(f"back after {', '.join(f'{pause:.2f}' for pause in seconds)} s; {onlooker}")
+    print(f"back after {', '.join(f'{pause:.2f}' for pause in seconds)} s; {probe}")
     for pause, least in zip(seconds, [0, 0.2, 0.4, 0.8, 1.6]):
         assert least - 0.05 < pause < least + 0.5
-    assert onlooker.unanswered == 0 and value(metrics(port), "http_starts_total") == 6
+    assert probe.unanswered == 0 and value(metrics(port), "http_starts_total") == 6
 
 
 def mappings_of(web):
@@ -145,9 +147,9 @@ def assert_has_few_descriptors(web, daemon):
 
 
 @not_instrumented("standard error")
-def test_the_web_process_has_no_terminal(box, port):
+def test_the_web_process_has_no_terminal(testbed, port):
     """Nor the log, which may be the same."""
-    server = begin(box, port, free_port())
+    server = begin(testbed, port, free_port())
     with web_of(server) as web:
         assert [web.descriptors()[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
 
@@ -155,9 +157,9 @@ def test_the_web_process_has_no_terminal(box, port):
 @not_instrumented("rights")
 @needs_private("root")
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_the_web_process_is_sandboxed(box, port, user):
+def test_the_web_process_is_sandboxed(testbed, port, user):
     """Also where the daemon stays root."""
-    daemon = start(box, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
+    daemon = start(testbed, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
     with web_of(daemon) as web:
         assert web.status("Name") == "timeserver-web" and web.status("Threads") == "1"
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -178,8 +180,8 @@ def test_the_web_process_is_sandboxed(box, port, user):
 
 @pytest.mark.parametrize("connected", [False, True], ids=["idle", "with a connection"])
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_the_web_process_ends_with_the_daemon(box, port, how, connected):
-    daemon = start(box, port)
+def test_the_web_process_ends_with_the_daemon(testbed, port, how, connected):
+    daemon = start(testbed, port)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         if connected:
             stack.enter_context(connect(port))
@@ -188,48 +190,48 @@ def test_the_web_process_ends_with_the_daemon(box, port, how, connected):
         if how == "killed":
             daemon.kill()
         else:
-            assert box.signal("stop").code == 0 and box.files() == []
+            assert testbed.signal("stop").code == 0 and testbed.files() == []
         web.wait_gone(2)
         print(f"gone after {time.monotonic() - began:.3f} s")
-    wait_until(lambda: box.processes() == [], what="nothing left")
+    wait_until(lambda: testbed.processes() == [], what="nothing left")
     assert port not in listening_ports()
 
 
-def test_without_http_there_is_no_web_process(box, port):
-    daemon = test_reload.start(box, f"listen daytime/tcp {port}")
+def test_without_http_there_is_no_web_process(testbed, port):
+    daemon = test_reload.start(testbed, f"listen daytime/tcp {port}")
     for _ in range(2):
-        assert serves(port) and box.processes() == [daemon.pid]
-        assert test_reload.reload(box, f"listen daytime/tcp {port}", "http-show-clients")[0] == 0
-    status = json.loads(box.server("--signal", "status", "--json").out)
+        assert serves(port) and testbed.processes() == [daemon.pid]
+        assert test_reload.reload(testbed, f"listen daytime/tcp {port}", "http-show-clients")[0] == 0
+    status = json.loads(testbed.server("--signal", "status", "--json").out)
     assert status["http"]["starts"] == status["http"]["requests"] == 0
 
 
-def test_a_reload_adds_moves_and_removes_http(box, port):
+def test_a_reload_adds_moves_and_removes_http(testbed, port):
     """The daemon stays; of the web processes, only the last one does."""
     moved, asked = free_port(), free_port()
     fixed = ["clock local", f"listen ntp {asked}"]
-    daemon = test_reload.start(box, *fixed)
+    daemon = test_reload.start(testbed, *fixed)
     done = test_reload.reloaded(daemon)
-    assert test_reload.reload(box, *fixed, f"listen http {port}") == done and is_there(port)
+    assert test_reload.reload(testbed, *fixed, f"listen http {port}") == done and is_there(port)
     with web_of(daemon) as first:
-        assert test_reload.reload(box, *fixed, f"listen http {moved}") == done and is_there(moved)
+        assert test_reload.reload(testbed, *fixed, f"listen http {moved}") == done and is_there(moved)
         first.wait_gone(2)
     wait_until(lambda: port not in listening_ports(), what="the end of the first listener")
     with web_of(daemon) as second:
-        assert test_reload.reload(box, *fixed) == done
+        assert test_reload.reload(testbed, *fixed) == done
         second.wait_gone(2)
     wait_until(lambda: moved not in listening_ports(), what="the end of the second listener")
-    assert box.processes() == [daemon.pid] and ntp.ask(asked)[0].stratum == 10
+    assert testbed.processes() == [daemon.pid] and ntp.ask(asked)[0].stratum == 10
 
 
-def test_a_request_during_a_reload_gets_its_reply(box, port):
+def test_a_request_during_a_reload_gets_its_reply(testbed, port):
     """From the old process, which has stopped listening."""
-    daemon = test_reload.start(box, "clock local", f"listen http 127.0.0.1:{port}")
+    daemon = test_reload.start(testbed, "clock local", f"listen http 127.0.0.1:{port}")
     listener, = test_reload.listener_of(daemon, port)
     with web_of(daemon) as web, connect(port) as connection:
         connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnec")
         wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the connection")
-        reloading, _, _ = box.popen(box.command("--signal", "reload"))
+        reloading, _, _ = testbed.popen(testbed.command("--signal", "reload"))
         wait_until(lambda: listener not in web.descriptors().values(), what="the change")
         connection.sendall(b"tion: close\r\n\r\n")
         answer = receive_all(connection)
@@ -241,16 +243,16 @@ def test_a_request_during_a_reload_gets_its_reply(box, port):
 
 
 @pytest.mark.parametrize("change, times", [("reload", 20), ("upgrade", 5)])
-def test_no_http_request_is_lost(box, port, change, times):
+def test_no_http_request_is_lost(testbed, port, change, times):
     """Each change starts a new web process; only the last one remains."""
     lines = ["clock local", f"listen http 127.0.0.1:{port}"]
-    daemon, pids = test_reload.start(box, *lines), set()
+    daemon, pids = test_reload.start(testbed, *lines), set()
     with Asking(lambda: (1, is_there(port, random.choice(PAGES)))) as asking:
         for _ in range(fewer(times)):
             if change == "reload":
-                assert test_reload.reload(box, *lines) == test_reload.reloaded(daemon)
+                assert test_reload.reload(testbed, *lines) == test_reload.reloaded(daemon)
             else:
-                before, daemon = daemon, box.start("--upgrade", "-c", box.dir / "t.conf")
+                before, daemon = daemon, testbed.start("--upgrade", "-c", testbed.dir / "t.conf")
                 before.wait_gone()
             with web_of(daemon) as web:
                 pids.add(web.pid)
@@ -258,28 +260,28 @@ def test_no_http_request_is_lost(box, port, change, times):
             wait_until(lambda: asking.asked > enough, what="requests")
     print(f"{fewer(times)} times {change}: {asking.answered} of {asking.asked} answered")
     assert asking.answered == asking.asked > fewer(times) and len(pids) == fewer(times)
-    assert sorted(box.processes()) == sorted([daemon.pid, *children(daemon)])
+    assert sorted(testbed.processes()) == sorted([daemon.pid, *children(daemon)])
 
 
-def test_top_clients_are_shown_only_if_configured(box, port):
+def test_top_clients_are_shown_only_if_configured(testbed, port):
     """A reload changes that."""
     fixed = ["clock local", f"listen http 127.0.0.1:{port}"]
-    daemon = test_reload.start(box, *fixed)
+    daemon = test_reload.start(testbed, *fixed)
     for shown in (False, True, False):
         lines = [*fixed, *(["http-show-clients"] if shown else [])]
-        assert test_reload.reload(box, *lines) == test_reload.reloaded(daemon)
+        assert test_reload.reload(testbed, *lines) == test_reload.reloaded(daemon)
         with web_of(daemon):
             assert ("top_clients" in json.loads(fetch(port, "/status.json").body)) == shown
 
 
-def test_an_inherited_socket_is_served(box):
+def test_an_inherited_socket_is_served(testbed):
     """One from a service manager; also after a reload, and after a SIGKILL of the web process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        server = activate(box, [listener], "-o", "clock local", names="http")
+        server = activate(testbed, [listener], "-o", "clock local", names="http")
         assert seconds_to_answer(port) < longer(5)
-        assert box.status()["listen"] == [f"http 127.0.0.1:{port}"]
-        assert box.signal("reload").code == 0 and is_there(port)
+        assert testbed.status()["listen"] == [f"http 127.0.0.1:{port}"]
+        assert testbed.signal("reload").code == 0 and is_there(port)
         with web_of(server) as web:
             web.kill()
         assert is_there(port)
@@ -289,26 +291,26 @@ def test_an_inherited_socket_is_served(box):
 @needs_private("a user of its own")
 @not_wrapped("the number of processes")
 @not_instrumented("threads")
-def test_a_start_without_its_web_process_fails_as_a_whole(box, port):
+def test_a_start_without_its_web_process_fails_as_a_whole(testbed, port):
     """The user is limited to three threads, which the daemon has itself."""
     user = random.randrange(1 << 17, 1 << 30)
     settings = {"user": user, "group": user, "extra_groups": []}
     words = ["-n", "-o", f"listen http 127.0.0.1:{port}", "-o", "clock local", "-o", "workers 1"]
-    os.chown(box.dir, user, user)
-    failed = box.server(*words, before=["prlimit", "--nproc=3:3"], **settings)
+    os.chown(testbed.dir, user, user)
+    failed = testbed.server(*words, before=["prlimit", "--nproc=3:3"], **settings)
     assert failed.code == 1 and failed.out == "" and failed.err.endswith(
         "timeserver: cannot start the web process: Resource temporarily unavailable\n"), failed
-    assert box.files() == box.processes() == [] and port not in listening_ports()
-    box.foreground(*words, before=["prlimit", "--nproc=4:4"], **settings)
+    assert testbed.files() == testbed.processes() == [] and port not in listening_ports()
+    testbed.foreground(*words, before=["prlimit", "--nproc=4:4"], **settings)
     wait_until(lambda: is_there(port), what="one where there are four")
 
 
 @not_instrumented("CPU time")
 @pytest.mark.parametrize("limit, count", [(64, 200), (None, 300)], ids=["64 descriptors", "256 slots"])
-def test_idle_connections_are_evicted(box, port, limit, count):
+def test_idle_connections_are_evicted(testbed, port, limit, count):
     """The ones idle for the longest; a new client gets a reply, and nothing spins."""
     asked = free_port()
-    server = begin(box, port, asked, before=["prlimit", f"--nofile={limit}:{limit}"] if limit else [])
+    server = begin(testbed, port, asked, before=["prlimit", f"--nofile={limit}:{limit}"] if limit else [])
     with web_of(server) as web, held(port, count) as idle:
         seconds = seconds_to_answer(port)
         share, places = cpu_share(web, 0.5), len(web.descriptors())
@@ -334,8 +336,8 @@ def ask_many(port, path, count):
 
 
 @not_instrumented("memory")
-def test_memory_does_not_grow_with_requests(box, port):
-    with web_of(start(box, port, "http-show-clients")) as web:
+def test_memory_does_not_grow_with_requests(testbed, port):
+    with web_of(start(testbed, port, "http-show-clients")) as web:
         for path in PAGES:
             ask_many(port, path, 1000)
         for path in PAGES:

@@ -4,11 +4,12 @@ import re
 import time
 from html.parser import HTMLParser
 
-import browser
-import ntp
 import pytest
-from browser import driver, page  # noqa: F401  fixtures
-from harness import free_port, wait_until
+
+from lib import browser, ntp
+from lib.browser import driver, page  # noqa: F401  fixtures
+from lib.daytime_client import free_port
+from lib.environment import wait_until
 from test_web_clients import fetch, start
 
 pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
@@ -51,8 +52,8 @@ def moves(page):
         wait_until(lambda: page.settled_text("#time") not in ("", shown), 10, "another second")
 
 
-def test_a_browser_of_2021(box, port, page):
-    start(box, port)
+def test_a_browser_of_2021(testbed, port, page):
+    start(testbed, port)
     page.prepare(NEWER)
     page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
@@ -66,17 +67,17 @@ def test_a_browser_of_2021(box, port, page):
 @pytest.mark.parametrize("zone, shift", [
     ("UTC", "UTC"), ("Australia/Eucla", "UTC+8:45"), ("America/Phoenix", "UTC-7"),
     ("Pacific/Marquesas", "UTC-9:30"), ("Pacific/Kiritimati", "UTC+14"), ("Africa/Abidjan", "UTC")])
-def test_utc_offset_of_a_zone(box, port, page, zone, shift):
-    start(box, port)
+def test_utc_offset_of_a_zone(testbed, port, page, zone, shift):
+    start(testbed, port)
     page.prefer(zone)
     page.show()
     assert page.text("#shift") == shift
 
 
 @pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
-def test_a_failing_script(box, port, page, source):
+def test_a_failing_script(testbed, port, page, source):
     """The page reloads every second: it never stops."""
-    start(box, port)
+    start(testbed, port)
     page.prepare(source)
     page.open()
     moves(page)
@@ -86,9 +87,9 @@ def test_a_failing_script(box, port, page, source):
     assert page.complaints(), "the script has failed"
 
 
-def test_a_script_failing_later(box, port, page):
+def test_a_script_failing_later(testbed, port, page):
     """The page reloads."""
-    start(box, port)
+    start(testbed, port)
     page.prepare("setTimeout(() => { Date.prototype.toISOString = null; }, 1500)")
     page.show()
     page.run("window.old = true")
@@ -111,9 +112,9 @@ class Document(HTMLParser):
         return [attributes for tag, attributes in self.elements if tag in tags]
 
 
-def test_the_status_page_can_be_held(box, port, page):
+def test_the_status_page_can_be_held(testbed, port, page):
     """It reloads by itself unless it is held."""
-    start(box, port)
+    start(testbed, port)
     refresh = {"http-equiv": "refresh", "content": "10"}
     assert refresh in Document(fetch(port, "/status").body.decode()).all("meta")
     page.open("/status")
@@ -124,10 +125,10 @@ def test_the_status_page_can_be_held(box, port, page):
     assert page.driver.current_url.endswith("/status")
 
 
-def test_the_status_page_has_charts(box, port, page):
+def test_the_status_page_has_charts(testbed, port, page):
     """Of what is served, of drops and of the clock; what they draw is also there in words."""
     asked = free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     for _ in range(20):
         ntp.ask(asked)
     wait_until(lambda: json.loads(fetch(port, "/status.json").body)["history"]["ntp"], 12, "a sample")
@@ -145,9 +146,9 @@ def test_the_status_page_has_charts(box, port, page):
     assert all(drawing.get_attribute("d").startswith("M") for drawing in page.all("svg path"))
 
 
-def test_the_status_page_without_javascript(box, port, page):
+def test_the_status_page_without_javascript(testbed, port, page):
     """It is complete, and says what state the clock is in."""
-    start(box, port)
+    start(testbed, port)
     page.tell("Emulation.setScriptExecutionDisabled", value=True)
     page.open("/status")
     assert page.text("header .synchronised") == "synchronised" and page.all("figure") == []
@@ -157,9 +158,9 @@ def test_the_status_page_without_javascript(box, port, page):
         assert page.run("return document.documentElement.scrollWidth") == width
 
 
-def test_the_status_page_is_accessible(box, port):
+def test_the_status_page_is_accessible(testbed, port):
     """Each header cell has a scope, and the table a caption."""
-    start(box, port)
+    start(testbed, port)
     document = Document(fetch(port, "/status").body.decode())
     assert {head.get("scope") for head in document.all("th")} == {"row", "col"}
     assert len(document.all("caption")) == 1

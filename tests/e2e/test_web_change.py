@@ -9,8 +9,9 @@ import signal
 import socket
 
 import pytest
-from harness import (fewer, free_port, needs_private, not_instrumented, not_wrapped, serves,
-                     wait_until)
+
+from lib.daytime_client import free_port, serves
+from lib.environment import fewer, needs_private, not_instrumented, not_wrapped, wait_until
 from test_web import is_there, web_of
 from test_web_clients import say, start, status_of
 from test_web_metrics import metrics, value
@@ -32,14 +33,14 @@ def keep(connection):
     return count
 
 
-def test_a_reload_closes_a_kept_connection_after_a_reply(box, port):
+def test_a_reload_closes_a_kept_connection_after_a_reply(testbed, port):
     """The reply after the reload says "Connection: close", so that no request is lost; each is
     counted, by the old process or the new one."""
-    start(box, port)
+    start(testbed, port)
     connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
     for _ in range(fewer(20)):
         answers += keep(connection)
-        reloading, _, _ = box.popen(box.command("--signal", "reload"))
+        reloading, _, _ = testbed.popen(testbed.command("--signal", "reload"))
         while reloading.poll() is None or closed == 0:
             connection.request("GET", "/time.json")
             answer = connection.getresponse()
@@ -56,16 +57,16 @@ def test_a_reload_closes_a_kept_connection_after_a_reply(box, port):
 
 
 @pytest.mark.parametrize("still", [True, False], ids=["http stays", "http goes"])
-def test_a_reload_kills_a_hanging_web_process(box, port, still):
+def test_a_reload_kills_a_hanging_web_process(testbed, port, still):
     """A moment after the reload, and its port is free again."""
     asked = free_port()
     lines = f"listen daytime/tcp {asked}\nclock local\n"
     http = f"listen http 127.0.0.1:{port}\n"
-    daemon = box.start("-c", box.config(lines + http))
+    daemon = testbed.start("-c", testbed.config(lines + http))
     with web_of(daemon) as web:
         web.signal(signal.SIGSTOP)
-        box.config(lines + http * still)
-        assert box.signal("reload").code == 0
+        testbed.config(lines + http * still)
+        assert testbed.signal("reload").code == 0
         wait_until(lambda: not web.alive(), what="its end")
     if still:
         assert is_there(port) and value(metrics(port), "http_crashes_total") == 0
@@ -85,9 +86,9 @@ def shut_down(listener):
 @needs_private("root")
 @not_wrapped("descriptors")
 @pytest.mark.parametrize("damage", [shut_down, block])
-def test_a_damaged_listener_is_restored(box, port, damage):
+def test_a_damaged_listener_is_restored(testbed, port, damage):
     """A web process under somebody else's control can do that to the socket that all share."""
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     with web_of(daemon) as web:
         words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
         taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
@@ -102,16 +103,16 @@ def test_a_damaged_listener_is_restored(box, port, damage):
 
 @not_instrumented("threads")
 @needs_private("another user")
-def test_a_failed_replacement_leaves_the_present_web_process(box, port):
+def test_a_failed_replacement_leaves_the_present_web_process(testbed, port):
     """The user is limited to four threads, all of which exist already."""
     user = random.randrange(1 << 17, 1 << 30)
-    os.chown(box.dir, user, user)
-    config = box.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
-    server = box.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
+    os.chown(testbed.dir, user, user)
+    config = testbed.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
+    server = testbed.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
                             extra_groups=[])
     wait_until(lambda: is_there(port), what="the first answer")
     with web_of(server) as web:
-        result = box.signal("reload")
+        result = testbed.signal("reload")
         words = (r"cannot start the web process: .*: HTTP is unchanged, retrying\n")
         assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
         wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="a word in the log")
@@ -120,8 +121,8 @@ def test_a_failed_replacement_leaves_the_present_web_process(box, port):
 
 @pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])
 @pytest.mark.parametrize("path", [b"/cgi-bin/json", b"/status", b"/"])
-def test_an_invalid_host_is_not_repeated(box, port, path, host):
-    start(box, port)
+def test_an_invalid_host_is_not_repeated(testbed, port, path, host):
+    start(testbed, port)
     answer = say(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
                  b"Connection: close\r\n\r\n")
     assert status_of(answer) == 200 and b"<b>" not in answer and b"x\xe4" not in answer
@@ -130,20 +131,20 @@ def test_an_invalid_host_is_not_repeated(box, port, path, host):
 
 
 @pytest.mark.parametrize("host", ["h\udce4.example", 'a"b', "a\\b", "a/b"])
-def test_an_invalid_host_cannot_be_followed(box, host):
-    result = box.server("-t", "-o", f"clock follow {host}")
+def test_an_invalid_host_cannot_be_followed(testbed, host):
+    result = testbed.server("-t", "-o", f"clock follow {host}")
     assert result.code == 78 and "expected HOST[:PORT]" in result.err
 
 
 @pytest.mark.parametrize("mode", [[], ["-t"]])
 @pytest.mark.parametrize("last, place", [("127.0.1.1:{}", 66), ("*:{}", 65)])
-def test_more_than_64_addresses_of_http(box, port, mode, last, place):
+def test_more_than_64_addresses_of_http(testbed, port, mode, last, place):
     lines = ["clock local", *(f"listen http 127.0.0.{i}:{port}" for i in range(1, place - 1))]
     lines.append("listen http " + last.format(port + 1))
-    result = box.server(*mode, *(word for line in lines for word in ("-o", line)))
+    result = testbed.server(*mode, *(word for line in lines for word in ("-o", line)))
     assert (result.code, result.err) == (
         78, f"option:{place}: listen: {last.format(port + 1)}: too many addresses for http (more than 64)\n")
-    assert box.processes() == []
+    assert testbed.processes() == []
 
 
 def sockets_at(port):
@@ -153,13 +154,13 @@ def sockets_at(port):
 
 
 @not_instrumented("so many threads")
-def test_many_workers_and_one_web_process(box, port):
+def test_many_workers_and_one_web_process(testbed, port):
     """HTTP has one socket an address, also where other protocols have more, and after all changes."""
-    words = ["-c", box.config(f"listen ntp {free_port()}\nlisten http *:{port}\nclock local\nworkers 40\n")]
-    box.start(*words)
+    words = ["-c", testbed.config(f"listen ntp {free_port()}\nlisten http *:{port}\nclock local\nworkers 40\n")]
+    testbed.start(*words)
     wanted = sockets_at(port)
     assert wanted in (1, 2)
-    for change in (lambda: box.signal("reload"), lambda: box.server("--upgrade", *words)) * 2:
+    for change in (lambda: testbed.signal("reload"), lambda: testbed.server("--upgrade", *words)) * 2:
         result = change()
         assert result.code == 0, result
         assert sockets_at(port) == wanted and all(is_there(port) for _ in range(20))

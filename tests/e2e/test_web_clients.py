@@ -8,10 +8,11 @@ import socket
 import time
 import types
 
-import ntp
 import pytest
-from harness import (assert_prompt, free_port, longer, needs_program, not_instrumented,
-                     receive_all)
+
+from lib import ntp
+from lib.daytime_client import assert_prompt, free_port, receive_all
+from lib.environment import longer, needs_program, not_instrumented
 from test_peers_ntp import PEERS, needs_peer
 
 HTPDATE = f"{PEERS}/usr/sbin/htpdate"
@@ -22,9 +23,9 @@ SECURITY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer
 CHANGES = {"Date", "Content-Length"}  # from one answer to the next
 
 
-def start(box, port, *lines, clock="local"):
+def start(testbed, port, *lines, clock="local"):
     lines = [f"clock {clock}", f"listen http 127.0.0.1:{port}", *lines]
-    return box.start(*(word for line in lines for word in ("-o", line)))
+    return testbed.start(*(word for line in lines for word in ("-o", line)))
 
 
 def fetch(port, path, method="GET", body=None, **headers):
@@ -56,9 +57,9 @@ def status_of(answer):
     return int(match[1]) if match else None
 
 
-def curl(box, *arguments):
+def curl(testbed, *arguments):
     """curl's output; -q ignores the user's own settings."""
-    result = box.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "10", *arguments)
+    result = testbed.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "10", *arguments)
     assert result.code == 0 and result.err == "", result
     return result.out
 
@@ -74,9 +75,9 @@ def seconds_of(date):
 
 
 @needs_program("curl")
-def test_curl_gets_the_time_as_text(box, port):
-    start(box, port)
-    status, headers, body = split_head(curl(box, "-i", f"http://127.0.0.1:{port}/"))
+def test_curl_gets_the_time_as_text(testbed, port):
+    start(testbed, port)
+    status, headers, body = split_head(curl(testbed, "-i", f"http://127.0.0.1:{port}/"))
     assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
     print(f"curl: {body!r}")
     told = re.search(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", body)
@@ -87,27 +88,27 @@ def test_curl_gets_the_time_as_text(box, port):
 
 
 @needs_program("curl")
-def test_a_browser_gets_a_page(box, port):
-    start(box, port)
+def test_a_browser_gets_a_page(testbed, port):
+    start(testbed, port)
     accept = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-    status, headers, body = split_head(curl(box, "-i", "-H", accept, f"http://127.0.0.1:{port}/"))
+    status, headers, body = split_head(curl(testbed, "-i", "-H", accept, f"http://127.0.0.1:{port}/"))
     assert status == 200 and headers["Content-Type"].startswith("text/html"), headers
     assert body.lower().startswith("<!doctype html>") and "Accept" in headers["Vary"]
 
 
 @needs_program("curl")
-def test_curl_asks_for_the_head(box, port):
-    start(box, port)
-    status, headers, body = split_head(curl(box, "-I", f"http://127.0.0.1:{port}/"))
+def test_curl_asks_for_the_head(testbed, port):
+    start(testbed, port)
+    status, headers, body = split_head(curl(testbed, "-I", f"http://127.0.0.1:{port}/"))
     assert status == 200 and body == "" and int(headers["Content-Length"]) > 0
     assert abs(seconds_of(headers["Date"]) - time.time()) < 2
 
 
 @needs_peer(HTPDATE)
 @pytest.mark.parametrize("old", [[], ["-0"]], ids=["HTTP/1.1", "HTTP/1.0"])
-def test_htpdate_agrees(box, port, old):
-    start(box, port)
-    result = box.run(HTPDATE, "-q", "-d", "-4", "-n", *old, f"http://127.0.0.1:{port}", timeout=30)
+def test_htpdate_agrees(testbed, port, old):
+    start(testbed, port)
+    result = testbed.run(HTPDATE, "-q", "-d", "-4", "-n", *old, f"http://127.0.0.1:{port}", timeout=30)
     said = result.out + result.err
     print(f"htpdate: {said.strip().splitlines()[-1] if said.strip() else 'nothing'}")
     assert result.code == 0, result
@@ -116,32 +117,32 @@ def test_htpdate_agrees(box, port, old):
 
 
 @needs_program("curl")
-def test_health_for_a_load_balancer(box, port):
-    start(box, port)
+def test_health_for_a_load_balancer(testbed, port):
+    start(testbed, port)
     code = ["-o", "/dev/null", "-w", "%{http_code}"]
-    assert curl(box, *code, f"http://127.0.0.1:{port}/healthz") == "200"
-    assert box.run("curl", "-q", "-sf", f"http://127.0.0.1:{port}/healthz").code == 0
+    assert curl(testbed, *code, f"http://127.0.0.1:{port}/healthz") == "200"
+    assert testbed.run("curl", "-q", "-sf", f"http://127.0.0.1:{port}/healthz").code == 0
 
 
-def test_health_of_a_clock_that_is_not_synchronised(box, port):
-    start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
+def test_health_of_a_clock_that_is_not_synchronised(testbed, port):
+    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     answer = fetch(port, "/healthz")
     print(f"/healthz: {answer.body.decode()!r}")
     assert answer.status == 503 and len(answer.body.split()) >= 2
     assert fetch(port, "/").status == 200, "the page can say so itself"
 
 
-def test_health_of_the_kernels_clock(box, port):
+def test_health_of_the_kernels_clock(testbed, port):
     """NTP and HTTP agree, whatever the state is here."""
     asked = free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
     synchronised = ntp.ask(asked)[0].leap != 3
     assert fetch(port, "/healthz").status == (200 if synchronised else 503)
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/favicon.ico"])
-def test_head_is_get_without_body(box, port, path):
-    start(box, port)
+def test_head_is_get_without_body(testbed, port, path):
+    start(testbed, port)
     got, head = fetch(port, path), fetch(port, path, "HEAD")
     assert got.status == head.status and got.headers.keys() == head.headers.keys()
     for name in set(got.headers.keys()) - CHANGES:
@@ -153,9 +154,9 @@ def test_head_is_get_without_body(box, port, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
-def test_other_methods_are_refused(box, port, method):
+def test_other_methods_are_refused(testbed, port, method):
     """Also methods that libevent does not know."""
-    start(box, port)
+    start(testbed, port)
     for path in PAGES:
         answer = say(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         if method == "BREW":
@@ -168,15 +169,15 @@ def test_other_methods_are_refused(box, port, method):
 
 @pytest.mark.parametrize("path", ["/nothing", "/status/", "/time.json/x", "/../etc/passwd", "/%2e%2e/",
                                   "/cgi-bin/", "/METRICS", "//", "/%00"])
-def test_unknown_paths(box, port, path):
-    start(box, port)
+def test_unknown_paths(testbed, port, path):
+    start(testbed, port)
     answer = fetch(port, path)
     assert answer.status in ((400, 404) if path in ("//", "/%00") else (404,))
     assert answer.body == b"Not found.\n" or answer.status == 400
 
 
-def test_security_headers_of_every_response(box, port):
-    start(box, port)
+def test_security_headers_of_every_response(testbed, port):
+    start(testbed, port)
     for path, method in [*((path, "GET") for path in [*PAGES, "/nothing"]), ("/", "POST"),
                          ("/nothing", "HEAD"), ("/time.json", "PUT")]:
         answer = fetch(port, path, method, body="x" * 1000 if method in ("POST", "PUT") else None)
@@ -187,8 +188,8 @@ def test_security_headers_of_every_response(box, port):
         assert answer.headers["Set-Cookie"] is None
 
 
-def test_json_is_valid(box, port):
-    start(box, port)
+def test_json_is_valid(testbed, port):
+    start(testbed, port)
     for path in ("/time.json", "/cgi-bin/json?1.5", "/status.json?again"):
         answer = fetch(port, path)
         assert answer.headers["Content-Type"].startswith("application/json"), path
@@ -223,10 +224,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_malformed_requests_are_refused(box, port, what):
+def test_malformed_requests_are_refused(testbed, port, what):
     """They are refused at once, and the next client is served."""
     data, statuses = REFUSED[what]
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     began = time.monotonic()
     answer = say(port, data)
     print(f"{what}: {status_of(answer)}")
@@ -237,9 +238,9 @@ def test_malformed_requests_are_refused(box, port, what):
     assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
 
 
-def test_an_error_does_not_repeat_the_path(box, port):
+def test_an_error_does_not_repeat_the_path(testbed, port):
     """Else it could be made to run scripts."""
-    start(box, port)
+    start(testbed, port)
     answer = fetch(port, "/<script>alert(1)</script>")
     assert answer.status in (400, 404) and b"script" not in answer.body
 
@@ -254,9 +255,9 @@ def answers_in(stream, count):
         stream.close = close
 
 
-def test_pipelined_requests_get_replies_in_order(box, port):
+def test_pipelined_requests_get_replies_in_order(testbed, port):
     """20 in one segment."""
-    start(box, port)
+    start(testbed, port)
     paths = ["/time.json", "/nothing", "/healthz", "/metrics"] * 5
     requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths]
     with connect(port) as connection, connection.makefile("rb") as stream:
@@ -268,8 +269,8 @@ def test_pipelined_requests_get_replies_in_order(box, port):
     assert found == wanted
 
 
-def test_keep_alive_and_connection_close(box, port):
-    start(box, port)
+def test_keep_alive_and_connection_close(testbed, port):
+    start(testbed, port)
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         for _ in range(3):
             connection.request("GET", "/time.json")
@@ -317,10 +318,10 @@ def ask_promptly(port, asked):
 
 
 @not_instrumented("the delay")
-def test_slow_clients_time_out_and_delay_nobody(box, port):
+def test_slow_clients_time_out_and_delay_nobody(testbed, port):
     """Many kinds of them at once, each within 10 seconds; others are served meanwhile."""
     asked, ended, delays, second = free_port(), {}, [], 0
-    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     with contextlib.ExitStack() as stack:
         connections = {what: stack.enter_context(connect(port)) for what in SLOW}
         began = time.monotonic()
@@ -351,11 +352,11 @@ def connections_of(port):
 @needs_program("slowhttptest")
 @not_instrumented("the pace")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_slowhttptest_delays_nobody(box, port, attack):
+def test_slowhttptest_delays_nobody(testbed, port, attack):
     """300 connections, and the page and NTP serve everybody else."""
     asked, delays, most = free_port(), [], 0
-    daemon = start(box, port, f"listen ntp 127.0.0.1:{asked}")
-    popen, _, _ = box.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",
+    daemon = start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    popen, _, _ = testbed.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",
                              "-u", f"http://127.0.0.1:{port}/"])
     try:
         deadline = time.monotonic() + 14

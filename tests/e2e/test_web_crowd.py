@@ -6,9 +6,9 @@ import socket
 import time
 
 import pytest
-from harness import (SANITIZED, fewer, longer, needs_private, not_instrumented, not_wrapped,
-                     wait_until)
-from isolate import MS_BIND, mounted
+
+from lib.environment import fewer, longer, needs_private, not_instrumented, not_wrapped, SANITIZED, wait_until
+from lib.isolate import mounted, MS_BIND
 from test_web import is_there, web_of
 from test_web_clients import connections_of, fetch, is_closed, receive_all, start, status_of
 from test_web_metrics import metrics, value
@@ -24,9 +24,9 @@ def connect_from(host, port, request=b""):
 
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
-def test_every_connection_of_a_burst_gets_a_reply(box, port, last):
+def test_every_connection_of_a_burst_gets_a_reply(testbed, port, last):
     """Many more than there are slots, at one moment, all of one network."""
-    daemon, count = start(box, port), fewer(1000)
+    daemon, count = start(testbed, port), fewer(1000)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         web.signal(signal.SIGSTOP)
         clients = [stack.enter_context(connect_from("127.0.0.1", port, REQUEST[:-2] + last + b"\r\n"))
@@ -36,9 +36,9 @@ def test_every_connection_of_a_burst_gets_a_reply(box, port, last):
     assert answers == [200] * count
 
 
-def test_eviction_truncates_no_reply(box, port):
+def test_eviction_truncates_no_reply(testbed, port):
     """A connection is evicted only after its reply was sent."""
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         for _ in range(fewer(20)):
             web.signal(signal.SIGSTOP)
@@ -49,9 +49,9 @@ def test_eviction_truncates_no_reply(box, port):
 
 
 @not_instrumented("descriptors")
-def test_the_limit_of_connections(box, port):
+def test_the_limit_of_connections(testbed, port):
     """It holds also while evicted connections are being closed."""
-    daemon, most = start(box, port), 0
+    daemon, most = start(testbed, port), 0
     with web_of(daemon) as web, contextlib.ExitStack() as stack:
         before = len(web.descriptors())
         for _ in range(20):
@@ -65,9 +65,9 @@ def test_the_limit_of_connections(box, port):
     assert MOST / 2 < most <= MOST + 72
 
 
-def test_eviction_is_fair_between_networks(box, port):
+def test_eviction_is_fair_between_networks(testbed, port):
     """The network with the most connections loses some."""
-    start(box, port)
+    start(testbed, port)
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context(connect_from(f"127.7.{i}.1", port, REQUEST)) for i in range(5)]
         assert [status_of(other.recv(4096)) for other in others] == [200] * 5
@@ -80,9 +80,9 @@ def test_eviction_is_fair_between_networks(box, port):
         wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="those that made way")
 
 
-def test_a_denied_client_is_disconnected(box, port):
+def test_a_denied_client_is_disconnected(testbed, port):
     """With status 403 for a request; soon also without a request."""
-    start(box, port, "deny 127.7.0.0/16")
+    start(testbed, port, "deny 127.7.0.0/16")
     answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
     assert status_of(answer) == 403 and b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(b"\r\n\r\nForbidden: this address may not use this server.\n")
@@ -96,9 +96,9 @@ def test_a_denied_client_is_disconnected(box, port):
 
 
 @not_wrapped("the memory")
-def test_a_client_that_never_reads_fills_no_memory(box, port):
+def test_a_client_that_never_reads_fills_no_memory(testbed, port):
     """It sends endless requests for long pages."""
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     with web_of(daemon) as web, connect_from("127.0.0.1", port) as client:
         before, sent = int(web.status("VmRSS").split()[0]), 0
         client.setblocking(False)
@@ -117,12 +117,12 @@ EPOCH = 2208988800
 
 @needs_private("another list of leap seconds")
 @pytest.mark.parametrize("days, offset", [(1, 37), (-1, None)], ids=["valid", "expired"])
-def test_the_leap_second_list_expires(box, port, days, offset):
+def test_the_leap_second_list_expires(testbed, port, days, offset):
     """It is used until then."""
     expires = int(time.time()) + EPOCH + 86400 * days
-    told = box.config(f"#@\t{expires}\n{LIST}", "list")
+    told = testbed.config(f"#@\t{expires}\n{LIST}", "list")
     with mounted(told, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
-        start(box, port)
+        start(testbed, port)
         assert json.loads(fetch(port, "/time.json").body)["tai_offset"] == offset
         nict = json.loads(fetch(port, "/cgi-bin/json").body)
     found = {name: nict.get(name) for name in ("leap", "next", "step")}
@@ -134,14 +134,14 @@ def test_the_leap_second_list_expires(box, port, days, offset):
     ("origin=1.5", "1.5"), ("a=b&origin=1.5", "1.5"), ("origin=1.5&_=7", "1.5"), ("a", ""),
     ("a=1&b=2", ""), ("origin%3d1", ""), ("originate=1", ""), ("=", ""),
     ("%", ""), ("&&origin=2&origin=x", "2")])
-def test_origin_among_other_parameters(box, port, query, origin):
-    start(box, port)
+def test_origin_among_other_parameters(testbed, port, query, origin):
+    start(testbed, port)
     assert json.loads(fetch(port, f"/time.json?{query}").body)["origin"] == origin
 
 
 @pytest.mark.parametrize("query", ["origin=x", "origin=", "a=1&origin=-1", "origin=1%00", "origin=&a"])
-def test_an_invalid_origin(box, port, query):
-    start(box, port)
+def test_an_invalid_origin(testbed, port, query):
+    start(testbed, port)
     answer = fetch(port, f"/time.json?{query}")
     assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body
     assert value(metrics(port), "http_crashes_total") == 0

@@ -8,12 +8,12 @@ import subprocess
 import pytest
 
 
-def embed(box, **files):
+def embed(testbed, **files):
     for name, content in {"a.html": "<style>\n/*a.css*/\n</style>\n<script>\n/*a.js*/\n</script>\n",
                           "a.css": "p { }\n", "a.js": "f();\n",
                           **{name.replace("_", "."): text for name, text in files.items()}}.items():
-        box.config(content, name)
-    return subprocess.run(["tools/embed-page", box.dir, "a"], text=True,
+        testbed.config(content, name)
+    return subprocess.run(["tools/embed-page", testbed.dir, "a"], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
@@ -33,17 +33,17 @@ def hash_of(text):
     ("a_css", "/* </style */\n", "cannot stand in a page"),
     ("a_js", "", "is missing, or empty"),
     ("a_html", "/*nothing.js*/\n", "nothing.js: is missing, or empty")])
-def test_what_cannot_be_part_of_a_page(box, name, content, complaint):
+def test_what_cannot_be_part_of_a_page(testbed, name, content, complaint):
     """The build says so, rather than the browser."""
-    result = embed(box, **{name: content})
+    result = embed(testbed, **{name: content})
     assert result.returncode == 1 and complaint in result.stdout, result
 
 
 @pytest.mark.parametrize("script", ["f();\n", "f()", "f(\"\\\\n\", '\\t', \"é\");\n\n"],
                          ids=["a line", "no end of line", "quotes"])
-def test_a_page_is_its_parts(box, script):
+def test_a_page_is_its_parts(testbed, script):
     """A browser may load these and no others, and knows them by their hashes."""
-    result = embed(box, a_js=script)
+    result = embed(testbed, a_js=script)
     assert result.returncode == 0, result
     text, policy = string_of(result.stdout, "text"), string_of(result.stdout, "policy")
     assert text == f"<style>\np {{ }}\n</style>\n<script>\n{script}</script>\n"
@@ -51,7 +51,7 @@ def test_a_page_is_its_parts(box, script):
                              f"script-src {hash_of(chr(10) + script)}; connect-src 'self'; ")
 
 
-def test_a_page_without_parts_loads_nothing(box):
-    result = embed(box, a_html="<p>\n")
+def test_a_page_without_parts_loads_nothing(testbed):
+    result = embed(testbed, a_html="<p>\n")
     assert string_of(result.stdout, "policy").startswith(
         "default-src 'none'; style-src 'none'; script-src 'none'; img-src data:; ")

@@ -9,20 +9,20 @@ import signal
 import time
 import urllib.parse
 
-import ntp
 import pytest
-from harness import ask, free_port, is_daytime, needs_private, not_instrumented, wait_until
-from peers import ntp_server
+
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime
+from lib.environment import needs_private, not_instrumented, wait_until
+from lib.peers import ntp_server
 from test_peers_more import running
 from test_peers_ntp import PEERS, needs_peer
 from test_udp import exchange, forged, raw
 from test_web_clients import connect, fetch, start
 
-PROMETHEUS = f"{PEERS}/usr/bin/prometheus"
-PROMTOOL = f"{PEERS}/usr/bin/promtool"
+PROMETHEUS, PROMTOOL = f"{PEERS}/usr/bin/prometheus", f"{PEERS}/usr/bin/promtool"
 ROOT = pathlib.Path(__file__).parents[2]
-ALERTS = ROOT / "dist/prometheus-alerts.yml"
-DASHBOARD = ROOT / "dist/grafana-dashboard.json"
+ALERTS, DASHBOARD = ROOT / "dist/prometheus-alerts.yml", ROOT / "dist/grafana-dashboard.json"
 
 SERVICES = ["daytime/tcp", "daytime/udp", "time/tcp", "time/udp", "ntp/udp", "http/tcp"]
 REASONS = ["denied", "limited", "loop", "invalid", "unsynchronised", "failed"]
@@ -71,9 +71,9 @@ def services(found, name):
     return {service: count for service, count in counts.items() if count}
 
 
-def expected_series(box, workers, source):
+def expected_series(testbed, workers, source):
     """All that there are, whatever has happened."""
-    version = box.server("--version", pidfile=False).out.split()[1]
+    version = testbed.server("--version", pidfile=False).out.split()[1]
     wanted = {series(f"timeserver_{name}") for name in GAUGES + COUNTERS}
     wanted |= {series("timeserver_build_info", version=version),
                series("timeserver_clock_info", source=source)}
@@ -90,11 +90,11 @@ def expected_series(box, workers, source):
     return wanted
 
 
-def test_every_series_is_there_from_the_start(box, port):
+def test_every_series_is_there_from_the_start(testbed, port):
     began = time.time()
-    start(box, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
+    start(testbed, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
     found = metrics(port)
-    assert found.keys() == expected_series(box, 3, "local")
+    assert found.keys() == expected_series(testbed, 3, "local")
     gauges = {f"timeserver_{name}" for name in [*GAUGES, "build_info", "clock_info"]}
     for (name, labels), count in found.items():
         most = name.startswith("timeserver_http_") or ("protocol", "http") in labels  # by this scrape
@@ -107,9 +107,9 @@ def test_every_series_is_there_from_the_start(box, port):
     assert 0 < value(found, "connections_max") <= 16384
 
 
-def test_the_time_of_the_start_stays(box, port):
+def test_the_time_of_the_start_stays(testbed, port):
     """To the last digit, or every scrape would look like another start."""
-    start(box, port)
+    start(testbed, port)
     times = set()
     for _ in range(30):
         times.add(value(metrics(port), "start_time_seconds"))
@@ -118,19 +118,19 @@ def test_the_time_of_the_start_stays(box, port):
 
 
 @needs_peer(PROMTOOL)
-def test_promtool_has_nothing_to_say(box, port):
-    start(box, port)
-    text = box.dir / "metrics"
+def test_promtool_has_nothing_to_say(testbed, port):
+    start(testbed, port)
+    text = testbed.dir / "metrics"
     text.write_bytes(fetch(port, "/metrics").body)
     with text.open("rb") as file:
-        assert tuple(box.run(PROMTOOL, "check", "metrics", stdin=file)) == (0, "", "")
+        assert tuple(testbed.run(PROMTOOL, "check", "metrics", stdin=file)) == (0, "", "")
 
 
-def test_the_clock_is_as_ntp_tells_it(box, port):
+def test_the_clock_is_as_ntp_tells_it(testbed, port):
     """Followed, and then lost."""
     asked = free_port()
     with ntp_server(leap=1, stratum=3, root_delay=0x2000, root_dispersion=0x1000) as peer:
-        start(box, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
+        start(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
         wait_until(lambda: value(metrics(port), "clock_synchronised") == 1, what="the clock")
         found, (reply, _) = metrics(port), ntp.ask(asked)
         assert value(found, "clock_info", source=f"follow {peer.name}") == 1
@@ -157,12 +157,12 @@ def ask_everything(ports, counts):
                 assert exchange(ports[service])
 
 
-def test_requests_and_replies_are_counted(box, port):
+def test_requests_and_replies_are_counted(testbed, port):
     counts = {"daytime/tcp": 3, "daytime/udp": 4, "time/tcp": 5, "time/udp": 6, "ntp/udp": 7}
     ports = {service: free_port() for service in counts}
     lines = [f"listen {service.removesuffix('/udp') if service[0] == 'n' else service} {place}"
              for service, place in ports.items()]
-    start(box, port, *lines, "ratelimit off", "workers 2")
+    start(testbed, port, *lines, "ratelimit off", "workers 2")
     for path in ("/", "/", "/time.json", "/healthz", "/nothing", "/nothing/else"):
         fetch(port, path)
     fetch(port, "/", "POST")
@@ -189,10 +189,10 @@ def drops(port):
     return {reason: count for reason, count in counts.items() if count}
 
 
-def test_drops_are_counted_by_reason(box, port):
+def test_drops_are_counted_by_reason(testbed, port):
     """Each so often as no other."""
     daytime, asked = free_port(), free_port()
-    start(box, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
+    start(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
           "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
     assert [bool(exchange(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
     for _ in range(3):
@@ -211,18 +211,18 @@ def test_drops_are_counted_by_reason(box, port):
     assert services(found, "replies_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
 
 
-def test_drops_of_a_clock_that_is_not_synchronised(box, port):
+def test_drops_of_a_clock_that_is_not_synchronised(testbed, port):
     daytime = free_port()
-    start(box, port, f"listen daytime/tcp {daytime}", "require-sync",
+    start(testbed, port, f"listen daytime/tcp {daytime}", "require-sync",
           clock=f"follow 127.0.0.1:{free_port()}")
     assert [ask(daytime) for _ in range(2)] == [b""] * 2
     wait_until(lambda: drops(port) == {"unsynchronised": 2}, what="2 that were not synchronised")
 
 
 @needs_private("a network in which no route leads back")
-def test_drops_of_answers_that_cannot_be_sent(box, port):
+def test_drops_of_answers_that_cannot_be_sent(testbed, port):
     asked = free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     with raw() as sender:
         for _ in range(3):
             sender.sendto(forged(("192.0.2.77", 4000), ("127.0.0.1", asked), ntp.request()),
@@ -245,10 +245,10 @@ def fits(found, name, labels):
     return lowest - 1e-6 <= total <= highest + 1e-6
 
 
-def test_histograms_are_consistent_while_they_grow(box, port):
+def test_histograms_are_consistent_while_they_grow(testbed, port):
     """And no counter ever falls."""
     asked, before = free_port(), {}
-    start(box, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
     for _ in range(20):
         for _ in range(20):
             ntp.ask(asked)
@@ -265,9 +265,9 @@ def test_histograms_are_consistent_while_they_grow(box, port):
         assert 3 <= count <= 400 and 0 < mean < 0.05, (name, count, mean)
 
 
-def test_connections_are_those_that_are_open(box, port):
+def test_connections_are_those_that_are_open(testbed, port):
     daytime = free_port()
-    start(box, port, f"listen daytime/tcp {daytime}")
+    start(testbed, port, f"listen daytime/tcp {daytime}")
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(daytime))
@@ -280,9 +280,9 @@ def test_connections_are_those_that_are_open(box, port):
     wait_until(lambda: value(metrics(port), "http_connections") <= 1, what="the ends of all")
 
 
-def test_a_web_process_that_ends_is_started_again_and_goes_on_counting(box, port):
+def test_a_web_process_that_ends_is_started_again_and_goes_on_counting(testbed, port):
     asked = free_port()
-    daemon = start(box, port, f"listen ntp 127.0.0.1:{asked}")
+    daemon = start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     for _ in range(3):
         fetch(port, "/time.json")
     children = daemon.proc(f"task/{daemon.pid}/children").read_text().split()
@@ -321,31 +321,31 @@ def test_the_dashboard_can_be_used():
 
 
 @pytest.mark.parametrize("file", [ALERTS, DASHBOARD], ids=["alerts", "dashboard"])
-def test_what_is_asked_for_exists(box, port, file):
-    start(box, port)
+def test_what_is_asked_for_exists(testbed, port, file):
+    start(testbed, port)
     there = {name for name, _ in metrics(port)}
     assert set(NAME.findall(file.read_text(encoding="ascii"))) <= there
 
 
 @needs_peer(PROMTOOL)
-def test_alerts_fire_where_they_should(box):
+def test_alerts_fire_where_they_should(testbed):
     tests = pathlib.Path(__file__).with_name("alerts.test.yml")
-    result = box.run(PROMTOOL, "test", "rules", tests)
+    result = testbed.run(PROMTOOL, "test", "rules", tests)
     assert result.code == 0, result.out + result.err
     named = re.findall(r"- alert: (\w+)", ALERTS.read_text(encoding="ascii"))
     assert [name for name in named if name not in tests.read_text(encoding="ascii")] == []
-    assert f"SUCCESS: {len(named)} rules found" in box.run(PROMTOOL, "check", "rules", ALERTS).out
+    assert f"SUCCESS: {len(named)} rules found" in testbed.run(PROMTOOL, "check", "rules", ALERTS).out
 
 
 @contextlib.contextmanager
-def scraping(box, port):
+def scraping(testbed, port):
     """A Prometheus that has seen the server; yields a function that asks it."""
     place = free_port()
-    config = box.config(
+    config = testbed.config(
         "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
         f"rule_files: [{ALERTS}]\nscrape_configs:\n- job_name: timeserver\n"
         f"  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n", "prometheus.yml")
-    command = [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={box.dir}/tsdb",
+    command = [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={testbed.dir}/tsdb",
                f"--web.listen-address=127.0.0.1:{place}", "--log.level=error"]
 
     def inquire(path, **words):
@@ -358,7 +358,7 @@ def scraping(box, port):
         with contextlib.suppress(OSError, ValueError):
             return inquire("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
         return None
-    with running(box, command) as said:
+    with running(testbed, command) as said:
         wait_until(is_up, 20, what="a target that is up")
         yield inquire
         assert said() == ""
@@ -370,10 +370,10 @@ def rules_of(inquire):
 
 @needs_peer(PROMETHEUS)
 @not_instrumented("the pace")
-def test_prometheus_scrapes_it(box, port):
+def test_prometheus_scrapes_it(testbed, port):
     asked = free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}")
-    with scraping(box, port) as inquire:
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    with scraping(testbed, port) as inquire:
         assert inquire("query", query="up == 1")["result"][0]["metric"] == {
             "__name__": "up", "instance": f"127.0.0.1:{port}", "job": "timeserver"}
         rate = 'rate(timeserver_requests_total{protocol="ntp"}[10s]) > 0'
@@ -389,9 +389,9 @@ def test_prometheus_scrapes_it(box, port):
 
 @needs_peer(PROMETHEUS)
 @not_instrumented("the pace")
-def test_every_panel_of_the_dashboard_finds_something(box, port):
-    start(box, port, f"listen ntp 127.0.0.1:{free_port()}")
-    with scraping(box, port) as inquire:
+def test_every_panel_of_the_dashboard_finds_something(testbed, port):
+    start(testbed, port, f"listen ntp 127.0.0.1:{free_port()}")
+    with scraping(testbed, port) as inquire:
         for panel in json.loads(DASHBOARD.read_text(encoding="ascii"))["panels"]:
             for target in panel.get("targets", []):
                 expression = target["expr"].replace("$instance", ".*")

@@ -6,10 +6,12 @@ import json
 import re
 import time
 
-import browser
 import pytest
-from browser import driver, page  # noqa: F401  fixtures
-from harness import free_port, not_instrumented, wait_until
+
+from lib import browser
+from lib.browser import driver, page  # noqa: F401  fixtures
+from lib.daytime_client import free_port
+from lib.environment import not_instrumented, wait_until
 from test_web_clients import fetch, start
 
 pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
@@ -46,9 +48,9 @@ def assert_synchronises(page, what, event):
 
 
 @not_instrumented("how prompt it is")
-def test_each_second_is_drawn_when_it_begins(box, port, page):
+def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     """Never earlier. Server and browser have the same clock here."""
-    start(box, port)
+    start(testbed, port)
     page.show()
     error, bound = page.run("""
         const error = reckon(performance.now()).time - Date.now() / 1000;
@@ -65,9 +67,9 @@ def test_each_second_is_drawn_when_it_begins(box, port, page):
 @pytest.mark.parametrize("ahead, language", [
     *((ahead, "en") for ahead in (-0.31, 0, 0.05, 12.5, -75, 7200, -200000)),
     *((ahead, "zh-CN") for ahead in (-0.31, 0, 7265))])
-def test_the_error_of_the_devices_clock(box, port, page, ahead, language):
+def test_the_error_of_the_devices_clock(testbed, port, page, ahead, language):
     """It is within the bound shown, and does not change the time shown."""
-    start(box, port)
+    start(testbed, port)
     page.language(language)
     page.pretend(ahead)
     page.show()
@@ -80,9 +82,9 @@ def test_the_error_of_the_devices_clock(box, port, page, ahead, language):
     assert abs(calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.time()) < 3
 
 
-def test_the_accuracy_decreases_with_age(box, port, page):
+def test_the_accuracy_decreases_with_age(testbed, port, page):
     """By 50 ppm; for the time shown and for the device's error."""
-    start(box, port)
+    start(testbed, port)
     page.pretend(5)
     page.show()
     page.cut_off()
@@ -97,8 +99,8 @@ def test_the_accuracy_decreases_with_age(box, port, page):
     page.await_contact("good", 10)
 
 
-def test_events_that_cause_a_synchronisation(box, port, page):
-    start(box, port)
+def test_events_that_cause_a_synchronisation(testbed, port, page):
+    start(testbed, port)
     page.show()
     assert_synchronises(page, "the network's return", "dispatchEvent(new Event('online'))")
     page.run("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})")
@@ -113,9 +115,9 @@ def test_events_that_cause_a_synchronisation(box, port, page):
     assert all(200 < seconds < 280 for seconds in wait) and wait[0] != wait[1]
 
 
-def test_a_synchronisation_after_sleep(box, port, page):
+def test_a_synchronisation_after_sleep(testbed, port, page):
     """performance.now() may have stopped meanwhile: the page says that the time may be wrong."""
-    daemon = start(box, port)
+    daemon = start(testbed, port)
     page.show()
     assert_synchronises(page, "the end of sleep",
                         "const now = Date.now; Date.now = () => now() + 60000")
@@ -126,13 +128,13 @@ def test_a_synchronisation_after_sleep(box, port, page):
     page.await_contact("doubt")
     wait_until(lambda: "may be wrong" in page.text("#accuracy"), what="the warning")
     assert page.text("#device") == ""
-    start(box, port)
+    start(testbed, port)
     page.await_contact("good", 15)
     assert abs(device_error(page.text("#device"))[0]) < 1
 
 
-def test_the_server_stops_and_starts_again(box, port, page):
-    daemon = start(box, port)
+def test_the_server_stops_and_starts_again(testbed, port, page):
+    daemon = start(testbed, port)
     page.show()
     daemon.stop()
     page.run("dispatchEvent(new Event('online'))")
@@ -141,14 +143,14 @@ def test_the_server_stops_and_starts_again(box, port, page):
     assert "unreachable" in page.announced()
     first, second = page.next_seconds(2)
     assert first[1] < second[1], "it goes on"
-    start(box, port)
+    start(testbed, port)
     page.await_contact("good", 15)
     assert page.text("#accuracy").startswith("Accurate to")
 
 
-def test_a_server_that_never_replies(box, port, page):
+def test_a_server_that_never_replies(testbed, port, page):
     """Then the time shown is that of the page, and dimmed."""
-    start(box, port)
+    start(testbed, port)
     page.cut_off()
     page.open()
     page.await_contact("never")
@@ -173,9 +175,9 @@ LEAP = """{
 @pytest.mark.parametrize("leap, day, expected", [
     (1, "2027-01-01", ["58", "59", "60", "00", "01"]), (2, "2027-01-01", ["58", "00", "01"]),
     (1, "2026-12-31", ["58", "59", "00", "01"])], ids=["inserted", "deleted", "in mid-month"])
-def test_a_leap_second(box, port, page, leap, day, expected):
+def test_a_leap_second(testbed, port, page, leap, day, expected):
     """As announced, in every zone at once; a synchronisation follows."""
-    start(box, port)
+    start(testbed, port)
     midnight = calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     page.prepare(LEAP % (midnight, leap))
     page.prefer("Asia/Kabul")
@@ -194,9 +196,9 @@ def test_a_leap_second(box, port, page, leap, day, expected):
         assert local == utc[11:].replace("23:59", "04:29").replace("00:00", "04:30")
 
 
-def test_zones(box, port, page):
+def test_zones(testbed, port, page):
     """The browser's own zone, until another one is chosen, which is remembered."""
-    start(box, port)
+    start(testbed, port)
     page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
     assert page.run("return document.getElementById('zone').value") == "Asia/Kabul"
@@ -212,9 +214,9 @@ def test_zones(box, port, page):
     assert page.run("return document.getElementById('zone').value") == "Pacific/Kiritimati"
 
 
-def test_weeks(box, port, page):
+def test_weeks(testbed, port, page):
     """Of every day of 40 years, compared with Python's."""
-    start(box, port)
+    start(testbed, port)
     page.open()
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(number) for number in range(14610)]
     weeks = page.run("return arguments[0].map(isoWeek)", [str(day) for day in days])
@@ -222,9 +224,9 @@ def test_weeks(box, port, page):
 
 
 @in_each_language
-def test_languages(box, port, page, language):
+def test_languages(testbed, port, page, language):
     """Each text is in one language."""
-    start(box, port)
+    start(testbed, port)
     page.language(language)
     page.show()
     seen, chinese = page.text("body"), language == "zh-CN"
@@ -238,9 +240,9 @@ def test_languages(box, port, page, language):
 
 
 @in_each_language
-def test_a_server_whose_clock_is_not_synchronised(box, port, page, language):
+def test_a_server_whose_clock_is_not_synchronised(testbed, port, page, language):
     words = "This server’s clock is not synchronised: " if language == "en" else "本服务器的时钟未同步："
-    start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
+    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     reasons = [json.loads(fetch(port, "/time.json").body)["reason"]]
     page.show()
@@ -255,9 +257,9 @@ def test_a_server_whose_clock_is_not_synchronised(box, port, page, language):
 
 
 @in_each_language
-def test_without_scripts(box, port, page, language):
+def test_without_scripts(testbed, port, page, language):
     """The time is shown and goes on; elements that need a script are hidden."""
-    start(box, port)
+    start(testbed, port)
     page.language(language)
     page.tell("Emulation.setScriptExecutionDisabled", value=True)
     page.open()
@@ -269,9 +271,9 @@ def test_without_scripts(box, port, page, language):
     wait_until(lambda: page.settled_text("#time") not in ("", first), 10, "the next second")
 
 
-def test_the_wall(box, port, page):
+def test_the_wall(testbed, port, page):
     """By the button, with mouse or keyboard, and by the URL."""
-    start(box, port)
+    start(testbed, port)
     page.show()
     button, header = page.find("button"), page.find("h1")
     for toggle in (lambda: button.send_keys("\ue007"), button.click):
@@ -293,8 +295,8 @@ def test_the_wall(box, port, page):
     wait_until(lambda: page.find("h1").is_displayed(), what="the page")
 
 
-def test_the_wall_fills_the_screen(box, port, page):
-    start(box, port)
+def test_the_wall_fills_the_screen(testbed, port, page):
+    start(testbed, port)
     page.show("/#wall")
     for width, height in [(3840, 2160), (1920, 1080), (1024, 768), (390, 844), (844, 390)]:
         page.size(width, height)
@@ -308,9 +310,9 @@ def test_the_wall_fills_the_screen(box, port, page):
 
 
 @in_each_language
-def test_small_screens_never_scroll_sideways(box, port, page, language):
+def test_small_screens_never_scroll_sideways(testbed, port, page, language):
     """Not even with all notices."""
-    start(box, port, clock=f"follow 127.0.0.1:{free_port()}")
+    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     page.prefer("America/Argentina/Buenos_Aires")
     page.pretend(-98765)
@@ -335,17 +337,17 @@ CONTRASTS = """
 
 @pytest.mark.parametrize("clock", ["local", "follow"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_in_dark_and_light(box, port, page, scheme, clock):
+def test_contrast_in_dark_and_light(testbed, port, page, scheme, clock):
     """At least level AA of WCAG."""
-    start(box, port, clock="local" if clock == "local" else f"follow 127.0.0.1:{free_port()}")
+    start(testbed, port, clock="local" if clock == "local" else f"follow 127.0.0.1:{free_port()}")
     page.media(prefers_color_scheme=scheme)
     page.show()
     paper, contrast = page.run(CONTRASTS)
     assert (paper < 0.2) == (scheme == "dark") and contrast >= 4.5
 
 
-def test_reduced_motion(box, port, page):
-    start(box, port)
+def test_reduced_motion(testbed, port, page):
+    start(testbed, port)
     page.media(prefers_reduced_motion="reduce")
     page.show()
     assert page.run("""return document.getAnimations().length === 0
@@ -353,9 +355,9 @@ def test_reduced_motion(box, port, page):
             element => getComputedStyle(element).transitionDuration === "0s")""")
 
 
-def test_screen_readers(box, port, page):
+def test_screen_readers(testbed, port, page):
     """They are told a state once, not each second, and the name of every control."""
-    start(box, port)
+    start(testbed, port)
     page.show()
     wait_until(lambda: "Accurate to" in page.announced(), what="the announcement")
     nodes = page.tell("Accessibility.getFullAXTree")["nodes"]
@@ -373,8 +375,8 @@ def test_screen_readers(box, port, page):
     assert page.announced() == "", "nothing is new"
 
 
-def test_keyboard(box, port, page):
-    start(box, port)
+def test_keyboard(testbed, port, page):
+    start(testbed, port)
     page.show()
     found = []
     for _ in range(4):

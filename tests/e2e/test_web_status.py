@@ -2,7 +2,8 @@
 import html.parser
 import json
 
-from harness import free_port, wait_until
+from lib.daytime_client import free_port
+from lib.environment import wait_until
 from test_control import ask_from
 from test_web_clients import fetch, start
 
@@ -45,9 +46,9 @@ def figures_of(status, before=""):
             for path, value in figures_of(item, f"{before}.{name}").items()}
 
 
-def test_the_status_page_has_every_figure_of_the_json(box, port):
+def test_the_status_page_has_every_figure_of_the_json(testbed, port):
     """In a plain table, for a browser without JavaScript; and it is small."""
-    start(box, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
+    start(testbed, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
     status = json.loads(fetch(port, "/status.json").body)
     text, history = fetch(port, "/status").body.decode(), status.pop("history")
     figures, rows = figures_of(status), Page(text).rows
@@ -59,12 +60,12 @@ def test_the_status_page_has_every_figure_of_the_json(box, port):
     assert len(text) < 30 << 10
 
 
-def test_the_status_after_a_while(box, port):
+def test_the_status_after_a_while(testbed, port):
     """There is a history of requests; the top clients are there only if the operator says so."""
     asked, other = free_port(), free_port()
-    start(box, port, f"listen ntp 127.0.0.1:{asked}")
-    box.pidfile = box.dir / "other.pid"
-    start(box, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
+    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    testbed.pidfile = testbed.dir / "other.pid"
+    start(testbed, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
     ask_from("127.7.7.7", asked, 20)
     ask_from("127.7.7.7", asked, 20, "127.0.0.2")
     wait_until(lambda: json.loads(fetch(other, "/status.json").body)["history"]["ntp"], 12, "a sample")

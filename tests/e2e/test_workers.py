@@ -4,9 +4,11 @@ import statistics
 import threading
 import time
 
-import ntp
 import pytest
-from harness import OWN_THREADS, ask, free_port, is_daytime, longer, wait_until
+
+from lib import ntp
+from lib.daytime_client import ask, free_port, is_daytime
+from lib.environment import longer, OWN_THREADS, wait_until
 from test_overload import held
 
 ROUNDS = 10
@@ -17,16 +19,16 @@ def lines_of(*lines):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_as_many_threads_as_wanted(box, port, count):
-    daemon = box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"workers {count}")
+def test_as_many_threads_as_wanted(testbed, port, count):
+    daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"workers {count}")
     threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
     assert threads == count + 2 + OWN_THREADS  # the watcher, and the first
-    assert box.status()["workers"] == str(count)
+    assert testbed.status()["workers"] == str(count)
 
 
-def test_every_worker_answers(box, port):
+def test_every_worker_answers(testbed, port):
     """Requests from many ports are shared out among the sockets."""
-    daemon = box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
+    daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
     for _ in range(200):
         assert ntp.ask(port)[0].stratum == 10
     switches = []
@@ -75,19 +77,19 @@ def ntp_burst(sockets, port):
     return once
 
 
-def test_nothing_is_lost_while_everything_changes(box, port):
+def test_nothing_is_lost_while_everything_changes(testbed, port):
     """Workers come and go, other listeners too; each answer still comes, over UDP and TCP."""
     daytime, others = free_port(), [free_port(), free_port()]
     fixed = [f"listen ntp {port}", f"listen daytime/tcp {daytime}", "clock local"]
-    daemon = box.start("-c", box.config(lines_of(*fixed, "workers 1")))
+    daemon = testbed.start("-c", testbed.config(lines_of(*fixed, "workers 1")))
     sockets = [ntp.client(timeout=2) for _ in range(32)]
     with Asking(ntp_burst(sockets, port)) as datagrams, \
             Asking(lambda: (1, is_daytime(ask(daytime)))) as connections:
         for number in range(ROUNDS):
             changed = [f"workers {1 + number % 3}", f"listen ntp {others[number % 2]}",
                        f"listen time/tcp {others[number % 2]}"]
-            box.config(lines_of(*fixed, *changed))
-            assert box.signal("reload").code == 0
+            testbed.config(lines_of(*fixed, *changed))
+            assert testbed.signal("reload").code == 0
             assert len(ask(others[number % 2])) == 4
             time.sleep(0.05)
     for asking in sockets:
@@ -99,10 +101,10 @@ def test_nothing_is_lost_while_everything_changes(box, port):
     assert daemon.alive()
 
 
-def test_nobody_waits_for_clients_of_a_worker_that_goes(box, port):
+def test_nobody_waits_for_clients_of_a_worker_that_goes(testbed, port):
     """They have a quarter of a second to go, and meanwhile the others are served."""
     lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local"]
-    box.start("-c", box.config(lines_of(*lines, "workers 3")))
+    testbed.start("-c", testbed.config(lines_of(*lines, "workers 3")))
     waits = []
 
     def once():
@@ -111,35 +113,35 @@ def test_nobody_waits_for_clients_of_a_worker_that_goes(box, port):
         waits.append(time.monotonic() - began)
         return 1, answered
     with held(port, 30), Asking(once) as asking:
-        box.config(lines_of(*lines, "workers 1"))
-        assert box.signal("reload").code == 0
+        testbed.config(lines_of(*lines, "workers 1"))
+        assert testbed.signal("reload").code == 0
         time.sleep(0.1)
     print(f"{asking.answered} of {asking.asked} answered, the longest wait {max(waits) * 1000:.1f} ms")
     assert asking.answered == asking.asked and statistics.median(waits) < 0.1
     assert max(waits) < longer(0.2)
 
 
-def test_the_count_goes_on_when_workers_go(box, port):
-    box.start("-c", box.config(lines_of(f"listen ntp {port}", "clock local", "workers 3")))
+def test_the_count_goes_on_when_workers_go(testbed, port):
+    testbed.start("-c", testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 3")))
     for _ in range(60):
         ntp.ask(port)
-    box.config(lines_of(f"listen ntp {port}", "clock local", "workers 1"))
-    assert box.signal("reload").code == 0
+    testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 1"))
+    assert testbed.signal("reload").code == 0
     ntp.ask(port)
-    wait_until(lambda: box.status()["ntp"] == "61 of 61", what="the last to be counted")
+    wait_until(lambda: testbed.status()["ntp"] == "61 of 61", what="the last to be counted")
 
 
-def test_workers_that_cannot_be_had(box, port):
+def test_workers_that_cannot_be_had(testbed, port):
     """A change that fails changes nothing, and says so."""
-    daemon = box.start("-c", box.config(lines_of(f"listen ntp {port}", "clock local")))
-    box.config(lines_of(f"listen ntp {port}", "clock local", "workers 257"))
-    failed = box.signal("reload")
+    daemon = testbed.start("-c", testbed.config(lines_of(f"listen ntp {port}", "clock local")))
+    testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 257"))
+    failed = testbed.signal("reload")
     assert failed.code == 78 and "expected auto or a number from 1 to 256" in failed.err
     assert ntp.ask(port)[0].stratum == 10 and daemon.alive()
 
 
 @pytest.mark.parametrize("poll", [0, 200])
-def test_busy_polling_answers_as_well(box, port, poll):
-    box.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
+def test_busy_polling_answers_as_well(testbed, port, poll):
+    testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
     for _ in range(50):
         assert ntp.ask(port)[0].stratum == 10

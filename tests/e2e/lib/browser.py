@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 
-import harness
-import isolate
 import pytest
+
+from lib import isolate
+from lib.environment import wait_until
+from lib.testbed import Testbed
 
 try:
     from selenium import webdriver
@@ -34,13 +36,13 @@ def options(directory):
     return chosen
 
 
-def driver_program(box):
+def driver_program(testbed):
     """The driver, so started that it and all that it starts end with it, and it ends with us.
 
     A pytest that is killed, as xdist does after -x, would else leave a dozen processes each time.
     """
     corner = "unshare --pid --mount-proc --fork --kill-child" if isolate.PRIVATE else ""
-    program = box.dir / "driver"
+    program = testbed.dir / "driver"
     program.write_text(f'#!/bin/sh\nexec setpriv --pdeathsig KILL {corner} {PROGRAMS[1]} "$@"\n')
     program.chmod(0o755)
     return str(program)
@@ -48,18 +50,18 @@ def driver_program(box):
 
 @contextlib.contextmanager
 def browser():
-    """In a box of its own, so that it leaves nothing in the machine: no file, and no process."""
-    box = harness.Box()
-    environment = box.environment({"HOME": str(box.dir), "TMPDIR": str(box.dir)})
+    """In a testbed of its own, so that it leaves nothing in the machine: no file, and no process."""
+    testbed = Testbed()
+    environment = testbed.environment({"HOME": str(testbed.dir), "TMPDIR": str(testbed.dir)})
     try:
-        service = webdriver.chrome.service.Service(driver_program(box), env=environment)
-        driver = webdriver.Chrome(service=service, options=options(box.dir))
+        service = webdriver.chrome.service.Service(driver_program(testbed), env=environment)
+        driver = webdriver.Chrome(service=service, options=options(testbed.dir))
         try:
             yield driver
         finally:
             driver.quit()
     finally:
-        box.close()
+        testbed.close()
 
 
 class Page:
@@ -163,7 +165,7 @@ class Clock(Page):
         return self.find("html").get_attribute("data-contact")
 
     def await_contact(self, state, seconds=5):
-        harness.wait_until(lambda: self.contact() == state, seconds, f"the contact to be {state}")
+        wait_until(lambda: self.contact() == state, seconds, f"the contact to be {state}")
 
     def announced(self):
         return self.find("#announcement").get_attribute("textContent").replace("\u00a0", " ")
@@ -175,7 +177,7 @@ class Clock(Page):
 
     def next_seconds(self, count):
         before = len(self.drawn())
-        harness.wait_until(lambda: len(self.drawn()) >= before + count, count + 5, "seconds")
+        wait_until(lambda: len(self.drawn()) >= before + count, count + 5, "seconds")
         return self.drawn()[before:before + count]
 
     def synchronised_at(self):

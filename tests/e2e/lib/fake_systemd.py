@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 import uuid
 
-from harness import home, longer, wait_until
+from lib.environment import home, longer, wait_until
 from test_peers_ntp import LIBRARIES, PEERS
 
 SYSTEMD = f"{PEERS}/lib/systemd/systemd"
@@ -57,8 +57,8 @@ def hierarchies():
 
 
 class Systemd:
-    def __init__(self, box):
-        self.box, self.units, self.token = box, box.root / "units", f"timeserver-{uuid.uuid4().hex}"
+    def __init__(self, testbed):
+        self.testbed, self.units, self.token = testbed, testbed.root / "units", f"timeserver-{uuid.uuid4().hex}"
         self.units.mkdir()
         for name in TARGETS:
             self.unit(f"{name}.target", "[Unit]\nDescription=nothing but what the test starts\n")
@@ -69,7 +69,7 @@ class Systemd:
     def service(self, name, log):
         """One of ours, as make install would install it, but with a log that can be read."""
         text = pathlib.Path(f"dist/{name}").read_text(encoding="ascii")
-        self.unit(name, text.replace("@PREFIX@", str(self.box.root / "usr")))
+        self.unit(name, text.replace("@PREFIX@", str(self.testbed.root / "usr")))
         if name.endswith(".service"):
             directory = self.units / f"{name}.d"
             directory.mkdir()
@@ -85,7 +85,7 @@ class Systemd:
         return int(children.read_text().split()[0])
 
     def run(self, *words, **more):
-        return self.box.run(*self.enter(*words), **more)
+        return self.testbed.run(*self.enter(*words), **more)
 
     def control(self, *words):
         return self.run(f"{PEERS}/bin/systemctl", *words, env={"LD_LIBRARY_PATH": libraries()},
@@ -105,7 +105,7 @@ class Systemd:
             group.mkdir()
         settings = {"groups": " ".join(map(str, self.groups)), "home": str(home), "systemd": SYSTEMD,
                     "units": str(self.units), "libraries": libraries()}
-        self.popen, _, self.err = self.box.popen(["sh", "-c", BOOT], env=settings)
+        self.popen, _, self.err = self.testbed.popen(["sh", "-c", BOOT], env=settings)
         wait_until(self.is_up, 20, "systemd")
         return self
 

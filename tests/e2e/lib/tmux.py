@@ -1,18 +1,19 @@
 """A terminal that a test can look at."""
-from setting import wait_until
+
+from lib.environment import wait_until
 
 
 class Tmux:
     """A terminal with a shell in it, to look at."""
 
-    def __init__(self, box, columns, rows, shell="bash --norc"):
-        self.box, self.socket = box, box.root / "tmux"
+    def __init__(self, testbed, columns, rows, shell="bash --norc"):
+        self.testbed, self.socket = testbed, testbed.root / "tmux"
         self("new-session", "-d", "-x", columns, "-y", rows, f"env PS1='$ ' LC_ALL=C.UTF-8 {shell}")
         self.type("clear; echo before")
         wait_until(lambda: self.lines()[:1] == ["before"], what="a shell")
 
     def __call__(self, *words):
-        result = self.box.run("tmux", "-S", self.socket, "-f", "/dev/null", *words,
+        result = self.testbed.run("tmux", "-S", self.socket, "-f", "/dev/null", *words,
                               env={"LC_ALL": "C.UTF-8", "TERM": "xterm"})
         assert result.code == 0, result
         return result.out

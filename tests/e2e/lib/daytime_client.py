@@ -9,7 +9,7 @@ import socket
 import statistics
 import subprocess
 
-from setting import longer
+from lib.environment import longer
 
 
 def ports():

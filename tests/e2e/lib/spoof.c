@@ -1,7 +1,7 @@
 /*
- * forge: sends datagrams or the beginnings of connections in the names of others, at a pace.
+ * spoof: sends datagrams or SYNs with forged source addresses, at a given rate.
  *
- * usage: forge syn|ntp ADDRESS PORT FIRST-SOURCE SOURCES STEP RATE COUNT
+ * usage: spoof syn|ntp ADDRESS PORT FIRST-SOURCE SOURCES STEP RATE COUNT
  * The sources are SOURCES addresses, STEP apart, in turn. Prints how many it sent and in how many
  * milliseconds. Needs root.
  */
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 	struct plan plan;
 	int64_t begin;
 
-	require(argc == 9, "usage: forge syn|ntp ADDRESS PORT FIRST SOURCES STEP RATE COUNT");
+	require(argc == 9, "usage: spoof syn|ntp ADDRESS PORT FIRST SOURCES STEP RATE COUNT");
 	require(fd >= 0, "socket");
 	plan = (struct plan){
 		.syn = strcmp(argv[1], "syn") == 0,

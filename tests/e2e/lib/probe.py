@@ -3,13 +3,14 @@ import statistics
 import threading
 import time
 
-import ntp
-from harness import ask, is_daytime
+from lib import ntp
+from lib.daytime_client import ask, is_daytime
+
 
 TRIES = 3
 
 
-class Onlooker(threading.Thread):
+class Probe(threading.Thread):
     """Asks by NTP and by Daytime over TCP in turn. A datagram may get lost where a queue is full, so a
     request is made three times before it counts as unanswered, as clients do."""
 
@@ -59,7 +60,7 @@ class Onlooker(threading.Thread):
 def recovery(port, host="127.0.0.1", udp=None):
     """Milliseconds until both protocols have answered."""
     began = time.monotonic()
-    looking = Onlooker(port, host, udp)
+    looking = Probe(port, host, udp)
     while not (looking.ask_ntp() and is_daytime(ask(port, host))):
         assert time.monotonic() - began < 10, "no answer for 10 s"
     return (time.monotonic() - began) * 1000

@@ -6,7 +6,7 @@ import re
 import select
 import signal
 
-from setting import longer
+from lib.environment import longer
 
 
 class Process:
@@ -62,11 +62,11 @@ class Process:
 
 
 class Daemon(Process):
-    def __init__(self, box, result):
+    def __init__(self, testbed, result):
         match = re.match(r"timeserver: serving as process (\d+): ", result.out)
         assert result.code == 0 and match, f"no daemon: {result}"
         super().__init__(int(match.group(1)))
-        self.box, self.result = box, result
+        self.testbed, self.result = testbed, result
 
     def stop(self):
         self.signal(signal.SIGTERM)
@@ -76,9 +76,9 @@ class Daemon(Process):
 class Foreground(Process):
     """A server that stays our child: popen is its handle, log what it wrote on standard error."""
 
-    def __init__(self, box, popen, stderr):
+    def __init__(self, testbed, popen, stderr):
         super().__init__(popen.pid)
-        self.box, self.popen, self.stderr = box, popen, stderr
+        self.testbed, self.popen, self.stderr = testbed, popen, stderr
 
     def log(self):
         return read_back(self.stderr)

@@ -10,17 +10,17 @@ import tempfile
 import time
 import uuid
 
-from asking import *  # noqa: F403
-from setting import *  # noqa: F403
-from setting import SERVER, WRAPPER, home, longer, CLIENT
-from watch import *  # noqa: F403
-from watch import Daemon, Foreground, Result, cmdline, read_back
-
-THREAD_SUPPRESSIONS = shutil.copy(pathlib.Path(__file__).parents[1] / "thread.supp", home)
+from lib.environment import CLIENT, home, longer, SERVER, WRAPPER
+from lib.process import cmdline, Daemon, Foreground, read_back, Result
 
 
-class Box:
+THREAD_SUPPRESSIONS = shutil.copy(pathlib.Path(__file__).parents[2] / "thread.supp", home)
+
+
+class Testbed:
     """One test's directory, programs and daemons."""
+
+    __test__ = False  # for pytest: no class of tests
 
     def __init__(self):
         self.token = uuid.uuid4().hex

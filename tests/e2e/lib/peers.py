@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-import ntp
+from lib import ntp
 
 
 class Peer:

@@ -2,7 +2,7 @@
 import collections
 import pathlib
 
-DOCUMENT = pathlib.Path(__file__).parents[2] / "SECURITY.md"
+DOCUMENT = pathlib.Path(__file__).parents[3] / "SECURITY.md"
 
 Row = collections.namedtuple("Row", "threat promise tests")
 

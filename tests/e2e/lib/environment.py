@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-import isolate
+from lib import isolate
+
 
 NOBODY = 65534
 WRAPPER = shlex.split(os.environ.get("TIMESERVER_WRAPPER", ""))
@@ -91,5 +92,5 @@ def locale(name, charmap):
 
 
 def as_nobody():
-    """Arguments for Box.run and its kin: as an ordinary user with no groups but its own."""
+    """Arguments for Testbed.run and its kin: as an ordinary user with no groups but its own."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
