@@ -16,7 +16,7 @@ static const clock_ntp_time clock_now = UINT64_C(0xee00000000000000);
 /* Begins a batch at now and reckons from clock_now. */
 static void begin(struct tx_delay *tx_delay, int64_t now)
 {
-	tx_delay_begin_batch(tx_delay, now);
+	tx_delay_begin_batch(tx_delay, now, false);
 	tx_delay_set_clock(tx_delay, clock_now);
 }
 
@@ -55,6 +55,20 @@ static void the_first_sample_is_believed(void **state)
 	begin(&tx_delay, CLOCK_SECOND);
 	learn(&tx_delay, 0, 7 * MICROSECOND);
 	assert_near(expected(&tx_delay, 0), 7 * MICROSECOND);
+}
+
+/* However long ago the last batch began: caches are warm if the worker has not waited since. */
+static void a_worker_that_did_not_wait_is_warm(void **state)
+{
+	struct tx_delay tx_delay = { 0 };
+
+	(void)state;
+	tx_delay_begin_batch(&tx_delay, CLOCK_SECOND, false);
+	assert_false(tx_delay.warm);
+	tx_delay_begin_batch(&tx_delay, 2 * CLOCK_SECOND, true);
+	assert_true(tx_delay.warm);
+	tx_delay_begin_batch(&tx_delay, 3 * CLOCK_SECOND, false);
+	assert_false(tx_delay.warm);
 }
 
 static void one_outlier_teaches_little(void **state)
@@ -145,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_known_at_first),
 		cmocka_unit_test(the_first_sample_is_believed),
+		cmocka_unit_test(a_worker_that_did_not_wait_is_warm),
 		cmocka_unit_test(one_outlier_teaches_little),
 		cmocka_unit_test(what_cannot_be_is_not_believed),
 		cmocka_unit_test(a_median_is_learned),

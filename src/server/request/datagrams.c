@@ -59,12 +59,15 @@ static void set_request(struct protocol_request *request, const struct datagram 
 /* The slow half, before the clock is read. */
 static void prepare(struct datagrams *datagrams, const struct protocol *protocol)
 {
+	struct protocol_request request = { .now = &datagrams->second };
+
 	for (unsigned i = 0; protocol->prepare && i < datagrams->count; i++) {
 		struct datagram *datagram = &datagrams->items[i];
-		struct protocol_request request = { .now = &datagrams->second };
 
+		if (datagram->drop != DROP_NONE)
+			continue;
 		set_request(&request, datagram);
-		if (datagram->drop == DROP_NONE && !protocol->prepare(&request))
+		if (!protocol->prepare(&request))
 			datagram->drop = DROP_INVALID;
 	}
 }
@@ -169,11 +172,13 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	const struct protocol *protocol = listener->protocol;
 	struct clock_state state;
 	unsigned replies, sent;
+	bool awake = datagrams->more;
 
 	datagrams->count = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
+	datagrams->more = datagrams->count == DATAGRAM_BATCH;
 	if (datagrams->count == 0)
 		return false;
-	tx_delay_begin_batch(&datagrams->tx_delay, now);
+	tx_delay_begin_batch(&datagrams->tx_delay, now, awake);
 	clock_state_read(&datagrams->service->stats->clock, now, &state);
 	admit(datagrams, listener, &state, now);
 	prepare(datagrams, protocol);
@@ -182,7 +187,7 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	replies = reply(datagrams, protocol, &state);
 	sent = send_all(datagrams, listener, replies);
 	count(datagrams, protocol, replies, sent, now);
-	return datagrams->count == DATAGRAM_BATCH;
+	return datagrams->more;
 }
 
 void datagrams_drain_listener(struct datagrams *datagrams, const struct listener *listener)

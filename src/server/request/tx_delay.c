@@ -10,9 +10,9 @@
 #define STEP_SHARE 16
 #define DELAY_MAX  CLOCK_MILLISECOND /* a longer delay has another cause */
 
-void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now)
+void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now, bool awake)
 {
-	tx_delay->warm = now - tx_delay->last < WARM_TIME;
+	tx_delay->warm = awake || now - tx_delay->last < WARM_TIME;
 	tx_delay->last = now;
 }
 

@@ -23,8 +23,9 @@ struct tx_delay {
 	unsigned samples;
 };
 
-/* Begins a batch at now, on the monotonic clock. */
-void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now);
+/* Begins a batch at now, on the monotonic clock; awake: the worker has not waited since the last
+ * one. */
+void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now, bool awake);
 
 /* Sets the clock reading that predictions start from. */
 static inline void tx_delay_set_clock(struct tx_delay *tx_delay, clock_ntp_time clock)
