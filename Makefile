@@ -272,7 +272,7 @@ INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver-activated.service $(UNITDIR)/timeserver.socket \
 	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
-	$(addprefix $(DOCDIR)/,timeserver.conf grafana-dashboard.json prometheus-alerts.yml README.md NEWS.md LICENSE)
+	$(addprefix $(DOCDIR)/,timeserver.conf grafana-dashboard.json prometheus-alerts.yml README.md README.zh-CN.md NEWS.md LICENSE)
 
 install: all
 	install -D -m 755 $(BUILD)/timeserver $(SBINDIR)/timeserver
@@ -292,7 +292,7 @@ install: all
 	done
 	install -m 644 dist/timeserver.socket $(UNITDIR)
 	install -m 644 dist/timeserver.conf dist/grafana-dashboard.json dist/prometheus-alerts.yml \
-		README.md NEWS.md LICENSE $(DOCDIR)
+		README.md README.zh-CN.md NEWS.md LICENSE $(DOCDIR)
 
 uninstall:
 	rm -f $(INSTALLED)
