@@ -83,13 +83,13 @@ struct protocol {
 		.transport = TRANSPORT_TCP, .reports_sync = true)
 /* clang-format on */
 
-#define PROTOCOL_ONE(...) +1
+#define PROTOCOL_ONE(...) +1 /* NOLINT(bugprone-macro-parentheses): a sum of these */
 #define PROTOCOL_COUNT	  (0 PROTOCOL_LIST(PROTOCOL_ONE, PROTOCOL_ONE))
 extern const struct protocol protocol_table[PROTOCOL_COUNT];
 
 /* The reply functions; the contract of each stands in its file. */
 #define PROTOCOL_PROTOTYPE(reply, ...) \
-	void reply(const struct protocol_request *request, struct bytes_writer *writer);
+	void(reply)(const struct protocol_request *request, struct bytes_writer *writer);
 #define PROTOCOL_NO_PROTOTYPE(...)
 PROTOCOL_LIST(PROTOCOL_PROTOTYPE, PROTOCOL_NO_PROTOTYPE)
 
