@@ -145,7 +145,7 @@ static unsigned send_all(struct datagrams *datagrams, const struct listener *lis
 }
 
 static void count(struct datagrams *datagrams, const struct protocol *protocol, unsigned replies,
-		  unsigned sent, int64_t now)
+		  unsigned sent)
 {
 	struct counters *counters = datagrams->counters;
 	size_t row = protocol_index(protocol);
@@ -161,32 +161,38 @@ static void count(struct datagrams *datagrams, const struct protocol *protocol, 
 	counter_add(&counters->requests[row], datagrams->count);
 	counter_add(&counters->replies[row], sent);
 	counter_add(&counters->drops[DROP_FAILED], replies - sent);
-	/* One peer, a different one every time, stands for the whole batch. */
-	top_clients_count(datagrams->top_clients,
-			  &datagrams->items[(uint64_t)now / 64 % datagrams->count].peer,
-			  datagrams->count, now);
+}
+
+/* Counts the batch for the top clients: one peer, a different one every time, stands for all. */
+static void count_clients(struct datagrams *datagrams, unsigned requests, int64_t now)
+{
+	const struct datagram *sample = &datagrams->items[(uint64_t)now / 64 % requests];
+
+	top_clients_count(datagrams->top_clients, &sample->peer, requests, now);
 }
 
 bool datagrams_serve(struct datagrams *datagrams, const struct listener *listener, int64_t now)
 {
 	const struct protocol *protocol = listener->protocol;
 	struct clock_state state;
-	unsigned replies, sent;
+	unsigned requests, replies, sent;
 	bool awake = datagrams->more;
 
-	datagrams->count = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
-	datagrams->more = datagrams->count == DATAGRAM_BATCH;
-	if (datagrams->count == 0)
+	requests = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
+	datagrams->count = requests;
+	datagrams->more = requests == DATAGRAM_BATCH;
+	if (requests == 0)
 		return false;
 	tx_delay_begin_batch(&datagrams->tx_delay, now, awake);
 	clock_state_read(&datagrams->service->stats->clock, now, &state);
 	admit(datagrams, listener, &state, now);
 	prepare(datagrams, protocol);
 	if (protocol->kernel_stamps && !datagrams->tx_delay.warm)
-		udp_io_warm_up(datagrams->io, listener->fd, datagrams->items, datagrams->count);
+		udp_io_warm_up(datagrams->io, listener->fd, datagrams->items, requests);
 	replies = reply(datagrams, protocol, &state);
 	sent = send_all(datagrams, listener, replies);
-	count(datagrams, protocol, replies, sent, now);
+	count(datagrams, protocol, replies, sent);
+	count_clients(datagrams, requests, now);
 	return datagrams->more;
 }
 
