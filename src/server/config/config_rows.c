@@ -118,7 +118,7 @@ bool config_row_parse(struct config_parser *parser, const char **words)
 
 static void dump_text(const struct config_row *row, const char *text, FILE *out)
 {
-	if (text[0] == '\0')
+	if (!text || text[0] == '\0')
 		text = row->special;
 	if (text)
 		fprintf(out, "%s %s\n", row->name, text);
