@@ -30,7 +30,7 @@ void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clo
 	snapshot_publish(&snapshot->sequence, snapshot->slots, state, sizeof(*state));
 }
 
-/* No published state has both leap and stratum 0. */
+/* All zeros: nothing was published yet, since no state has both leap and stratum 0. */
 void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
 		      struct clock_state *state)
 {

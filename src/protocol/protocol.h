@@ -50,9 +50,9 @@ struct protocol {
 	/* What the server does for its requests: */
 	bool loop_guard;    /* drop what may come from a server, and limit the rate by default: it
 			     * replies to any datagram, so two servers could reply to each other */
-	bool kernel_stamps; /* stamp arrivals in the kernel, and predict when replies leave */
+	bool kernel_stamps; /* stamp arrivals in the kernel; predict when replies leave */
 	bool bounded_reply; /* drop replies that are longer than their request */
-	bool has_kod;	    /* let some requests above the rate through, to get a KoD */
+	bool has_kod;	    /* above the rate, let some requests through: to a reply or a KoD */
 	bool reports_sync; /* serve in spite of "require-sync": replies say how far to trust them */
 
 	/* The slow half, before the clock is read. Returns false for an invalid request, which is

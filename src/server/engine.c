@@ -191,6 +191,7 @@ static void retry(struct engine *engine)
 		return;
 	}
 	engine->retry_at = INT64_MAX;
+	publish_info(engine);
 	log_write(LOG_NOTICE, "serving again");
 }
 

@@ -69,11 +69,11 @@ static inline bool engine_is_halted(const struct engine *engine)
  * not. */
 int64_t engine_tick(struct engine *engine, int64_t now);
 
-/* Stops serving: replies to the clients that the kernel has accepted, closes the listeners and
- * drains the connections. */
+/* Stops serving, before engine_close: replies to the clients that the kernel has accepted, closes
+ * the listeners and drains the connections. */
 void engine_drain(struct engine *engine);
 
-/* Releases everything. */
+/* Releases everything, at once. */
 void engine_close(struct engine *engine);
 
 #endif

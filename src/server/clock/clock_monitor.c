@@ -17,7 +17,7 @@
 /* A leap second is near in the last seconds of a UTC day. */
 #define LEAP_NEAR 2 /* seconds */
 
-/* Two readings of the clock that show a step may differ by this much. */
+/* The error of a measured step. */
 #define STEP_TOLERANCE (10 * CLOCK_MILLISECOND)
 
 /* A state that changes all the time gets this many log lines at once, then one an interval. The
@@ -71,23 +71,24 @@ static const char *read_source(struct clock_monitor *monitor, int64_t now,
 	const char *reason = read_kernel(monitor, now, state);
 
 	if (monitor->kernel == TIME_OOP || source->source == CLOCK_SOURCE_SYSTEM) {
-		monitor->source_kind = CLOCK_MONITOR_KERNEL;
+		monitor->subject = CLOCK_MONITOR_SUBJECT_KERNEL;
 		return reason;
 	}
-	monitor->source_kind = CLOCK_MONITOR_SOURCE;
+	monitor->subject = CLOCK_MONITOR_SUBJECT_SOURCE;
 	if (source->source == CLOCK_SOURCE_FOLLOW)
 		return follow_state(&monitor->follow, state);
 	clock_state_local(state, source->stratum, clock_read_ntp(), now);
 	return NULL;
 }
 
-/* The name of the source, for "synchronised to NAME" and "NAME REASON". */
-static const char *name_source(const struct clock_monitor *monitor, char *text, size_t size)
+/* The subject of "synchronised to SUBJECT" and "SUBJECT REASON". */
+static const char *name_subject(const struct clock_monitor *monitor, char *text, size_t size)
 {
 	const struct config_clock *source = &monitor->source;
 
-	if (monitor->source_kind != CLOCK_MONITOR_SOURCE)
-		return monitor->source_kind == CLOCK_MONITOR_KERNEL ? "the kernel" : "the clock";
+	if (monitor->subject != CLOCK_MONITOR_SUBJECT_SOURCE)
+		return monitor->subject == CLOCK_MONITOR_SUBJECT_KERNEL ? "the kernel" :
+									  "the clock";
 	if (source->source == CLOCK_SOURCE_LOCAL)
 		return "itself";
 	return address_join(text, size, source->host, source->port);
@@ -104,7 +105,7 @@ static void publish(struct clock_monitor *monitor)
 		return;
 	if (monitor->reason)
 		snprintf(reason.text, sizeof(reason.text), "%s %s",
-			 name_source(monitor, name, sizeof(name)), monitor->reason);
+			 name_subject(monitor, name, sizeof(name)), monitor->reason);
 	stats_publish_reason(monitor->stats, &reason);
 	monitor->reason_published = monitor->reason;
 }
@@ -134,16 +135,15 @@ static bool may_log(struct clock_monitor *monitor, int64_t now)
 
 static bool is_logged(const struct clock_monitor *monitor)
 {
-	const char *reason = monitor->reason, *told = monitor->logged_reason;
+	const char *reason = monitor->reason, *logged = monitor->logged_reason;
 
-	if (reason || told)
-		return reason && told && strcmp(reason, told) == 0;
+	if (reason || logged)
+		return reason && logged && strcmp(reason, logged) == 0;
 	return monitor->published.stratum == monitor->logged.stratum &&
 	       monitor->published.leap == monitor->logged.leap;
 }
 
-/* Logs a change of state. The step itself was logged, not that the clock is unsynchronised after
- * it. */
+/* Logs a change of state, except during the settle time after a step, which was logged itself. */
 static void log_change(struct clock_monitor *monitor, int64_t now)
 {
 	const struct clock_state *state = &monitor->published;
@@ -151,13 +151,12 @@ static void log_change(struct clock_monitor *monitor, int64_t now)
 
 	if (now < monitor->settled_at || is_logged(monitor) || !may_log(monitor, now))
 		return;
-	name_source(monitor, name, sizeof(name));
 	if (monitor->reason)
 		log_write(LOG_NOTICE, "clock: not synchronised: %s %s",
-			  name_source(monitor, name, sizeof(name)), monitor->reason);
+			  name_subject(monitor, name, sizeof(name)), monitor->reason);
 	else
 		log_write(LOG_NOTICE, "clock: synchronised to %s, stratum %u%s",
-			  name_source(monitor, name, sizeof(name)), state->stratum,
+			  name_subject(monitor, name, sizeof(name)), state->stratum,
 			  state->leap == CLOCK_LEAP_INSERT ? ", with a leap second to come" :
 			  state->leap == CLOCK_LEAP_DELETE ? ", with a second to be left out" :
 							     "");
@@ -187,7 +186,7 @@ static void handle_step(struct clock_monitor *monitor, int64_t now)
 		return;
 	clock_state_unsynchronised(&monitor->published, CLOCK_REFERENCE_STEP);
 	monitor->reason = monitor->logged_reason = "was set";
-	monitor->source_kind = CLOCK_MONITOR_CLOCK;
+	monitor->subject = CLOCK_MONITOR_SUBJECT_CLOCK;
 	publish(monitor);
 	monitor->settled_at = now + CLOCK_MONITOR_SETTLE_TIME;
 	monitor->corrected = 0;
@@ -219,7 +218,7 @@ static bool is_leap_near(const struct clock_monitor *monitor)
 }
 
 /* The milliseconds to wait, rounded up. */
-static int wait_until(const struct clock_monitor *monitor, int64_t now, int64_t due)
+static int milliseconds_until(const struct clock_monitor *monitor, int64_t now, int64_t due)
 {
 	int64_t next = now + (is_leap_near(monitor) ? POLL_INTERVAL_LEAP : POLL_INTERVAL);
 
@@ -249,7 +248,7 @@ static void *run(void *argument)
 		update(monitor, now);
 		log_change(monitor, now);
 		events[2].fd = follow->socket;
-		poll(events, 3, wait_until(monitor, now, due));
+		poll(events, 3, milliseconds_until(monitor, now, due));
 		now = clock_monotonic();
 		if (events[0].revents)
 			return NULL;
@@ -307,13 +306,14 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 		.stats = stats, .source = *source, .stop = -1, .step_timer = -1
 	};
 	follow_open(&monitor->follow, &monitor->source, now);
-	/* The state before the first reply of a server is not logged. */
+	/* Logs the first state, unless it only says that no reply has come yet. "": nothing was
+	 * logged. */
 	monitor->logged_reason = source->source == CLOCK_SOURCE_FOLLOW ?
 					 follow_state(&monitor->follow, &monitor->logged) :
 					 "";
 	monitor->stop = eventfd(0, EFD_CLOEXEC);
 	if (monitor->stop < 0 || !open_step_timer(monitor)) {
-		failure_set_errno(failure, "cannot run the clock");
+		failure_set_errno(failure, "cannot start the clock monitor");
 		close_all(monitor);
 		return false;
 	}

@@ -17,10 +17,11 @@
 
 #define CLOCK_MONITOR_SETTLE_TIME (2 * CLOCK_SECOND)
 
-enum clock_monitor_source {
-	CLOCK_MONITOR_SOURCE,
-	CLOCK_MONITOR_KERNEL,
-	CLOCK_MONITOR_CLOCK, /* the clock itself: it was set */
+/* What a reason is about. */
+enum clock_monitor_subject {
+	CLOCK_MONITOR_SUBJECT_SOURCE, /* the configured source */
+	CLOCK_MONITOR_SUBJECT_KERNEL,
+	CLOCK_MONITOR_SUBJECT_CLOCK, /* the clock itself: it was set */
 };
 
 /* Belongs to the thread while it runs. */
@@ -41,7 +42,7 @@ struct clock_monitor {
 	struct clock_state published;
 	const char *reason; /* why it is not synchronised; NULL: it is */
 	const char *reason_published;
-	enum clock_monitor_source source_kind; /* what reason is about */
+	enum clock_monitor_subject subject; /* of reason */
 
 	struct clock_state logged; /* last */
 	const char *logged_reason;

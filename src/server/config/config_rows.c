@@ -129,7 +129,7 @@ void config_row_dump(const struct config *config, const struct config_row *row, 
 	const void *field = (const char *)config + row->offset;
 
 	switch (row->type) {
-	case CONFIG_FLAG: /* if not the default: off, or "on" where there is an initial */
+	case CONFIG_FLAG: /* if it is not the default, which is off without an initial word */
 		if (*(const bool *)field != (row->initial != NULL))
 			fprintf(out, "%s%s\n", row->name, *(const bool *)field ? "" : " off");
 		break;

@@ -17,7 +17,7 @@
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
 
-/* Before a process that was asked to end is killed: a longer time where nobody waits for it. */
+/* From the request to end until the kill: while the caller waits, and in the background. */
 #define EXIT_WAIT   (2 * CLOCK_SECOND / 5)
 #define RETIRE_TIME CLOCK_SECOND
 _Static_assert(ROLE_DRAIN_MILLISECONDS *CLOCK_MILLISECOND < EXIT_WAIT, "a child has time to drain");
@@ -26,8 +26,7 @@ _Static_assert(EXIT_WAIT < RETIRE_TIME, "a replaced child has more time");
 /* A process that has run for this long has got over what ended the one before it. */
 #define HEALTHY_AFTER (10 * CLOCK_SECOND)
 
-/* The delay before a start: none at first, after a failure twice this, after each further one in a
- * row twice as much. */
+/* Restart delay: none after the first end, then 0.2 s, doubling up to 12.8 s. */
 #define BACKOFF		  (CLOCK_SECOND / 10)
 #define BACKOFF_DOUBLINGS 7
 

@@ -66,10 +66,10 @@ static enum drop deny(struct admission *admission, const struct protocol *protoc
 	return DROP_NONE;
 }
 
-/* Above the rate. One request in `leak` gets a real reply, so that a forger of a client's address
- * cannot silence it; of the others one in `leak` gets a KoD. */
-static enum drop limit(struct admission *admission, const struct protocol *protocol,
-		       struct datagram *datagram)
+/* Above the rate. Of NTP, one request in `leak` gets a real reply, so that a forger of a client's
+ * address cannot silence it; of the others one in `leak` gets a KoD. */
+static enum drop over_rate(struct admission *admission, const struct protocol *protocol,
+			   struct datagram *datagram)
 {
 	uint32_t leak = admission->service->config.ratelimit.leak;
 
@@ -95,10 +95,11 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 		return deny(admission, protocol, datagram, now);
 	if (protocol->loop_guard && may_be_server(service, datagram, second))
 		return DROP_LOOP;
+	/* By default only protocols with a loop guard are limited: see config_limits. */
 	if (config_limits(&service->config, protocol) &&
 	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
 			   now))
-		return limit(admission, protocol, datagram);
+		return over_rate(admission, protocol, datagram);
 	return DROP_NONE;
 }
 

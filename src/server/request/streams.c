@@ -9,16 +9,16 @@
 #include "server/process/event.h"
 #include "server/sockets/socket.h"
 
-#define BATCH_MAX 64
+#define BURST_MAX 64
 
 /* accept4(2) with an address is slower: one connection in 16 stands for all of them. */
 #define PEER_SAMPLE 16
 
-#define FIRST_DRAIN_AFTER (CLOCK_MILLISECOND / 10)
-#define RESET_AFTER	  (5 * CLOCK_SECOND)
-#define ACCEPT_PAUSE	  (100 * CLOCK_MILLISECOND)
-#define DRAIN_MAX	  (1U << 20) /* bytes; a client that sends more is reset */
-#define DRAIN_PIECE	  (1U << 16)
+#define DISCARD_AFTER (CLOCK_MILLISECOND / 10)
+#define RESET_AFTER   (5 * CLOCK_SECOND)
+#define ACCEPT_PAUSE  (100 * CLOCK_MILLISECOND)
+#define DISCARD_MAX   (1U << 20) /* bytes; a client that sends more is reset */
+#define DISCARD_PIECE (1U << 16)
 
 #define NONE UINT32_MAX
 
@@ -89,52 +89,52 @@ static void stream_reset(struct streams *streams, uint32_t index)
 	stream_close(streams, index);
 }
 
-enum drain_result { DRAIN_EMPTY, DRAIN_MORE, DRAIN_END, DRAIN_TOO_MUCH };
+enum discard_result { DISCARD_EMPTY, DISCARD_MORE, DISCARD_END, DISCARD_TOO_MUCH };
 
-/* Discards up to DRAIN_PIECE bytes of what the client has sent; MSG_TRUNC does so without a
+/* Discards up to DISCARD_PIECE bytes of what the client has sent; MSG_TRUNC does so without a
  * copy. */
-static enum drain_result stream_drain(struct stream *stream)
+static enum discard_result stream_discard(struct stream *stream)
 {
-	ssize_t size = recv(stream->fd, NULL, DRAIN_PIECE, MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t size = recv(stream->fd, NULL, DISCARD_PIECE, MSG_TRUNC | MSG_DONTWAIT);
 
 	if (size < 0)
-		return errno == EAGAIN || errno == EINTR ? DRAIN_EMPTY : DRAIN_END;
+		return errno == EAGAIN || errno == EINTR ? DISCARD_EMPTY : DISCARD_END;
 	if (size == 0)
-		return DRAIN_END;
-	stream->drained += (uint32_t)size;
-	return stream->drained > DRAIN_MAX ? DRAIN_TOO_MUCH : DRAIN_MORE;
+		return DISCARD_END;
+	stream->discarded += (uint32_t)size;
+	return stream->discarded > DISCARD_MAX ? DISCARD_TOO_MUCH : DISCARD_MORE;
 }
 
 void streams_readable(struct streams *streams, uint32_t index)
 {
-	/* The event may belong to a connection that was closed earlier in the same batch. */
+	/* The event may belong to a connection that was closed earlier in the same wake-up. */
 	if (streams->slots[index].state != STREAM_POLLED)
 		return;
-	switch (stream_drain(&streams->slots[index])) {
-	case DRAIN_EMPTY:
-	case DRAIN_MORE:
+	switch (stream_discard(&streams->slots[index])) {
+	case DISCARD_EMPTY:
+	case DISCARD_MORE:
 		break;
-	case DRAIN_END:
+	case DISCARD_END:
 		stream_close(streams, index);
 		break;
-	case DRAIN_TOO_MUCH:
+	case DISCARD_TOO_MUCH:
 		stream_reset(streams, index);
 		break;
 	}
 }
 
-/* Drains a connection a moment after its reply; most have been closed by the client by then. */
-static void stream_first_drain(struct streams *streams, uint32_t index)
+/* Discards input a moment after the reply; most clients have closed the connection by then. */
+static void stream_first_discard(struct streams *streams, uint32_t index)
 {
 	struct stream *stream = &streams->slots[index];
-	enum drain_result result;
+	enum discard_result result;
 
 	do {
-		result = stream_drain(stream);
-	} while (result == DRAIN_MORE);
-	if (result == DRAIN_END) {
+		result = stream_discard(stream);
+	} while (result == DISCARD_MORE);
+	if (result == DISCARD_END) {
 		stream_close(streams, index);
-	} else if (result == DRAIN_EMPTY &&
+	} else if (result == DISCARD_EMPTY &&
 		   event_add_fd(streams->epoll, stream->fd, event_tag(EVENT_STREAM, index))) {
 		stream_move(streams, index, STREAM_POLLED);
 	} else {
@@ -142,7 +142,7 @@ static void stream_first_drain(struct streams *streams, uint32_t index)
 	}
 }
 
-/* The clock, read as late as possible, and the reply, which waits in the kernel for the FIN. */
+/* The clock, read as late as possible, and the reply, which MSG_MORE holds back for the FIN. */
 static void stream_reply(struct streams *streams, const struct listener *listener, int fd)
 {
 	struct protocol_request request = { .now = &streams->now };
@@ -179,7 +179,7 @@ static int stream_accept(struct streams *streams, const struct listener *listene
 {
 	const struct config *config = &streams->service->config;
 	bool need_peer = config->require_sync || config->access.range_count > 0;
-	bool sample_peer = streams->accepted++ % PEER_SAMPLE == 0;
+	bool sample_peer = streams->attempts++ % PEER_SAMPLE == 0;
 	enum drop drop = DROP_NONE;
 	struct address peer;
 	socklen_t size = sizeof(peer);
@@ -210,7 +210,7 @@ static bool close_oldest(struct streams *streams)
 		oldest = streams->lists[STREAM_REPLIED].first;
 	if (oldest == NONE)
 		return false;
-	stream_drain(&streams->slots[oldest]);
+	stream_discard(&streams->slots[oldest]);
 	stream_close(streams, oldest);
 	return true;
 }
@@ -228,8 +228,9 @@ static void stream_keep(struct streams *streams, int fd, int64_t now)
 	counter_set(&streams->counters->connections, ++streams->open);
 }
 
-/* After EMFILE and the like. Returns true if accepting can go on at once. */
-static bool handle_out_of_fds(struct streams *streams, const struct listener *listener, int64_t now)
+/* Out of descriptors or memory: closes a connection, or else gives up the reserve descriptor to
+ * serve one client, and pauses. Returns true if accepting can go on at once. */
+static bool handle_shortage(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	int fd;
 
@@ -248,12 +249,12 @@ static bool handle_out_of_fds(struct streams *streams, const struct listener *li
 
 bool streams_accept(struct streams *streams, const struct listener *listener, int64_t now)
 {
-	uint32_t batch = streams->batch;
+	uint32_t burst = streams->burst;
 
-	/* The accept4 that finds nobody costs as much as one that finds a client. So a batch is one
-	 * client on a quiet server, and doubles as long as batches are full. */
-	streams->batch = batch < BATCH_MAX ? batch * 2 : BATCH_MAX;
-	for (uint32_t i = 0; i < batch; i++) {
+	/* The accept4 that finds nobody costs as much as one that finds a client. So a burst is one
+	 * client on a quiet server, and doubles as long as bursts are full. */
+	streams->burst = burst < BURST_MAX ? burst * 2 : BURST_MAX;
+	for (uint32_t i = 0; i < burst; i++) {
 		int fd = stream_accept(streams, listener, now);
 
 		if (fd >= 0) {
@@ -262,13 +263,13 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 		}
 		switch (errno) {
 		case EAGAIN:
-			streams->batch = 1;
+			streams->burst = 1;
 			return false;
 		case EMFILE:
 		case ENFILE:
 		case ENOBUFS:
 		case ENOMEM:
-			if (!handle_out_of_fds(streams, listener, now))
+			if (!handle_shortage(streams, listener, now))
 				return false;
 			break;
 		default: /* this connection was aborted; the next may be good */
@@ -281,7 +282,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 void streams_drain_listener(struct streams *streams, const struct listener *listener, int64_t now)
 {
 	/* At most a full backlog: more may keep coming for ever. */
-	for (uint32_t accepted = 0; accepted < SOCKET_BACKLOG; accepted += streams->batch) {
+	for (uint32_t accepted = 0; accepted < SOCKET_BACKLOG; accepted += streams->burst) {
 		if (!streams_accept(streams, listener, now))
 			break;
 	}
@@ -310,8 +311,8 @@ int64_t streams_tick(struct streams *streams, int64_t now)
 	int64_t due = INT64_MAX;
 	uint32_t index;
 
-	while ((index = next_due(streams, STREAM_REPLIED, FIRST_DRAIN_AFTER, now, &due)) != NONE)
-		stream_first_drain(streams, index);
+	while ((index = next_due(streams, STREAM_REPLIED, DISCARD_AFTER, now, &due)) != NONE)
+		stream_first_discard(streams, index);
 	while ((index = next_due(streams, STREAM_POLLED, RESET_AFTER, now, &due)) != NONE)
 		stream_reset(streams, index);
 	return due;
@@ -327,7 +328,7 @@ bool streams_open(struct streams *streams, int epoll, const struct service *serv
 		.epoll = epoll,
 		.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.capacity = capacity,
-		.batch = 1,
+		.burst = 1,
 		.lists = { { NONE, NONE }, { NONE, NONE }, { NONE, NONE } },
 	};
 	streams->slots = calloc(streams->capacity, sizeof(*streams->slots));

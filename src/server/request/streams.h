@@ -3,9 +3,9 @@
  * The reply and the end of the connection leave in one segment: send with MSG_MORE holds the text
  * back until shutdown adds the FIN. Closing at once would then be wrong: bytes of the client that
  * are unread, or come later, would make the kernel reset the connection, and a reset may destroy
- * the reply before the client has read it. So the connection is kept and drained until the client
- * has closed its end. Most clients have within a round trip: a first drain after a moment costs one
- * call. The others are then polled by epoll until a deadline, and reset. */
+ * the reply before the client has read it. So the connection is kept, and input discarded, until
+ * the client has closed its end. Most clients have within a round trip: to look once after a moment
+ * costs one call. The others are then polled by epoll until a deadline, and reset. */
 #ifndef SERVER_STREAMS_H
 #define SERVER_STREAMS_H
 
@@ -20,7 +20,7 @@
 
 enum stream_state {
 	STREAM_FREE,	/* the slot is unused */
-	STREAM_REPLIED, /* got its reply, not drained yet */
+	STREAM_REPLIED, /* got its reply, input not looked at yet */
 	STREAM_POLLED,	/* by epoll */
 	STREAM_STATES,
 };
@@ -30,7 +30,7 @@ struct stream {
 	int fd;
 	enum stream_state state;
 	uint32_t next, previous; /* in the list of its state */
-	uint32_t drained;	 /* bytes discarded */
+	uint32_t discarded;	 /* bytes of input */
 	int64_t accepted;	 /* on the monotonic clock */
 };
 
@@ -50,8 +50,8 @@ struct streams {
 	uint32_t used; /* slots from here on were never used */
 	struct stream_list lists[STREAM_STATES];
 	uint32_t open;
-	uint32_t batch;	      /* how many to accept in a row */
-	uint32_t accepted;    /* so far */
+	uint32_t burst;	      /* connections to accept in a row */
+	uint32_t attempts;    /* to accept, so far */
 	int64_t accept_after; /* on the monotonic clock; later while short of descriptors */
 	struct clock_second now;
 };
@@ -64,7 +64,7 @@ bool streams_open(struct streams *streams, int epoll, const struct service *serv
 /* Closes everything. */
 void streams_close(struct streams *streams);
 
-/* Serves one batch of connections that wait on a listener, so that other listeners get their turn.
+/* Serves one burst of connections that wait on a listener, so that other listeners get their turn.
  * Returns false when none is left.
  *
  * When all slots are in use, the connection that got its reply first is closed. When the system is
@@ -75,7 +75,7 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 /* Serves all that wait on a listener that is about to be closed. */
 void streams_drain_listener(struct streams *streams, const struct listener *listener, int64_t now);
 
-/* Drains a polled connection, and closes it if the client has. */
+/* Discards input of a polled connection, and closes it if the client has. */
 void streams_readable(struct streams *streams, uint32_t index);
 
 /* Does what is due at now. Returns when to be called again; INT64_MAX: no need. */

@@ -97,7 +97,7 @@ static void retire(struct workers *workers, struct worker *worker)
 		close_worker(worker);
 		return;
 	}
-	worker->drain_until = clock_monotonic() + DRAIN_TIME;
+	worker->drain_until = clock_monotonic() + DRAIN_TIME; /* its thread ends by itself */
 	worker->next = workers->retired;
 	workers->retired = worker;
 	worker_start(worker);

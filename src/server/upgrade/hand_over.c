@@ -64,8 +64,8 @@ static void send_refusal(const struct hand_over *hand_over, const char *reason)
 	upgrade_message_send(hand_over->control->peers[hand_over->peer], &message);
 }
 
-/* The successor holds the PID lock until it exits. If it ignores the refusal it is killed: until
- * then --signal would go to it. */
+/* The successor may hold the PID lock until it exits, and --signal goes to the holder. If it
+ * ignores the refusal it is killed. */
 static void relock(struct hand_over *hand_over, int64_t now)
 {
 	struct failure failure;
@@ -123,7 +123,7 @@ enum hand_over_verdict hand_over_receive(struct hand_over *hand_over)
 	return hand_over->control->peers[peer] < 0 ? fail(hand_over) : HAND_OVER_PENDING;
 }
 
-/* What the successor sent before the connection was shut down decides. */
+/* Refuses a late successor, unless it has said in the meantime that it serves. */
 static enum hand_over_verdict time_out(struct hand_over *hand_over)
 {
 	enum hand_over_verdict verdict;

@@ -1,5 +1,12 @@
-/* The daemon's side of an upgrade: hands over all that it holds to a new process, and takes it back
- * if that does not serve in time. See upgrade_message.h. */
+/* The daemon's side of an upgrade: hands over all that it holds to a new process, the successor.
+ *
+ *	step			listening sockets		serving
+ *	hand_over_start		duplicated: both hold them	this process
+ *	successor starts	both				both
+ *	HAND_OVER_DONE		this process drains, closes	the successor
+ *	HAND_OVER_FAILED	the successor closes or exits	this process
+ *
+ * The successor has TIMEOUT_HAND_OVER to serve. See upgrade_message.h. */
 #ifndef SERVER_HAND_OVER_H
 #define SERVER_HAND_OVER_H
 
@@ -31,7 +38,7 @@ struct hand_over {
 
 void hand_over_init(struct hand_over *hand_over, struct control *control, struct pidfile *pidfile);
 
-/* Whether there is a successor: it is about to serve, or has said that it does. */
+/* Whether there is a successor, which is about to serve or does already. */
 static inline bool hand_over_is_active(const struct hand_over *hand_over)
 {
 	return hand_over->peer >= 0;

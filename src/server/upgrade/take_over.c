@@ -53,7 +53,7 @@ static bool take_item(struct take_over *take_over, struct upgrade_message *messa
 	return true;
 }
 
-/* The daemon closes connections of users that are not allowed without a reply. */
+/* The daemon closes the connections of other users without a reply: nothing has come then. */
 static bool connection_failed(const struct take_over *take_over, const char *path,
 			      struct failure *failure)
 {
@@ -151,7 +151,7 @@ bool take_over_commit(struct take_over *take_over, const char *path, struct fail
 
 	if (take_over->fd < 0)
 		return true;
-	/* A daemon that has exited by itself leaves no refusal: then everything is ours as well. */
+	/* If the daemon has exited there is no refusal to read, and everything is ours. */
 	if (!send_command(take_over, CONTROL_COMMAND_SERVING) &&
 	    upgrade_message_receive(take_over->fd, &message)) {
 		fd_close(&message.fd);

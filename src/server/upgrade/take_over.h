@@ -1,5 +1,5 @@
-/* The new process's side of an upgrade: takes over from the daemon that runs. See
- * upgrade_message.h. */
+/* The new process's side of an upgrade: takes over from the daemon that runs. Both serve until
+ * take_over_commit. See hand_over.h for the steps, upgrade_message.h for the messages. */
 #ifndef SERVER_TAKE_OVER_H
 #define SERVER_TAKE_OVER_H
 
