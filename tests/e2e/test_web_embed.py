@@ -1,4 +1,4 @@
-"""tools/embed-page: what makes one page of its parts."""
+"""tools/embed-page: one page from its parts."""
 import ast
 import base64
 import hashlib
@@ -29,12 +29,16 @@ def hash_of(text):
 
 @pytest.mark.parametrize("name, content, complaint", [
     ("a_css", "a { }\nb::after { content: '{{x}}' }\n", "2:b::after { content: '{{x}}' }"),
-    ("a_js", "f('</script>');\n", "cannot stand in a page"),
-    ("a_css", "/* </style */\n", "cannot stand in a page"),
-    ("a_js", "", "is missing, or empty"),
-    ("a_html", "/*nothing.js*/\n", "nothing.js: is missing, or empty")])
+    ("a_js", "f('</script>');\n", "contains {{, </script or </style"),
+    ("a_css", "/* </style */\n", "contains {{, </script or </style"),
+    ("a_js", "", "missing or empty"),
+    ("a_html", "/*nothing.js*/\n", "nothing.js: missing or empty"),
+    ("a_html", "<script>/*a.js*/</script>\n", "a.html:1:<script>/*a.js*/</script>: a marker must be alone"),
+    ("a_html", "<style>\n\t/*a.css*/\n", "a.html:2:\t/*a.css*/: a marker must be alone"),
+    ("a_html", "/* a.js */\n", "a.html:1:/* a.js */: a marker must be alone"),
+    ("a_html", "/*a.css*//*a.js*/\n", "a marker must be alone")])
 def test_what_cannot_be_part_of_a_page(testbed, name, content, complaint):
-    """The build says so, rather than the browser."""
+    """The build fails, not the browser."""
     result = embed(testbed, **{name: content})
     assert result.returncode == 1 and complaint in result.stdout, result
 
@@ -42,7 +46,7 @@ def test_what_cannot_be_part_of_a_page(testbed, name, content, complaint):
 @pytest.mark.parametrize("script", ["f();\n", "f()", "f(\"\\\\n\", '\\t', \"é\");\n\n"],
                          ids=["a line", "no end of line", "quotes"])
 def test_a_page_is_its_parts(testbed, script):
-    """A browser may load these and no others, and knows them by their hashes."""
+    """The policy allows these parts and no others, by their hashes."""
     result = embed(testbed, a_js=script)
     assert result.returncode == 0, result
     text, policy = string_of(result.stdout, "text"), string_of(result.stdout, "policy")
