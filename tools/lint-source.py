@@ -1,7 +1,7 @@
-"""The rules on the source that no other tool knows: sizes, preprocessor, names, the direction of knowledge.
+"""The source rules that no other tool checks: sizes, preprocessor, names, include directions.
 
-Prints each violation as FILE:LINE: message and exits 1 if there was any. Relies on clang-format for the
-form: the body of a function is what stands between "{" and "}" in the first column.
+Prints each violation as FILE:LINE: message and exits 1 if there is any. Relies on clang-format: a function
+body starts with "{" and ends with "}" in the first column.
 """
 
 import os
@@ -16,8 +16,8 @@ COLUMNS_MAX = 100
 SIZED = ("src/", "tests/", "bench/", "tools/")
 CODE = (".c", ".h", ".py", ".sh")
 
-# What a room may include of our own, besides itself. The longest path that a file starts with is its
-# room; files directly in src/server and in src are rooms of their own.
+# What the files of a room (a directory of src) may include besides their own. A file directly in
+# src/server or in src is a room by itself.
 SHARED = ["base", "clock", "protocol", "stats"]
 ROOMS = {
     "base": [],
@@ -57,7 +57,7 @@ def report(path, line, message):
 
 
 def project_files():
-    """What is, or could be, committed; without git, every file that is not built."""
+    """Files that are or could be committed; without git, all files outside of build directories."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
@@ -98,7 +98,7 @@ def check_functions(path, lines):
 
 
 def room_of(path):
-    """The room of a file of src, and what it may include."""
+    """The room of a file in src, and what it may include."""
     stem = path.removeprefix("src/").rpartition(".")[0]
     if "/" not in stem:
         return stem, ROLES
@@ -113,7 +113,7 @@ def room_of(path):
 def check_includes(path, lines):
     room, allowed = room_of(path)
     if room is None:
-        report(path, 1, "is in no room that tools/lint-source.py knows")
+        report(path, 1, "unknown directory: add it to ROOMS in tools/lint-source.py")
         return
     for number, line in enumerate(lines, 1):
         included = INCLUDE.match(line)
@@ -123,16 +123,16 @@ def check_includes(path, lines):
             if target != room and target not in allowed:
                 report(path, number, f"{room} must not include {included[1]}")
         if room == "protocol" and NOT_FOR_PROTOCOLS.search(line):
-            report(path, number, "protocol code knows no socket, thread or allocation")
+            report(path, number, "protocol code must not use sockets, threads or allocation")
 
 
 def check_circles():
-    """No header includes itself by way of others."""
+    """No header includes itself through others."""
 
     def walk(path, way):
         for number, target in includes.get(path, []):
             if target in way:
-                report(path, number, "circle: " + " -> ".join([*way[way.index(target):], target]))
+                report(path, number, "include circle: " + " -> ".join([*way[way.index(target):], target]))
             elif target not in done:
                 walk(target, [*way, target])
         done.add(path)
@@ -142,9 +142,8 @@ def check_circles():
         walk(path, [path])
 
 
-# A file's stem is the prefix of what it exports, in the singular too. In a family (config.h,
-# config_listen.c) the stem of the family will do, and what a header of the same directory declares
-# may have that header's stem.
+# A file's stem, or its singular, is the prefix of what the file exports. Also allowed: the stem of the
+# family (config.h for config_listen.c), and that of a header in the same directory that declares the name.
 FUNCTION = re.compile(r"^(?!static|typedef|return|else)[a-zA-Z_][\w \t*]*?[ *](\w+)\((?=[^;{}]*\)\n\{)", re.MULTILINE)
 PROTOTYPE = re.compile(r"^(?:static inline )?(?!static|typedef)[a-zA-Z_][\w \t*]*?[ *](\w+)\(", re.MULTILINE)
 OBJECT = re.compile(r"^extern [^;(]*?(\w+)(?:\[[^\]]*\])*;", re.MULTILINE)
@@ -184,12 +183,12 @@ def check_prefixes():
 def check_text(path, lines, text):
     for number, line in enumerate(lines, 1):
         if line != line.rstrip():
-            report(path, number, "blanks at the end of the line")
-        is_long = len(line.expandtabs(8)) > COLUMNS_MAX and '"' not in line  # a text stays whole
+            report(path, number, "trailing blanks")
+        is_long = len(line.expandtabs(8)) > COLUMNS_MAX and '"' not in line  # strings are not split
         if is_long and path.endswith((".c", ".h")):
             report(path, number, f"line of {len(line.expandtabs(8))} columns, at most {COLUMNS_MAX}")
     if text and not text.endswith("\n"):
-        report(path, len(lines), "no line end at the end of the file")
+        report(path, len(lines), "no newline at the end of the file")
 
 
 def check_file(path):
