@@ -1,18 +1,18 @@
 # timeserver and timeclient.
 #
 #   make            build/timeserver and build/timeclient
-#   make check      the tests; also check-sanitizers, check-threads, check-valgrind,
-#                   check-32
-#   make analyze    what the compilers' static analyses say
-#   make torture    everything that can fail does, once
-#   make coverage   which branches of the protocols the tests take
-#   make lint       the rules of CONTRIBUTING.md; make format writes the form that it asks for
-#   make demo       start a daemon on port 5050 and ask it
+#   make check      all tests; also check-unit, check-e2e, check-sanitizers, check-threads,
+#                   check-valgrind, check-32
+#   make analyze    static analysis by gcc and clang
+#   make torture    fault injection: every system call and allocation fails once
+#   make coverage   branch coverage of src/base and src/protocol
+#   make lint       the rules of CONTRIBUTING.md; make format runs clang-format
+#   make demo       start a daemon on port 5050 and query it
 #   make bench, fuzz, install, uninstall, clean
 #
-# CFLAGS, CPPFLAGS, LDFLAGS, CC, PREFIX, DESTDIR and BUILD are yours to set; what the programs need is
-# in variables of its own and stays. WERROR=1 makes warnings errors, STATIC_LIBS=0 links shared libraries, SANITIZE=address,undefined builds
-# with sanitizers (into a directory of its own).
+# CFLAGS, CPPFLAGS, LDFLAGS, CC, PREFIX, DESTDIR and BUILD are for the user; flags that the programs
+# need are in other variables. WERROR=1 makes warnings errors, STATIC_LIBS=0 links shared libraries,
+# SANITIZE=address,undefined builds with sanitizers (into build-sanitize).
 
 VERSION := 0.1.0
 
@@ -36,7 +36,7 @@ endif
 
 comma := ,
 
-# Options that not every compiler and machine knows.
+# Options that not every compiler and machine supports.
 accepted = $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c $(if $(filter -Wl$(comma)%,$(1)),,-c) -o /dev/null - 2>&1 || echo no)
 if_accepted = $(if $(call accepted,$(1)),,$(1))
 
@@ -44,18 +44,18 @@ ifdef SANITIZE
 HARDENING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK_HARDENING := -fsanitize=$(SANITIZE)
 else
-# The optimizer is what makes _FORTIFY_SOURCE work, and glibc warns without it.
+# _FORTIFY_SOURCE needs the optimizer; without it glibc warns.
 HARDENING := $(if $(filter -O1 -O2 -O3 -Os -Ofast -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
 	-fstack-protector-strong
 ifneq ($(MAKECMDGOALS),clean)
 HARDENING += $(call if_accepted,-fstack-clash-protection) $(call if_accepted,-fcf-protection)
 endif
 LINK_HARDENING := -Wl,-z,relro,-z,now
-# Addresses to be adjusted at every start take less room.
+# A smaller table of relocations.
 LINK_HARDENING += $(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs)
 endif
 
-# What the program calls itself in messages.
+# The program's name in messages.
 PROGRAM := timeserver
 OWN_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
 	-DPROGRAM_NAME='"$(PROGRAM)"' -DPROGRAM_VERSION='"$(VERSION)"'
@@ -66,7 +66,7 @@ JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
-# Linked statically by default: loading them costs memory in the daemon, which never calls libevent.
+# Linked statically by default: shared libraries cost memory in the daemon, which never calls libevent.
 # STATIC_LIBS=0 links the shared libraries.
 STATIC_LIBS ?= 1
 archive = $(shell $(PKG_CONFIG) --variable=libdir $(1))/lib$(2).a
@@ -112,7 +112,7 @@ COMPILE = $(call say,compile,$(COMPILE_COMMAND),$<)
 LINK_COMMAND = $(CC) $(OWN_CFLAGS) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBRARIES) $(LDLIBS)
 COMPILE_COMMAND = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The Makefile is named so that a new version or flag reaches every object.
+# The Makefile is a prerequisite: a changed version or flag reaches every object.
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE)
@@ -121,15 +121,15 @@ $(BUILD)/obj/src/client/%.o $(BUILD)/obj/src/stats/%.o $(BUILD)/obj/src/server/%
 	$(BUILD)/obj/src/web/%.o: OWN_CPPFLAGS += $(JANSSON_CFLAGS)
 $(BUILD)/obj/src/client/%.o: PROGRAM := timeclient
 
-# The pages are part of the program, each in one piece.
+# The pages are built into the program.
 $(PAGE_OBJECTS:.o=.c): $(BUILD)/obj/page/%.c: $(wildcard src/web/page/*) tools/embed-page
 	@mkdir -p $(@D)
 	@tools/embed-page src/web/page $* >$@
 $(PAGE_OBJECTS): %.o: %.c Makefile
 	$(COMPILE)
 
-# What the unit tests are linked with: everything but main.c. The two programs have functions of the same
-# name, so each is an archive, and a test called test_client_* finds the client's first.
+# The unit tests are linked with everything but main.c. Some functions of the two programs have the same
+# name, so each program is an archive; test_client_* is linked with the client's first.
 ARCHIVES := $(BUILD)/obj/server.a $(BUILD)/obj/client.a $(BUILD)/obj/common.a
 $(BUILD)/obj/server.a: $(filter-out %/main.o,$(SERVER_OBJECTS))
 $(BUILD)/obj/client.a: $(filter-out %/main.o,$(CLIENT_OBJECTS))
@@ -156,16 +156,16 @@ $(BUILD)/tests/fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 unit-tests: $(UNIT_TESTS)
 
-# As root this installs what the tests need; anyone else is told the names of the packages. Servers to
-# meet are unpacked, not installed; a test whose server is not there says so.
+# As root this installs the packages that the tests need, otherwise it lists them. Peers (other servers)
+# are unpacked, not installed; a test without its peer is skipped with a reason.
 PEERS ?= build/peers
 check:
 	@tools/install-dependencies check
-	@test -d $(PEERS)/usr || bench/fetch-peers $(PEERS) || echo "The servers to meet cannot be had here."
+	@test -d $(PEERS)/usr || bench/fetch-peers $(PEERS) || echo "The peers cannot be downloaded: their tests are skipped."
 	@$(MAKE) check-unit
 	@$(MAKE) check-e2e
 
-# And the fuzzers, once over all the inputs in the tree.
+# The unit tests, and the fuzzers over their corpora.
 check-unit: unit-tests $(REPLAYS)
 	@tools/run-unit-tests $(UNIT_TESTS)
 	@tools/replay-corpora $(REPLAYS)
@@ -174,7 +174,7 @@ E2E_TESTS ?= tests/e2e
 check-e2e: all
 	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 4 --dist loadgroup -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
 
-# The same on a machine of 32 bits, where times have 64 all the same.
+# The tests with 32-bit programs, which have a 64-bit time_t.
 LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386
 check-32:
 	@tools/install-dependencies check 32
@@ -184,19 +184,19 @@ check-32:
 		PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_32)/usr/lib/i386-linux-gnu/pkgconfig \
 			PKG_CONFIG_SYSROOT_DIR=$(LIBRARIES_32) pkg-config"
 
-# Every system call and every allocation of a start, and of a daemon at work, fails once.
+# Every system call and allocation fails once: of a start, and of a running daemon.
 torture:
 	@tools/install-dependencies check
 	@TIMESERVER_FAULTS=all $(MAKE) check-e2e E2E_TESTS=tests/e2e/test_faults.py PYTEST_FLAGS=-rP
 
-# The same tests with programs that watch themselves; the end-to-end tests look at what those report.
+# The tests with instrumented programs; the end-to-end tests check the reports.
 check-sanitizers:
 	@$(MAKE) check SANITIZE=address,undefined BUILD=$(BUILD)-sanitize
 
 check-threads:
 	@$(MAKE) check SANITIZE=thread BUILD=$(BUILD)-threads
 
-# Branches of the protocols and of what they stand on that the tests take, 95 % of them or more.
+# Branch coverage of src/base and src/protocol, at least 95 %.
 COVERAGE_TESTS := $(addprefix tests/e2e/test_,syslog.py systemd.py overload.py udp.py)
 coverage:
 	@tools/install-dependencies check coverage
@@ -213,8 +213,8 @@ check-valgrind:
 	@tools/check-descriptors $(BUILD)
 	@UNIT_TEST_WRAPPER="$(VALGRIND)" TIMESERVER_WRAPPER="$(VALGRIND)" $(MAKE) check-unit check-e2e
 
-# The static analyses of both compilers. gcc 12 takes memory for lost once it is in a structure that it
-# knows by a pointer alone; of leaks clang's analysis says more, and the sanitizers know.
+# Static analysis by both compilers. gcc 12 reports a false leak for memory stored through a pointer;
+# clang and the sanitizers find leaks better.
 analyze:
 	@tools/install-dependencies build clang
 	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
@@ -234,8 +234,8 @@ demo:
 	@$(MAKE) all
 	@tools/demo $(BUILD)
 
-# Each fuzzer, from its corpus, for SECONDS. What it finds is left beside it. As with the unit tests,
-# fuzz_client_* is linked with the client and any other with the server.
+# Each fuzzer runs from its corpus for SECONDS and leaves its findings beside its program. As with the
+# unit tests, fuzz_client_* is linked with the client, any other with the server.
 SECONDS ?= 60
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 fuzz_sources = $(filter-out %/main.c,$(call sources_of,base clock protocol $(1)))
