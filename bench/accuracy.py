@@ -1,4 +1,4 @@
-"""The table of accuracy: server and client share a clock, so every offset is an error."""
+"""The table for the accuracy of NTP: server and client share a clock, so every offset is an error."""
 
 import os
 import subprocess
@@ -22,9 +22,9 @@ COLUMNS = [
     report.Column("median", "median abs offset µs", digits=2),
     report.Column("p99", "p99", digits=2),
     report.Column("signed", "signed median", digits=2),
-    report.Column("there", "way there µs", digits=2),
-    report.Column("back", "way back µs", digits=2),
-    report.Column("loaded", "median beside 100 k req/s", digits=2),
+    report.Column("there", "delay to the server µs", digits=2),
+    report.Column("back", "delay back µs", digits=2),
+    report.Column("loaded", "median abs offset at 100 k req/s", digits=2),
     report.Column("loaded_p99", "p99", digits=2),
 ]
 
@@ -42,7 +42,7 @@ def offset(place, count):
 
 def measure(place, server, log):
     place.start(server.command, server.environment, log)
-    udp.await_answer(place, PORT, udp.NTP_REQUEST)
+    udp.await_reply(place, PORT, udp.NTP_REQUEST)
     alone = place.observe_quietly(lambda: offset(place, COUNT))
     command = lab.on_core(lab.GENERATOR_CORE, [
         os.path.join(place.programs, "flood"), "-i", "client0", "-m", lab.SERVER_MAC, "-d",
@@ -64,6 +64,6 @@ def targets(results):
         report.Target.at_most("median abs offset at most 1.5 µs",
                               udp.average(results, OURS, "median"), 1.5, " µs"),
         report.Target.at_most("its p99 at most 8 µs", udp.average(results, OURS, "p99"), 8, " µs"),
-        report.Target.at_most("beside 100,000 requests a second at most 1.0 µs",
+        report.Target.at_most("median abs offset at 100,000 req/s at most 1.0 µs",
                               udp.average(results, OURS, "loaded"), 1.0, " µs"),
     ]

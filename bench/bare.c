@@ -1,8 +1,7 @@
 /*
- * bare: the least a Daytime server can do, the limit to compare with.
- * Accept, write a fixed text, close; one thread, blocking, no error handling on the way.
- * With "more", text and FIN leave in one segment, and the connection is closed at once all the
- * same: no server that answers is faster, but a client that has sent anything is reset.
+ * bare: a minimal Daytime server, the limit to compare with: accept, write a fixed text, close.
+ * One thread, blocking. With "more", text and FIN leave in one segment and the connection is closed
+ * at once: no server is faster, but a client that has sent something gets a reset.
  *
  * usage: bare PORT [more]
  */

@@ -1,7 +1,7 @@
-# The benchmark's programs, and `make bench`: bench/README.md says what it measures.
+# The programs of the bench, and `make bench`: see bench/README.md.
 
 BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,bare echo flood latency offset flood.bpf.o)
-# Debian keeps asm/types.h, which clang needs for BPF, in the directory of the machine.
+# Debian has asm/types.h, which clang needs for BPF, in the multiarch directory.
 BENCH_BPF_FLAGS = -O2 -g -target bpf -Wall -Wextra -I/usr/include/$(shell $(CC) -print-multiarch)
 BENCH_FLAGS ?=
 
@@ -20,8 +20,7 @@ $(BUILD)/bench/offset: $(BUILD)/obj/common.a
 
 bench-programs: $(BENCH_PROGRAMS)
 
-# The tools are looked for before anything is built with them. The report is all that goes to
-# standard output.
+# Checks the tools before building. Only the report goes to standard output.
 bench:
 	@$(PYTHON) bench/run.py --check-tools
 	@$(MAKE) all bench-programs >&2

@@ -1,4 +1,4 @@
-"""The table for Daytime over TCP: which servers, what is measured, what is wanted."""
+"""The table for Daytime over TCP: servers, measurements, targets."""
 
 import os
 import time
@@ -11,14 +11,14 @@ NAME = "daytime-tcp"
 TITLE = "Daytime over TCP"
 OURS = "timeserver"
 BASE = "bare"
-LIMIT = "bare, resetting"  # text and FIN in one segment, but a client that talks is reset
+LIMIT = "bare, resetting"  # text and FIN in one segment, but a client that has sent something is reset
 KEY = "maximum"
 COMPARED = (BASE, "xinetd")  # the ratio to these is printed
 
 PORT = 13
 LOSS_MAX = 0.01
-SENT_MIN = 0.97  # of a rate: with less sent, nothing is known of the server
-QUEUE_MAX_US = 2000  # a median answer time above it: the server is behind, its queue hides it
+SENT_MIN = 0.97  # share of the rate that the generator must reach
+QUEUE_MAX_US = 2000  # median reply time above which a queue builds up
 RATE_FIRST, RATE_LAST, RATE_STEP = 16000, 250000, 1.3
 BISECTIONS = 6
 OVERLOAD = 200000
@@ -45,7 +45,7 @@ def timeserver(build, work):
 
 
 def servers(build, root, work):
-    """The servers there are, in the order of the table, and the names of those there are not."""
+    """The available servers, in the order of the table, and the names of the missing ones."""
     bare = [os.path.join(build, "bench", "bare"), str(PORT)]
     there = {BASE: peers.Server(BASE, bare), LIMIT: peers.Server(LIMIT, [*bare, "more"]),
              OURS: timeserver(build, work), "xinetd": peers.xinetd(root, work),
@@ -61,14 +61,14 @@ def flood(place, rate, seconds):
 
 
 def sustained(place, rate):
-    """What came of a rate, and whether the server sustained it.
+    """The result of a rate, and whether the server sustained it.
 
-    Nobody's load can help a server, so success counts at once; failure has to happen again,
-    undisturbed.
+    Foreign load cannot help a server, so success counts at once; failure is measured again without
+    foreign load.
     """
     for observe in (place.observe, place.observe_quietly):
         result = observe(lambda: flood(place, rate, 0.3))
-        lost = 1 - result["answered"] / result["sent"]
+        lost = 1 - result["replied"] / result["sent"]
         result["short"] = result["sent_rate"] < SENT_MIN * rate
         if lost <= LOSS_MAX and result["p50_us"] < QUEUE_MAX_US and not result["short"]:
             return result, True
@@ -77,9 +77,9 @@ def sustained(place, rate):
 
 
 def maximum(place):
-    """The highest rate that the server sustains: up in steps, then bisected.
+    """The highest rate that the server sustains, in steps and then bisected.
 
-    Gives the rate, and whether it was the generator that could do no more.
+    Also returns whether the generator was the limit.
     """
     good, bad, best, short = 0, 0, 0, False
     rate = RATE_FIRST
@@ -87,7 +87,7 @@ def maximum(place):
     while steps > 0 and rate < RATE_LAST:
         result, held = sustained(place, rate)
         if held:
-            good, best = rate, result["answered_rate"]
+            good, best = rate, result["reply_rate"]
         else:
             bad, short = rate, result["short"]
         if bad:
@@ -107,8 +107,8 @@ def start_times(place, server):
                                      file_actions=quiet)
             status = os.waitpid(process, 0)[1]
             end = time.monotonic_ns()
-        if status != 0 or not place.ask(PORT):
-            raise lab.Failure("it did not start as a daemon")
+        if status != 0 or not place.query(PORT):
+            raise lab.Failure("does not start as a daemon")
         found.append((end - begin) / 1e6)
         stopper = os.posix_spawn(server.stop[0], server.stop, os.environ, file_actions=quiet)
         os.waitpid(stopper, 0)
@@ -119,18 +119,18 @@ def measure(place, server, log):
     """One round of one server."""
     starts = start_times(place, server)
     place.start(server.command, server.environment, log)
-    place.await_answer(PORT)
+    place.await_reply(PORT)
     highest, limited = maximum(place)
     overload = place.observe_quietly(lambda: flood(place, OVERLOAD, 0.6))
     time.sleep(0.3)
     latency = place.observe_quietly(
         lambda: place.run_client("latency", lab.SERVER_ADDRESS, PORT, 64, 1.0))
     resident, resident_peak = place.server_memory()
-    answers = max(overload["answered"], 1)
+    replies = max(overload["replied"], 1)
     return {
         "maximum": highest,
         "overload": overload["steady_rate"],
-        "cpu": overload["server_seconds"] / answers * 1e6,
+        "cpu": overload["server_seconds"] / replies * 1e6,
         "p99": latency["p99_us"],
         "errors": sum(latency[key] for key in ("refused", "broken", "bad", "local", "stuck")),
         "resident": resident,

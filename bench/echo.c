@@ -1,6 +1,6 @@
 /*
- * echo: the least a UDP server can do, the limit to compare with: datagrams are sent back as they
- * came, by the batch; one thread, blocking, no error handling on the way.
+ * echo: a minimal UDP server, the limit to compare with: sends datagrams back unchanged, in
+ * batches. One thread, blocking.
  *
  * usage: echo PORT
  */

@@ -1,8 +1,8 @@
 /*
- * A stateless TCP client at the ingress of the generator's interface: it acknowledges the SYN-ACK
- * and the text, answers the server's FIN with its own, and counts. A packet from the server is
- * turned round on the spot, so that the generator's core has time left to outrun the server.
- * Answers to datagrams are counted and dropped.
+ * A stateless TCP client at the ingress of the generator's interface: acknowledges the SYN-ACK and
+ * the text, sends a FIN for the server's FIN, and counts. It turns the server's packet into the
+ * client's in place, so that the generator needs less time than the server. UDP replies are counted
+ * and dropped.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -51,7 +51,7 @@ static __always_inline __u32 sum_words(const void *data, __u32 size)
 	return sum;
 }
 
-/* Finds the headers. Returns whether the packet is for us. */
+/* Finds the headers. Returns whether it is a TCP packet to FLOOD_NETWORK. */
 static __always_inline int headers_find(struct __sk_buff *skb, struct headers *headers)
 {
 	void *data;
@@ -69,7 +69,7 @@ static __always_inline int headers_find(struct __sk_buff *skb, struct headers *h
 	       (bpf_ntohl(headers->ip->daddr) & FLOOD_NETWORK_MASK) == FLOOD_NETWORK;
 }
 
-static __always_inline void count_answer(struct flood_counts *counts, __u32 sent)
+static __always_inline void count_reply(struct flood_counts *counts, __u32 sent)
 {
 	__u32 units = (__u32)(bpf_ktime_get_ns() >> FLOOD_TIME_SHIFT) - sent;
 	__u64 nanoseconds = (__u64)units << FLOOD_TIME_SHIFT;
@@ -78,11 +78,11 @@ static __always_inline void count_answer(struct flood_counts *counts, __u32 sent
 		counts->late++;
 		return;
 	}
-	counts->answered++;
+	counts->replied++;
 	counts->latency[histogram_index(nanoseconds)]++;
 }
 
-static __always_inline void turn_round(const struct headers *headers)
+static __always_inline void swap_addresses(const struct headers *headers)
 {
 	__u8 hardware[ETH_ALEN];
 	__be32 address = headers->ip->saddr;
@@ -97,14 +97,14 @@ static __always_inline void turn_round(const struct headers *headers)
 	headers->tcp->dest = port;
 }
 
-static __always_inline void reply_write(const struct headers *headers, __u32 next, int fin)
+static __always_inline void segment_write(const struct headers *headers, __u32 next, int fin)
 {
 	struct iphdr *ip = headers->ip;
 	struct tcphdr *tcp = headers->tcp;
 	__be32 seq = tcp->ack_seq;
 	__u32 sum;
 
-	turn_round(headers);
+	swap_addresses(headers);
 	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(*tcp));
 	ip->id = 0;
 	ip->check = 0;
@@ -120,7 +120,7 @@ static __always_inline void reply_write(const struct headers *headers, __u32 nex
 	tcp->check = fold(sum + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp)));
 }
 
-/* Of an answer that is as long as NTP's, how long it took; of others it cannot be told. */
+/* The latency is known of replies as long as NTP's only. */
 static __always_inline void count_datagram(struct __sk_buff *skb, struct flood_counts *counts)
 {
 	const __u32 payload = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr);
@@ -128,7 +128,7 @@ static __always_inline void count_datagram(struct __sk_buff *skb, struct flood_c
 	__u64 sent, nanoseconds;
 	__u8 first;
 
-	counts->answered++;
+	counts->replied++;
 	if (skb->len < payload + FLOOD_NTP_SIZE || bpf_skb_load_bytes(skb, payload, &first, 1))
 		return;
 	if ((first & 7) == FLOOD_NTP_SERVER)
@@ -140,8 +140,8 @@ static __always_inline void count_datagram(struct __sk_buff *skb, struct flood_c
 		counts->latency[histogram_index(nanoseconds)]++;
 }
 
-/* Counts the answers to datagrams and drops them. Returns whether it was one. */
-static __always_inline int datagram_take(struct __sk_buff *skb)
+/* Counts a UDP reply. Returns whether it is one. */
+static __always_inline int count_if_datagram(struct __sk_buff *skb)
 {
 	struct flood_counts *counts;
 	struct iphdr ip;
@@ -159,7 +159,7 @@ static __always_inline int datagram_take(struct __sk_buff *skb)
 }
 
 SEC("tc")
-int flood_answer(struct __sk_buff *skb)
+int flood_reply(struct __sk_buff *skb)
 {
 	struct headers headers;
 	struct flood_counts *counts;
@@ -167,7 +167,7 @@ int flood_answer(struct __sk_buff *skb)
 	__u32 size;
 	int fin;
 
-	if (datagram_take(skb))
+	if (count_if_datagram(skb))
 		return TC_ACT_SHOT;
 	if (!headers_find(skb, &headers))
 		return TC_ACT_OK;
@@ -181,11 +181,12 @@ int flood_answer(struct __sk_buff *skb)
 	size = bpf_ntohs(headers.ip->tot_len) - sizeof(struct iphdr) - headers.tcp->doff * 4;
 	fin = headers.tcp->fin;
 	if (fin)
-		count_answer(counts, bpf_ntohl(headers.tcp->ack_seq) - 1);
+		count_reply(counts, bpf_ntohl(headers.tcp->ack_seq) - 1);
 	if (!fin && !headers.tcp->syn && size == 0)
 		return TC_ACT_SHOT;
 	counts->bytes += size;
-	reply_write(&headers, bpf_ntohl(headers.tcp->seq) + size + (headers.tcp->syn || fin), fin);
+	segment_write(&headers, bpf_ntohl(headers.tcp->seq) + size + (headers.tcp->syn || fin),
+		      fin);
 	if (bpf_skb_change_tail(skb, HEADERS_SIZE, 0))
 		return TC_ACT_SHOT;
 	return (int)bpf_redirect(skb->ifindex, 0);

@@ -1,8 +1,8 @@
 /*
  * flood: opens TCP connections, or sends UDP requests, at a given rate, whether or not the server
- * keeps up. They go out by a packet socket, each from a source address and port of its own;
- * flood.bpf.c does the rest of each connection, or takes the answer, and counts. It stays attached
- * when flood ends: what the server still has in its queue meets a client that answers.
+ * keeps up. A packet socket sends them, each from an address and port of its own; flood.bpf.c does
+ * the rest of each connection, receives the replies and counts. It stays attached when flood ends,
+ * for the connections that are still in the server's queue.
  *
  * usage: flood -i INTERFACE -m SERVER_MAC -d ADDRESS -p PORT -r RATE -t SECONDS -o FLOOD.BPF.O
  *        [-k tcp|ntp|byte]
@@ -32,7 +32,7 @@
 
 #define SECOND	      1000000000ULL
 #define BATCH	      16
-#define SLOW	      20000.0 /* below this rate every request goes out by itself */
+#define SLOW	      20000.0 /* below this rate requests are not sent in batches */
 #define MSS	      1460
 #define WINDOW	      64240
 #define PORT_FIRST    1024U
@@ -53,7 +53,7 @@ struct datagram {
 	uint8_t payload[FLOOD_NTP_SIZE];
 } __attribute__((packed));
 
-/* How all frames begin. */
+/* The start of all frames. */
 struct head {
 	struct ether_header ethernet;
 	struct iphdr ip;
@@ -67,7 +67,7 @@ union frame {
 
 struct options;
 
-/* What is sent: how a frame is made, and then made that of request number `number`. */
+/* A kind of request: prepare makes a frame, address makes it request number `number`. */
 struct kind {
 	const char *name;
 	size_t size; /* of a frame */
@@ -89,7 +89,7 @@ struct options {
 struct result {
 	uint64_t sent;
 	double elapsed;
-	double steady_rate; /* answers a second after the first fifth of the time */
+	double steady_rate; /* replies a second after the first fifth of the time */
 	struct flood_counts counts;
 };
 
@@ -115,7 +115,7 @@ static bool program_attach(const struct options *options, int interface)
 		return false;
 	counts_map = bpf_object__find_map_fd_by_name(object, "flood_counts");
 	attachment.prog_fd =
-		bpf_program__fd(bpf_object__find_program_by_name(object, "flood_answer"));
+		bpf_program__fd(bpf_object__find_program_by_name(object, "flood_reply"));
 	bpf_tc_hook_create(&hook); /* fails where it exists already */
 	return counts_map >= 0 && bpf_tc_attach(&hook, &attachment) == 0;
 }
@@ -130,7 +130,7 @@ static void counts_read(struct flood_counts *total)
 	if (processors > PROCESSOR_MAX || bpf_map_lookup_elem(counts_map, &key, part) < 0)
 		return;
 	for (int i = 0; i < processors; i++) {
-		total->answered += part[i].answered;
+		total->replied += part[i].replied;
 		total->late += part[i].late;
 		total->resets += part[i].resets;
 		total->bytes += part[i].bytes;
@@ -170,7 +170,7 @@ static uint16_t sum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* All that is the same in every frame; its own hardware address is not needed for anything. */
+/* Fills in what is the same in every frame. Any source hardware address will do. */
 static void head_prepare(union frame *frame, size_t size, uint8_t protocol,
 			 const struct options *options)
 {
@@ -188,7 +188,7 @@ static void head_prepare(union frame *frame, size_t size, uint8_t protocol,
 	};
 }
 
-/* Gives request number `number` its source address, and returns its port. */
+/* Sets the source address of request `number`, and returns its source port. */
 static uint16_t head_address(union frame *frame, uint64_t number)
 {
 	struct iphdr ip = frame->head.ip;
@@ -308,7 +308,7 @@ static bool options_read(struct options *options, int argc, char **argv)
 	       options->rate > 0 && options->seconds > 0;
 }
 
-/* Sends at the rate wanted until the time is over. */
+/* Sends at options->rate for options->seconds. */
 static void flood(int fd, const struct options *options, struct result *result)
 {
 	union frame frames[BATCH];
@@ -318,8 +318,8 @@ static void flood(int fd, const struct options *options, struct result *result)
 	const uint64_t start = now();
 	const uint64_t end = start + (uint64_t)(options->seconds * (double)SECOND);
 	uint64_t steady = start + (end - start) / 5;
-	uint64_t number = start >> 12; /* no source twice within a TIME_WAIT, run after run */
-	uint64_t answered_early = 0;
+	uint64_t number = start >> 12; /* no source twice within TIME_WAIT, also in later runs */
+	uint64_t replied_early = 0;
 	uint64_t time;
 
 	for (unsigned int i = 0; i < batch; i++) {
@@ -331,9 +331,9 @@ static void flood(int fd, const struct options *options, struct result *result)
 		double due = (double)(time - start) * options->rate / (double)SECOND;
 		int sent;
 
-		if (answered_early == 0 && time >= steady) {
+		if (replied_early == 0 && time >= steady) {
 			counts_read(&result->counts);
-			answered_early = result->counts.answered;
+			replied_early = result->counts.replied;
 			steady = time;
 		}
 		if (due < (double)(result->sent + batch))
@@ -345,17 +345,17 @@ static void flood(int fd, const struct options *options, struct result *result)
 	}
 	counts_read(&result->counts);
 	result->elapsed = (double)(time - start) / (double)SECOND;
-	result->steady_rate = (double)(result->counts.answered - answered_early) * (double)SECOND /
+	result->steady_rate = (double)(result->counts.replied - replied_early) * (double)SECOND /
 			      (double)(time - steady);
 }
 
-/* Until nothing more comes: what the server had in its queue when the last request left. */
+/* Waits for the replies to the requests in the server's queue. */
 static void await_rest(struct flood_counts *counts)
 {
-	uint64_t before = counts->answered + 1;
+	uint64_t before = counts->replied + 1;
 
-	for (int i = 0; i < 20 && counts->answered != before; i++) {
-		before = counts->answered;
+	for (int i = 0; i < 20 && counts->replied != before; i++) {
+		before = counts->replied;
 		usleep(10000);
 		counts_read(counts);
 	}
@@ -365,11 +365,11 @@ static void result_print(const struct result *result)
 {
 	const struct flood_counts *counts = &result->counts;
 
-	printf("{\"sent\":%llu,\"sent_rate\":%.0f,\"answered\":%llu,\"answered_rate\":%.0f,"
+	printf("{\"sent\":%llu,\"sent_rate\":%.0f,\"replied\":%llu,\"reply_rate\":%.0f,"
 	       "\"steady_rate\":%.0f,\"late\":%llu,\"resets\":%llu,\"bytes\":%llu,"
 	       "\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
 	       (unsigned long long)result->sent, (double)result->sent / result->elapsed,
-	       counts->answered, (double)counts->answered / result->elapsed, result->steady_rate,
+	       counts->replied, (double)counts->replied / result->elapsed, result->steady_rate,
 	       counts->late, counts->resets, counts->bytes,
 	       (double)histogram_quantile(counts->latency, 500) / 1000,
 	       (double)histogram_quantile(counts->latency, 990) / 1000);

@@ -1,6 +1,6 @@
 /*
- * A histogram of nanoseconds: 32 steps an octave (3 %), up to 34 s. The BPF program and the
- * programs in user space share it; the BPF verifier wants the index to be masked.
+ * A histogram of nanoseconds: 32 steps per octave (3 %), up to 34 s. Shared by the BPF program and
+ * the programs in user space; the BPF verifier needs the mask on the index.
  */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H
@@ -15,7 +15,7 @@ static inline __u32 histogram_index(__u64 nanoseconds)
 	__u64 rest = nanoseconds;
 	__u32 octave = 0;
 
-	/* By halves, as BPF has no instruction that counts leading zeros. */
+	/* Bisection: BPF has no instruction that counts leading zeros. */
 	for (__u32 bits = 32; bits > 0; bits /= 2) {
 		if (rest >> bits) {
 			rest >>= bits;
@@ -29,7 +29,7 @@ static inline __u32 histogram_index(__u64 nanoseconds)
 	return (((octave + 1) << HISTOGRAM_STEP_BITS) + (__u32)rest) & (HISTOGRAM_SIZE - 1);
 }
 
-/* The least number of nanoseconds that is counted at this index. */
+/* The lower bound, in nanoseconds, of the values counted at index. */
 static inline __u64 histogram_value(__u32 index)
 {
 	__u32 octave = index >> HISTOGRAM_STEP_BITS;
@@ -40,7 +40,7 @@ static inline __u64 histogram_value(__u32 index)
 	return (__u64)(step + (1U << HISTOGRAM_STEP_BITS)) << (octave - 1);
 }
 
-/* The nanoseconds that this share (in thousandths) of all that was counted does not exceed. */
+/* A quantile, in thousandths, of all values; 0 if there are none. */
 static inline __u64 histogram_quantile(const __u64 *counts, __u64 thousandths)
 {
 	__u64 total = 0;

@@ -1,7 +1,7 @@
-"""Where servers are measured: two network namespaces and a cable, a core for each side.
+"""The lab: two network namespaces joined by a veth pair, a core for each side.
 
-The namespaces have no names: they belong to this process's descriptors and to the processes in
-them, so they are gone whenever those are, however the run ends.
+The namespaces have no names: they exist as long as this process's descriptors and the processes in
+them, so they vanish with the run, however it ends.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ SERVER_ADDRESS = "10.99.0.2"
 SERVER_MAC = "02:00:00:00:00:02"
 CLIENT_MAC = "02:00:00:00:00:01"
 
-# A measurement with more of a core than this taken by others is repeated.
+# A measurement in which other processes take more of a core is repeated.
 FOREIGN_MAX = 0.12
 TRIES = 3
 
@@ -55,7 +55,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Failure(Exception):
-    """Something that ends the measurement of a server, with its reason."""
+    """The reason why a server could not be measured."""
 
 
 def check(result):
@@ -65,7 +65,7 @@ def check(result):
 
 
 class Namespace:
-    """A network namespace; what is started or opened while it is entered belongs to it."""
+    """A network namespace; processes started and sockets opened while it is entered belong to it."""
 
     def __init__(self):
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -107,13 +107,13 @@ class Namespace:
 
 
 def core_busy(core):
-    """Seconds that a core has worked, whatever for, and seconds that the hypervisor took."""
+    """Busy seconds of a core, and seconds stolen by the hypervisor."""
     with open("/proc/stat", encoding="ascii") as file:
         for line in file:
             if line.startswith(f"cpu{core} "):
                 v = [int(word) for word in line.split()[1:]]
                 return (v[0] + v[1] + v[2] + v[5] + v[6]) / TICKS, v[7] / TICKS
-    raise Failure(f"there is no core {core}: two are needed")
+    raise Failure(f"no core {core}: two cores are needed")
 
 
 def children_seconds():
@@ -121,19 +121,19 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-# Where the scheduler groups by session, the session's own nice value is what counts.
+# With autogroups the nice value of the session counts.
 FIRST = 'test ! -e /proc/self/autogroup || echo -20 >/proc/self/autogroup; exec nice -n -20 "$@"'
 
 
 def on_core(core, command):
-    """The command, for a session of its own: on a core, before all others, and never longer than
-    this process."""
+    """The command pinned to a core, with the highest priority, killed when this process ends. It
+    needs a session of its own."""
     return ["sh", "-c", FIRST, "sh", "taskset", "-c", str(core), "setpriv", "--pdeathsig", "KILL",
             "--bounding-set=-sys_time", *command]
 
 
 class Lab:
-    """A server in its namespace, the cable, and the clients at the other end."""
+    """A server in its namespace, the veth pair, and the clients at the other end."""
 
     def __init__(self, programs):
         self.programs = programs
@@ -153,34 +153,34 @@ class Lab:
         self.server.close()
 
     def start(self, command, environment, log):
-        """Starts a server in the foreground, and keeps what it says in the file `log`."""
+        """Starts a server in the foreground, with its output in the file `log`."""
         self.log = log
         with self.server.entered(), open(log, "wb") as out:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 on_core(SERVER_CORE, command), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True, env={**os.environ, **environment})
 
-    def await_answer(self, port, seconds=5.0):
-        """Waits until a TCP server answers; gives the answer."""
+    def await_reply(self, port, seconds=5.0):
+        """Waits until a TCP server replies; returns the reply."""
         until = time.monotonic() + seconds
-        answer = b""
-        while not answer and time.monotonic() < until:
+        reply = b""
+        while not reply and time.monotonic() < until:
             if self.process and self.process.poll() is not None:
                 break
             time.sleep(0.02)
             with contextlib.suppress(OSError):
-                answer = self.ask(port)
-        if not answer:
-            raise Failure(f"no answer; it said: {self.said()}")
-        return answer
+                reply = self.query(port)
+        if not reply:
+            raise Failure(f"no reply; output: {self.output()}")
+        return reply
 
-    def ask(self, port):
+    def query(self, port):
         with self.client.entered():
             client = socket.create_connection((SERVER_ADDRESS, port), 1)
         with client:
             return client.recv(512)
 
-    def said(self):
+    def output(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()[-300:].strip() or "nothing"
 
@@ -199,7 +199,7 @@ class Lab:
             self.process = None
 
     def server_seconds(self):
-        """CPU time of all processes in the server's namespace, their ended children's too."""
+        """CPU time of all processes in the server's namespace and of their ended children."""
         total = 0.0
         for process in self.server.processes():
             with contextlib.suppress(OSError):
@@ -223,7 +223,7 @@ class Lab:
         return now / 1024, peak / 1024
 
     def run_client(self, name, *arguments):
-        """Runs one of the bench's programs at the client's end; gives the object it prints."""
+        """Runs a program of the bench at the client's end; returns the object that it prints."""
         command = on_core(GENERATOR_CORE, [os.path.join(self.programs, name), *map(str, arguments)])
         with self.client.entered():
             done = subprocess.run(command, start_new_session=True, capture_output=True, text=True,
@@ -233,7 +233,7 @@ class Lab:
         return json.loads(done.stdout)
 
     def observe(self, measure):
-        """A measurement, with the server's CPU time and the share of the cores lost to others."""
+        """A measurement, with the server's CPU time and the share of a core taken by other processes."""
         cores = (GENERATOR_CORE, SERVER_CORE)
         before = [core_busy(core) for core in cores]
         ours = [children_seconds(), self.server_seconds()]
@@ -248,7 +248,7 @@ class Lab:
         return result
 
     def observe_quietly(self, measure):
-        """The same, repeated while others disturb it; at the worst the least disturbed one."""
+        """The same, repeated under foreign load; returns the least disturbed one."""
         best = None
         for _ in range(TRIES):
             result = self.observe(measure)

@@ -1,6 +1,6 @@
 /*
- * latency: an ordinary client, many times over. Keeps a number of connections going: connect,
- * read to the end, check, close, and open the next; times each from connect to the end.
+ * latency: many ordinary clients in one process. Keeps CONCURRENT connections open: connect, read
+ * to the end, check, close, open the next. Measures each from connect to end of file.
  *
  * usage: latency ADDRESS PORT CONCURRENT SECONDS
  * Source addresses are 10.98.0.1 to 10.98.0.250 in turn. Prints one JSON object.
@@ -20,13 +20,13 @@
 
 #include "histogram.h"
 
-#define SECOND	       1000000000ULL
-#define SOURCE_FIRST   0x0a620001U
-#define SOURCES	       250U
-#define EVENTS	       256
-#define ANSWER_MINIMUM 20 /* the shortest date and time that any peer writes, with its line end */
-#define WARM_UP	       (SECOND / 5)
-#define STUCK_AFTER    (SECOND / 2)
+#define SECOND	      1000000000ULL
+#define SOURCE_FIRST  0x0a620001U
+#define SOURCES	      250U
+#define EVENTS	      256
+#define REPLY_MINIMUM 20 /* the shortest line of any peer */
+#define WARM_UP	      (SECOND / 5)
+#define STUCK_AFTER   (SECOND / 2)
 
 struct connection {
 	int fd;
@@ -36,9 +36,9 @@ struct connection {
 };
 
 struct counts {
-	uint64_t answers;
+	uint64_t replies;
 	uint64_t refused; /* not connected */
-	uint64_t broken;  /* connected, then an error */
+	uint64_t broken;  /* error after the first byte */
 	uint64_t bad;	  /* too short, or without a line end */
 	uint64_t local;	  /* this side could not open a socket */
 	__u64 latency[HISTOGRAM_SIZE];
@@ -74,7 +74,7 @@ static int socket_open(struct client *client)
 	return fd;
 }
 
-/* On failure the connection has no descriptor, and is started again when nothing else happens. */
+/* On failure the connection has no descriptor and is started again by client_turn. */
 static void connection_start(struct client *client, struct connection *connection)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
@@ -96,7 +96,7 @@ static void connection_start(struct client *client, struct connection *connectio
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event);
 }
 
-/* Reads what there is. Returns whether the connection is over, with errno 0 at its proper end. */
+/* Reads all that is available. Returns whether the connection has ended; errno 0: end of file. */
 static bool connection_read(struct connection *connection)
 {
 	char buffer[512];
@@ -113,8 +113,8 @@ static bool connection_read(struct connection *connection)
 
 static void connection_count(const struct connection *connection, int error, struct counts *counts)
 {
-	if (error == 0 && connection->size >= ANSWER_MINIMUM && connection->last == '\n') {
-		counts->answers++;
+	if (error == 0 && connection->size >= REPLY_MINIMUM && connection->last == '\n') {
+		counts->replies++;
 		counts->latency[histogram_index(now() - connection->started)]++;
 	} else if (error == 0) {
 		counts->bad++;
@@ -125,7 +125,7 @@ static void connection_count(const struct connection *connection, int error, str
 	}
 }
 
-/* One wait for events, and everything that follows from them. */
+/* Waits for events once and handles them. */
 static void client_turn(struct client *client, struct connection *connections, int concurrent)
 {
 	struct epoll_event events[EVENTS];
@@ -163,9 +163,9 @@ static void client_run(struct client *client, int concurrent, double seconds)
 		client_turn(client, connections, concurrent);
 	for (int i = 0; connections && i < concurrent; i++)
 		stuck += connections[i].fd >= 0 && now() - connections[i].started > STUCK_AFTER;
-	printf("{\"answers\":%llu,\"rate\":%.0f,\"refused\":%llu,\"broken\":%llu,\"bad\":%llu,"
+	printf("{\"replies\":%llu,\"rate\":%.0f,\"refused\":%llu,\"broken\":%llu,\"bad\":%llu,"
 	       "\"local\":%llu,\"stuck\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
-	       (unsigned long long)counts->answers, (double)counts->answers / seconds,
+	       (unsigned long long)counts->replies, (double)counts->replies / seconds,
 	       (unsigned long long)counts->refused, (unsigned long long)counts->broken,
 	       (unsigned long long)counts->bad, (unsigned long long)counts->local,
 	       (unsigned long long)stuck, (double)histogram_quantile(counts->latency, 500) / 1000,

@@ -1,6 +1,6 @@
 /*
- * offset: how wrong an NTP server makes a client that is as exact as can be: it takes the kernel's
- * stamps of departure and arrival. Server and client share a clock, so the true offset is 0.
+ * offset: an NTP client that uses the kernel's stamps of departure and arrival. Server and client
+ * share a clock, so the true offset is 0 and the measured one is the error of the server's stamps.
  *
  * usage: offset ADDRESS PORT COUNT PER_SECOND
  * Prints one JSON object; times are in microseconds.
@@ -22,13 +22,13 @@
 
 #include "protocol/ntp_packet.h"
 
-#define WARM_UP	  16  /* exchanges that do not count */
-#define PATIENCE  200 /* milliseconds */
+#define WARM_UP	  16  /* exchanges that are not counted */
+#define TIMEOUT	  200 /* milliseconds */
 #define COUNT_MAX 4096
 
 struct exchange {
 	clock_ntp_time nonce, left, arrived; /* the client's; 0: not known yet */
-	struct ntp_packet answer;
+	struct ntp_packet reply;
 };
 
 struct result {
@@ -50,8 +50,8 @@ static int open_socket(const char *address, uint16_t port)
 	return fd;
 }
 
-/* Receives from the queue of datagrams, or from that of errors. Returns the kernel's stamp; 0 if
- * there was nothing. */
+/* Receives a datagram, or with MSG_ERRQUEUE the stamp of one that was sent. Returns the kernel's
+ * stamp; 0: there is none. */
 static clock_ntp_time receive(int fd, int flags, void *bytes, size_t *size)
 {
 	_Alignas(struct cmsghdr) uint8_t control[256];
@@ -88,8 +88,8 @@ static bool send_request(int fd, struct exchange *exchange)
 	return send(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes);
 }
 
-/* Takes what has come. Returns whether the exchange is whole. */
-static bool take(int fd, struct exchange *exchange)
+/* Receives what has arrived. Returns whether the exchange is complete. */
+static bool receive_exchange(int fd, struct exchange *exchange)
 {
 	uint8_t bytes[256];
 	size_t size = sizeof(bytes);
@@ -101,8 +101,8 @@ static bool take(int fd, struct exchange *exchange)
 	size = sizeof(bytes);
 	stamp = receive(fd, 0, bytes, &size);
 	reader = bytes_reader_open(bytes, size);
-	if (stamp != 0 && ntp_packet_read(&exchange->answer, &reader) &&
-	    exchange->answer.origin == exchange->nonce)
+	if (stamp != 0 && ntp_packet_read(&exchange->reply, &reader) &&
+	    exchange->reply.origin == exchange->nonce)
 		exchange->arrived = stamp;
 	return exchange->left != 0 && exchange->arrived != 0;
 }
@@ -113,8 +113,8 @@ static bool run(int fd, struct exchange *exchange)
 
 	if (!send_request(fd, exchange))
 		return false;
-	while (!take(fd, exchange)) {
-		if (poll(&ready, 1, PATIENCE) == 0)
+	while (!receive_exchange(fd, exchange)) {
+		if (poll(&ready, 1, TIMEOUT) == 0)
 			return false;
 	}
 	return true;
@@ -127,8 +127,8 @@ static double microseconds(clock_ntp_time from, clock_ntp_time to)
 
 static void note(struct result *result, const struct exchange *exchange)
 {
-	double there = microseconds(exchange->left, exchange->answer.receive);
-	double back = microseconds(exchange->answer.transmit, exchange->arrived);
+	double there = microseconds(exchange->left, exchange->reply.receive);
+	double back = microseconds(exchange->reply.transmit, exchange->arrived);
 
 	result->there[result->count] = there;
 	result->back[result->count] = back;
@@ -142,7 +142,7 @@ static int compare(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-/* The value that so many thousandths of values do not exceed. */
+/* Sorts the values. Returns a quantile, in thousandths. */
 static double quantile(double *values, size_t count, size_t thousandths)
 {
 	qsort(values, count, sizeof(*values), compare);
@@ -178,9 +178,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (int i = 0; i < count + WARM_UP; i++) {
-		bool whole = run(fd, &exchange);
+		bool complete = run(fd, &exchange);
 
-		if (i >= WARM_UP && whole)
+		if (i >= WARM_UP && complete)
 			note(&result, &exchange);
 		else
 			result.lost += i >= WARM_UP;

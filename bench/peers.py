@@ -1,7 +1,7 @@
-"""Other people's servers: how they are found, configured for the bench, and started.
+"""The peers: finding them, configuring them for the bench, and starting them.
 
-A peer comes from $BENCH_PEERS (a directory with Debian packages unpacked in it, as
-bench/fetch-peers makes it), or else from the system.
+A peer is taken from $BENCH_PEERS, a directory of unpacked Debian packages that bench/fetch-peers
+makes, or else from the system.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ class Server:
     name: str
     command: list[str]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
-    daemon: list[str] | None = None  # how it starts as a daemon that says when it serves
-    stop: list[str] | None = None  # and how that one is stopped
+    daemon: list[str] | None = None  # command that starts it as a daemon
+    stop: list[str] | None = None  # command that stops this daemon
     version: str = ""
 
 
@@ -61,8 +61,8 @@ def find(root, path, package):
     """A peer's program and the environment it needs, or None."""
     unpacked = os.path.join(root, path)
     if os.access(unpacked, os.X_OK):
-        libraries = [path for place in ("usr/lib", "lib")
-                     for path in glob.glob(f"{root}/{place}/*-linux-gnu*")]
+        libraries = [path for directory in ("usr/lib", "lib")
+                     for path in glob.glob(f"{root}/{directory}/*-linux-gnu*")]
         return unpacked, {"LD_LIBRARY_PATH": ":".join(libraries)}
     if os.access("/" + path, os.X_OK) and os.path.exists(f"/usr/share/doc/{package}"):
         return "/" + path, {}
@@ -70,7 +70,7 @@ def find(root, path, package):
 
 
 def version(root, package):
-    """The Debian version of a package, as unpacked or as installed."""
+    """The Debian version of an unpacked or installed package."""
     for deb in glob.glob(f"{root}/{package}_*.deb"):
         return os.path.basename(deb).split("_")[1].replace("%3a", ":")
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package],

@@ -1,4 +1,4 @@
-"""Markdown from what was measured: medians over the rounds, with the range in brackets."""
+"""Results as Markdown: medians over the rounds, with the range in brackets."""
 
 import dataclasses
 import datetime
@@ -32,7 +32,7 @@ class Column:
 @dataclasses.dataclass
 class Target:
     text: str
-    value: float | None  # None: could not be measured
+    value: float | None  # None: not measured
     shown: str
     met: bool
 
@@ -48,7 +48,7 @@ class Target:
 
 
 def values_of(rounds, key):
-    """A figure's values over the rounds. A round may have one, several, or none."""
+    """The values of a figure over the rounds. A round may have one, several or none."""
     found = []
     for measured in rounds:
         value = measured.get(key)
@@ -58,7 +58,7 @@ def values_of(rounds, key):
 
 
 def ratios(results, name, base, key):
-    """A figure over the base's, round by round."""
+    """The ratio of a figure to that of the base, per round."""
     pairs = zip(results.get(name, []), results.get(base, []))
     return [a[key] / b[key] for a, b in pairs if a.get(key) and b.get(key)]
 

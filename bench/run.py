@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Measures the project's servers beside their limits and their peers: see bench/README.md.
+"""Measures timeserver, minimal servers and peers: see bench/README.md.
 
-Every round measures every server once (A B C, A B C, ...), each in a place of its own. The report
-goes to standard output, in Markdown; what happens meanwhile goes to standard error.
+Each round measures every server once (A B C, A B C, ...), each in a new lab. The report goes to
+standard output, in Markdown; progress goes to standard error.
 """
 
 import sys
@@ -29,12 +29,12 @@ import web
 
 TABLES = {table.NAME: table for table in (daytime_tcp, ntp_udp, *udp_small.TABLES, accuracy, web)}
 
-# What is needed, the Debian package it is in, and how it is recognized.
+# Debian packages that are needed, and how to detect them.
 TOOLS = [
     ("clang", lambda: shutil.which("clang")),
     ("libbpf-dev", lambda: os.path.exists("/usr/include/bpf/bpf_helpers.h")),
     ("iproute2", lambda: shutil.which("ip")),
-    ("netbase", lambda: os.path.exists("/etc/services")),  # inetd looks Daytime's port up
+    ("netbase", lambda: os.path.exists("/etc/services")),  # inetd looks up the port of Daytime
     ("wrk", lambda: shutil.which("wrk")),
     ("util-linux", lambda: shutil.which("setpriv") and shutil.which("taskset")),
 ]
@@ -49,7 +49,7 @@ def stop(signal_number, _frame):
 
 
 def tools_missing():
-    """Says what is missing, in one line; gives the exit status."""
+    """Prints what is missing in one line; returns the exit status."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     packages = [package for package, there in TOOLS if not there()]
     if packages:
@@ -65,15 +65,15 @@ def tools_missing():
 
 
 def options():
-    parser = argparse.ArgumentParser(description="measures the time servers side by side")
+    parser = argparse.ArgumentParser(description="Measure time servers side by side.")
     parser.add_argument("--table", choices=[*TABLES, "all"], default="all")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--only", metavar="NAME,...", help="only these servers")
     parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
-                        help="one more server, that stays in the foreground; may be repeated")
+                        help="one more server, which stays in the foreground; repeatable")
     parser.add_argument("--build", default="build", metavar="DIRECTORY", help="default: build")
     parser.add_argument("--check-tools", action="store_true",
-                        help="only look whether all that is needed is there")
+                        help="only check that all tools are there")
     return parser.parse_args()
 
 
@@ -85,7 +85,7 @@ def servers_chosen(table, chosen, work):
         name, _, command = extra.partition("=")
         servers.append(peers.Server(name, shlex.split(command)))
     for name in missing:
-        talk(f"{name} is not there and is left out; bench/fetch-peers gets it")
+        talk(f"{name} is missing and left out; bench/fetch-peers downloads it")
     if chosen.only:
         names = chosen.only.split(",")
         servers = [server for server in servers if server.name in names]
@@ -105,7 +105,7 @@ def show(figures):
 
 
 def rounds_run(table, servers, chosen, work):
-    """The figures of every server and round. A round that fails has none."""
+    """The figures of every server and round; none for a round that failed."""
     programs = os.path.join(os.path.abspath(chosen.build), "bench")
     results = {server.name: [] for server in servers}
     for number in range(chosen.rounds):
@@ -122,7 +122,7 @@ def rounds_run(table, servers, chosen, work):
 
 
 def command_line():
-    """How to run the same again."""
+    """The command that runs the same again."""
     flags = sys.argv[1:]
     if "--build" in flags:
         at = flags.index("--build")
@@ -137,37 +137,37 @@ def head_print(table, servers, missing, rounds):
     if versions:
         print(f"Peers: {', '.join(versions)} (Debian).")
     if missing:
-        print(f"Not there, left out: {', '.join(missing)}.")
+        print(f"Missing, left out: {', '.join(missing)}.")
     print("Medians over the rounds, the range in brackets.\n")
 
 
 def caveats_print(results):
-    """What is to be known of how the figures came about."""
+    """Prints what disturbed the measurements."""
     foreign = [figures["foreign"] for rounds in results.values() for figures in rounds
                if "foreign" in figures]
     if foreign:
-        print(f"Others took {100 * report.median(foreign):.0f} % of a core meanwhile, "
+        print(f"Other processes took {100 * report.median(foreign):.0f} % of a core, "
               f"{100 * max(foreign):.0f} % at most.")
         if report.median(foreign) > lab.FOREIGN_MAX:
-            print("**That is too much: measure again when the machine is quiet.**")
+            print("**Too much: measure again on an idle machine.**")
     limited = [name for name, rounds in results.items()
                if any(figures.get("generator_limited") for figures in rounds)]
     if limited:
-        print(f"The generator, not the server, set the maximum at times: {', '.join(limited)}.")
+        print(f"The generator was the limit in some rounds: {', '.join(limited)}.")
     print()
 
 
 def report_print(table, results):
     print(report.figures_table(table.COLUMNS, results))
     caveats_print(results)
-    print("Ratio, round by round:\n" if table.KEY != "maximum"
-          else "Ratio of the maxima, round by round:\n")
+    print("Ratio per round:\n" if table.KEY != "maximum"
+          else "Ratio of the maxima per round:\n")
     print(report.ratios_table(results, table.KEY, table.COMPARED))
     print(report.targets_table(table.targets(results)), end="")
 
 
 def table_run(table, chosen):
-    """Measures and reports a table. Returns whether every round of every server has figures."""
+    """Measures and prints a table. Returns whether every round of every server has figures."""
     with tempfile.TemporaryDirectory(prefix="timeserver-bench-") as work:
         servers, missing = servers_chosen(table, chosen, work)
         results = rounds_run(table, servers, chosen, work)

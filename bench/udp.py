@@ -1,4 +1,4 @@
-"""What the tables of UDP have in common: how a server is flooded, and how much it sustains."""
+"""Shared by the tables for UDP: flooding a server, and the rate that it sustains."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ OVERLOAD = 1000000
 EASY = 20000
 LONE = 1000
 
-NTP_REQUEST = b"\x23" + bytes(39) + b"answerme"
+NTP_REQUEST = b"\x23" + bytes(39) + b"reply me"
 
 COLUMNS = [
     report.Column("maximum", "max req/s, at most 1 % lost", thousands=True),
-    report.Column("overload", "answers/s at overload", thousands=True),
-    report.Column("goodput", "of the max", digits=2),
+    report.Column("overload", "replies/s at overload", thousands=True),
+    report.Column("goodput", "share of the max", digits=2),
     report.Column("cpu", "CPU s per million, saturated", digits=2),
     report.Column("cpu_easy", "at 20 k/s", digits=2),
-    report.Column("p50", "p50 µs of a lone request", digits=1),
+    report.Column("p50", "p50 µs at 1 k/s", digits=1),
     report.Column("p99", "p99 µs", digits=1),
     report.Column("resident", "resident MiB", digits=2),
 ]
@@ -39,10 +39,10 @@ def flood(place, kind, port, rate, seconds):
 
 
 def sustained(place, kind, port, rate):
-    """Success counts at once, as nobody's load can help; failure has to happen again, quietly."""
+    """As in daytime_tcp.py; also returns whether the generator was the limit."""
     for observe in (place.observe, place.observe_quietly):
         result = observe(lambda: flood(place, kind, port, rate, 0.3))
-        lost = 1 - result["answered"] / result["sent"]
+        lost = 1 - result["replied"] / result["sent"]
         short = result["sent_rate"] < SENT_MIN * rate
         if lost <= LOSS_MAX and result["p50_us"] < QUEUE_MAX_US and not short:
             return result, True, False
@@ -50,13 +50,13 @@ def sustained(place, kind, port, rate):
 
 
 def maximum(place, kind, port):
-    """The highest rate sustained, and whether it was the generator that could do no more."""
+    """The highest rate that the server sustains, and whether the generator was the limit."""
     good, bad, best, short = 0, 0, 0, False
     rate, steps = RATE_FIRST, BISECTIONS
     while steps > 0 and rate < RATE_LAST:
         result, held, limited = sustained(place, kind, port, rate)
         if held:
-            good, best = rate, result["answered_rate"]
+            good, best = rate, result["reply_rate"]
         else:
             bad, short = rate, limited
         if bad:
@@ -65,30 +65,30 @@ def maximum(place, kind, port):
     return best, short or not bad
 
 
-def await_answer(place, port, request, seconds=15.0):
-    """Waits until a UDP server answers."""
+def await_reply(place, port, request, seconds=15.0):
+    """Waits until a UDP server replies."""
     until = time.monotonic() + seconds
     with place.client.entered():
-        asking = socket.socket(type=socket.SOCK_DGRAM)
-    with asking:
-        asking.settimeout(0.2)
+        client = socket.socket(type=socket.SOCK_DGRAM)
+    with client:
+        client.settimeout(0.2)
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
-                asking.sendto(request, (lab.SERVER_ADDRESS, port))
-                if asking.recv(100):
+                client.sendto(request, (lab.SERVER_ADDRESS, port))
+                if client.recv(100):
                     return
             time.sleep(0.02)
-    raise lab.Failure(f"no answer; it said: {place.said()}")
+    raise lab.Failure(f"no reply; output: {place.output()}")
 
 
 def seconds_per_million(result):
-    return result["server_seconds"] / max(result["answered"], 1) * 1e6
+    return result["server_seconds"] / max(result["replied"], 1) * 1e6
 
 
 def measure(place, server, log, kind, port, request):
     """One round of one server."""
     place.start(server.command, server.environment, log)
-    await_answer(place, port, request)
+    await_reply(place, port, request)
     highest, limited = maximum(place, kind, port)
     overload = place.observe_quietly(lambda: flood(place, kind, port, OVERLOAD, 0.6))
     easy = place.observe_quietly(lambda: flood(place, kind, port, EASY, 0.5))

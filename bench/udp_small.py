@@ -15,7 +15,7 @@ COLUMNS = [column for column in udp.COLUMNS if column.key not in ("p50", "p99")]
 
 
 class Table:
-    """Daytime's or Time's: a table as run.py knows it."""
+    """The table for Daytime or Time."""
 
     BASE, OURS, KEY, COMPARED, COLUMNS = BASE, OURS, KEY, COMPARED, COLUMNS
 

@@ -1,9 +1,8 @@
-"""The table of the web clock: how fast it is, how exact, and what NTP notices of it.
+"""The table for the web clock: its speed and precision, and its effect on NTP.
 
-There are two cores for three parties. NTP's worker has one of them for itself; the generators and
-the web process share the other, where the web process and wrk get what the one of NTP leaves. So
-what NTP's clients see is told by the server's kernel, from a request's arrival to its answer's
-departure: what happens on the other core is not in it.
+Three programs share two cores: the NTP worker has one; the generators and the web process share the
+other, where the web process and wrk get what the NTP generator leaves. The response time of NTP is
+measured by the server's kernel stamps, so it does not include the load of the other core.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ import udp
 NAME = "web"
 TITLE = "The web clock, and NTP beside it"
 OURS, BASE = "timeserver, web clock loaded", "timeserver, web clock idle"
-KEY = "answered"
+KEY = "replied"
 COMPARED = (BASE,)
 PORT, WEB_PORT = 123, 8037
 RATE, SECONDS, TRIES = 20000, 0.6, 7
@@ -31,13 +30,13 @@ STAMPS = re.compile(rb'"receive":([\d.]+),.*"transmit":([\d.]+)')
 REQUEST = b"GET /time.json HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 COLUMNS = [
-    report.Column("answered", "of 20 k req/s of NTP answered", digits=3),
-    report.Column("response", "mean response µs, by the kernel's stamps", digits=2),
+    report.Column("replied", "NTP replies/requests at 20 k/s", digits=3),
+    report.Column("response", "mean NTP response µs, kernel stamps", digits=2),
     report.Column("p99", "p99 at most µs", digits=1),
-    report.Column("beside", "HTTP req/s beside it", thousands=True),
+    report.Column("beside", "HTTP req/s beside NTP", thousands=True),
     report.Column("alone", "HTTP req/s alone", thousands=True),
-    report.Column("core", "on one whole core", thousands=True),
-    report.Column("stay", "median ms from receive to transmit, at 5 k/s", digits=3),
+    report.Column("core", "HTTP req/s per core", thousands=True),
+    report.Column("stay", "median ms from receive to transmit at 5 k/s", digits=3),
     report.Column("stay_p99", "p99", digits=3),
 ]
 
@@ -53,7 +52,7 @@ def web_process(place):
         with contextlib.suppress(OSError), open(f"/proc/{process}/comm", encoding="ascii") as file:
             if file.read() == "timeserver-web\n":
                 return process
-    raise lab.Failure("there is no web process")
+    raise lab.Failure("no web process")
 
 
 def seconds_of(process):
@@ -67,10 +66,10 @@ def connect(place):
 
 
 def fetch(connection, request):
-    """The whole answer to one request on a connection that is kept."""
+    """The reply to a request on a persistent connection."""
     connection.sendall(request)
-    answer = connection.recv(65536)
-    head, _, body = answer.partition(b"\r\n\r\n")
+    reply = connection.recv(65536)
+    head, _, body = reply.partition(b"\r\n\r\n")
     length = int(re.search(rb"Content-Length: (\d+)", head)[1])
     while len(body) < length:
         body += connection.recv(65536)
@@ -78,7 +77,7 @@ def fetch(connection, request):
 
 
 def response_times(place):
-    """The server's own histogram of NTP: counts by their bound, and the sum."""
+    """The server's histogram of NTP response times: counts by upper bound, and the sum."""
     with connect(place) as connection:
         text = fetch(connection, REQUEST.replace(b"/time.json", b"/metrics")).decode()
     name = "timeserver_response_time_seconds"
@@ -89,11 +88,11 @@ def response_times(place):
 
 @contextlib.contextmanager
 def loaded(place, wanted):
-    """wrk at the client's end, on the core of the generators and after them; gives, at its end, how
-    many requests a second were answered."""
-    told = {}
+    """Runs wrk at the client's end, on the core of the generators with the lowest priority. The
+    result has its requests per second once it has ended."""
+    result = {}
     if not wanted:
-        yield told
+        yield result
         return
     command = ["taskset", "-c", str(lab.GENERATOR_CORE), "nice", "-n", "19", "wrk", "-t1", "-c16", "-d30",
                f"http://{lab.SERVER_ADDRESS}:{WEB_PORT}/time.json"]
@@ -102,33 +101,33 @@ def loaded(place, wanted):
             command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         time.sleep(0.3)
-        yield told
+        yield result
     finally:
         load.send_signal(signal.SIGINT)
-        said = load.communicate(timeout=10)[0]
-    told["beside"] = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+        output = load.communicate(timeout=10)[0]
+    result["beside"] = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
 
 
 def beside(place, process, wanted):
-    """NTP at a rate, with or without wrk beside it."""
+    """NTP at a fixed rate, with or without wrk beside it."""
     os.sched_setaffinity(process, {lab.GENERATOR_CORE})
     os.setpriority(os.PRIO_PROCESS, process, 19)
     figures = []
-    with loaded(place, wanted) as told:
+    with loaded(place, wanted) as result:
         for _ in range(TRIES):
             figures.append(once(place))
-    return told | {key: report.median([figure[key] for figure in figures]) for key in figures[0]}
+    return result | {key: report.median([figure[key] for figure in figures]) for key in figures[0]}
 
 
 def once(place):
-    """NTP for a moment, and what the server's kernel has seen of it."""
+    """NTP for SECONDS, and its response times by the server's kernel stamps."""
     before, sum_before = response_times(place)
     result = udp.flood(place, "ntp", PORT, RATE, SECONDS)
     after, sum_after = response_times(place)
     counts = {bound: after[bound] - before[bound] for bound in after}
     total = counts[float("inf")]
     return {
-        "answered": result["answered"] / result["sent"],
+        "replied": result["replied"] / result["sent"],
         "response": (sum_after - sum_before) / max(total, 1) * 1e6,
         "p99": min(bound for bound, count in counts.items() if count >= 0.99 * total) * 1e6,
     }
@@ -142,10 +141,10 @@ def alone(place, process):
 
     def load():
         with place.client.entered():
-            said = subprocess.run(command, capture_output=True, text=True, check=True,
+            output = subprocess.run(command, capture_output=True, text=True, check=True,
                                   start_new_session=True).stdout
-        return {"requests": int(re.search(r"(\d+) requests in", said)[1]),
-                "alone": float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])}
+        return {"requests": int(re.search(r"(\d+) requests in", output)[1]),
+                "alone": float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])}
     before = seconds_of(process)
     result = place.observe(load)
     spent = seconds_of(process) - before
@@ -153,7 +152,7 @@ def alone(place, process):
 
 
 def paced(place):
-    """How long a request stayed in the server, as its answer says, at a given rate."""
+    """The time from receive to transmit in the replies, at a given rate."""
     home = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {lab.GENERATOR_CORE})
     stays = []
@@ -171,24 +170,24 @@ def paced(place):
     finally:
         os.sched_setaffinity(0, home)
     if late > 0.1 * PACED / PACE:
-        raise lab.Failure(f"the pace was not kept: {late:.2f} s late")
+        raise lab.Failure(f"the rate was not kept: {late:.2f} s late")
     stays.sort()
     return {"stay": stays[len(stays) // 2], "stay_p99": stays[len(stays) * 99 // 100]}
 
 
 def measure(place, server, log):
     place.start(server.command, server.environment, log)
-    udp.await_answer(place, PORT, udp.NTP_REQUEST)
+    udp.await_reply(place, PORT, udp.NTP_REQUEST)
     process = web_process(place)
     figures = alone(place, process) | paced(place) if server.name == BASE else {}
     return figures | beside(place, process, server.name == OURS)
 
 
 def targets(results):
-    ratio = report.median(report.ratios(results, OURS, BASE, "answered"))
+    ratio = report.median(report.ratios(results, OURS, BASE, "replied"))
     response = report.median(report.ratios(results, OURS, BASE, "response"))
     return [
-        report.Target.at_least("NTP answered, web clock loaded, at least 0.95 x idle", ratio, 0.95, " x"),
+        report.Target.at_least("NTP replies, web clock loaded, at least 0.95 x idle", ratio, 0.95, " x"),
         report.Target.at_most("its mean response at most 1.05 x idle", response, 1.05, " x"),
         report.Target.at_least("/time.json on one core at least 5,000 a second",
                                udp.average(results, BASE, "core"), 5000),
