@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 
 #define RECORD_SIZE   1024
@@ -47,9 +48,7 @@ void log_set_facility(int facility)
 
 void log_close(void)
 {
-	if (log_state.socket >= 0)
-		close(log_state.socket);
-	log_state.socket = -1;
+	fd_close(&log_state.socket);
 }
 
 static bool syslog_connect(void)

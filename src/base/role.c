@@ -49,7 +49,7 @@ void role_send(const struct role *role, const char *text)
 	(void)!send(role->supervisor_fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
-bool role_answer_ping(const struct role *role)
+bool role_reply_ping(const struct role *role)
 {
 	char ping;
 	ssize_t length = recv(role->supervisor_fd, &ping, sizeof(ping), MSG_DONTWAIT);

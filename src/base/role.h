@@ -25,7 +25,7 @@
 struct role {
 	char **words; /* that were not taken yet, up to NULL */
 	int supervisor_fd;
-	bool valid; /* each word that was taken was there, and what it was to be */
+	bool valid; /* false after a missing or malformed word */
 };
 
 /* Reads SUPERVISOR. Names the process (15 characters), which would be "exe" otherwise, and ignores
@@ -43,6 +43,6 @@ void role_send(const struct role *role, const char *text);
 
 /* Replies to a ping, if there is one; to be called when supervisor_fd is readable. Returns false
  * once the supervisor has closed its end or has died. */
-bool role_answer_ping(const struct role *role);
+bool role_reply_ping(const struct role *role);
 
 #endif

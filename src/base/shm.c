@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 /* Without them a process could truncate the memory while another reads it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
@@ -21,9 +22,7 @@ void *shm_create(size_t size, enum shm_access access, int *fd)
 		return memory;
 	if (memory != MAP_FAILED)
 		munmap(memory, size);
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	fd_close(fd);
 	return NULL;
 }
 

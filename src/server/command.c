@@ -60,7 +60,7 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 	return EXIT_SERVING;
 }
 
-/* Lines are complete as they are; a phrase needs a subject. */
+/* Whole lines are printed as they are; a phrase gets the program and the process in front. */
 static void print_errors(pid_t process, const char *text)
 {
 	if (strchr(text, '\n'))

@@ -45,8 +45,8 @@ void options_print_help(void)
 	      "  -u, --user NAME        run as NAME after opening the sockets\n"
 	      "  -V, --version          print the version and exit\n"
 	      "  -h, --help             print this help and exit\n\n"
-	      "Exit status: 0 serving or done, 1 failed, 2 wrong usage, 77 permission denied,\n"
-	      "78 wrong configuration. Manual: timeserver(8), timeserver.conf(5).\n",
+	      "Exit status: 0 serving or done, 1 failed, 2 usage error, 77 permission denied,\n"
+	      "78 configuration error. Manual: timeserver(8), timeserver.conf(5).\n",
 	      stdout);
 }
 
@@ -85,9 +85,7 @@ static bool parse_signal(struct options *options, const char *what)
 	else if (strcmp(what, "status") == 0)
 		options->action = ACTION_STATUS;
 	else
-		return usage_error(PROGRAM_NAME
-				   ": --signal takes stop, reload or status, not '%s'\n",
-				   what);
+		return usage_error("--signal takes stop, reload or status, not '%s'", what);
 	return true;
 }
 

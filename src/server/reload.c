@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "server/control/control.h"
 
-/* Of a text, in bytes: half a reply, since each can become two in JSON. */
+/* Bytes of text: half a reply, since JSON escapes can double it. */
 #define TEXT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
 
 static void warn_of_unchangeable(const struct config *current, const struct config *next)

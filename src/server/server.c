@@ -174,7 +174,7 @@ static void notify_serving(const struct server *server)
 
 	listeners_describe(&engine->service.listeners, serving, sizeof(serving));
 	notify_send(&server->notify, "READY=1\nSTATUS=%s%s",
-		    engine_is_halted(engine) ? "halted: waits for threads to serve " : "serving ",
+		    engine_is_halted(engine) ? "halted: cannot start threads for " : "serving ",
 		    serving);
 }
 
@@ -182,7 +182,7 @@ static void notify_serving(const struct server *server)
  * about to serve. */
 static bool may_change(const struct server *server)
 {
-	return !server->stopping && !hand_over_is_active(&server->hand_over);
+	return !server->stopping && hand_over_is_settled(&server->hand_over);
 }
 
 /* Returns the reply for the control socket, to be freed; NULL if memory is short. */
@@ -210,7 +210,7 @@ static void conclude_upgrade(struct server *server, enum hand_over_verdict verdi
 	case HAND_OVER_PENDING:
 		break;
 	case HAND_OVER_DONE:
-		log_write(LOG_NOTICE, "process %ld serves in place of this one", process);
+		log_write(LOG_NOTICE, "upgraded: process %ld took over", process);
 		notify_send(&server->notify, "MAINPID=%ld", process);
 		server->stopping = true;
 		break;

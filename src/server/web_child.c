@@ -27,8 +27,16 @@ static int share_access(const struct access *access)
 	return fd;
 }
 
-/* A web process that is under somebody else's control can shut a listener down or make it blocking,
- * for all who share it. */
+static size_t count_listeners(const struct listeners *listeners)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < listeners->count; i++)
+		count += !listeners->items[i].protocol->reply;
+	return count;
+}
+
+/* A compromised web process can shut down a listener that is shared, or make it blocking. */
 static bool restore_listener(int fd)
 {
 	return listen(fd, SOCKET_BACKLOG) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
@@ -49,6 +57,8 @@ static int pass(void *context, struct child_args *args)
 	child_args_add_fd(args, web->counters_fd);
 	child_args_add_fd(args, web->access_fd);
 	child_args_add_number(args, (unsigned)access->range_count);
+	if (count_listeners(listeners) > WEB_ROLE_LISTENERS_MAX)
+		return E2BIG;
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (listeners->items[i].protocol->reply)
 			continue;
@@ -81,15 +91,6 @@ bool web_child_open(struct web_child *web, const struct service *service, struct
 	return web->counters || failure_set_errno(failure, "cannot make memory to share");
 }
 
-static size_t count_listeners(const struct listeners *listeners)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < listeners->count; i++)
-		count += !listeners->items[i].protocol->reply;
-	return count;
-}
-
 bool web_child_is_configured(const struct listeners *listeners)
 {
 	return count_listeners(listeners) > 0;
@@ -97,12 +98,7 @@ bool web_child_is_configured(const struct listeners *listeners)
 
 bool web_child_replace(struct web_child *web, struct failure *failure)
 {
-	size_t count = count_listeners(&web->service->listeners);
-
-	if (count > WEB_ROLE_LISTENERS_MAX)
-		return failure_set(failure, EXIT_CONFIGURATION, "http at more than %d addresses",
-				   WEB_ROLE_LISTENERS_MAX);
-	if (count > 0)
+	if (web_child_is_configured(&web->service->listeners))
 		return child_replace(&web->child, failure);
 	child_stop(&web->child);
 	return true;

@@ -14,6 +14,8 @@ const char *counters_drop_name(enum drop reason)
 	return drop_names[reason];
 }
 
+_Static_assert(sizeof(struct counters) % sizeof(struct counter) == 0, "an array of counters");
+
 void counters_add(struct counters *sum, const struct counters *part)
 {
 	struct counter *to = (struct counter *)sum;

@@ -185,7 +185,7 @@ void figures_set_clients(struct figures *figures, const struct top_clients_list 
 {
 	int i;
 
-	for (i = 0; i < TOP_CLIENTS_SHOWN && list->items[i].count > 0; i++) {
+	for (i = 0; i < TOP_CLIENTS_SHOWN && list->items[i].count > 0 && list->total > 0; i++) {
 		top_clients_format(list->items[i].network, figures->clients[i].network);
 		figures->clients[i].share = (double)list->items[i].count / (double)list->total;
 	}

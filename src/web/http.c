@@ -29,12 +29,12 @@ static const struct route {
 	void (*write)(struct http_response *response);
 } routes[WEB_PATHS] = {
 	[WEB_CLOCK] = { "/", page_clock_write },
-	[WEB_TIME] = { "/time.json", page_time_write },
-	[WEB_NICT] = { "/cgi-bin/json", page_time_write_nict },
+	[WEB_TIME] = { "/time.json", page_data_write_time },
+	[WEB_NICT] = { "/cgi-bin/json", page_data_write_nict },
 	[WEB_STATUS] = { "/status", page_status_write },
-	[WEB_STATUS_JSON] = { "/status.json", page_time_write_status },
+	[WEB_STATUS_JSON] = { "/status.json", page_data_write_status },
 	[WEB_METRICS] = { "/metrics", page_metrics_write },
-	[WEB_HEALTH] = { "/healthz", page_time_write_health },
+	[WEB_HEALTH] = { "/healthz", page_data_write_health },
 	[WEB_OTHER] = { "other", write_not_found },
 };
 

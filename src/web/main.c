@@ -35,7 +35,7 @@ static bool read_words(struct web *web, char **words)
 	web->server.access.range_count = (size_t)role_take_number(role);
 	while (role->valid && *role->words && web->listener_count < WEB_ROLE_LISTENERS_MAX)
 		web->listeners[web->listener_count++] = role_take_fd(role);
-	return role->valid && web->listener_count > 0;
+	return role->valid && !*role->words && web->listener_count > 0;
 }
 
 static void on_supervisor_message(int fd, short events, void *argument)
@@ -44,7 +44,7 @@ static void on_supervisor_message(int fd, short events, void *argument)
 
 	(void)fd;
 	(void)events;
-	if (role_answer_ping(&web->role))
+	if (role_reply_ping(&web->role))
 		return;
 	event_del(web->supervisor);
 	http_drain(&web->server);

@@ -7,10 +7,10 @@ struct figures;
 struct http_response;
 
 void page_clock_write(struct http_response *response);
-void page_time_write(struct http_response *response);
-void page_time_write_nict(struct http_response *response);
-void page_time_write_health(struct http_response *response);
-void page_time_write_status(struct http_response *response);
+void page_data_write_time(struct http_response *response);
+void page_data_write_nict(struct http_response *response);
+void page_data_write_health(struct http_response *response);
+void page_data_write_status(struct http_response *response);
 void page_status_write(struct http_response *response);
 void page_metrics_write(struct http_response *response);
 

@@ -110,7 +110,7 @@ def identity(path):
 
 PLANTED = [("symlink", "is a symbolic link"), ("dangling symlink", "is a symbolic link"),
            ("directory", "is a directory"), ("FIFO", "is not a regular file"),
-           ("socket", "is not a regular file"), ("hard link", "has other links")]
+           ("socket", "is not a regular file"), ("hard link", "has more than one hard link")]
 
 
 @pytest.mark.parametrize("kind, reason", PLANTED)

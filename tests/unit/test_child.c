@@ -75,7 +75,7 @@ static int play(const char *name, char **words)
 	readable = (struct pollfd){ .fd = role.supervisor_fd, .events = POLLIN };
 	do {
 		poll(&readable, 1, -1);
-	} while (role_answer_ping(&role));
+	} while (role_reply_ping(&role));
 	return 0;
 }
 
@@ -145,7 +145,7 @@ static void a_failed_start_has_a_reason(void **state)
 		const char *text;
 	} cases[] = {
 		{ &bad, "cannot start the bad process: no reason" },
-		{ &silent, "cannot start the silent process: it has ended" },
+		{ &silent, "cannot start the silent process: exited before it was ready" },
 		{ &greedy, "cannot start the greedy process: Argument list too long" },
 	};
 	struct failure failure;

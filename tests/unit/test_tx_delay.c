@@ -16,7 +16,8 @@ static const clock_ntp_time clock_now = UINT64_C(0xee00000000000000);
 /* Begins a batch at now and reckons from clock_now. */
 static void begin(struct tx_delay *tx_delay, int64_t now)
 {
-	tx_delay_begin_batch(tx_delay, now, false);
+	tx_delay_begin_batch(tx_delay, now);
+	tx_delay_wait(tx_delay);
 	tx_delay_set_clock(tx_delay, clock_now);
 }
 
@@ -63,11 +64,12 @@ static void a_worker_that_did_not_wait_is_warm(void **state)
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
-	tx_delay_begin_batch(&tx_delay, CLOCK_SECOND, false);
+	tx_delay_begin_batch(&tx_delay, CLOCK_SECOND);
 	assert_false(tx_delay.warm);
-	tx_delay_begin_batch(&tx_delay, 2 * CLOCK_SECOND, true);
+	tx_delay_begin_batch(&tx_delay, 2 * CLOCK_SECOND);
 	assert_true(tx_delay.warm);
-	tx_delay_begin_batch(&tx_delay, 3 * CLOCK_SECOND, false);
+	tx_delay_wait(&tx_delay);
+	tx_delay_begin_batch(&tx_delay, 3 * CLOCK_SECOND);
 	assert_false(tx_delay.warm);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 /* How often the source is read: usually, and around a leap second. */
 #define POLL_INTERVAL	   (200 * CLOCK_MILLISECOND)
 #define POLL_INTERVAL_LEAP (4 * CLOCK_MILLISECOND)
@@ -157,8 +158,8 @@ static void log_change(struct clock_monitor *monitor, int64_t now)
 	else
 		log_write(LOG_NOTICE, "clock: synchronised to %s, stratum %u%s",
 			  name_subject(monitor, name, sizeof(name)), state->stratum,
-			  state->leap == CLOCK_LEAP_INSERT ? ", with a leap second to come" :
-			  state->leap == CLOCK_LEAP_DELETE ? ", with a second to be left out" :
+			  state->leap == CLOCK_LEAP_INSERT ? ", a leap second will be inserted" :
+			  state->leap == CLOCK_LEAP_DELETE ? ", a leap second will be deleted" :
 							     "");
 	monitor->logged = *state;
 	monitor->logged_reason = monitor->reason;
@@ -194,7 +195,7 @@ static void handle_step(struct clock_monitor *monitor, int64_t now)
 		follow_forget(&monitor->follow, now);
 	milliseconds = (moved < 0 ? -moved : moved) / CLOCK_MILLISECOND;
 	log_limited(&monitor->steps, LOG_WARNING,
-		    "clock: was set or resumed, and moved by %c%" PRId64 ".%03" PRId64 " s",
+		    "clock: stepped by %c%" PRId64 ".%03" PRId64 " s (set, or resumed)",
 		    moved < 0 ? '-' : '+', milliseconds / 1000, milliseconds % 1000);
 }
 
@@ -290,10 +291,8 @@ static int start_thread(struct clock_monitor *monitor)
 
 static void close_all(struct clock_monitor *monitor)
 {
-	if (monitor->stop >= 0)
-		close(monitor->stop);
-	if (monitor->step_timer >= 0)
-		close(monitor->step_timer);
+	fd_close(&monitor->stop);
+	fd_close(&monitor->step_timer);
 	follow_close(&monitor->follow);
 }
 

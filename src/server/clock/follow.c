@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "clock/stamp.h"
 
 /* A socket is replaced after this many requests, and so is its random port, which a forger would
@@ -45,9 +46,7 @@ void follow_open(struct follow *follow, const struct config_clock *source, int64
 
 static void close_socket(struct follow *follow)
 {
-	if (follow->socket >= 0)
-		close(follow->socket);
-	follow->socket = -1;
+	fd_close(&follow->socket);
 	follow->asked = 0;
 	memset(follow->requests, 0, sizeof(follow->requests));
 }

@@ -1,4 +1,4 @@
-/* Who may ask, and how often: allow, deny and ratelimit. */
+/* The directives allow, deny and ratelimit: allow, deny and ratelimit. */
 #include <string.h>
 
 #include "base/text.h"

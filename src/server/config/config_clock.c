@@ -49,7 +49,7 @@ bool config_clock_parse(struct config_parser *parser, const char **words)
 void config_clock_dump(const struct config *config, FILE *out)
 {
 	const struct config_clock *clock = &config->clock;
-	bool is_ip6 = strchr(clock->host, ':') != NULL;
+	char server[sizeof(clock->host) + sizeof("[]:65535")];
 
 	switch (clock->source) {
 	case CLOCK_SOURCE_SYSTEM:
@@ -59,8 +59,8 @@ void config_clock_dump(const struct config *config, FILE *out)
 		fprintf(out, "clock local stratum %u\n", clock->stratum);
 		break;
 	case CLOCK_SOURCE_FOLLOW:
-		fprintf(out, "clock follow %s%s%s:%u\n", is_ip6 ? "[" : "", clock->host,
-			is_ip6 ? "]" : "", clock->port);
+		fprintf(out, "clock follow %s\n",
+			address_join(server, sizeof(server), clock->host, clock->port));
 		break;
 	}
 }

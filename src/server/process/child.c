@@ -23,7 +23,7 @@
 _Static_assert(ROLE_DRAIN_MILLISECONDS *CLOCK_MILLISECOND < EXIT_WAIT, "a child has time to drain");
 _Static_assert(EXIT_WAIT < RETIRE_TIME, "a replaced child has more time");
 
-/* A process that has run for this long has got over what ended the one before it. */
+/* A process that has run this long resets the restart delay. */
 #define HEALTHY_AFTER (10 * CLOCK_SECOND)
 
 /* Restart delay: none after the first end, then 0.2 s, doubling up to 12.8 s. */
@@ -35,7 +35,7 @@ _Static_assert(EXIT_WAIT < RETIRE_TIME, "a replaced child has more time");
 #define MISSED_PINGS_MAX 3
 
 #define WORDS_MAX 80
-#define WORD_SIZE 16
+#define WORD_SIZE 32
 
 struct child_args {
 	char *words[WORDS_MAX + 1]; /* the last one is NULL */
@@ -53,7 +53,8 @@ static void add_word(struct child_args *args, const char *prefix, const char *wo
 		args->error = E2BIG;
 		return;
 	}
-	snprintf(text, WORD_SIZE, "%s%s", prefix, word);
+	if (snprintf(text, WORD_SIZE, "%s%s", prefix, word) >= WORD_SIZE)
+		args->error = E2BIG;
 	args->words[args->count++] = text;
 }
 
@@ -97,8 +98,8 @@ static void set_args(struct child *child, int supervisor_fd, struct child_args *
 	redirect_stdio(args);
 }
 
-/* Executes this program in the role. Every descriptor that it is not passed is closed in it, and
- * its signals are as in a new process. Returns 0 or an errno. */
+/* Executes this program in the role. All other descriptors are close-on-exec, and signals are reset
+ * to their defaults. Returns 0 or an errno. */
 static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 {
 	struct child_args args = { .count = 0 };
@@ -138,7 +139,7 @@ static bool await_ready(const struct child *child, int supervisor_fd, struct fai
 		if (length > 0)
 			text[length] = '\0';
 		else
-			snprintf(text, sizeof(text), "it has ended");
+			snprintf(text, sizeof(text), "exited before it was ready");
 	}
 	if (strcmp(text, ROLE_READY) == 0)
 		return true;

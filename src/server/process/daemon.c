@@ -34,7 +34,8 @@ void daemon_fill_standard_descriptors(void)
 		close(fd);
 }
 
-void daemon_reset_signals(void)
+/* Resets all signals to their defaults and unblocks them. */
+static void reset_signals(void)
 {
 	sigset_t none;
 
@@ -154,7 +155,7 @@ int daemon_detach(void)
 		close(report[1]);
 		wait_for_report(report[0], child);
 	}
-	daemon_reset_signals();
+	reset_signals();
 
 	/* 2. A new session, without a controlling terminal. */
 	if (setsid() < 0)
@@ -188,7 +189,7 @@ void daemon_foreground_setup(int inherited_sockets)
 {
 	struct failure failure;
 
-	daemon_reset_signals();
+	reset_signals();
 	if (chdir("/") == 0 &&
 	    close_range(STDERR_FILENO + 1 + (unsigned)inherited_sockets, ~0U, 0) == 0) {
 		umask(0);

@@ -10,9 +10,6 @@
  * gets one of these numbers. To be called first. */
 void daemon_fill_standard_descriptors(void);
 
-/* Resets all signals to their defaults and unblocks them. */
-void daemon_reset_signals(void);
-
 /* Turns the process into a daemon in the background. The calling process does not return: it waits
  * for the daemon's report, prints it and exits. In the daemon, returns the descriptor for
  * daemon_report_serving or daemon_report_failure, which close it. Exits with a message on an

@@ -62,7 +62,7 @@ static bool make_directory(const char *directory, struct failure *failure)
 	if (!S_ISDIR(status.st_mode))
 		return failure_set(failure, EXIT_NOT_STARTED, "%s: is not a directory", directory);
 	if (geteuid() != 0 && (status.st_uid != geteuid() || (status.st_mode & 022) != 0))
-		return failure_set(failure, EXIT_PERMISSION, "%s: is open to other users",
+		return failure_set(failure, EXIT_PERMISSION, "%s: is writable by other users",
 				   directory);
 	return true;
 }
@@ -77,7 +77,7 @@ static const char *why_unsafe(const struct stat *status)
 	if (!S_ISREG(status->st_mode))
 		return "is not a regular file";
 	if (status->st_nlink > 1)
-		return "has other links";
+		return "has more than one hard link";
 	if (status->st_uid != geteuid() && status->st_uid != 0)
 		return "belongs to another user";
 	return NULL;

@@ -1,20 +1,19 @@
-/* The time-outs that have an order, in seconds: the one that waits for another must be the longer
- * one, so that there is a reason to report when it ends. */
+/* Time-outs with an order, in seconds: a waiter waits longer than what it waits for may take, so
+ * that it can report why. */
 #ifndef SERVER_TIMEOUTS_H
 #define SERVER_TIMEOUTS_H
 
-/* A child process is to say that it is ready. A reload waits for this, and so does a start. */
+/* Until a child sends ROLE_READY; a reload and a start wait for it. */
 #define TIMEOUT_CHILD_START 5
 
-/* The daemon is to reply to a process that wants to take over. */
+/* Until the daemon has handed over everything to a process that takes over. */
 #define TIMEOUT_TAKE_OVER 8
 
-/* The daemon is to start, judged by the process that was run in the terminal; and it is to carry
- * out what --signal asks for. */
+/* Until a daemon serves, as its parent in the terminal waits; until it has carried out --signal. */
 #define TIMEOUT_START	10
 #define TIMEOUT_COMMAND 10
 
-/* The process that takes over is to serve, judged by the daemon that hands over. */
+/* Until the process that takes over serves, as the daemon that hands over waits. */
 #define TIMEOUT_HAND_OVER 15
 
 _Static_assert(TIMEOUT_CHILD_START < TIMEOUT_TAKE_OVER, "a reload may delay the reply");

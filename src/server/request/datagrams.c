@@ -176,14 +176,12 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	const struct protocol *protocol = listener->protocol;
 	struct clock_state state;
 	unsigned requests, replies, sent;
-	bool awake = datagrams->more;
 
 	requests = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
 	datagrams->count = requests;
-	datagrams->more = requests == DATAGRAM_BATCH;
 	if (requests == 0)
 		return false;
-	tx_delay_begin_batch(&datagrams->tx_delay, now, awake);
+	tx_delay_begin_batch(&datagrams->tx_delay, now);
 	clock_state_read(&datagrams->service->stats->clock, now, &state);
 	admit(datagrams, listener, &state, now);
 	prepare(datagrams, protocol);
@@ -193,7 +191,7 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	sent = send_all(datagrams, listener, replies);
 	count(datagrams, protocol, replies, sent);
 	count_clients(datagrams, requests, now);
-	return datagrams->more;
+	return requests == DATAGRAM_BATCH;
 }
 
 void datagrams_drain_listener(struct datagrams *datagrams, const struct listener *listener)

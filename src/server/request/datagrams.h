@@ -34,7 +34,6 @@ struct datagrams {
 	/* The present batch: */
 	struct datagram items[DATAGRAM_BATCH];
 	unsigned count;
-	bool more; /* it was full */
 };
 
 /* Prepares for datagrams; service, counters and top_clients are set, all else is zero. Returns

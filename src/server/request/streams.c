@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "server/process/event.h"
 #include "server/sockets/socket.h"
 
@@ -237,8 +238,7 @@ static bool handle_shortage(struct streams *streams, const struct listener *list
 	log_limited(&shortage, LOG_WARNING, "cannot accept a connection: %m");
 	if (close_oldest(streams))
 		return true;
-	if (streams->reserve >= 0)
-		close(streams->reserve);
+	fd_close(&streams->reserve);
 	fd = stream_accept(streams, listener, now);
 	if (fd >= 0)
 		close(fd);
@@ -339,7 +339,6 @@ void streams_close(struct streams *streams)
 {
 	while (streams->slots && close_oldest(streams))
 		continue;
-	if (streams->reserve >= 0)
-		close(streams->reserve);
+	fd_close(&streams->reserve);
 	free(streams->slots);
 }

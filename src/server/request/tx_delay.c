@@ -10,9 +10,10 @@
 #define STEP_SHARE 16
 #define DELAY_MAX  CLOCK_MILLISECOND /* a longer delay has another cause */
 
-void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now, bool awake)
+void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now)
 {
-	tx_delay->warm = awake || now - tx_delay->last < WARM_TIME;
+	tx_delay->warm = tx_delay->awake || now - tx_delay->last < WARM_TIME;
+	tx_delay->awake = true;
 	tx_delay->last = now;
 }
 

@@ -21,11 +21,17 @@ struct tx_delay {
 
 	int64_t last, sample_next; /* on the monotonic clock */
 	unsigned samples;
+	bool awake; /* the worker has not waited since the last batch */
 };
 
-/* Begins a batch at now, on the monotonic clock; awake: the worker has not waited since the last
- * one. */
-void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now, bool awake);
+/* Begins a batch at now, on the monotonic clock. */
+void tx_delay_begin_batch(struct tx_delay *tx_delay, int64_t now);
+
+/* The worker is about to wait, and its caches may go cold. */
+static inline void tx_delay_wait(struct tx_delay *tx_delay)
+{
+	tx_delay->awake = false;
+}
 
 /* Sets the clock reading that predictions start from. */
 static inline void tx_delay_set_clock(struct tx_delay *tx_delay, clock_ntp_time clock)

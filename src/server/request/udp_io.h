@@ -17,7 +17,7 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 
 /* Sends the replies of the first count items received last that have one, each from the address
  * that was asked. Returns how many were sent. Of reply number sample (-1: of none), counted from 0
- * among those that there are, *stamp becomes the time when it left; 0: the kernel has not told. */
+ * among those that there are, *stamp becomes the time when it left; 0: no stamp. */
 unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
 		     unsigned count, int sample, clock_ntp_time *stamp);
 

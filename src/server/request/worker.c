@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "server/process/event.h"
 #include "server/request/udp_io.h"
 
@@ -45,7 +46,7 @@ bool worker_open(struct worker *worker, const struct service *service, unsigned 
 		return failure_set_errno(failure, "cannot wait for events");
 	if (!streams_open(&worker->streams, worker->epoll, service, counters, &worker->top_clients,
 			  connections))
-		return failure_set_errno(failure, "cannot prepare for connections");
+		return failure_set_errno(failure, "cannot allocate connection slots");
 	worker->datagrams = (struct datagrams){ .service = service, .counters = counters };
 	worker->datagrams.top_clients = &worker->top_clients;
 	return true;
@@ -57,10 +58,8 @@ void worker_close(struct worker *worker)
 	datagrams_close(&worker->datagrams);
 	free(worker->waits);
 	free(worker->indexes);
-	if (worker->wake >= 0)
-		close(worker->wake);
-	if (worker->epoll >= 0)
-		close(worker->epoll);
+	fd_close(&worker->wake);
+	fd_close(&worker->epoll);
 }
 
 static const struct listener *listener_at(const struct worker *worker, size_t index)
@@ -221,6 +220,8 @@ static void *run(void *argument)
 	while (!is_done(worker, now)) {
 		int timeout = tick(worker, now);
 
+		if (timeout != 0)
+			tx_delay_wait(&worker->datagrams.tx_delay);
 		now = worker->wait_count > 1 ? wait_and_serve(worker, timeout) :
 					       wait_and_accept(worker, timeout);
 	}

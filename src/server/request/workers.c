@@ -142,7 +142,8 @@ void workers_close(struct workers *workers)
 	workers->items = NULL;
 }
 
-struct worker *workers_find(const struct workers *workers, const struct listener *listener)
+/* The worker that serves a listener. */
+static struct worker *find_worker(const struct workers *workers, const struct listener *listener)
 {
 	return workers->items[listener->shard % workers->count];
 }
@@ -155,7 +156,7 @@ static bool add_listeners(struct workers *workers)
 		const struct listener *listener = &listeners->items[i];
 
 		if (listener->protocol->reply &&
-		    !worker_add_listener(workers_find(workers, listener), i))
+		    !worker_add_listener(find_worker(workers, listener), i))
 			return false;
 	}
 	return true;
@@ -197,7 +198,7 @@ void workers_drain(struct workers *workers)
 void workers_drain_listener(const struct workers *workers, const struct listener *listener)
 {
 	if (listener->protocol->reply)
-		worker_drain_listener(workers_find(workers, listener), listener);
+		worker_drain_listener(find_worker(workers, listener), listener);
 }
 
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list)

@@ -33,9 +33,6 @@ bool workers_start(struct workers *workers, struct failure *failure);
 /* Stops all threads and takes their listeners from the workers. */
 void workers_stop(struct workers *workers);
 
-/* The worker that serves a listener. */
-struct worker *workers_find(const struct workers *workers, const struct listener *listener);
-
 /* Has the workers, which must be stopped, drain their clients, for a quarter of a second at
  * most. */
 void workers_drain(struct workers *workers);

@@ -44,8 +44,15 @@ static inline bool hand_over_is_active(const struct hand_over *hand_over)
 	return hand_over->peer >= 0;
 }
 
-/* Hands over everything to peer, which has asked for it. control must be paused and hand_over not
- * active. */
+/* Whether this process holds everything for itself: there is no successor, nor one that failed and
+ * still has the PID lock. */
+static inline bool hand_over_is_settled(const struct hand_over *hand_over)
+{
+	return hand_over->peer < 0 && hand_over->relock_at == INT64_MAX;
+}
+
+/* Hands over everything to peer, which has asked for it. control must be paused and hand_over
+ * settled. */
 enum hand_over_verdict hand_over_start(struct hand_over *hand_over, unsigned peer,
 				       const struct listeners *listeners,
 				       const struct notify *notify);

@@ -30,20 +30,27 @@ static const char *const items[] = {
 static char *format(const struct upgrade_message *message)
 {
 	const struct listener *listener = &message->listener;
+	const char *item = message->item == UPGRADE_REFUSED ? NULL : items[message->item];
 	json_t *object;
 	char *line;
 
-	if (message->item == UPGRADE_REFUSED)
+	switch (message->item) {
+	case UPGRADE_REFUSED:
 		return control_message_reply(EXIT_NOT_STARTED, message->text);
-	object = json_pack("{s:s}", "item", items[message->item]);
-	if (message->item == UPGRADE_LISTENER)
-		json_object_update_new(object, json_pack("{s:s, s:i, s:b}", "protocol",
-							 listener->protocol->word, "shard",
-							 (int)listener->shard, "inherited",
-							 listener->inherited));
-	if (message->item == UPGRADE_END)
-		json_object_set_new(object, "watchdog", json_integer(message->watchdog / 1000));
-	line = json_dumps(object, JSON_COMPACT);
+	case UPGRADE_LISTENER:
+		object = json_pack("{s:s, s:s, s:i, s:b}", "item", item, "protocol",
+				   listener->protocol->word, "shard", (int)listener->shard,
+				   "inherited", listener->inherited);
+		break;
+	case UPGRADE_END:
+		object = json_pack("{s:s, s:I}", "item", item, "watchdog",
+				   (json_int_t)(message->watchdog / 1000));
+		break;
+	default:
+		object = json_pack("{s:s}", "item", item);
+		break;
+	}
+	line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
 	return line;
 }
@@ -113,11 +120,15 @@ static enum upgrade_item find_item(const char *name)
 	return UPGRADE_UNKNOWN;
 }
 
-static int64_t read_watchdog(json_t *object)
+static bool read_watchdog(json_t *object, int64_t *watchdog)
 {
-	json_int_t microseconds = json_integer_value(json_object_get(object, "watchdog"));
+	json_int_t microseconds;
 
-	return microseconds > 0 && microseconds <= UINT_MAX ? microseconds * 1000 : 0;
+	if (json_unpack(object, "{s:I}", "watchdog", &microseconds) < 0 || microseconds < 0 ||
+	    microseconds > UINT_MAX)
+		return false;
+	*watchdog = microseconds * 1000;
+	return true;
 }
 
 void upgrade_message_read(const char *line, struct upgrade_message *message)
@@ -132,8 +143,8 @@ void upgrade_message_read(const char *line, struct upgrade_message *message)
 	} else if (message->item == UPGRADE_LISTENER &&
 		   !read_listener(object, &message->listener)) {
 		message->item = UPGRADE_UNKNOWN;
-	} else if (message->item == UPGRADE_END) {
-		message->watchdog = read_watchdog(object);
+	} else if (message->item == UPGRADE_END && !read_watchdog(object, &message->watchdog)) {
+		message->item = UPGRADE_UNKNOWN;
 	}
 	json_decref(object);
 }

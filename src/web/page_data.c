@@ -1,7 +1,7 @@
-/* JSON for programs: the time in our own form and in NICT's, the health, and the status. */
+/* For programs: the time in our own form and in NICT's, the health, and the status. */
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stats/figures_json.h"
@@ -40,7 +40,7 @@ static json_t *json_tai_offset(const struct leap *leap, int64_t now)
 }
 
 /* The stamps, and the error bound of the clock. */
-void page_time_write(struct http_response *response)
+void page_data_write_time(struct http_response *response)
 {
 	char origin[QUERY_STAMP_SIZE];
 	struct figures_clock clock;
@@ -65,7 +65,7 @@ void page_time_write(struct http_response *response)
 }
 
 /* As the servers of NICT reply: "/cgi-bin/json?1795469446.123". */
-void page_time_write_nict(struct http_response *response)
+void page_data_write_nict(struct http_response *response)
 {
 	const struct leap *leap = &response->server->leap;
 	int64_t now = response->arrival.clock / CLOCK_SECOND;
@@ -87,7 +87,7 @@ void page_time_write_nict(struct http_response *response)
 	write_json(response, object);
 }
 
-void page_time_write_health(struct http_response *response)
+void page_data_write_health(struct http_response *response)
 {
 	struct figures_clock clock;
 
@@ -101,7 +101,7 @@ void page_time_write_health(struct http_response *response)
 	evbuffer_add_printf(response->body, "not synchronised: %s\n", clock.reason.text);
 }
 
-void page_time_write_status(struct http_response *response)
+void page_data_write_status(struct http_response *response)
 {
 	const struct history *history = &response->server->stats->history;
 	struct figures figures;

@@ -1,0 +1,131 @@
+/* Messages of an upgrade, sent through a socket and read back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/upgrade/upgrade_message.h"
+
+#define ALLOCATIONS_MAX 100
+
+static int ends[2];
+static int allowed; /* allocations until one fails; -1: none fails */
+
+static void *allocate(size_t size)
+{
+	if (allowed == 0)
+		return NULL;
+	if (allowed > 0)
+		allowed--;
+	return malloc(size);
+}
+
+static int open_ends(void **state)
+{
+	(void)state;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends);
+}
+
+static int close_ends(void **state)
+{
+	(void)state;
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static struct upgrade_message listener_message(void)
+{
+	return (struct upgrade_message){
+		.item = UPGRADE_LISTENER,
+		.fd = ends[0],
+		.listener = { .protocol = protocol_find("ntp"), .shard = 3, .inherited = true },
+	};
+}
+
+static void a_listener_arrives_with_its_descriptor(void **state)
+{
+	struct upgrade_message sent = listener_message(), received;
+
+	(void)state;
+	assert_true(upgrade_message_send(ends[0], &sent));
+	assert_true(upgrade_message_receive(ends[1], &received));
+	assert_int_equal(received.item, UPGRADE_LISTENER);
+	assert_ptr_equal(received.listener.protocol, protocol_find("ntp"));
+	assert_int_equal(received.listener.shard, 3);
+	assert_true(received.listener.inherited);
+	assert_true(fcntl(received.fd, F_GETFD) & FD_CLOEXEC);
+	close(received.fd);
+}
+
+static void the_end_has_the_watchdog(void **state)
+{
+	struct upgrade_message sent = { .item = UPGRADE_END, .fd = -1, .watchdog = 15000000000 };
+	struct upgrade_message received;
+
+	(void)state;
+	assert_true(upgrade_message_send(ends[0], &sent));
+	assert_true(upgrade_message_receive(ends[1], &received));
+	assert_int_equal(received.item, UPGRADE_END);
+	assert_true(received.watchdog == sent.watchdog && received.fd == -1);
+}
+
+static void an_end_without_a_watchdog_is_not_one(void **state)
+{
+	struct upgrade_message message = { .item = UPGRADE_END };
+
+	(void)state;
+	upgrade_message_read("{\"item\":\"end\"}", &message);
+	assert_int_equal(message.item, UPGRADE_UNKNOWN);
+	upgrade_message_read("{\"item\":\"end\",\"watchdog\":-1}", &message);
+	assert_int_equal(message.item, UPGRADE_UNKNOWN);
+}
+
+/* Whichever allocation fails: what is received is the message as a whole, or a refusal. */
+static void no_message_is_sent_in_part(void **state)
+{
+	struct upgrade_message sent[] = { listener_message(), { .item = UPGRADE_END, .fd = -1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		bool whole = false;
+		int allocation;
+
+		for (allocation = 0; !whole && allocation < ALLOCATIONS_MAX; allocation++) {
+			struct upgrade_message received;
+
+			json_set_alloc_funcs(allocate, free);
+			allowed = allocation;
+			whole = upgrade_message_send(ends[0], &sent[i]);
+			allowed = -1;
+			assert_true(upgrade_message_receive(ends[1], &received));
+			assert_int_equal(received.item, whole ? sent[i].item : UPGRADE_REFUSED);
+			if (received.fd >= 0)
+				close(received.fd);
+		}
+		assert_true(whole && allocation > 5);
+	}
+	json_set_alloc_funcs(malloc, free);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_listener_arrives_with_its_descriptor, open_ends,
+						close_ends),
+		cmocka_unit_test_setup_teardown(the_end_has_the_watchdog, open_ends, close_ends),
+		cmocka_unit_test(an_end_without_a_watchdog_is_not_one),
+		cmocka_unit_test_setup_teardown(no_message_is_sent_in_part, open_ends, close_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
