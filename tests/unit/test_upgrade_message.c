@@ -18,15 +18,11 @@
 #define ALLOCATIONS_MAX 100
 
 static int ends[2];
-static int allowed; /* allocations until one fails; -1: none fails */
+static int allowed = -1; /* allocations until one fails; -1: none fails */
 
 static void *allocate(size_t size)
 {
-	if (allowed == 0)
-		return NULL;
-	if (allowed > 0)
-		allowed--;
-	return malloc(size);
+	return allowed >= 0 && allowed-- == 0 ? NULL : malloc(size);
 }
 
 static int open_ends(void **state)
