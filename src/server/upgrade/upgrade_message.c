@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,33 +27,45 @@ static const char *const items[] = {
 
 #define ITEM_COUNT (sizeof(items) / sizeof(items[0]))
 
-/* Returns the text of a message, to be freed; NULL if memory is short. */
-static char *format(const struct upgrade_message *message)
+/* Writes a refusal, with the form of a reply of control_message.h. */
+static bool format_refusal(const char *reason, char line[static UPGRADE_MESSAGE_SIZE])
+{
+	char *reply = control_message_reply(EXIT_NOT_STARTED, reason);
+	bool fits =
+		reply && snprintf(line, UPGRADE_MESSAGE_SIZE, "%s", reply) < UPGRADE_MESSAGE_SIZE;
+
+	free(reply);
+	return fits;
+}
+
+/* Writes the text of a message. Returns false if memory is short. json_dumpb, since json_dumps may
+ * leave parts out then. */
+static bool format(const struct upgrade_message *message, char line[static UPGRADE_MESSAGE_SIZE])
 {
 	const struct listener *listener = &message->listener;
-	const char *item = message->item == UPGRADE_REFUSED ? NULL : items[message->item];
 	json_t *object;
-	char *line;
+	size_t size;
 
+	if (message->item == UPGRADE_REFUSED)
+		return format_refusal(message->text, line);
 	switch (message->item) {
-	case UPGRADE_REFUSED:
-		return control_message_reply(EXIT_NOT_STARTED, message->text);
 	case UPGRADE_LISTENER:
-		object = json_pack("{s:s, s:s, s:i, s:b}", "item", item, "protocol",
+		object = json_pack("{s:s, s:s, s:i, s:b}", "item", items[message->item], "protocol",
 				   listener->protocol->word, "shard", (int)listener->shard,
 				   "inherited", listener->inherited);
 		break;
 	case UPGRADE_END:
-		object = json_pack("{s:s, s:I}", "item", item, "watchdog",
+		object = json_pack("{s:s, s:I}", "item", items[message->item], "watchdog",
 				   (json_int_t)(message->watchdog / 1000));
 		break;
 	default:
-		object = json_pack("{s:s}", "item", item);
+		object = json_pack("{s:s}", "item", items[message->item]);
 		break;
 	}
-	line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	size = object ? json_dumpb(object, line, UPGRADE_MESSAGE_SIZE - 1, JSON_COMPACT) : 0;
 	json_decref(object);
-	return line;
+	line[size < UPGRADE_MESSAGE_SIZE ? size : 0] = '\0';
+	return line[0] != '\0';
 }
 
 static bool send_line(int peer, const char *line, int fd)
@@ -81,17 +94,13 @@ static bool send_line(int peer, const char *line, int fd)
 
 bool upgrade_message_send(int peer, const struct upgrade_message *message)
 {
-	char *line = format(message);
-	bool sent;
+	char line[UPGRADE_MESSAGE_SIZE];
 
-	if (!line) {
-		send_line(peer, CONTROL_MESSAGE_FAILED, -1);
-		errno = ENOMEM;
-		return false;
-	}
-	sent = send_line(peer, line, message->fd);
-	free(line);
-	return sent;
+	if (format(message, line))
+		return send_line(peer, line, message->fd);
+	send_line(peer, CONTROL_MESSAGE_FAILED, -1);
+	errno = ENOMEM;
+	return false;
 }
 
 static bool read_listener(json_t *object, struct listener *listener)
