@@ -12,6 +12,8 @@ isolate.enter()
 from lib import daytime_client, environment, security  # noqa: E402
 from lib import testbed as testbeds  # noqa: E402
 
+pytest_plugins = ["lib.browser"]  # its fixtures
+
 
 def pytest_unconfigure():
     shutil.rmtree(environment.home, ignore_errors=True)

@@ -15,12 +15,12 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import serves
+from lib.daytime_client import idle_connections, serves
 from lib.environment import (compile_c, fewer, needs_private, needs_program, not_instrumented, not_wrapped,
                              SANITIZED, wait_until)
 from lib.isolate import mounted
 from lib.probe import Probe, recovery
-from test_overload import held
+from lib.testbed import directives
 
 SPOOF = pathlib.Path(__file__).with_name("lib") / "spoof.c"
 FLOOD = int(os.environ.get("TIMESERVER_FLOOD", fewer(1000000)))
@@ -31,7 +31,7 @@ SOURCES = 1 << 17  # of 198.18.0.0/15, which is nobody's
 
 def start(testbed, port, *lines, **more):
     words = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local", *lines]
-    return testbed.start(*(word for line in words for word in ("-o", line)), **more)
+    return testbed.start(*directives(*words), **more)
 
 
 def memory(daemon):
@@ -102,7 +102,7 @@ def test_a_flood_of_requests(testbed, port, spoof, network, networks):
 def half_open(port, stopping):
     """Clients that connect and then do nothing, again and again."""
     while not stopping.is_set():
-        with held(port, 100), contextlib.suppress(OSError):
+        with idle_connections(port, 100), contextlib.suppress(OSError):
             stopping.wait(0.1)
 
 
@@ -111,7 +111,7 @@ def test_clients_that_do_nothing(testbed, port):
     daemon, stopping = start(testbed, port), threading.Event()
     threads = [threading.Thread(target=half_open, args=[port, stopping]) for _ in range(4)]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(held(port, fewer(1000)))
+        stack.enter_context(idle_connections(port, fewer(1000)))
         for thread in threads:
             thread.start()
         with Probe(port) as probe:
@@ -127,7 +127,7 @@ def test_clients_that_do_nothing(testbed, port):
 def test_descriptors_run_out(testbed, port):
     """64 are all there are, and 500 clients want one each."""
     daemon = start(testbed, port, before=["prlimit", "--nofile=64:64"])
-    with Probe(port) as probe, held(port, 500):
+    with Probe(port) as probe, idle_connections(port, 500):
         time.sleep(1)
     print(f"64 descriptors: {probe}; well again after {recovery(port):.1f} ms")
     assert probe.unanswered == 0 and daemon.alive()
@@ -154,7 +154,7 @@ def test_no_descriptor_for_the_operator(testbed, port):
     time.sleep(1.5)
     spent = processor_time(daemon) - before
     print(f"no descriptor for --signal: {spent:.2f} s of processor time in 1.5 s")
-    assert asking.poll() is None and spent < 0.2 and ntp.ask(port)[0].stratum == 10
+    assert asking.poll() is None and spent < 0.2 and ntp.query(port)[0].stratum == 10
     limit_descriptors(daemon, 1000)
     assert asking.wait(10) == 0
 

@@ -5,14 +5,15 @@ import socket
 
 import pytest
 
-from lib.daytime_client import ask, free_port, is_daytime
+from lib.daytime_client import free_port, is_daytime, query
 from lib.environment import compile_shim, INSTRUMENTED, wait_until
+from lib.testbed import directives
 
 SHIM = pathlib.Path(__file__).with_name("lib") / "shim_allocations.c"
 REQUEST = b"\x23" + bytes(39) + b"12345678"
 
 
-def exchange(ports, rounds):
+def query_every_protocol(ports, rounds):
     """Asks by every protocol so many times."""
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.settimeout(5)
@@ -20,7 +21,7 @@ def exchange(ports, rounds):
             for name, request in [("ntp", REQUEST), ("daytime/udp", b""), ("time/udp", b"")]:
                 client.sendto(request, ("127.0.0.1", ports[name]))
                 assert client.recv(100)
-            assert is_daytime(ask(ports["daytime/tcp"])) and len(ask(ports["time/tcp"])) == 4
+            assert is_daytime(query(ports["daytime/tcp"])) and len(query(ports["time/tcp"])) == 4
 
 
 @pytest.mark.skipif(INSTRUMENTED, reason="instruments have an allocator of their own")
@@ -32,16 +33,16 @@ def test_no_request_makes_the_daemon_allocate(testbed):
     ports = {name: free_port() for name in
              ["ntp", "daytime/udp", "time/udp", "daytime/tcp", "time/tcp"]}
     lines = [f"listen {name} {port}" for name, port in ports.items()]
-    options = [word for line in [*lines, "clock local", "ratelimit off"] for word in ("-o", line)]
+    options = directives(*lines, "clock local", "ratelimit off")
     daemon = testbed.start(*options, env={"LD_PRELOAD": str(library), "ALLOCATIONS": str(counter)})
 
     def allocations():
         return int.from_bytes(counter.read_bytes()[:8], "little")
 
     wait_until(lambda: allocations() > 0, what="the shim to count")
-    exchange(ports, 20)  # whatever the C library makes ready once, for every worker
+    query_every_protocol(ports, 20)  # whatever the C library makes ready once, for every worker
     before = allocations()
-    exchange(ports, 2000)
+    query_every_protocol(ports, 2000)
     assert allocations() == before, f"{allocations() - before} allocations for 10,000 requests"
     assert daemon.alive()
     print(f"allocations by the end of the start: {before}, by 10,000 requests: 0")

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from lib import peers
 from lib.daytime_client import free_port, json_lines
 from lib.environment import CLIENT, locale, longer, needs_private, wait_until
+from lib.fake_servers import silent_server, tcp_server, TcpServer
 from lib.isolate import mounted, MS_BIND
 from lib.process import read_back
 
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.usefixtures("only_the_client")
     ids=["CRLF", "LF", "CR", "no line end", "LFCR", "NIST", "xinetd", "empty line after", "short",
          "256"])
 def test_replies_of_real_servers(testbed, reply, text):
-    with peers.says(reply.encode()) as peer:
-        assert tuple(testbed.client(peer.target)) == (0, f"Server Message: {text}\n", "")
+    with tcp_server(reply.encode()) as server:
+        assert tuple(testbed.client(server.target)) == (0, f"Server Message: {text}\n", "")
 
 
 @pytest.mark.parametrize("reply, problem", [
@@ -50,29 +50,29 @@ def test_replies_of_real_servers(testbed, reply, text):
     ids=["nothing", "CRLF alone", "line ends alone", "binary", "tab", "UTF-8", "escapes",
          "two lines", "empty line within", "backslash", "257", "100000", "cut after 64"])
 def test_invalid_replies_are_shown_escaped(testbed, reply, problem):
-    with peers.says(reply) as peer:
-        assert tuple(testbed.client(peer.target)) == (1, "", f"timeclient: {peer.target}: {problem}\n")
+    with tcp_server(reply) as server:
+        assert tuple(testbed.client(server.target)) == (1, "", f"timeclient: {server.target}: {problem}\n")
 
 
 def test_reply_in_pieces(testbed):
-    with peers.says(f"{LINE}\r\n".encode(), every=0.005) as peer:
-        assert testbed.client(peer.target).out == f"Server Message: {LINE}\n"
+    with tcp_server(f"{LINE}\r\n".encode(), interval=0.005) as server:
+        assert testbed.client(server.target).out == f"Server Message: {LINE}\n"
 
 
 @pytest.mark.parametrize("text", [f"{LINE}\r\n", f"\n{NIST}\n"], ids=["plain", "NIST"])
 def test_server_that_never_closes(testbed, text):
     """A complete line is accepted within 200 ms."""
-    with peers.says(text.encode(), close=False) as peer:
-        result = testbed.client(peer.target)
+    with tcp_server(text.encode(), close=False) as server:
+        result = testbed.client(server.target)
     assert result.code == 0 and result.out == f"Server Message: {text.strip()}\n"
     assert result.seconds < longer(1)
 
 
 def test_server_that_never_replies(testbed):
     """The default timeout is 5 seconds."""
-    with peers.silent() as peer:
-        result = testbed.client(peer.target)
-    assert tuple(result) == (1, "", f"timeclient: {peer.target}: timed out after 5 s\n")
+    with silent_server() as server:
+        result = testbed.client(server.target)
+    assert tuple(result) == (1, "", f"timeclient: {server.target}: timed out after 5 s\n")
     assert 4.9 < result.seconds < longer(5.6)
 
 
@@ -80,27 +80,27 @@ def test_server_that_never_replies(testbed):
                                            (["--timeout=0.05"], "0.05")])
 def test_timeout_is_a_total(testbed, option, shown):
     """Bytes that trickle in do not extend it."""
-    with peers.says(b"Sun Nov 22 19:15:08 2026 and so on for long", every=0.2) as peer:
-        result = testbed.client(*option, peer.target)
+    with tcp_server(b"Sun Nov 22 19:15:08 2026 and so on for long", interval=0.2) as server:
+        result = testbed.client(*option, server.target)
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith(f"timeclient: {peer.target}: timed out after {shown} s")
+    assert result.err.startswith(f"timeclient: {server.target}: timed out after {shown} s")
     assert float(shown) <= result.seconds < longer(float(shown) + 0.5)
 
 
 def test_incomplete_line_from_server_that_never_closes(testbed):
-    with peers.says(LINE.encode(), close=False) as peer:
-        result = testbed.client("-w", "0.3", peer.target)
+    with tcp_server(LINE.encode(), close=False) as server:
+        result = testbed.client("-w", "0.3", server.target)
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith(f"timeclient: {peer.target}: timed out after 0.3 s")
+    assert result.err.startswith(f"timeclient: {server.target}: timed out after 0.3 s")
 
 
 def test_connection_reset(testbed):
     def reset(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
-    with peers.Peer(reset) as peer:
-        assert tuple(testbed.client(peer.target)) == (
-            1, "", f"timeclient: {peer.target}: Connection reset by peer\n")
+    with TcpServer(reset) as server:
+        assert tuple(testbed.client(server.target)) == (
+            1, "", f"timeclient: {server.target}: Connection reset by peer\n")
 
 
 def test_connection_refused(testbed, port):
@@ -132,15 +132,10 @@ def test_unknown_name(testbed):
 def test_families(testbed, options, wanted):
     """A name with two addresses, and a different server at each."""
     hosts = testbed.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
-    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
-        with socket.create_server(("::1", four.port), family=socket.AF_INET6) as listener:
-            six = peers.Peer.__new__(peers.Peer)
-            six.socket, six.count, six.open = listener, 0, []
-            six.say = lambda client: (client.sendall(b"six\n"), peers.close_well(client))
-            peers.threading.Thread(target=six.run, daemon=True).start()
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), tcp_server(b"four\n") as four:
+        with tcp_server(b"six\n", "::1", four.port):
             target = f"both.example:{four.port}"
             assert testbed.client(*options, target).out == f"Server Message: {wanted}\n"
-            four.socket.close()
     result = testbed.client("-6", "127.0.0.1:13")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("timeclient: 127.0.0.1:13: ")
@@ -150,13 +145,13 @@ def test_families(testbed, options, wanted):
 def test_next_address_is_tried(testbed):
     """IPv6 refuses the connection, IPv4 replies."""
     hosts = testbed.config("::1 both.example\n127.0.0.1 both.example\n", "hosts")
-    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.says(b"four\n") as four:
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), tcp_server(b"four\n") as four:
         result = testbed.client("-j", f"both.example:{four.port}")
     assert json_lines(result.out)[0]["address"] == "127.0.0.1" and result.code == 0
 
 
 def test_order_of_targets(testbed, port):
-    with peers.says(b"slow\n", before=0.3) as slow, peers.says(b"fast\n") as fast:
+    with tcp_server(b"slow\n", delay=0.3) as slow, tcp_server(b"fast\n") as fast:
         result = testbed.client(slow.target, f"127.0.0.1:{port}", fast.target)
     assert tuple(result) == (1, "Server Message: slow\nServer Message: fast\n",
                              f"timeclient: 127.0.0.1:{port}: Connection refused\n")
@@ -164,7 +159,7 @@ def test_order_of_targets(testbed, port):
 
 def test_targets_share_one_timeout(testbed):
     with contextlib.ExitStack() as stack:
-        targets = [stack.enter_context(peers.silent()).target for _ in range(20)]
+        targets = [stack.enter_context(silent_server()).target for _ in range(20)]
         result = testbed.client("-w", "1", *targets)
     messages = [f"timeclient: {target}: timed out after 1 s" for target in targets]
     assert result.err.splitlines() == messages
@@ -172,15 +167,15 @@ def test_targets_share_one_timeout(testbed):
 
 
 def test_100_targets_at_once(testbed):
-    with peers.says(b"x\n", before=0.1) as peer:
-        result = testbed.client(*[peer.target] * 100)
-    assert result.code == 0 and result.out == "Server Message: x\n" * 100 and peer.count == 100
+    with tcp_server(b"x\n", delay=0.1) as server:
+        result = testbed.client(*[server.target] * 100)
+    assert result.code == 0 and result.out == "Server Message: x\n" * 100 and server.count == 100
 
 
 def test_json_of_a_reply(testbed):
     before, line = datetime.datetime.now(datetime.timezone.utc), "Mon Nov 23 19:15:08 2015"
-    with peers.says(f"{line}\r\n".encode(), before=0.1) as peer, peers.says(b"six\n", "::1") as six:
-        result = testbed.client("--json", peer.target, f"daytime://{six.target}")
+    with tcp_server(f"{line}\r\n".encode(), delay=0.1) as server, tcp_server(b"six\n", "::1") as six:
+        result = testbed.client("--json", server.target, f"daytime://{six.target}")
     after = datetime.datetime.now(datetime.timezone.utc)
     first, second = json_lines(result.out)
     assert result.code == 0 and result.err == ""
@@ -189,14 +184,14 @@ def test_json_of_a_reply(testbed):
     assert 0.1 <= first.pop("delay") < 5
     assert first.pop("server_time") == "2015-11-23T19:15:08.000000Z" and first.pop("offset") < 0
     assert 0.55 <= first.pop("error_bound") < 3
-    assert first == {"schema": 1, "target": peer.target, "scheme": "daytime", "host": "127.0.0.1",
-                     "port": peer.port, "address": "127.0.0.1", "ok": True, "text": line}
+    assert first == {"schema": 1, "target": server.target, "scheme": "daytime", "host": "127.0.0.1",
+                     "port": server.port, "address": "127.0.0.1", "ok": True, "text": line}
     assert (second["host"], second["address"], second["port"]) == ("::1", "::1", six.port)
 
 
 def test_json_of_errors(testbed, port):
     """Errors are in the objects, not on standard error."""
-    with peers.says(b'"quoted" \\ \xff\n') as odd:
+    with tcp_server(b'"quoted" \\ \xff\n') as odd:
         result = testbed.client("-j", f"127.0.0.1:{port}", odd.target)
     refused, binary = json_lines(result.out)
     assert (result.code, result.err) == (1, "")
@@ -209,14 +204,14 @@ def test_json_of_errors(testbed, port):
 
 def test_json_in_a_locale_with_decimal_comma(testbed):
     german = locale("de_DE", "ISO-8859-1")
-    with peers.says(b"x\n") as peer:
-        result = testbed.client("-j", "-w", "2.5", peer.target, env=german)
+    with tcp_server(b"x\n") as server:
+        result = testbed.client("-j", "-w", "2.5", server.target, env=german)
     assert json_lines(result.out)[0]["delay"] < 2
 
 
 def test_quiet(testbed, port):
-    with peers.says(b"x\n") as peer:
-        assert tuple(testbed.client("-q", f"127.0.0.1:{port}", peer.target)) == (
+    with tcp_server(b"x\n") as server:
+        assert tuple(testbed.client("-q", f"127.0.0.1:{port}", server.target)) == (
             1, "Server Message: x\n", "")
     assert testbed.client("--quiet", "--nonsense").err, "usage errors are still printed"
 
@@ -251,8 +246,8 @@ def test_help_and_version(testbed):
                                             ("/dev/full", "No space left on device"),
                                             ("broken pipe", "Broken pipe")])
 def test_output_errors(testbed, words, output, reason):
-    with peers.says(b"x\n") as peer, contextlib.ExitStack() as stack:
-        command = [CLIENT, *[peer.target if word == "TARGET" else word for word in words]]
+    with tcp_server(b"x\n") as server, contextlib.ExitStack() as stack:
+        command = [CLIENT, *[server.target if word == "TARGET" else word for word in words]]
         if output == "closed":
             popen, _, err = testbed.popen(["sh", "-c", 'exec "$@" >&-', "sh", *command])
         elif output == "/dev/full":
@@ -268,7 +263,7 @@ def test_output_errors(testbed, words, output, reason):
 
 def test_replies_are_printed_at_once(testbed):
     """A slow target does not delay the output of those before it."""
-    with peers.says(b"fast\n") as fast, peers.silent() as slow:
+    with tcp_server(b"fast\n") as fast, silent_server() as slow:
         popen, out, _ = testbed.popen([CLIENT, "-w", "2", fast.target, slow.target])
         began = time.monotonic()
         wait_until(lambda: read_back(out) == "Server Message: fast\n")
@@ -278,9 +273,9 @@ def test_replies_are_printed_at_once(testbed):
 
 def test_no_connection_is_left_after_timeout(testbed):
     """The process has ended with all its threads."""
-    with peers.silent() as peer:
+    with silent_server() as server:
         began = time.monotonic()
-        testbed.client("-w", "0.1", *[peer.target] * 10)
+        testbed.client("-w", "0.1", *[server.target] * 10)
         assert time.monotonic() - began < longer(1)
     assert testbed.processes() == []
 

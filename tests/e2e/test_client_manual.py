@@ -7,6 +7,7 @@ import pytest
 
 from lib import isolate
 from lib.environment import CLIENT, compile_shim, needs_private, needs_program, SANITIZED
+from lib.testbed import directives
 
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the addresses of the manual")]
@@ -30,7 +31,7 @@ def manual_network(testbed):
     hosts = testbed.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
     lines = ["listen ntp 192.0.2.1:123 192.0.2.2:123", "listen daytime/tcp *:5050 192.0.2.7:13",
              "listen time/tcp 192.0.2.7:37", "clock local"]
-    testbed.start(*[word for line in lines for word in ("-o", line)])
+    testbed.start(*directives(*lines))
     with isolate.mounted(hosts, "/etc/hosts", flags=isolate.MS_BIND):
         yield
     for address in addresses:

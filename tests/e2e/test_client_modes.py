@@ -1,4 +1,5 @@
 """timeclient with --check, --wait, --set and --watch."""
+import contextlib
 import os
 import pathlib
 import re
@@ -7,9 +8,9 @@ import time
 
 import pytest
 
-from lib import peers
 from lib.daytime_client import json_lines
 from lib.environment import CLIENT, compile_shim, longer, needs_program, SANITIZED, wait_until
+from lib.fake_servers import ntp_reply, ntp_server, tcp_server, UdpServer
 from lib.process import read_back
 from lib.tmux import Tmux
 
@@ -27,19 +28,19 @@ SHIM = pathlib.Path(__file__).with_name("lib") / "shim_set.c"
     (0.5, ["--warning=10", "--critical=20"], "OK", 0), (0, ["-W", "0.007", "-C", "0.008"], "UNKNOWN", 3)])
 def test_check(testbed, ahead, options, state, code):
     """Last case: the bound of 10 ms is above the critical offset of 8 ms."""
-    with peers.ntp_server(ahead) as peer:
-        result = testbed.client("--check", *options, f"ntp://{peer.name}")
+    with ntp_server(ahead) as server:
+        result = testbed.client("--check", *options, f"ntp://{server.name}")
     assert (result.code, result.err) == (code, "")
     warning, critical = ([word for word in options if re.fullmatch(r"[\d.]+|--.*=.*", word)] + [0, 0])[:2]
     limits = [str(given).partition("=")[2] or str(given) for given in (warning or "0.1", critical or "1")]
     assert re.fullmatch(
-        rf"TIME {state}: ntp://{peer.name} offset -?\d+\.\d+ s, bound 0\.01\d+ s, stratum 2 \| "
-        rf"'offset ntp://{peer.name}'=-?\d+\.\d+s;-{limits[0]}:{limits[0]};-{limits[1]}:{limits[1]} "
-        rf"'bound ntp://{peer.name}'=0\.01\d+s\n", result.out), result.out
+        rf"TIME {state}: ntp://{server.name} offset -?\d+\.\d+ s, bound 0\.01\d+ s, stratum 2 \| "
+        rf"'offset ntp://{server.name}'=-?\d+\.\d+s;-{limits[0]}:{limits[0]};-{limits[1]}:{limits[1]} "
+        rf"'bound ntp://{server.name}'=0\.01\d+s\n", result.out), result.out
 
 
 def test_check_without_offset(testbed, port):
-    with peers.says(b"tea | time\r\n") as tea:
+    with tcp_server(b"tea | time\r\n") as tea:
         result = testbed.client("--check", tea.target)
         assert tuple(result) == (
             3, f"TIME UNKNOWN: daytime://{tea.target} no offset: tea / time |\n", "")
@@ -48,7 +49,7 @@ def test_check_without_offset(testbed, port):
 
 
 def test_check_reports_the_worst_state(testbed, port):
-    with peers.ntp_server() as good, peers.ntp_server(0.5) as bad, peers.says(b"tea time\n") as tea:
+    with ntp_server() as good, ntp_server(0.5) as bad, tcp_server(b"tea time\n") as tea:
         targets = [f"ntp://{good.name}", f"ntp://{bad.name}", tea.target]
         assert testbed.client("--check", *targets[:2]).code == 1
         assert testbed.client("--check", targets[0], tea.target).code == 3
@@ -79,9 +80,9 @@ def test_wait_for_server_to_start(testbed, port):
 
 def test_wait_for_synchronisation(testbed):
     fields = {"leap": 3, "stratum": 0}
-    with peers.UdpPeer(lambda request: [peers.ntp_reply(request, **fields)]) as peer:
-        popen, out, _ = testbed.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{peer.name}"])
-        wait_until(lambda: len(peer.requests) > 2, what="three requests")
+    with UdpServer(lambda request: [ntp_reply(request, **fields)]) as server:
+        popen, out, _ = testbed.popen([CLIENT, "--wait", "20", "-i", "0.1", f"ntp://{server.name}"])
+        wait_until(lambda: len(server.requests) > 2, what="three requests")
         assert popen.poll() is None
         fields.clear()
         assert popen.wait(longer(5)) == 0
@@ -95,18 +96,18 @@ def test_wait_gives_up(testbed, port):
 
 
 def test_wait_needs_one_reply(testbed, port):
-    with peers.ntp_server() as peer:
-        result = testbed.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{peer.name}")
+    with ntp_server() as server:
+        result = testbed.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{server.name}")
     assert result.code == 0 and result.seconds < longer(2)
     assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
 
 
 def test_wait_time_limits(testbed):
-    with peers.UdpPeer(lambda request: []) as mute, peers.ntp_server() as good:
-        result = testbed.client("--wait", "0.6", f"ntp://{mute.name}")
-        assert tuple(result) == (1, "", f"timeclient: {mute.name}: timed out\n")
+    with UdpServer(lambda request: []) as silent, ntp_server() as good:
+        result = testbed.client("--wait", "0.6", f"ntp://{silent.name}")
+        assert tuple(result) == (1, "", f"timeclient: {silent.name}: timed out\n")
         assert 0.6 <= result.seconds < longer(1.2)
-        result = testbed.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{mute.name}")
+        result = testbed.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{silent.name}")
         assert result.code == 0 and result.seconds < longer(1)
 
 
@@ -137,7 +138,7 @@ def setting(testbed):
 @pytest.mark.parametrize("how", ["step", "slew"])
 @pytest.mark.parametrize("ahead", [2.25, -2.25])
 def test_set_by_two_servers(setting, how, ahead):
-    with peers.ntp_server(ahead) as one, peers.ntp_server(ahead) as other:
+    with ntp_server(ahead) as one, ntp_server(ahead) as other:
         result, (did, span) = setting(how, f"ntp://{one.name}", f"ntp://{other.name}")
     assert (result.code, result.err, did) == (0, "", how) and abs(float(span) - ahead) < 0.1
     side, sign = ("behind", r"\+") if ahead > 0 else ("ahead", "-")
@@ -149,19 +150,19 @@ def test_set_by_two_servers(setting, how, ahead):
 
 
 def test_set_with_a_falseticker(setting):
-    with peers.ntp_server(2) as one, peers.ntp_server(2) as other, peers.ntp_server(3600) as falseticker:
-        result, (_, span) = setting("step", *[f"ntp://{peer.name}" for peer in (one, falseticker, other)])
+    with ntp_server(2) as one, ntp_server(2) as other, ntp_server(3600) as falseticker:
+        result, (_, span) = setting("step", *[f"ntp://{server.name}" for server in (one, falseticker, other)])
     assert result.code == 0 and abs(float(span) - 2) < 0.1
     assert "falseticker" in result.out.splitlines()[1] and "2 of 3 agree" in result.out
 
 
 def test_trust_one(setting):
-    with peers.ntp_server(2) as peer, peers.says(b"22 NOV 2026 19:15:08 UTC\n") as other:
-        result, logged = setting("step", f"ntp://{peer.name}", other.target)
+    with ntp_server(2) as server, tcp_server(b"22 NOV 2026 19:15:08 UTC\n") as other:
+        result, logged = setting("step", f"ntp://{server.name}", other.target)
         assert result.code == 1 and logged == []
         assert result.err == ("timeclient: clock not set: only one NTP server replied: "
                               "expected two, or --trust-one\n")
-        result, (did, span) = setting("step", "--trust-one", f"ntp://{peer.name}")
+        result, (did, span) = setting("step", "--trust-one", f"ntp://{server.name}")
         assert result.code == 0 and did == "step"
         result, logged = setting("step", other.target)
         assert result.err.endswith("clock not set: no target gave an offset\n")
@@ -170,7 +171,7 @@ def test_trust_one(setting):
 
 
 def test_offset_too_large_to_slew(setting):
-    with peers.ntp_server(86400) as one, peers.ntp_server(86400) as other:
+    with ntp_server(86400) as one, ntp_server(86400) as other:
         for more in ([], ["--dry-run"]):
             result, logged = setting("slew", "-q", *more, f"ntp://{one.name}", f"ntp://{other.name}")
             assert (result.code, logged) == (1, [])
@@ -181,29 +182,29 @@ def test_offset_too_large_to_slew(setting):
     ([2, 5], [], "the targets do not agree"), ([2, 2], ["--max-offset", "1"], "the offset is larger than --max-offset"),
     ([], [], "no target gave an offset")])
 def test_clock_not_set(setting, port, targets, options, reason):
-    with peers.contextlib.ExitStack() as stack:
-        names = [stack.enter_context(peers.ntp_server(ahead)).name for ahead in targets]
+    with contextlib.ExitStack() as stack:
+        names = [stack.enter_context(ntp_server(ahead)).name for ahead in targets]
         result, logged = setting("step", "-q", *options, *[f"ntp://{name}" for name in names or [f"127.0.0.1:{port}"]])
     assert (result.code, logged) == (1, [])
     assert result.err == f"timeclient: clock not set: {reason}\n"
 
 
 def test_clock_not_set_without_output(testbed, setting):
-    with peers.ntp_server(2) as peer, open("/dev/full", "w", encoding="ascii") as full:
-        result, logged = setting("step", "--trust-one", f"ntp://{peer.name}", output=full)
+    with ntp_server(2) as server, open("/dev/full", "w", encoding="ascii") as full:
+        result, logged = setting("step", "--trust-one", f"ntp://{server.name}", output=full)
     assert (result.code, logged) == (1, [])
     assert result.err == "timeclient: cannot write standard output: No space left on device\n"
 
 
 def test_dry_run_needs_no_privileges(testbed):
-    with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
+    with ntp_server(2) as one, ntp_server(2) as other:
         result = testbed.client("--set", "step", "--dry-run", f"ntp://{one.name}", f"ntp://{other.name}")
     assert result.code == 0 and result.err == ""
     assert re.search(r"^would step the clock by \+2\.\d\d s$", result.out.splitlines()[-1])
 
 
 def test_set_without_permission(setting):
-    with peers.ntp_server(2) as one, peers.ntp_server(2) as other:
+    with ntp_server(2) as one, ntp_server(2) as other:
         result, logged = setting("step", f"ntp://{one.name}", f"ntp://{other.name}", SHIM_SET_ERROR="1")
     assert (result.code, logged) == (1, [])
     assert result.err == "timeclient: clock not set: Operation not permitted\n"
@@ -239,11 +240,11 @@ def test_conflicting_options(testbed, words, message):
 
 def test_watch_through_a_pipe(testbed):
     """One line or one object per sample."""
-    with peers.ntp_server() as peer, peers.says(b"tea time\n") as tea:
-        words = ["--watch", "-n", "3", "-i", "0.01", f"ntp://{peer.name}", tea.target]
+    with ntp_server() as server, tcp_server(b"tea time\n") as tea:
+        words = ["--watch", "-n", "3", "-i", "0.01", f"ntp://{server.name}", tea.target]
         result = testbed.client(*words)
         assert result.code == 0 and result.out.count("Server Message: tea time\n") == 3
-        assert result.out.count(f"ntp://{peer.name}  ") == 3 and result.out.count("\n") == 6
+        assert result.out.count(f"ntp://{server.name}  ") == 3 and result.out.count("\n") == 6
         samples = json_lines(testbed.client("-j", *words).out)
     assert sorted(one["scheme"] for one in samples) == ["daytime"] * 3 + ["ntp"] * 3
     assert all(one["ok"] and "samples" not in one for one in samples)
@@ -255,16 +256,16 @@ def test_watch_without_replies(testbed, port):
 
 
 def test_watch_ends_with_its_pipe(testbed):
-    with peers.ntp_server() as peer:
+    with ntp_server() as server:
         popen, out, err = testbed.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
-                                     f"ntp://{peer.name}"])
+                                     f"ntp://{server.name}"])
         assert popen.wait(longer(5)) == 0
     assert read_back(err) == "timeclient: cannot write standard output: Broken pipe\n"
 
 
 @pytest.fixture
 def watched(testbed):
-    with peers.ntp_server(0.002) as one, peers.ntp_server(-0.002) as other:
+    with ntp_server(0.002) as one, ntp_server(-0.002) as other:
         yield [f"ntp://{one.name}", f"ntp://{other.name}"]
 
 

@@ -5,22 +5,22 @@ import statistics
 
 import pytest
 
-from lib import ntp, peers
+from lib import ntp
 from lib.daytime_client import free_port, json_lines
 from lib.environment import as_nobody, fewer, longer, needs_private
+from lib.fake_servers import ntp_reply, ntp_server, UdpServer
 from lib.isolate import mounted, MS_BIND
-from lib.peers import ntp_reply
-from test_peers_more import running
-from test_peers_ntp import CHRONYD, FORBID, LIBRARIES, needs_peer
+from lib.peers import CHRONYD, LIBRARIES, needs_peer, running_program, WITHOUT_SYS_TIME
+from lib.testbed import directives
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
 both = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 
 
-def query(testbed, peer, *options, **more):
+def query(testbed, server, *options, **more):
     """The JSON object for a server."""
-    result = testbed.client("-j", *options, f"ntp://{peer.name}", **more)
+    result = testbed.client("-j", *options, f"ntp://{server.name}", **more)
     [sample] = json_lines(result.out)
     assert result.err == "" and result.code == (0 if sample["ok"] else 1)
     return sample
@@ -29,28 +29,28 @@ def query(testbed, peer, *options, **more):
 @both
 def test_request_discloses_nothing(testbed, host):
     """Version 4, mode 3, a random transmit time, all else zero, and a random port."""
-    with peers.ntp_server(host=host) as peer:
-        assert query(testbed, peer, "-n", "20", "-i", "0.001")["samples"]["replies"] == 20
-    requests, ports = [data for data, _ in peer.requests], {client[1] for _, client in peer.requests}
+    with ntp_server(host=host) as server:
+        assert query(testbed, server, "-n", "20", "-i", "0.001")["samples"]["replies"] == 20
+    requests, ports = [data for data, _ in server.requests], {client[1] for _, client in server.requests}
     assert {data[:40] for data in requests} == {b"\x23" + bytes(39)}
     assert {len(data) for data in requests} == {48}
     assert len({data[40:] for data in requests}) == 20 and len(ports) > 15
 
 
 def test_output_line(testbed):
-    with peers.ntp_server(ahead=0.00124) as peer:
-        result = testbed.client(f"ntp://{peer.name}")
+    with ntp_server(ahead=0.00124) as server:
+        result = testbed.client(f"ntp://{server.name}")
     assert (result.code, result.err) == (0, "")
     assert re.fullmatch(
-        rf"ntp://{peer.name}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{6}} UTC  your clock is \d\.\d\d ms"
+        rf"ntp://{server.name}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{6}} UTC  your clock is \d\.\d\d ms"
         r" (behind|ahead), \+/- \d+\.\d\d ms  stratum 2, leap none\n", result.out)
 
 
 @both
 @pytest.mark.parametrize("ahead", [0, 0.1, -0.1, 86400, -1e9, 2e9])
 def test_offset_is_within_bound(testbed, host, ahead):
-    with peers.ntp_server(ahead=ahead, host=host) as peer:
-        sample = query(testbed, peer)
+    with ntp_server(ahead=ahead, host=host) as server:
+        sample = query(testbed, server)
     assert abs(sample["offset"] - ahead) < sample["error_bound"] < longer(0.5)
     assert sample["ntp"] == {"version": 4, "leap": "none", "stratum": 2, "precision": -20,
                            "root_delay": 0, "root_dispersion": pytest.approx(655 / 65536),
@@ -59,8 +59,8 @@ def test_offset_is_within_bound(testbed, host, ahead):
 
 def test_asymmetric_delay(testbed):
     """The whole delay is on the way back: the worst case, within the bound."""
-    with peers.UdpPeer(lambda request: [0.1, ntp_reply(request)]) as peer:
-        sample = query(testbed, peer)
+    with UdpServer(lambda request: [0.1, ntp_reply(request)]) as server:
+        sample = query(testbed, server)
     assert abs(sample["offset"]) <= sample["error_bound"] and sample["delay"] >= 0.1
 
 
@@ -91,13 +91,13 @@ def name_of(forgery):
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_replies_are_rejected(testbed, forgery):
     """Alone it is an error, and a good reply after it is accepted."""
-    with peers.UdpPeer(lambda request: [FORGERIES[forgery](request)]) as peer:
-        sample = query(testbed, peer, "-w", "0.3")
+    with UdpServer(lambda request: [FORGERIES[forgery](request)]) as server:
+        sample = query(testbed, server, "-w", "0.3")
     assert sample["ok"] is False and sample["error"]
     assert sample["rejected"] == [{"reason": name_of(forgery), "count": 1}]
-    with peers.UdpPeer(lambda request: [FORGERIES[forgery](request)] * 3
-                       + [0.1, ntp_reply(request, 5)]) as peer:
-        sample = query(testbed, peer)
+    with UdpServer(lambda request: [FORGERIES[forgery](request)] * 3
+                       + [0.1, ntp_reply(request, 5)]) as server:
+        sample = query(testbed, server)
     assert sample["ok"] is True and abs(sample["offset"] - 5) < sample["error_bound"]
     assert sample["rejected"] == [{"reason": name_of(forgery), "count": 3}]
 
@@ -106,33 +106,33 @@ def test_reply_from_wrong_port(testbed):
     """A good reply from another port is rejected."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))
-        with peers.UdpPeer(lambda request: [(ntp_reply(request, 9), elsewhere),
-                                            ntp_reply(request, 5)]) as peer:
-            sample = query(testbed, peer)
+        with UdpServer(lambda request: [(ntp_reply(request, 9), elsewhere),
+                                            ntp_reply(request, 5)]) as server:
+            sample = query(testbed, server)
     assert round(sample["offset"]) == 5
     assert sample["rejected"] == [{"reason": "from another address or port", "count": 1}]
 
 
 def test_duplicate_and_late_replies(testbed):
     """Duplicates are ignored; a late reply is accepted within the timeout."""
-    with peers.UdpPeer(lambda request: [ntp_reply(request, 5), ntp_reply(request, 9)]) as peer:
-        assert round(query(testbed, peer, "-n", "3", "-i", "0.01")["offset"]) == 5
-    with peers.UdpPeer(lambda request: [0.5, ntp_reply(request, 5)]) as peer:
-        sample = query(testbed, peer, "-w", "0.3")
+    with UdpServer(lambda request: [ntp_reply(request, 5), ntp_reply(request, 9)]) as server:
+        assert round(query(testbed, server, "-n", "3", "-i", "0.01")["offset"]) == 5
+    with UdpServer(lambda request: [0.5, ntp_reply(request, 5)]) as server:
+        sample = query(testbed, server, "-w", "0.3")
         assert sample["error"] == "timed out after 0.3 s"
-        assert query(testbed, peer)["ok"] is True
+        assert query(testbed, server)["ok"] is True
 
 
 def test_rejections_on_standard_error(testbed):
-    with peers.UdpPeer(lambda request: [ntp_reply(request, origin=1), b"", ntp_reply(request)]) as peer:
-        result = testbed.client(f"ntp://{peer.name}")
-        quiet = testbed.client("-q", f"ntp://{peer.name}")
+    with UdpServer(lambda request: [ntp_reply(request, origin=1), b"", ntp_reply(request)]) as server:
+        result = testbed.client(f"ntp://{server.name}")
+        quiet = testbed.client("-q", f"ntp://{server.name}")
     assert result.code == 0 and result.out.count("\n") == 1
-    assert result.err == f"timeclient: {peer.name}: rejected 1 x wrong origin, 1 x too short\n"
+    assert result.err == f"timeclient: {server.name}: rejected 1 x wrong origin, 1 x too short\n"
     assert quiet.code == 0 and quiet.err == ""
-    with peers.UdpPeer(lambda request: [ntp_reply(request, origin=1)]) as peer:
-        result = testbed.client("-w", "0.2", f"ntp://{peer.name}")
-    assert tuple(result) == (1, "", f"timeclient: {peer.name}: timed out after 0.2 s, rejected"
+    with UdpServer(lambda request: [ntp_reply(request, origin=1)]) as server:
+        result = testbed.client("-w", "0.2", f"ntp://{server.name}")
+    assert tuple(result) == (1, "", f"timeclient: {server.name}: timed out after 0.2 s, rejected"
                              " 1 x wrong origin\n")
 
 
@@ -143,23 +143,23 @@ def test_rejections_on_standard_error(testbed):
     ({"leap": 3}, "not synchronised (leap 3)")])
 def test_unsynchronised_server(testbed, fields, error):
     """The error comes after one second without a better reply."""
-    with peers.ntp_server(**fields) as peer:
-        result = testbed.client(f"ntp://{peer.name}")
-    assert tuple(result) == (1, "", f"timeclient: {peer.name}: {error}\n")
+    with ntp_server(**fields) as server:
+        result = testbed.client(f"ntp://{server.name}")
+    assert tuple(result) == (1, "", f"timeclient: {server.name}: {error}\n")
     assert 1 <= result.seconds < longer(2)
 
 
 def test_kod_is_not_retried(testbed):
-    with peers.UdpPeer(lambda request: [0.05, ntp_reply(request, stratum=0, reference_id=0x52415445)]) as peer:
-        assert "code RATE" in testbed.client(f"ntp://{peer.name}").err
-    assert len(peer.requests) == 1
+    with UdpServer(lambda request: [0.05, ntp_reply(request, stratum=0, reference_id=0x52415445)]) as server:
+        assert "code RATE" in testbed.client(f"ntp://{server.name}").err
+    assert len(server.requests) == 1
 
 
 def test_lost_datagram_is_retried(testbed):
     """After a second, from another port and with another transmit time."""
-    with peers.UdpPeer(lambda request: [ntp_reply(request)] * (len(peer.requests) - 1)) as peer:
-        sample = query(testbed, peer)
-    (first, one), (second, other) = peer.requests
+    with UdpServer(lambda request: [ntp_reply(request)] * (len(server.requests) - 1)) as server:
+        sample = query(testbed, server)
+    (first, one), (second, other) = server.requests
     assert sample["ok"] is True and first[40:] != second[40:] and one != other
 
 
@@ -176,11 +176,11 @@ def test_silent_address_family(testbed, broken):
     """The other family is tried a quarter of a second later."""
     hosts = testbed.config("127.0.0.1 both.example\n::1 both.example\n", "hosts")
     works = "::1" if broken == "127.0.0.1" else "127.0.0.1"
-    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.ntp_server(host=works) as peer:
-        mute = socket.socket(socket.AF_INET6 if ":" in broken else socket.AF_INET, socket.SOCK_DGRAM)
-        mute.bind((broken, peer.port))
-        result = testbed.client("-j", f"ntp://both.example:{peer.port}")
-        mute.close()
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), ntp_server(host=works) as server:
+        silent = socket.socket(socket.AF_INET6 if ":" in broken else socket.AF_INET, socket.SOCK_DGRAM)
+        silent.bind((broken, server.port))
+        result = testbed.client("-j", f"ntp://both.example:{server.port}")
+        silent.close()
     [sample] = json_lines(result.out)
     assert sample["ok"] is True and sample["address"] == works and result.seconds < longer(0.7)
 
@@ -189,14 +189,9 @@ def test_silent_address_family(testbed, broken):
 def test_unsynchronised_server_with_another_address(testbed):
     """After an unusable reply the next address is tried."""
     hosts = testbed.config("127.0.0.1 pool.example\n127.0.0.2 pool.example\n", "hosts")
-    with mounted(hosts, "/etc/hosts", flags=MS_BIND), peers.ntp_server(leap=3) as peer:
-        honest = peers.UdpPeer.__new__(peers.UdpPeer)
-        honest.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        honest.socket.bind(("127.0.0.2", peer.port))
-        honest.answer, honest.requests = lambda request: [ntp_reply(request)], []
-        peers.threading.Thread(target=honest.run, daemon=True).start()
-        with honest:
-            result = testbed.client("-j", f"ntp://pool.example:{peer.port}")
+    with mounted(hosts, "/etc/hosts", flags=MS_BIND), ntp_server(leap=3) as server:
+        with UdpServer(lambda request: [ntp_reply(request)], "127.0.0.2", server.port):
+            result = testbed.client("-j", f"ntp://pool.example:{server.port}")
     [sample] = json_lines(result.out)
     assert sample["ok"] is True and sample["address"] == "127.0.0.2"
 
@@ -207,8 +202,8 @@ def test_least_delay_is_best(testbed):
 
     def reply(request):
         return [next(ways), ntp_reply(request)]
-    with peers.UdpPeer(reply) as peer:
-        sample = query(testbed, peer, "-n", "10", "-i", "0.06")
+    with UdpServer(reply) as server:
+        sample = query(testbed, server, "-n", "10", "-i", "0.06")
     assert sample["samples"]["queries"] == sample["samples"]["replies"] == 10
     assert abs(sample["offset"]) < 0.01 and sample["delay"] < 0.05
     assert 0.02 <= sample["samples"]["offset_spread"] < longer(0.1)
@@ -221,7 +216,7 @@ def test_accuracy_against_chronyd(testbed, port):
     config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
                         f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
     target, samples = f"ntp://127.0.0.1:{port}", fewer(1000)
-    with running(testbed, [*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES):
+    with running_program(testbed, [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES):
         assert testbed.client("--wait", "5", "-i", "0.1", "-q", target).code == 0
         result = testbed.client("--watch", "-j", "-n", samples, "-i", "0.002", target, timeout=60)
     taken = json_lines(result.out)
@@ -240,7 +235,7 @@ def test_no_privileges_needed(testbed, port):
     """All schemes and modes but --set work as nobody."""
     other = free_port()
     lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen time/udp {other}", "clock local"]
-    testbed.start(*[word for line in lines for word in ("-o", line)])
+    testbed.start(*directives(*lines))
     ntp_target = f"ntp://127.0.0.1:{port}"
     for words in ([ntp_target], [f"127.0.0.1:{port}"], [f"time+udp://127.0.0.1:{other}"],
                   ["--check", ntp_target], ["--wait", "1", ntp_target],

@@ -6,12 +6,13 @@ import pty
 import re
 import struct
 import termios
+import time
 
 import pytest
 
-from lib import peers
 from lib.daytime_client import json_lines
 from lib.environment import CLIENT, locale, longer, SANITIZED
+from lib.fake_servers import ntp_server, tcp_server
 from lib.process import read_back
 
 
@@ -52,54 +53,54 @@ def blur(text):
 @contextlib.contextmanager
 def three_servers():
     """Two servers that agree and one that does not."""
-    with peers.ntp_server() as one, peers.ntp_server() as other, peers.ntp_server(3600) as false:
-        yield [f"ntp://{peer.name}" for peer in (one, other, false)]
+    with ntp_server() as one, ntp_server() as other, ntp_server(3600) as false:
+        yield [f"ntp://{server.name}" for server in (one, other, false)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
 def test_line_in_five_languages(testbed, language):
     """English words and decimal points everywhere; ASCII if the character set lacks ±."""
-    with peers.ntp_server(-60) as peer:
-        result = testbed.client("--utc", f"ntp://{peer.name}", env=speaking(language))
+    with ntp_server(-60) as server:
+        result = testbed.client("--utc", f"ntp://{server.name}", env=speaking(language))
     sign = "±" if language[1] == "UTF-8" else "+/-"
     assert result.code == 0 and re.fullmatch(
-        rf"ntp://{peer.name}  TIME UTC  your clock is (60|59).\d\d s ahead, {re.escape(sign)} SPAN"
+        rf"ntp://{server.name}  TIME UTC  your clock is (60|59).\d\d s ahead, {re.escape(sign)} SPAN"
         r"  stratum 2, leap none\n", blur(result.out))
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: f"{language[0]}.{language[1]}")
 def test_json_in_five_languages(testbed, language):
-    with peers.ntp_server() as peer:
-        result = testbed.client("-j", f"ntp://{peer.name}", env=speaking(language))
+    with ntp_server() as server:
+        result = testbed.client("-j", f"ntp://{server.name}", env=speaking(language))
     assert json_lines(result.out)[0]["ok"] is True
 
 
 @pytest.mark.skipif(SANITIZED, reason="the C library's newlocale leaks a copy of LOCPATH")
 def test_format_in_the_users_language(testbed):
-    with peers.ntp_server() as peer:
+    with ntp_server() as server:
         for language, days in [(("C", None), "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"),
                                (("de_DE", "UTF-8"), "(Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch")]:
-            out = testbed.client("--format", "%A!", f"ntp://{peer.name}", env=speaking(language)).out
-            assert re.match(rf"ntp://{peer.name}  ({days})!  your clock is ", out), out
+            out = testbed.client("--format", "%A!", f"ntp://{server.name}", env=speaking(language)).out
+            assert re.match(rf"ntp://{server.name}  ({days})!  your clock is ", out), out
 
 
 def test_time_zones(testbed):
-    with peers.ntp_server() as peer:
+    with ntp_server() as server:
         for options, zone in [([], "CET|CEST"), (["--utc"], "UTC")]:
-            out = testbed.client(*options, f"ntp://{peer.name}", env={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).out
+            out = testbed.client(*options, f"ntp://{server.name}", env={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).out
             assert re.search(rf"\d\d:\d\d:\d\d\.\d{{6}} ({zone})  ", out), out
 
 
 def test_time_resolution(testbed):
-    with peers.says(struct.pack("!I", int(peers.time.time()) + 2208988800)) as peer:
-        out = testbed.client(f"time://{peer.target}").out
-    assert re.fullmatch(rf"time://{peer.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
+    with tcp_server(struct.pack("!I", int(time.time()) + 2208988800)) as server:
+        out = testbed.client(f"time://{server.target}").out
+    assert re.fullmatch(rf"time://{server.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
                         r" \S+ \S+ (ahead|behind), \+/- [56]\d\d\.\d\d ms\n", out)
 
 
 def test_daytime_is_verbatim(testbed):
     """Unless another format is requested and the text is a known date."""
-    with peers.says(b"22 NOV 2026 19:15:08 UTC\r\n") as known, peers.says(b"tea time\r\n") as other:
+    with tcp_server(b"22 NOV 2026 19:15:08 UTC\r\n") as known, tcp_server(b"tea time\r\n") as other:
         for options in ([], ["-n", "2", "-i", "0.01"]):
             assert testbed.client(*options, known.target, other.target).out == \
                 "Server Message: 22 NOV 2026 19:15:08 UTC\nServer Message: tea time\n"
@@ -109,9 +110,9 @@ def test_daytime_is_verbatim(testbed):
 
 
 def test_several_samples(testbed):
-    with peers.ntp_server() as peer:
-        out = blur(testbed.client("-n", "3", "-i", "0.01", f"ntp://{peer.name}").out)
-    assert out == (f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap"
+    with ntp_server() as server:
+        out = blur(testbed.client("-n", "3", "-i", "0.01", f"ntp://{server.name}").out)
+    assert out == (f"ntp://{server.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap"
                    " none  3 of 3 samples, spread SPAN\n")
 
 
@@ -125,14 +126,14 @@ def test_falseticker_through_a_pipe(testbed):
 
 
 def test_one_target_on_a_terminal(testbed):
-    with peers.ntp_server() as peer:
-        assert blur(on_terminal(testbed, 80, f"ntp://{peer.name}")) == (
-            f"ntp://{peer.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap none\n")
+    with ntp_server() as server:
+        assert blur(on_terminal(testbed, 80, f"ntp://{server.name}")) == (
+            f"ntp://{server.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap none\n")
 
 
 def test_table(testbed, port):
     """Aligned, errors in red, and the agreement below it."""
-    with three_servers() as targets, peers.says(b"tea time\r\n") as tea:
+    with three_servers() as targets, tcp_server(b"tea time\r\n") as tea:
         refused = f"ntp://127.0.0.1:{port}"
         shown = on_terminal(testbed, 200, *targets, f"daytime://{tea.target}", refused, LC_ALL="C.UTF-8")
     lines = shown.splitlines()
@@ -148,7 +149,7 @@ def test_table(testbed, port):
 
 
 def test_no_majority(testbed):
-    with peers.ntp_server() as one, peers.ntp_server(5) as other:
+    with ntp_server() as one, ntp_server(5) as other:
         shown = on_terminal(testbed, 120, f"ntp://{one.name}", f"ntp://{other.name}")
     assert shown.endswith("2 targets, no majority agrees\n")
     assert "falseticker" not in shown
@@ -183,8 +184,8 @@ def test_widths(testbed, columns):
 
 def test_long_name_is_not_truncated(testbed):
     name = "a" * 60 + "." + "b" * 60 + ".invalid"
-    with peers.ntp_server() as peer:
-        shown = on_terminal(testbed, 40, "-w", "3", f"ntp://{name}", f"ntp://{peer.name}", NO_COLOR="1")
+    with ntp_server() as server:
+        shown = on_terminal(testbed, 40, "-w", "3", f"ntp://{name}", f"ntp://{server.name}", NO_COLOR="1")
     assert f"ntp://{name}\n" in shown
 
 

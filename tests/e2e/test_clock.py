@@ -9,7 +9,8 @@ import pytest
 from lib import ntp
 from lib.daytime_client import free_port, is_daytime
 from lib.environment import wait_until
-from test_udp import exchange
+from lib.ntp import wait_for_state
+from lib.udp_client import query_udp
 
 
 class Followed:
@@ -51,30 +52,17 @@ def followed():
 
 def start(testbed, port, server, *more):
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{server.port}", *more)
-    wait_until(lambda: ntp.ask(port)[0].leap == 0, what="the word of the server")
-
-
-def await_state(port, leap, stratum, reference):
-    """Waits for a state on the wire; gives the seconds that it took, and a reply."""
-    began = time.monotonic()
-
-    def reply():
-        found = ntp.ask(port)[0]
-        assert found.receive <= found.transmit
-        return found if (found.leap, found.stratum) == (leap, stratum) else None
-    found = wait_until(reply, what=f"leap {leap}, stratum {stratum}")
-    assert found.reference_id == reference
-    return time.monotonic() - began, found
+    wait_until(lambda: ntp.query(port)[0].leap == 0, what="the word of the server")
 
 
 def test_its_word_is_passed_on(testbed, port, followed):
     """It is on this host, so it is taken to be what keeps this clock, and quoted."""
     followed.first, followed.root_delay = 0x64, 0x1234
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{followed.port}")
-    _, reply = await_state(port, 1, 3, bytes([192, 0, 2, 1]))
+    _, reply = wait_for_state(port, 1, 3, bytes([192, 0, 2, 1]))
     assert reply.root_delay == 0x1234 and reply.root_dispersion >= 0x200
     followed.first = 0xa4
-    await_state(port, 2, 3, bytes([192, 0, 2, 1]))
+    wait_for_state(port, 2, 3, bytes([192, 0, 2, 1]))
 
 
 @pytest.mark.parametrize("lie, reference", [
@@ -91,11 +79,11 @@ def test_a_server_that_is_not_to_be_believed(testbed, port, followed, lie, refer
     honest = {name: getattr(followed, name) for name in lie}
     for name, value in lie.items():
         setattr(followed, name, value)
-    seconds, _ = await_state(port, 3, 0, reference)
+    seconds, _ = wait_for_state(port, 3, 0, reference)
     print(f"{seconds:.2f} s until leap 3 was on the wire")
     for name, value in honest.items():
         setattr(followed, name, value)
-    await_state(port, 0, 3, bytes([192, 0, 2, 1]))
+    wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
 def test_the_time_to_notice(testbed, port, followed):
@@ -104,9 +92,9 @@ def test_the_time_to_notice(testbed, port, followed):
     best = []
     for _ in range(3):
         followed.stratum = 16
-        best.append(await_state(port, 3, 0, b"INIT")[0])
+        best.append(wait_for_state(port, 3, 0, b"INIT")[0])
         followed.stratum = 3
-        await_state(port, 0, 3, bytes([192, 0, 2, 1]))
+        wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
     assert min(best) < 1
 
 
@@ -115,16 +103,16 @@ def test_daytime_goes_with_the_clock_only_if_required(testbed, followed):
     testbed.start("-o", f"listen ntp {ports[0]}", "-o", f"listen daytime/udp {ports[1]}",
               "-o", "require-sync", "-o", "ratelimit off",
               "-o", f"clock follow 127.0.0.1:{followed.port}")
-    await_state(ports[0], 0, 3, bytes([192, 0, 2, 1]))
-    assert is_daytime(exchange(ports[1]))
+    wait_for_state(ports[0], 0, 3, bytes([192, 0, 2, 1]))
+    assert is_daytime(query_udp(ports[1]))
     followed.silent = True
-    await_state(ports[0], 3, 0, b"INIT")
-    assert exchange(ports[1]) is None
+    wait_for_state(ports[0], 3, 0, b"INIT")
+    assert query_udp(ports[1]) is None
 
 
 def test_a_server_by_name(testbed, port, followed):
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow localhost:{followed.port}")
-    await_state(port, 0, 3, bytes([192, 0, 2, 1]))
+    wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
 def test_a_reload_keeps_what_is_known(testbed, port, followed):
@@ -132,4 +120,4 @@ def test_a_reload_keeps_what_is_known(testbed, port, followed):
     start(testbed, port, followed)
     for _ in range(5):
         assert testbed.signal("reload").code == 0
-        assert ntp.ask(port)[0].leap == 0
+        assert ntp.query(port)[0].leap == 0

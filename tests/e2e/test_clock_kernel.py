@@ -10,7 +10,7 @@ import pytest
 
 from lib import ntp
 from lib.environment import compile_shim, INSTRUMENTED, wait_until
-from test_clock import await_state
+from lib.ntp import wait_for_state
 
 SHIM = pathlib.Path(__file__).with_name("lib") / "shim_clock.c"
 STA_UNSYNC, STA_INS, STA_DEL = 0x40, 0x10, 0x20
@@ -58,9 +58,9 @@ def start(testbed, port, kernel, clock="system"):
     (0, TIME_OK, 0), (STA_INS, TIME_INS, 1), (STA_DEL, TIME_DEL, 2), (STA_INS, TIME_WAIT, 0)])
 def test_what_the_kernel_says_is_on_the_wire(testbed, port, kernel, status, state, leap):
     start(testbed, port, kernel)
-    await_state(port, 0, 8, LOCAL)
+    wait_for_state(port, 0, 8, LOCAL)
     kernel.says(status, state)
-    await_state(port, leap, 8, LOCAL)
+    wait_for_state(port, leap, 8, LOCAL)
 
 
 @pytest.mark.parametrize("status, state, error", [
@@ -69,12 +69,12 @@ def test_what_the_kernel_says_is_on_the_wire(testbed, port, kernel, status, stat
     ids=["unsynchronised", "error", "status", "leap second", "maximum error"])
 def test_a_clock_that_the_kernel_does_not_vouch_for(testbed, port, kernel, status, state, error):
     start(testbed, port, kernel)
-    await_state(port, 0, 8, LOCAL)
+    wait_for_state(port, 0, 8, LOCAL)
     kernel.says(status, state, error)
-    seconds, _ = await_state(port, 3, 0, b"STEP" if state == TIME_OOP else b"INIT")
+    seconds, _ = wait_for_state(port, 3, 0, b"STEP" if state == TIME_OOP else b"INIT")
     print(f"{seconds * 1000:.0f} ms until leap 3 was on the wire")
     kernel.says(0, TIME_OK)
-    await_state(port, 0, 8, LOCAL)
+    wait_for_state(port, 0, 8, LOCAL)
 
 
 def test_the_maximum_error_is_the_root_dispersion(testbed, port, kernel):
@@ -82,14 +82,14 @@ def test_the_maximum_error_is_the_root_dispersion(testbed, port, kernel):
     for error in (1000, 500000, 2000000):
         kernel.says(0, TIME_OK, error)
         wanted = error * 65536 // 1000000
-        wait_until(lambda: wanted <= ntp.ask(port)[0].root_dispersion <= wanted + 100,
+        wait_until(lambda: wanted <= ntp.query(port)[0].root_dispersion <= wanted + 100,
                    what=f"a root dispersion of {error} microseconds")
 
 
 def seconds_to_doubt(port):
     """How long it takes until NTP says that the clock was set."""
     began = time.monotonic()
-    while (reply := ntp.ask(port)[0]).leap != 3:
+    while (reply := ntp.query(port)[0]).leap != 3:
         assert time.monotonic() - began < 5
     assert (reply.stratum, reply.reference_id) == (0, b"STEP")
     return time.monotonic() - began
@@ -102,11 +102,11 @@ def test_a_clock_that_is_set(testbed, port, kernel, clock):
     start(testbed, port, kernel, clock)
     taken = []
     for _ in range(3):
-        wait_until(lambda: ntp.ask(port)[0].leap == 0, what="a clock that is believed")
+        wait_until(lambda: ntp.query(port)[0].leap == 0, what="a clock that is believed")
         kernel.step()
         taken.append(seconds_to_doubt(port))
         began = time.monotonic()
-        wait_until(lambda: ntp.ask(port)[0].leap == 0, what="a clock that has held still")
+        wait_until(lambda: ntp.query(port)[0].leap == 0, what="a clock that has held still")
         assert 1.5 < time.monotonic() - began
     print(f"noticed within {', '.join(f'{seconds * 1000:.1f}' for seconds in taken)} ms")
     assert min(taken) < 0.01

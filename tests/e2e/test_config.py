@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lib.daytime_client import ask, free_port, is_daytime, listening_ports, serves
+from lib.daytime_client import free_port, is_daytime, listening_ports, query, serves
 from lib.environment import longer, needs_private, not_instrumented
 from lib.isolate import mounted
 from lib.process import read_back
@@ -107,7 +107,7 @@ def test_the_built_in_configuration(testbed):
     daemon = testbed.start(pidfile=False)
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  "daytime on tcp 5050\n")
-    assert is_daytime(ask(5050)) and is_daytime(ask(5050, "::1"))
+    assert is_daytime(query(5050)) and is_daytime(query(5050, "::1"))
 
 
 @pytest.mark.parametrize("text", manual_files())

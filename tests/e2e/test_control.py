@@ -10,11 +10,13 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.control import connect_control
+from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import longer, needs_private, wait_until
-from test_reload import control
-from test_web_clients import fetch
-from test_web_metrics import REASONS, SERVICES
+from lib.http_client import fetch
+from lib.ntp import query_from
+from lib.testbed import directives
+from lib.web_metrics import REASONS, SERVICES
 
 PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for service in SERVICES]
 KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
@@ -28,7 +30,7 @@ MALFORMED = {"version": 1, "status": 2, "text": "malformed request"}
 
 
 def start(testbed, *lines):
-    return testbed.start(*(word for line in lines for word in ("-o", line)))
+    return testbed.start(*directives(*lines))
 
 
 def status_of(testbed):
@@ -43,19 +45,9 @@ def types_of(found):
     return {name: type(value) for name, value in found.items()}
 
 
-def ask_from(host, port, count, server="127.0.0.1"):
-    """So many requests of NTP from an address of this machine, all answered."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.bind((host, 0))
-        client.settimeout(longer(5))
-        for _ in range(count):
-            client.sendto(ntp.request(), (server, port))
-            assert len(client.recv(100)) == 48
-
-
 def say(testbed, request):
     """The one message that comes back, after which the connection ends."""
-    with control(testbed) as connection:
+    with connect_control(testbed) as connection:
         connection.send(request)
         reply = connection.recv(1 << 18)
         assert connection.recv(1 << 18) == b"" and b"\n" not in reply
@@ -69,8 +61,8 @@ def served(testbed, port):
     daemon = start(testbed, f"listen ntp 127.0.0.1:{port}", f"listen daytime/tcp 127.0.0.1:{port}",
                    f"listen time/tcp 127.0.0.1:{web}", f"listen http 127.0.0.2:{web}", "clock local",
                    "workers 2")
-    ask_from("127.0.0.1", port, 5)
-    assert all(len(ask(web)) == 4 for _ in range(4)) and all(is_daytime(ask(port)) for _ in range(3))
+    query_from("127.0.0.1", port, 5)
+    assert all(len(query(web)) == 4 for _ in range(4)) and all(is_daytime(query(port)) for _ in range(3))
     with socket.create_connection(("127.0.0.2", web)) as connection:
         connection.settimeout(longer(5))
         connection.sendall(b"GET /time.json HTTP/1.1\r\n\r\nGET /no HTTP/1.0\r\n\r\n")
@@ -78,7 +70,7 @@ def served(testbed, port):
             pass
     with ntp.client() as client:
         client.sendto(b"what is no request", ("127.0.0.1", port))
-    ask_from("127.0.0.1", port, 1)
+    query_from("127.0.0.1", port, 1)
     wait_until(lambda: status_of(testbed)["connections"]["open"] == 0, what="the end of all connections")
     return daemon, port, web
 
@@ -125,7 +117,7 @@ def test_histograms_in_json(testbed, port, name):
     start(testbed, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
 
     def found():
-        ask_from("127.0.0.1", port, 50)
+        query_from("127.0.0.1", port, 50)
         histogram = status_of(testbed)[name]
         return histogram["count"] > 0 and histogram
     histogram = wait_until(found, what="a reply that was watched")
@@ -233,7 +225,7 @@ def test_a_connection_is_for_one_request(testbed, port):
     """It ends with the reply."""
     testbed.listen(port)
     line = b'{"version":1,"command":"status"}'
-    with control(testbed) as connection:
+    with connect_control(testbed) as connection:
         connection.send(line)
         assert json.loads(connection.recv(1 << 18))["state"] == "serving"
         assert connection.recv(1 << 18) == b""
@@ -253,7 +245,7 @@ def test_who_asks_the_most(testbed, port):
     requests = {"127.1.1.0/24": 300, "127.2.3.0/24": 150, "2001:db8:5::/48": 100, "127.4.0.0/24": 50}
     for network, count in requests.items():
         host = str(ipaddress.ip_network(network)[1])
-        ask_from(host, port, count, host if ":" in host else "127.0.0.1")
+        query_from(host, port, count, host if ":" in host else "127.0.0.1")
     status = status_of(testbed)
     shares = {client["network"]: client["share"] for client in status["top_clients"]}
     print(", ".join(f"{network}: {share:.3f}" for network, share in shares.items()))

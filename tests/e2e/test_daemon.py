@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import BITS, needs_program, not_instrumented, not_wrapped, SERVER, wait_until, WRAPPER
 from lib.process import Daemon, Result
 
@@ -41,7 +41,7 @@ def test_prints_one_line_and_exits_0(testbed, port):
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  f"daytime on tcp 127.0.0.1:{port}\n")
     assert daemon.result.err == ""
-    assert is_daytime(ask(port)), "it serves the moment the shell is given back"
+    assert is_daytime(query(port)), "it serves the moment the shell is given back"
 
 
 def test_the_line_names_every_listener(testbed, port):
@@ -195,7 +195,7 @@ def test_hang_up_means_reload_and_not_the_end(testbed, port):
     daemon = testbed.listen(port)
     for _ in range(20):
         daemon.signal(signal.SIGHUP)
-    assert is_daytime(ask(port)) and daemon.alive()
+    assert is_daytime(query(port)) and daemon.alive()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -236,7 +236,7 @@ def test_the_terminal_does_not_touch_it(testbed, port, event):
     if shell.poll() is None:
         shell.kill()
     shell.wait()
-    assert is_daytime(ask(port)) and daemon.alive()
+    assert is_daytime(query(port)) and daemon.alive()
     assert daemon.status("State")[0] in "SR", "not stopped either"
     if event != "closed":
         os.close(master)
@@ -253,7 +253,7 @@ def test_a_caller_with_standard_descriptors_closed(testbed, port, closed):
     testbed.running.append(daemon)
     kept = daemon.descriptors()
     assert [kept[number] for number in range(3)] == ["/dev/null"] * 3
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
 
 
 @not_wrapped("standard error")
@@ -273,7 +273,7 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
     for _ in range(3):
         daemon = testbed.listen(port)
         for _ in range(200):
-            ask(port)
+            query(port)
         resident.append(int(daemon.status("VmRSS").split()[0]))
         assert int(daemon.status("Threads")) == len(os.sched_getaffinity(0)) + 1
         assert testbed.processes() == [daemon.pid]
@@ -285,7 +285,7 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
 @not_instrumented("CPU time")
 def test_it_sleeps_while_nobody_asks(testbed, port):
     daemon = testbed.listen(port)
-    ask(port)
+    query(port)
     before = int(daemon.status("voluntary_ctxt_switches"))
     time.sleep(1)
     assert int(daemon.status("voluntary_ctxt_switches")) - before <= 3

@@ -9,7 +9,7 @@ import zoneinfo
 
 import pytest
 
-from lib.daytime_client import ask, is_daytime, receive_all, serves
+from lib.daytime_client import is_daytime, query, receive_all, serves
 from lib.environment import fewer, locale, longer, needs_private, wait_until
 
 
@@ -25,7 +25,7 @@ def clock_of(zone):
 
 def test_exactly_26_bytes(testbed, port):
     testbed.listen(port)
-    answer = ask(port)
+    answer = query(port)
     assert len(answer) == 26 and is_daytime(answer)
     assert now_is(answer, clock_of(datetime.timezone.utc))
 
@@ -38,14 +38,14 @@ def test_the_zone_of_the_host(testbed, port, zone):
     except zoneinfo.ZoneInfoNotFoundError:
         pytest.skip("needs the zone files of tzdata")
     testbed.listen(port, env={"TZ": zone})
-    assert now_is(ask(port), clock)
+    assert now_is(query(port), clock)
 
 
 @pytest.mark.parametrize("text, hours", [("ABC-14", 14), ("<-12>12", -12), ("XYZ3:30", -3.5),
                                          ("No/Such/Zone", 0), ("", 0), (":/dev/null", 0)])
 def test_other_forms_of_zones(testbed, port, text, hours):
     testbed.listen(port, env={"TZ": text})
-    assert now_is(ask(port), clock_of(datetime.timezone(datetime.timedelta(hours=hours))))
+    assert now_is(query(port), clock_of(datetime.timezone(datetime.timedelta(hours=hours))))
 
 
 @pytest.mark.parametrize("name, charmap", [("de_DE", "ISO-8859-1"), ("ja_JP", "EUC-JP")])
@@ -54,7 +54,7 @@ def test_english_whatever_the_language(testbed, port, name, charmap):
     date = subprocess.check_output(["date", "-d", "2026-11-22", "+%a"], env=own)
     assert date.strip() != b"Sun", "it is really another language"
     daemon = testbed.listen(port, env=own)
-    assert now_is(ask(port), clock_of(datetime.timezone.utc))
+    assert now_is(query(port), clock_of(datetime.timezone.utc))
     assert daemon.result.out.startswith("timeserver: serving as process ")
     busy = testbed.server("-o", f"listen daytime/tcp {port}", "-p", testbed.dir / "x.pid", env=own)
     assert busy.err == f"timeserver: cannot listen on tcp {port}: Address already in use\n"
@@ -113,7 +113,7 @@ def test_data_and_fin_leave_in_one_segment(testbed, port):
     fin, syn, reset = 1, 2, 4
     testbed.listen(f"127.0.0.1:{port}")
     capture = Capture()
-    answer = ask(port)
+    answer = query(port)
     segments = list(capture.segments(port))
     capture.socket.close()
     telling = [(flags & fin, data) for flags, data in segments if data or flags & fin]
@@ -127,7 +127,7 @@ def test_it_starts_again_at_once_on_the_same_port(testbed, port):
     for _ in range(3):
         daemon = testbed.listen(port)
         for _ in range(10):
-            assert is_daytime(ask(port))
+            assert is_daytime(query(port))
         daemon.stop()
 
 
@@ -144,7 +144,7 @@ def test_manners_of_clients(testbed, port, manner):
         if manner == "reset at once":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
     wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
 
 
@@ -152,9 +152,9 @@ def test_each_answer_is_of_its_own_second(testbed, port):
     """The second is not one that was kept from before: the answers go along with the clock."""
     testbed.listen(port)
     clock = clock_of(datetime.timezone.utc)
-    first = ask(port)
-    wait_until(lambda: ask(port) != first, 3, "the next second")
-    assert now_is(ask(port), clock)
+    first = query(port)
+    wait_until(lambda: query(port) != first, 3, "the next second")
+    assert now_is(query(port), clock)
 
 
 def test_the_client_prints_what_the_server_says(testbed, port):

@@ -15,7 +15,7 @@ import struct
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime, receive_all
+from lib.daytime_client import free_port, is_daytime, query, receive_all
 from lib.environment import BITS, compile_c, compile_shim, needs_program, not_instrumented, wait_until
 from lib.process import Process, read_back
 
@@ -147,7 +147,7 @@ def is_healthy(web):
 def assert_serves_all(port, web, what):
     """That it does all that the configuration says, by both families."""
     for host in ("127.0.0.1", "::1"):
-        assert is_daytime(ask(port, host)) and ntp.ask(port, host)[0].stratum == 10, what
+        assert is_daytime(query(port, host)) and ntp.query(port, host)[0].stratum == 10, what
     if web:
         wait_until(lambda: is_healthy(web), 10, f"the web clock; {what}")
 
@@ -192,7 +192,7 @@ def session(testbed, port, web, added):
             asking.sendto(ntp.request(), (host, port))
             asking.recv(100)
         with contextlib.suppress(OSError):
-            ask(port, host, 0.2)
+            query(port, host, 0.2)
     if web:
         is_healthy(web)
     testbed.config(lines(port, web, f"listen time/tcp {added}", "workers 3"))

@@ -5,7 +5,7 @@ import re
 
 from lib import ntp
 from lib.daytime_client import free_port
-from test_web_clients import fetch, start
+from lib.http_client import fetch, start_web
 
 MANUALS = pathlib.Path("man").absolute()
 KEYED = {"protocols", "dropped"}  # whose members have names of their own
@@ -34,8 +34,8 @@ def paths_of(value, path=""):
 
 def test_the_status_is_as_in_the_manual(testbed, port):
     asked = free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
-    ntp.ask(asked)
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
+    ntp.query(asked)
     status = json.loads(testbed.server("--signal", "status", "--json").out)
     named, reasons, histogram = tables(section("timeserver-control.5", "STATUS"))
     assert len(named) == len(set(named)) and set(named) - {"clock"} == paths_of(status)
@@ -45,7 +45,7 @@ def test_the_status_is_as_in_the_manual(testbed, port):
 
 
 def test_http_is_as_in_the_manual(testbed, port):
-    start(testbed, port, "http-show-clients")
+    start_web(testbed, port, "http-show-clients")
     ours, nict = tables(section("timeserver-http.5", "TIME"))
     assert ours == list(json.loads(fetch(port, "/time.json").body))
     found = set(json.loads(fetch(port, "/cgi-bin/json").body))
@@ -55,14 +55,14 @@ def test_http_is_as_in_the_manual(testbed, port):
 
 
 def test_the_metrics_are_as_in_the_manual(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     named, = tables(section("timeserver-http.5", "METRICS"))
     found = re.findall(r"(?m)^# TYPE (\S+) ", fetch(port, "/metrics").body.decode())
     assert named == found
 
 
 def test_the_history_is_as_in_the_manual(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     named, = tables(section("timeserver-http.5", "STATUS"))
     history = json.loads(fetch(port, "/status.json").body)["history"]
     assert {name.removeprefix("history.").removesuffix("[]") for name in named} == {*HISTORY, "*"}

@@ -15,14 +15,14 @@ import pytest
 from lib import ntp
 from lib.daytime_client import free_port
 from lib.environment import fewer, needs_private, wait_until
-from lib.testbed import Testbed
+from lib.testbed import directives, Testbed
 
 MUTATIONS = int(os.environ.get("TIMESERVER_MUTATIONS", fewer(100000)))
 
 
 def start(testbed, port, *lines):
     lines = [f"listen ntp {port}", *(lines or ["clock local"])]
-    return testbed.start(*(word for line in lines for word in ("-o", line)))
+    return testbed.start(*directives(*lines))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -32,7 +32,7 @@ def test_every_field_of_a_reply(testbed, port, host, version, mode, answer):
     start(testbed, port, "clock local stratum 5")
     transmit = random.getrandbits(64)
     before = time.time()
-    reply, peer = ntp.ask(port, host, version=version, mode=mode, transmit=transmit, poll=-3)
+    reply, peer = ntp.query(port, host, version=version, mode=mode, transmit=transmit, poll=-3)
     assert peer[:2] == (host, port)
     assert reply.leap == 0 and (reply.version, reply.mode) == (version, answer)
     assert reply.stratum == 5 and reply.reference_id == bytes([127, 127, 1, 1])
@@ -45,15 +45,15 @@ def test_every_field_of_a_reply(testbed, port, host, version, mode, answer):
 
 def test_dispersion_grows_with_age(testbed, port):
     start(testbed, port)
-    first = ntp.ask(port)[0]
+    first = ntp.query(port)[0]
     time.sleep(1.5)
-    second = ntp.ask(port)[0]
+    second = ntp.query(port)[0]
     assert second.reference > first.reference or second.root_dispersion > first.root_dispersion
 
 
 def test_a_clock_that_nobody_vouches_for(testbed, port):
     start(testbed, port, f"clock follow 127.0.0.1:{free_port()}")
-    reply = ntp.ask(port)[0]
+    reply = ntp.query(port)[0]
     assert (reply.leap, reply.stratum, reply.reference_id) == (3, 0, b"INIT")
 
 
@@ -156,7 +156,7 @@ def test_a_reply_leaves_from_the_address_that_was_asked(testbed, port, family):
         subprocess.run(command + (["nodad"] if family == 6 else []), check=False)
     start(testbed, port)
     for address in [*addresses, "127.0.0.1" if family == 4 else "::1"]:
-        assert ntp.ask(port, address)[1][:2] == (address, port)
+        assert ntp.query(port, address)[1][:2] == (address, port)
 
 
 def answers(port, count, sockets=1):
@@ -223,7 +223,7 @@ def test_addresses_with_a_zone(testbed, port):
     with contextlib.closing(Testbed()) as other:
         there = free_port()
         start(other, there, f"clock follow [fe80::1%lo]:{port}")
-        wait_until(lambda: ntp.ask(there)[0].stratum == 5, what="the word of the server")
+        wait_until(lambda: ntp.query(there)[0].stratum == 5, what="the word of the server")
 
 
 def test_above_the_rate_some_are_answered_and_some_told(testbed, port):

@@ -1,5 +1,4 @@
 """Clients that misbehave, and too many of them: all get a whole answer, nothing spins or dies."""
-import contextlib
 import errno
 import resource
 import select
@@ -9,23 +8,14 @@ import time
 
 import pytest
 
-from lib.daytime_client import ask, assert_prompt, is_daytime, receive_all, serves
+from lib.daytime_client import (assert_prompt, connect, idle_connections, is_daytime, query, receive_all,
+                                serves)
 from lib.environment import fewer, longer, not_instrumented, wait_until
+from lib.process import cpu_share
 
 
 CUT_AFTER = 5  # seconds, from the answer to the reset
 SIZES = [1, 2, 26, 100, 1000, 1460, 4096, 8192]
-
-
-def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=longer(10))
-
-
-@contextlib.contextmanager
-def held(port, count):
-    """So many connections that are made and then left alone."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(connect(port)) for _ in range(count)]
 
 
 def test_10000_clients_that_send_garbage_first_get_whole_answers(testbed, port):
@@ -34,7 +24,7 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(testbed, port):
     daemon = testbed.listen(port)
     before = len(daemon.descriptors())
     for begin in range(0, total, batch):
-        with held(port, batch) as clients:
+        with idle_connections(port, batch) as clients:
             for number, client in enumerate(clients):
                 client.sendall(b"GET / HTTP/1.0\r\n"[:1] * SIZES[(begin + number) % len(SIZES)])
             for client in clients:
@@ -59,7 +49,7 @@ def test_garbage_that_comes_after_the_answer(testbed, port):
 
 def seconds_to_answer(port):
     began = time.monotonic()
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
     return time.monotonic() - began
 
 
@@ -73,7 +63,7 @@ def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(testbe
     """Some read nothing, some read all but stay, some send a byte now and then: one deadline."""
     daemon = testbed.listen(port)
     before = len(daemon.descriptors())
-    with held(port, 30) as clients:
+    with idle_connections(port, 30) as clients:
         began, answers, ended = time.monotonic(), [], {}
         poll = select.poll()
         for client in clients:
@@ -107,25 +97,19 @@ def test_a_client_that_floods_is_cut_off(testbed, port):
         with pytest.raises(OSError):
             for _ in range(1 << 14):
                 client.sendall(bytes(1 << 16))
-        assert is_daytime(ask(port)) and daemon.alive()
-
-
-def cpu_share(daemon, seconds):
-    before = daemon.cpu_seconds()
-    time.sleep(seconds)
-    return (daemon.cpu_seconds() - before) / seconds
+        assert is_daytime(query(port)) and daemon.alive()
 
 
 @not_instrumented("CPU time")
 def test_500_clients_with_a_limit_of_64_descriptors(testbed, port):
     """It neither spins nor dies, and is there again within a second."""
     daemon = testbed.listen(port, before=["prlimit", "--nofile=64:64"])
-    with held(port, 500):
+    with idle_connections(port, 500):
         share = cpu_share(daemon, 1)
         print(f"CPU while 500 clients hold on: {share * 100:.1f} %")
         assert share < 0.2 and daemon.alive()
         assert len(daemon.descriptors()) <= 64
-        assert is_daytime(ask(port)), "even now"
+        assert is_daytime(query(port)), "even now"
     assert seconds_to_answer(port) < 1
 
 
@@ -133,7 +117,7 @@ def test_500_clients_with_a_limit_of_64_descriptors(testbed, port):
 def test_500_clients_while_64_descriptors_answer_all(testbed, port):
     """The limit costs the oldest clients their connection, but none its answer."""
     testbed.listen(port, before=["prlimit", "--nofile=64:64"])
-    with held(port, 500) as clients:
+    with idle_connections(port, 500) as clients:
         assert all(is_daytime(receive_all(client)) for client in clients)
 
 
@@ -144,7 +128,7 @@ def test_a_limit_that_is_lowered_while_it_runs(testbed, port, limit):
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}")
     wait_until(lambda: serves(port))
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-    with held(port, 100):
+    with idle_connections(port, 100):
         wait_until(lambda: int(testbed.status()["connections"].split()[0]) >= 100, what="all of them")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, hard))
         waiting = [connect(port) for _ in range(20)]
@@ -164,23 +148,23 @@ def test_a_limit_that_is_lowered_while_it_runs(testbed, port, limit):
 def test_memory_does_not_grow_with_clients(testbed, port):
     daemon = testbed.listen(port)
     for _ in range(200):
-        ask(port)
+        query(port)
     before = int(daemon.status("VmRSS").split()[0])
     for _ in range(5):
-        with held(port, 200):
+        with idle_connections(port, 200):
             pass
     for _ in range(1000):
         client = connect(port)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
     assert int(daemon.status("VmRSS").split()[0]) - before < 512
 
 
 def test_it_stops_at_once_with_clients_still_there(testbed, port):
     """They have their answers; a stop does not wait 5 seconds for them to go."""
     daemon = testbed.listen(port)
-    with held(port, 50) as clients:
+    with idle_connections(port, 50) as clients:
         began = time.monotonic()
         daemon.stop()
         assert time.monotonic() - began < longer(1)

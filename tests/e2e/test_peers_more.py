@@ -1,53 +1,19 @@
 """More of other people's programs: openntpd and ntpdig ask, scapy rebuilds, real inetds are kept
 from an endless conversation."""
 import contextlib
-import os
-import pwd
 import re
-import shutil
-import signal
-import socket
-import struct
 import time
 
 import pytest
 
-from lib import isolate, ntp
+from lib import ntp
 from lib.environment import needs_private, not_instrumented, wait_until
-from lib.process import read_back
-from test_peers_ntp import FORBID, LIBRARIES, PEERS, needs_peer, serve
+from lib.peers import (INETDS, LIBRARIES, needs_peer, OPENNTPD, PEERS, running_program, serve,
+                       user_with_home, WITHOUT_SYS_TIME, XINETD)
+from lib.udp_client import forged_datagram, raw_socket
 
-OPENNTPD = f"{PEERS}/openntpd/usr/sbin/ntpd"
 NTPDIG = f"{PEERS}/usr/bin/ntpdig"
-XINETD = f"{PEERS}/usr/sbin/xinetd"
-INETDS = {"openbsd": f"{PEERS}/usr/sbin/inetd",
-          "inetutils": f"{PEERS}/inetutils-inetd/usr/sbin/inetutils-inetd"}
 OURS, THEIRS = ("10.13.0.1", 13), ("10.13.0.2", 13)  # an inetd may not answer on 127.0.0.0/8
-
-
-@contextlib.contextmanager
-def running(testbed, command, **more):
-    popen, out, err = testbed.popen(command, **more)
-    try:
-        yield lambda: read_back(out) + read_back(err)
-    finally:
-        popen.send_signal(signal.SIGTERM)
-        popen.wait()
-
-
-@contextlib.contextmanager
-def user_with_home(testbed, name, home, directories):
-    """A user that this machine need not have, for a program that will not run without."""
-    user = pwd.getpwnam("nobody")
-    passwd = testbed.root / "passwd"
-    shutil.copy("/etc/passwd", passwd)
-    with open(passwd, "a", encoding="ascii") as file:
-        file.write(f"{name}:x:{user.pw_uid}:{user.pw_gid}::{home}:/bin/false\n")
-    with isolate.mounted(passwd, "/etc/passwd", flags=isolate.MS_BIND), \
-         isolate.mounted("tmpfs", "/var/lib", "tmpfs", 0, "mode=755"):
-        for directory in ("", *directories):
-            os.makedirs(f"{home}/{directory}", exist_ok=True)
-        yield
 
 
 @needs_peer(OPENNTPD)
@@ -58,7 +24,7 @@ def test_openntpd_follows(testbed, host):
     serve(testbed, "listen ntp *:123")
     config = testbed.config(f"server {host}\n", "openntpd.conf")
     with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running(testbed, [*FORBID, OPENNTPD, "-d", "-v", "-f", config]) as said:
+         running_program(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config]) as said:
         wait_until(lambda: "reply from" in said(), 15, what="a reply that it takes")
         offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", said())
     assert offset, said()
@@ -75,7 +41,7 @@ def test_ntpdig(testbed, host):
     directories = LIBRARIES["LD_LIBRARY_PATH"]
     library = {"PYTHONPATH": f"{PEERS}/usr/lib/python3/dist-packages",
                "LD_LIBRARY_PATH": ":".join([directories, *(f"{x}/ntp" for x in directories.split(":"))])}
-    result = testbed.run(*FORBID, "/usr/bin/python3", NTPDIG, host, env=library)
+    result = testbed.run(*WITHOUT_SYS_TIME, "/usr/bin/python3", NTPDIG, host, env=library)
     told = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
     assert result.code == 0 and told, result
     print(f"offset found by ntpdig: {told[1]} s ± {told[2]} s")
@@ -99,10 +65,8 @@ def test_scapy_rebuilds_replies(testbed, port):
 
 def forge(source, target):
     """A datagram that pretends to come from another service."""
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 29, 1, 0, 64, socket.IPPROTO_UDP, 0,
-                             socket.inet_aton(source[0]), socket.inet_aton(target[0]))
-        raw.sendto(header + struct.pack("!HHHHc", source[1], target[1], 9, 0, b"?"), target)
+    with raw_socket() as sender:
+        sender.sendto(forged_datagram(source, target, b"?"), target)
 
 
 def inetd_command(testbed, kind):
@@ -126,7 +90,7 @@ def test_no_loop_with_an_inetd(testbed, kind):
     for host, _ in (OURS, THEIRS):
         assert testbed.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
     serve(testbed, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
-    with running(testbed, inetd_command(testbed, kind), env=LIBRARIES) as said, ntp.client() as asking:
+    with running_program(testbed, inetd_command(testbed, kind), env=LIBRARIES) as said, ntp.client() as asking:
         asking.settimeout(0.2)
 
         def answers():

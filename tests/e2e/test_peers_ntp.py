@@ -1,7 +1,6 @@
 """Other people's clients agree with what is served: over IPv4 and IPv6, none of them able to set
 this machine's clock."""
 import calendar
-import glob
 import itertools
 import os
 import re
@@ -11,26 +10,13 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask
+from lib.daytime_client import query
 from lib.environment import needs_private, needs_program, not_instrumented, wait_until
+from lib.peers import CHRONYD, LIBRARIES, needs_peer, NTPD, serve, WITHOUT_SYS_TIME
 from lib.process import read_back
 
-PEERS = os.path.abspath(os.environ.get("PEERS", "build/peers"))
-CHRONYD = f"{PEERS}/chrony/usr/sbin/chronyd"
-NTPD = f"{PEERS}/ntpsec/usr/sbin/ntpd"
-FORBID = ["setpriv", "--bounding-set=-sys_time"]
-LIBRARIES = {"LD_LIBRARY_PATH": ":".join(glob.glob(f"{PEERS}/usr/lib/*-linux-gnu*"))}
 
 both = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-
-
-def needs_peer(path):
-    return pytest.mark.skipif(not os.path.exists(path), reason=f"needs {path}: bench/fetch-peers")
-
-
-def serve(testbed, *lines):
-    return testbed.start(*(word for line in [*lines, "clock local", "ratelimit off"]
-                       for word in ("-o", line)))
 
 
 @needs_peer(CHRONYD)
@@ -39,7 +25,7 @@ def serve(testbed, *lines):
 def test_chronyd_asks_once(testbed, port, host):
     """It believes the server, and finds its own clock right to the millisecond."""
     serve(testbed, f"listen ntp {port}")
-    result = testbed.run(*FORBID, CHRONYD, "-Q", "-t", "10", "-u", "root",
+    result = testbed.run(*WITHOUT_SYS_TIME, CHRONYD, "-Q", "-t", "10", "-u", "root",
                      f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
                      "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
     said = result.out + result.err
@@ -60,7 +46,7 @@ def test_chronyd_follows(testbed, port):
     config = testbed.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
                         f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
                         "logbanner 0\n", "chrony.conf")
-    popen, _, err = testbed.popen([*FORBID, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
+    popen, _, err = testbed.popen([*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
                               env=LIBRARIES)
     measurements = log / "measurements.log"
     time.sleep(float(os.environ.get("CHRONYD_SECONDS", "4")))
@@ -97,7 +83,7 @@ def test_ntpsec_follows(testbed):
                     [*inside, "ip", "link", "set", "lo", "up"],
                     [*inside, "ip", "link", "set", "peer1", "up"]):
         assert testbed.run(*command).code == 0
-    popen, _, err = testbed.popen([*inside, *FORBID, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
+    popen, _, err = testbed.popen([*inside, *WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
     try:
         wait_until(lambda: int(testbed.status().get("ntp", "0 of").split()[0]) >= 4, 20,
                    what=f"a burst of requests; it said {read_back(err)}")
@@ -116,7 +102,7 @@ def test_ntpsec_follows(testbed):
 def test_rdate(testbed, options, lines, family):
     serve(testbed, *lines)
     host = "127.0.0.1" if family == "-4" else "::1"
-    result = testbed.run(*FORBID, "rdate", "-p", family, *options, host)
+    result = testbed.run(*WITHOUT_SYS_TIME, "rdate", "-p", family, *options, host)
     assert result.code == 0, result
     told = calendar.timegm(time.strptime(result.out.strip(), "%a %b %d %H:%M:%S UTC %Y"))
     assert abs(told - time.time()) < 5
@@ -126,7 +112,7 @@ def test_rdate(testbed, options, lines, family):
 @needs_private("port 37")
 def test_busybox_rdate(testbed):
     serve(testbed, "listen time/tcp *:37")
-    result = testbed.run(*FORBID, "busybox", "rdate", "-p", "127.0.0.1")
+    result = testbed.run(*WITHOUT_SYS_TIME, "busybox", "rdate", "-p", "127.0.0.1")
     assert result.code == 0, result
     assert result.out.strip().endswith(time.strftime("%Y", time.gmtime()))
 
@@ -144,8 +130,8 @@ def test_ntplib(testbed, port, host):
 def ask_everything():
     for host in ("127.0.0.1", "::1"):
         for version, mode in itertools.product((1, 2, 3, 4), (1, 3)):
-            ntp.ask(123, host, version=version, mode=mode)
-        assert ask(13, host) and ask(37, host)
+            ntp.query(123, host, version=version, mode=mode)
+        assert query(13, host) and query(37, host)
         with ntp.client(host) as client:
             for port in (13, 37):
                 client.sendto(b"", (host, port))

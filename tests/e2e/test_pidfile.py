@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lib.daytime_client import ask, free_port, is_daytime, serves
+from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, wait_until
 from lib.isolate import mounted
 from lib.process import Daemon, read_back, Result
@@ -51,16 +51,16 @@ def test_200_starts_at_once_leave_exactly_one(testbed, port):
     said = {read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
     assert said == {f"timeserver: already running as process {daemon.pid} "
                     f"(pid file {testbed.pidfile})\n"}
-    assert testbed.processes() == [daemon.pid] and is_daytime(ask(port))
+    assert testbed.processes() == [daemon.pid] and is_daytime(query(port))
 
 
 def test_after_kill_9_the_next_start_works_at_once(testbed, port):
     for _ in range(fewer(10)):
         daemon = testbed.listen(port)
-        ask(port)
+        query(port)
         daemon.kill()
         assert testbed.pidfile.exists()
-    assert is_daytime(ask(testbed.listen(port) and port))
+    assert is_daytime(query(testbed.listen(port) and port))
 
 
 @pytest.mark.parametrize("content", [

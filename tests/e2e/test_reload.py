@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from lib.daytime_client import ask, free_port, is_daytime, receive_all, serves
+from lib.control import connect_control, listener_of, reload, reloaded, start_with_file
+from lib.daytime_client import free_port, is_daytime, query, receive_all, serves
 from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, wait_until
 from lib.isolate import mounted, MS_BIND
 
@@ -17,40 +18,15 @@ from lib.isolate import mounted, MS_BIND
 ZONES = pathlib.Path("/usr/share/zoneinfo")
 
 
-def start(testbed, *lines):
-    testbed.config("".join(f"{line}\n" for line in lines))
-    return testbed.start("-c", testbed.dir / "t.conf")
-
-
-def reload(testbed, *lines):
-    testbed.config("".join(f"{line}\n" for line in lines))
-    return tuple(testbed.signal("reload"))
-
-
-def reloaded(daemon):
-    return 0, f"timeserver: process {daemon.pid} reloaded\n", ""
-
-
-def listener_of(daemon, port):
-    """The sockets that the daemon listens on at port, by inode: one that stays keeps its own."""
-    own, found = set(daemon.descriptors().values()), set()
-    for table in ("tcp", "tcp6"):
-        for line in daemon.proc(f"net/{table}").read_text().splitlines()[1:]:
-            words = line.split()
-            if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{words[9]}]")
-    return found & own
-
-
 @contextlib.contextmanager
 def asked_all_the_time(port):
-    """Clients that ask one after the other; yields what they got: every answer has to be whole."""
+    """Clients that query one after the other; yields what they got: every answer has to be whole."""
     answers, errors, enough = [], [], threading.Event()
 
     def keep_asking():
         while not enough.is_set():
             try:
-                answers.append(ask(port))
+                answers.append(query(port))
             except OSError as error:
                 errors.append(error)
     threads = [threading.Thread(target=keep_asking) for _ in range(2)]
@@ -67,7 +43,7 @@ def asked_all_the_time(port):
 
 def test_added_and_removed_listeners(testbed, port):
     added = free_port()
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     kept = listener_of(daemon, port)
     assert reload(testbed, f"listen daytime/tcp {port} {added}") == reloaded(daemon)
     assert serves(port) and serves(added) and listener_of(daemon, port) == kept
@@ -78,7 +54,7 @@ def test_added_and_removed_listeners(testbed, port):
 
 def test_the_signal_does_the_same(testbed, port):
     added = free_port()
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     testbed.config(f"listen daytime/tcp {added}\n")
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: serves(added) and not serves(port), what="the new listener")
@@ -117,7 +93,7 @@ def test_more_errors_than_a_reply_has_room_for(testbed, port):
 
 
 def test_a_file_that_is_gone_or_empty(testbed, port):
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     config = testbed.dir / "t.conf"
     config.unlink()
     assert tuple(testbed.server("-s", "reload")) == (
@@ -143,7 +119,7 @@ def test_a_listener_that_cannot_be_opened_changes_nothing(testbed, port):
 @needs_private("an ordinary user, and low ports that need a right")
 def test_a_low_port_that_root_did_not_open(testbed, port):
     """After the change to an ordinary user one that root opened stays, a new one is refused."""
-    daemon = start(testbed, "listen daytime/tcp 13", "user nobody")
+    daemon = start_with_file(testbed, "listen daytime/tcp 13", "user nobody")
     os.chmod(testbed.dir, 0o755)
     assert reload(testbed, "listen daytime/tcp 13 37", "user nobody") == (
         77, "", "timeserver: cannot listen on tcp 37: Permission denied\n")
@@ -153,7 +129,7 @@ def test_a_low_port_that_root_did_not_open(testbed, port):
 
 @pytest.mark.parametrize("narrow", ["127.0.0.1:{}", "127.0.0.1:{0} [::1]:{0}"])
 def test_from_every_address_to_one_and_back(testbed, port, narrow):
-    daemon = start(testbed, f"listen daytime/tcp *:{port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp *:{port}")
     for _ in range(3):
         assert reload(testbed, f"listen daytime/tcp {narrow.format(port)}") == reloaded(daemon)
         assert serves(port) and not serves(port, "127.0.0.2")
@@ -164,7 +140,7 @@ def test_from_every_address_to_one_and_back(testbed, port, narrow):
 
 @needs_private("an ordinary user")
 def test_from_every_address_to_one_and_back_as_an_ordinary_user(testbed, port):
-    daemon = start(testbed, f"listen daytime/tcp *:{port}", "user nobody")
+    daemon = start_with_file(testbed, f"listen daytime/tcp *:{port}", "user nobody")
     for _ in range(2):
         for place in (f"127.0.0.1:{port}", f"*:{port}"):
             assert reload(testbed, f"listen daytime/tcp {place}", "user nobody") == reloaded(daemon)
@@ -174,7 +150,7 @@ def test_from_every_address_to_one_and_back_as_an_ordinary_user(testbed, port):
 def test_no_client_notices_20_reloads(testbed, port):
     """One listener stays, another comes and goes."""
     other = free_port()
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     with asked_all_the_time(port) as answers:
         for number in range(fewer(20)):
             more = other if number % 2 == 0 else ""
@@ -184,7 +160,7 @@ def test_no_client_notices_20_reloads(testbed, port):
 
 def test_a_port_that_another_has_is_not_shared(testbed, port):
     """Whatever the other permits, and also where sockets of ours come and go."""
-    daemon = start(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.2", port))
@@ -197,7 +173,7 @@ def test_a_port_that_another_has_is_not_shared(testbed, port):
 
 def test_connections_stay_open_across_a_reload(testbed, port):
     """Even when the listener that they came by goes away."""
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     with socket.create_connection(("127.0.0.1", port)) as connection:
         assert is_daytime(receive_all(connection))
         assert reload(testbed, f"listen daytime/tcp {free_port()}") == reloaded(daemon)
@@ -233,13 +209,13 @@ def test_a_changed_etc_localtime(testbed, port):
 
 
 def hour(port):
-    return int(ask(port)[11:13])
+    return int(query(port)[11:13])
 
 
 def test_an_included_file_is_read_again(testbed, port):
     added = free_port()
     inner = testbed.config("", "inner.conf")
-    daemon = start(testbed, "include inner.conf", f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, "include inner.conf", f"listen daytime/tcp {port}")
     inner.write_text(f"listen daytime/tcp {added}\n")
     assert tuple(testbed.signal("reload")) == reloaded(daemon)
     assert serves(added) and serves(port)
@@ -263,7 +239,7 @@ def test_options_stay_in_effect(testbed, port):
 
 
 def test_a_storm_of_signals_and_requests(testbed, port):
-    daemon = start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     with asked_all_the_time(port):
         reloads = [testbed.popen(testbed.command("-s", "reload")) for _ in range(fewer(10))]
         for _ in range(200):
@@ -275,13 +251,6 @@ def test_a_storm_of_signals_and_requests(testbed, port):
     wait_until(lambda: len(daemon.descriptors()) <= descriptors, what="no descriptor more")
 
 
-def control(testbed):
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.settimeout(5)
-    connection.connect(str(testbed.pidfile.with_suffix(".sock")))
-    return connection
-
-
 @pytest.mark.parametrize("request_", [
     b"nonsense", b"x" * 10000, b"\0", b"{}", b"[]", b'{"version":1}', b'{"version":1,"command":1}',
     b'{"version":2,"command":"reload"}', b'{"version":1,"command":"reload now"}',
@@ -289,20 +258,20 @@ def control(testbed):
     ids=["nonsense", "long", "zero", "empty", "array", "no command", "a number", "another version",
          "almost", "twice", "deep"])
 def test_the_control_socket_takes_no_nonsense(testbed, port, request_):
-    daemon = start(testbed, f"listen daytime/tcp {port}")
-    with control(testbed) as connection:
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
+    with connect_control(testbed) as connection:
         connection.send(request_)
         assert json.loads(connection.recv(1000)) == {
             "version": 1, "status": 2, "text": "malformed request"}
-    with control(testbed), control(testbed):  # two that say nothing
+    with connect_control(testbed), connect_control(testbed):  # two that say nothing
         assert tuple(testbed.signal("reload")) == reloaded(daemon)
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
 
 
 @needs_private("an ordinary user")
 def test_the_control_socket_answers_its_own_user_only(testbed, port):
     """Not even when somebody has opened the file to all."""
-    start(testbed, f"listen daytime/tcp {port}")
+    start_with_file(testbed, f"listen daytime/tcp {port}")
     path = testbed.pidfile.with_suffix(".sock")
     refused = f"timeserver: control socket {path}: Permission denied\n"
     assert tuple(testbed.signal("status", **as_nobody())) == (77, "", refused)
@@ -314,9 +283,9 @@ def test_the_control_socket_answers_its_own_user_only(testbed, port):
 
 
 def test_status_tells_what_is_served(testbed, port):
-    daemon = start(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
     for _ in range(3):
-        ask(port)
+        query(port)
     status = testbed.status()
     assert status["process"] == str(daemon.pid) and status["state"] == "serving"
     assert status["replies"] == "3" and status["listen"] == [f"daytime/tcp 127.0.0.1:{port}"]

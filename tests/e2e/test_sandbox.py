@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from lib.daytime_client import ask, is_daytime
+from lib.daytime_client import is_daytime, query
 from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented
-from test_peers_ntp import LIBRARIES, PEERS, needs_peer
+from lib.peers import LIBRARIES, needs_peer, PEERS
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
 BIND_SERVICE = 1 << 10
@@ -44,7 +44,7 @@ def test_every_thread_is_confined(testbed, port, user):
     foreseen = re.search("^confinement: (.*)$", testbed.server("--version").out, re.MULTILINE)
     assert testbed.status()["confined"] == foreseen[1]
     assert ("system calls" in foreseen[1]) == (FILTERED == "2")
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
 
 
 @not_instrumented("rights")
@@ -53,7 +53,7 @@ def test_a_reload_opens_a_low_port(testbed, port):
     config = testbed.config(f"listen daytime/tcp {port}\n")
     testbed.start("-c", config)
     config.write_text(f"listen daytime/tcp {port} 13\n")
-    assert testbed.signal("reload").code == 0 and is_daytime(ask(13))
+    assert testbed.signal("reload").code == 0 and is_daytime(query(13))
 
 
 def test_status_tells_the_truth(testbed, port):

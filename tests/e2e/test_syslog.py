@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lib.daytime_client import ask, assert_prompt, free_port, is_daytime, receive_all, serves
+from lib.daytime_client import assert_prompt, free_port, is_daytime, query, receive_all, serves
 from lib.environment import longer, needs_private, needs_program, not_instrumented, wait_until
 
 
@@ -170,7 +170,7 @@ def ask_while_logging(daemon, port):
     for _ in range(300):
         daemon.signal(signal.SIGHUP)
         began = time.monotonic()
-        assert is_daytime(ask(port))
+        assert is_daytime(query(port))
         taken.append(time.monotonic() - began)
     assert_prompt(taken)
 

@@ -5,15 +5,15 @@ import pathlib
 import signal
 import socket
 import statistics
-import sys
 import time
 
 import pytest
 
-from lib.daytime_client import ask, is_daytime, serves
+from lib.daytime_client import is_daytime, query, serves
 from lib.environment import (as_nobody, longer, needs_private, needs_program, NOBODY, not_instrumented,
                              not_wrapped, wait_until)
 from lib.process import read_back
+from lib.socket_activation import activate
 
 
 class Manager:
@@ -54,7 +54,7 @@ def test_the_whole_life_is_told(testbed, port, manager):
     server = testbed.foreground("-c", config, env=manager.environment)
     ready = manager.next()
     assert ready["READY"] == "1" and ready["STATUS"] == f"serving daytime on tcp {port}"
-    assert is_daytime(ask(port)), "ready means that it serves"
+    assert is_daytime(query(port)), "ready means that it serves"
     assert os.getsid(server.pid) == os.getsid(0) and server.popen.poll() is None
 
     before = microseconds()
@@ -104,7 +104,7 @@ def test_a_manager_that_reads_nothing_stalls_no_answer(testbed, port):
     for _ in range(3):
         server.signal(signal.SIGHUP)
         began = time.monotonic()
-        assert is_daytime(ask(port)) and time.monotonic() - began < 0.5
+        assert is_daytime(query(port)) and time.monotonic() - began < 0.5
     manager.socket.close()
 
 
@@ -132,28 +132,6 @@ def test_no_watchdog_for_another_process(testbed, port):
     time.sleep(0.2)
     assert list(manager.waiting()) == []
     manager.socket.close()
-
-
-# What a service manager does: the sockets from 3 on, and in the environment who they are for.
-ACTIVATE = """
-import os, sys
-count = int(sys.argv[1])
-held = [os.dup(int(word)) for word in sys.argv[2:2 + count]]
-high = [os.dup2(fd, 100 + number) for number, fd in enumerate(held)]
-for number, fd in enumerate(high):
-    os.dup2(fd, 3 + number, inheritable=True)
-os.closerange(3 + count, 200)
-pid = os.getpid() + int(os.environ.get("OFF", 0))
-os.environ.update(LISTEN_FDS=str(count), LISTEN_PID=str(pid))
-os.execvp(sys.argv[2 + count], sys.argv[2 + count:])
-"""
-
-
-def activate(testbed, sockets, *arguments, names=None, env=None, start=None):
-    numbers = [one.fileno() for one in sockets]
-    before = [sys.executable, "-c", ACTIVATE, len(numbers), *numbers]
-    env = (env or {}) | ({"LISTEN_FDNAMES": names} if names is not None else {})
-    return (start or testbed.foreground)(*arguments, before=before, pass_fds=numbers, env=env)
 
 
 def served_by(listener):
@@ -283,10 +261,10 @@ def test_a_log_that_nobody_reads_stalls_nothing(testbed, port):
     wait_until(lambda: serves(port), what="an answer")
     for _ in range(10):
         assert testbed.signal("reload").code == 0
-    assert is_daytime(ask(port))
+    assert is_daytime(query(port))
     os.close(reader)
     assert testbed.signal("reload").code == 0, "nor does one that is gone"
-    assert server.alive() and is_daytime(ask(port))
+    assert server.alive() and is_daytime(query(port))
 
 
 def test_both_programs_know_their_version(testbed):

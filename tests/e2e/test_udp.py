@@ -1,5 +1,4 @@
 """Daytime and Time over UDP, and Time over TCP: what is told, to whom, and how often."""
-import contextlib
 import itertools
 import socket
 import struct
@@ -9,27 +8,16 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime
+from lib.daytime_client import free_port, is_daytime, query
 from lib.environment import needs_private, not_instrumented
+from lib.testbed import directives
+from lib.udp_client import forged_datagram, query_udp, raw_socket
 
 SERVICES = ["daytime/udp", "time/udp"]
 
 
 def start(testbed, *lines, **more):
-    return testbed.start(*(word for line in lines for word in ("-o", line)), **more)
-
-
-def udp(host="127.0.0.1", port=0, timeout=5):
-    return ntp.client(host, port, timeout)
-
-
-def exchange(port, data=b"", host="127.0.0.1", own=0):
-    """What comes back for a datagram; None: nothing, as an answer to a later one shows."""
-    with udp(host, own, 0.3) as asking:
-        asking.sendto(data, (host, port))
-        with contextlib.suppress(TimeoutError):
-            return asking.recv(2048)
-    return None
+    return testbed.start(*directives(*lines), **more)
 
 
 def is_time(answer):
@@ -42,23 +30,23 @@ def is_time(answer):
 def test_an_answer_whatever_the_request(testbed, host, size):
     ports = [free_port(), free_port()]
     start(testbed, *(f"listen {name} {port}" for name, port in zip(SERVICES, ports)))
-    assert is_daytime(exchange(ports[0], bytes(size), host))
-    assert is_time(exchange(ports[1], bytes(size), host))
+    assert is_daytime(query_udp(ports[0], bytes(size), host))
+    assert is_time(query_udp(ports[1], bytes(size), host))
 
 
 def test_time_over_tcp(testbed, port):
     start(testbed, f"listen time/tcp {port}")
     for host in ("127.0.0.1", "::1"):
-        assert is_time(ask(port, host))
+        assert is_time(query(port, host))
 
 
 def test_one_port_for_a_protocol_of_each_transport(testbed, port):
     start(testbed, f"listen daytime/tcp {port}", f"listen time/udp {port}")
-    assert is_daytime(ask(port)) and is_time(exchange(port))
+    assert is_daytime(query(port)) and is_time(query_udp(port))
 
 
 def count_answers(port, requests, host="127.0.0.1"):
-    with udp(host, timeout=0.5) as asking:
+    with ntp.client(host, timeout=0.5) as asking:
         for _ in range(requests):
             asking.sendto(b"", (host, port))
         for count in itertools.count():
@@ -89,10 +77,10 @@ def test_no_answer_to_what_may_be_a_server(testbed, port, service):
     served = free_port()
     start(testbed, f"listen {service} {port}", f"listen daytime/tcp {served}", "ratelimit off")
     for own in (7, 13, 19, 37, 123, 1023, served):
-        assert exchange(port, b"", own=own) is None
-    assert exchange(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
-    assert exchange(port, struct.pack("!I", (int(time.time()) + ntp.UNIX) % 2**32)) is None
-    assert exchange(port, b"", own=1024) is not None
+        assert query_udp(port, b"", own=own) is None
+    assert query_udp(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
+    assert query_udp(port, struct.pack("!I", (int(time.time()) + ntp.UNIX) % 2**32)) is None
+    assert query_udp(port, b"", own=1024) is not None
     assert testbed.status()["loop"] == "9"
 
 
@@ -100,10 +88,10 @@ def test_who_is_denied(testbed):
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
     start(testbed, *(f"listen {name} {port}" for name, port in ports.items()), "deny 127.0.0.0/8",
           "allow ::/0")
-    assert all(exchange(ports[name]) is None for name in SERVICES)
-    assert ask(ports["daytime/tcp"]) == ask(ports["time/tcp"]) == b""
-    assert is_daytime(exchange(ports["daytime/udp"], host="::1"))
-    assert is_daytime(ask(ports["daytime/tcp"], "::1"))
+    assert all(query_udp(ports[name]) is None for name in SERVICES)
+    assert query(ports["daytime/tcp"]) == query(ports["time/tcp"]) == b""
+    assert is_daytime(query_udp(ports["daytime/udp"], host="::1"))
+    assert is_daytime(query(ports["daytime/tcp"], "::1"))
     assert testbed.status()["denied"] == "4"
 
 
@@ -113,8 +101,8 @@ def test_a_clock_that_is_not_synchronised(testbed, required):
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
     start(testbed, *(f"listen {name} {port}" for name, port in ports.items()),
           f"clock follow 127.0.0.1:{free_port()}", *(["require-sync"] if required else []))
-    assert [exchange(ports[name]) is None for name in SERVICES] == [required] * 2
-    assert [ask(ports[name]) == b"" for name in ("daytime/tcp", "time/tcp")] == [required] * 2
+    assert [query_udp(ports[name]) is None for name in SERVICES] == [required] * 2
+    assert [query(ports[name]) == b"" for name in ("daytime/tcp", "time/tcp")] == [required] * 2
     assert testbed.status()["unsynchronised"] == ("4" if required else "0")
 
 
@@ -124,20 +112,6 @@ def test_a_port_that_is_taken(testbed, port):
                        pidfile=False)
     assert tuple(other) == (
         1, "", f"timeserver: cannot listen on udp {port}: Address already in use\n")
-
-
-def forged(source, destination, payload=b""):
-    """A UDP datagram over IPv4 with any source."""
-    length = 8 + len(payload)
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, 17, 0,
-                         socket.inet_aton(source[0]), socket.inet_aton(destination[0]))
-    return header + struct.pack("!HHHH", source[1], destination[1], length, 0) + payload
-
-
-@contextlib.contextmanager
-def raw():
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
-        yield sender
 
 
 class Tap:
@@ -173,8 +147,8 @@ def test_two_servers_never_talk_for_long(testbed, one, other):
         testbed.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
                   "-o", "ratelimit off", "-p", testbed.dir / f"{number}.pid", pidfile=False)
     tap = Tap()
-    with raw() as sender:
-        sender.sendto(forged(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),
+    with raw_socket() as sender:
+        sender.sendto(forged_datagram(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),
                       ("127.0.0.1", 0))
     assert 1 <= len([packet for packet in tap.seen(0.3)
                      if {packet[1], packet[3]} == set(ports)]) <= 2
@@ -190,8 +164,8 @@ def test_a_forged_flood_gets_little_and_hurts_nobody(testbed, port):
     seconds, stop = 3, threading.Event()
 
     def flood():
-        with raw() as sender:
-            packet, count = forged(("127.66.0.1", 5000), ("127.0.0.1", port)), 0
+        with raw_socket() as sender:
+            packet, count = forged_datagram(("127.66.0.1", 5000), ("127.0.0.1", port)), 0
             began = time.monotonic()
             while not stop.is_set():
                 while count < (time.monotonic() - began) * 10000:
@@ -208,7 +182,7 @@ def test_a_forged_flood_gets_little_and_hurts_nobody(testbed, port):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         asked += 1
-        answered += any(exchange(port) for _ in range(3))
+        answered += any(query_udp(port) for _ in range(3))
         time.sleep(0.25)
     stop.set()
     thread.join()

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from lib import fake_systemd, ntp
-from lib.daytime_client import ask, is_daytime, receive_all, serves
+from lib import ntp, systemd_machine
+from lib.daytime_client import is_daytime, query, receive_all, serves
 from lib.environment import BITS, needs_private, not_instrumented, SERVER, wait_until
 
 
@@ -16,13 +16,13 @@ UNIT = "timeserver.service"
 
 @pytest.fixture
 def systemd(testbed):
-    reason = fake_systemd.why_not()
+    reason = systemd_machine.why_not()
     if reason:
         pytest.skip(reason)
     program = testbed.root / "usr/sbin/timeserver"
     program.parent.mkdir(parents=True)
     shutil.copy(SERVER, program)
-    with fake_systemd.Systemd(testbed) as systemd:
+    with systemd_machine.Systemd(testbed) as systemd:
         systemd.log, systemd.program = testbed.logs / "log", program
         yield systemd
 
@@ -51,7 +51,7 @@ def links(systemd, process):
 def test_its_life(systemd):
     """Start, a reload that takes the new program and the new configuration, one that fails, stop."""
     start(systemd, "listen daytime/tcp 13\nlisten ntp 123\nclock local\n")
-    assert serves(13) and ntp.ask(123)[0].stratum == 10
+    assert serves(13) and ntp.query(123)[0].stratum == 10
     first = main_process(systemd)
     held = links(systemd, first)
 
@@ -59,7 +59,7 @@ def test_its_life(systemd):
     reloaded = systemd.control("reload", UNIT)
     assert reloaded.code == 0, (reloaded, systemd.log.read_text())
     second = main_process(systemd)
-    assert second != first and ntp.ask(123)[0].stratum == 7 and serves(37)
+    assert second != first and ntp.query(123)[0].stratum == 7 and serves(37)
     wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the end of the first")
     assert main_process(systemd) == second and len(links(systemd, second) & held) >= 4
 
@@ -85,7 +85,7 @@ def test_a_new_program_and_its_watchdog(testbed, systemd):
     assert systemd.control("reload", UNIT).code == 0
     process = main_process(systemd)
     program = systemd.run("readlink", f"/proc/{process}/exe").out.strip()
-    assert program == str(systemd.program) and is_daytime(ask(5050))
+    assert program == str(systemd.program) and is_daytime(query(5050))
     testbed.run("sleep", "3")
     assert main_process(systemd) == process and systemd.show(UNIT)["NRestarts"] == "0"
     systemd.run("kill", "-STOP", str(process))
@@ -109,10 +109,10 @@ def test_sockets_of_systemd(systemd):
     unit = "timeserver-activated.service"
     start(systemd, "clock local\n", unit, "timeserver.socket")
     assert systemd.show(unit)["ActiveState"] == "inactive"
-    assert is_daytime(ask(5050))
+    assert is_daytime(query(5050))
     first = main_process(systemd, unit)
     assert systemd.control("reload", unit).code == 0
-    assert main_process(systemd, unit) != first and is_daytime(ask(5050))
+    assert main_process(systemd, unit) != first and is_daytime(query(5050))
     with socket.create_connection(("127.0.0.1", 5050)) as client:
         assert is_daytime(receive_all(client))
-    assert systemd.control("restart", unit).code == 0 and is_daytime(ask(5050))
+    assert systemd.control("restart", unit).code == 0 and is_daytime(query(5050))

@@ -1,5 +1,4 @@
 """A new process takes over from the daemon that runs: the same sockets, and no request is lost."""
-import array
 import fcntl
 import json
 import os
@@ -13,21 +12,16 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime, receive_all, serves
-from lib.environment import (as_nobody, compile_c, fewer, INSTRUMENTED, longer, needs_private, needs_program,
-                             SERVER, wait_until)
+from lib.control import ntp_and_daytime, request_upgrade
+from lib.daytime_client import free_port, is_daytime, query, receive_all, serves
+from lib.environment import (as_nobody, compile_c, fewer, INSTRUMENTED, longer, needs_private,
+                             needs_program, SERVER, wait_until)
 from lib.process import read_back
 
 LOAD = pathlib.Path(__file__).with_name("lib") / "load.c"
 # As many times the usual pace: with 10 it is 20,000 requests and 2,000 connections a second, which
 # takes a machine that is not busy with other tests.
 PACE = int(os.environ.get("TIMESERVER_PACE", "1"))
-
-
-def lines(port, *more):
-    """For NTP and Daytime at one port."""
-    words = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local", *more]
-    return [part for line in words for part in ("-o", line)]
 
 
 def sockets_of(process):
@@ -41,46 +35,46 @@ def sockets_of(process):
 
 def test_the_new_process_has_the_same_sockets(testbed, port):
     """And the pid file, the control socket and the name of the one that runs."""
-    old = testbed.start(*lines(port))
+    old = testbed.start(*ntp_and_daytime(port))
     held, files = sockets_of(old), testbed.files()
-    new = testbed.start("--upgrade", *lines(port))
+    new = testbed.start("--upgrade", *ntp_and_daytime(port))
     old.wait_gone()
     assert new.pid != old.pid and sockets_of(new) == held and len(held) >= 4
     assert testbed.files() == files and testbed.pidfile.read_text() == f"{new.pid}\n"
     assert testbed.status()["process"] == str(new.pid)
     assert json.loads(testbed.server("--signal", "status", "--json").out)["upgraded"]
-    assert serves(port) and ntp.ask(port)[0].stratum == 10
+    assert serves(port) and ntp.query(port)[0].stratum == 10
     assert testbed.signal("reload").out == f"timeserver: process {new.pid} reloaded\n"
     assert tuple(testbed.signal("stop")) == (0, f"timeserver: process {new.pid} stopped\n", "")
     assert testbed.files() == []
 
 
 def test_where_none_runs_it_is_a_start(testbed, port):
-    daemon = testbed.start("--upgrade", *lines(port))
+    daemon = testbed.start("--upgrade", *ntp_and_daytime(port))
     assert serves(port) and testbed.status()["process"] == str(daemon.pid)
 
 
 def test_without_the_word_it_is_refused(testbed, port):
-    old = testbed.start(*lines(port))
-    assert tuple(testbed.server(*lines(port))) == (
+    old = testbed.start(*ntp_and_daytime(port))
+    assert tuple(testbed.server(*ntp_and_daytime(port))) == (
         1, "", f"timeserver: already running as process {old.pid} (pid file {testbed.pidfile})\n")
 
 
 def test_its_configuration_is_the_new_ones(testbed, port):
     """More listeners, fewer, more workers: as with a reload."""
     added = free_port()
-    testbed.start(*lines(port, "workers 2"))
-    testbed.start("--upgrade", *lines(port, f"listen time/tcp {added}", "workers 3"))
-    assert serves(port) and len(ask(added)) == 4 and testbed.status()["workers"] == "3"
+    testbed.start(*ntp_and_daytime(port, "workers 2"))
+    testbed.start("--upgrade", *ntp_and_daytime(port, f"listen time/tcp {added}", "workers 3"))
+    assert serves(port) and len(query(added)) == 4 and testbed.status()["workers"] == "3"
     testbed.start("--upgrade", "-o", f"listen time/tcp {added}")
     wait_until(lambda: not serves(port), what="the end of the old process")
-    assert len(ask(added)) == 4 and len(testbed.status()["listen"]) == 2
+    assert len(query(added)) == 4 and len(testbed.status()["listen"]) == 2
 
 
 def test_connections_of_the_old_process_end_well(testbed, port):
-    old = testbed.start(*lines(port))
+    old = testbed.start(*ntp_and_daytime(port))
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        testbed.start("--upgrade", *lines(port))
+        testbed.start("--upgrade", *ntp_and_daytime(port))
         assert is_daytime(receive_all(connection))
     old.wait_gone()
 
@@ -92,64 +86,47 @@ def test_connections_of_the_old_process_end_well(testbed, port):
 ])
 def test_one_that_cannot_start_changes_nothing(testbed, port, change, status, reason):
     """The old process is asked for nothing, or has everything back, and says so in its log."""
-    old = testbed.foreground("-n", *lines(port))
+    old = testbed.foreground("-n", *ntp_and_daytime(port))
     wait_until(lambda: serves(port))
     before = testbed.files()
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
         words = [word.format(taken=taken) for word in change]
-        failed = testbed.server("--upgrade", *lines(port), *words)
+        failed = testbed.server("--upgrade", *ntp_and_daytime(port), *words)
     assert failed.code == status and reason.format(taken=taken) in failed.err and failed.out == ""
     assert serves(port) and old.alive()
     wait_until(lambda: testbed.signal("status").code == 0, what="the control socket")
     assert testbed.status()["process"] == str(old.pid) and testbed.files() == before
     assert testbed.pidfile.read_text() == f"{old.pid}\n"
     assert ("upgrade failed: " in old.log()) == (status == 1)
-    testbed.start("--upgrade", *lines(port))
+    testbed.start("--upgrade", *ntp_and_daytime(port))
     assert old.wait() == 0
 
 
-def take_over(testbed):
-    """Asks for an upgrade as a new process does. Returns the connection, the messages that come back,
-    and their descriptors."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.settimeout(longer(5))
-    connection.connect(str(testbed.pidfile.with_suffix(".sock")))
-    connection.send(b'{"version":1,"command":"upgrade"}')
-    messages, descriptors = [], array.array("i")
-    while not messages or messages[-1]["item"] != "end":
-        data, attached, _, _ = connection.recvmsg(1000, socket.CMSG_SPACE(4))
-        assert data, messages
-        messages.append(json.loads(data))
-        for _, _, content in attached:
-            descriptors.frombytes(content)
-    return connection, messages, descriptors
-
-
 def test_a_new_process_that_dies_changes_nothing(testbed, port):
-    old = testbed.start(*lines(port, "workers 1"))
+    old = testbed.start(*ntp_and_daytime(port, "workers 1"))
     for _ in range(5):
-        connection, messages, descriptors = take_over(testbed)
+        connection, messages, descriptors = request_upgrade(testbed)
         assert messages[:2] == [{"item": "pidfile"}, {"item": "control"}]
         assert len(descriptors) == len(messages) - 1 and messages[-1] == {"item": "end", "watchdog": 0}
         assert all((each["item"], each["shard"], each["inherited"]) == ("listener", 0, False)
                    for each in messages[2:-1])
         assert sorted(each["protocol"] for each in messages[2:-1]) == ["daytime/tcp"] * 2 + ["ntp"] * 2
-        assert serves(port) and ntp.ask(port)[0].stratum == 10, "while all is handed over"
+        assert serves(port) and ntp.query(port)[0].stratum == 10, "while all is handed over"
         old.signal(signal.SIGHUP)  # the reload waits until the upgrade has failed
         connection.close()
         for descriptor in descriptors:
             os.close(descriptor)
         wait_until(lambda: testbed.signal("status").code == 0, what="the control socket")
         assert testbed.status()["process"] == str(old.pid)
-    assert tuple(testbed.server(*lines(port)))[0] == 1, "the pid file is locked again"
+    assert tuple(testbed.server(*ntp_and_daytime(port)))[0] == 1, "the pid file is locked again"
     assert testbed.signal("reload").code == 0 and serves(port)
 
 
 def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(testbed, port):
     """The kernel may close the connection of a process that exits before it releases its lock."""
-    old = testbed.start(*lines(port))
-    connection, _, descriptors = take_over(testbed)
+    old = testbed.start(*ntp_and_daytime(port))
+    connection, _, descriptors = request_upgrade(testbed)
     fcntl.lockf(descriptors[0], fcntl.LOCK_EX, 1, 0)
     connection.close()
     time.sleep(0.1)
@@ -160,8 +137,8 @@ def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(testbed, port):
 
 
 def test_a_stop_while_all_is_handed_over(testbed, port):
-    old = testbed.start(*lines(port))
-    connection, _, descriptors = take_over(testbed)
+    old = testbed.start(*ntp_and_daytime(port))
+    connection, _, descriptors = request_upgrade(testbed)
     old.stop()
     connection.close()
     for descriptor in descriptors:
@@ -170,13 +147,13 @@ def test_a_stop_while_all_is_handed_over(testbed, port):
 
 def test_no_reload_and_no_second_upgrade_meanwhile(testbed, port):
     """Of a peer that was connected before: new ones wait for the outcome."""
-    old = testbed.start(*lines(port))
+    old = testbed.start(*ntp_and_daytime(port))
     peers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
     for peer in peers:
         peer.settimeout(longer(5))
         peer.connect(str(testbed.pidfile.with_suffix(".sock")))
     assert testbed.status()["process"] == str(old.pid), "they are accepted"
-    connection, _, descriptors = take_over(testbed)
+    connection, _, descriptors = request_upgrade(testbed)
     refused = {"version": 1, "status": 1, "text": "stopping, or being replaced"}
     for peer, command in zip(peers, ("reload", "upgrade", "status")):
         peer.send(json.dumps({"version": 1, "command": command}).encode())
@@ -191,8 +168,8 @@ def test_no_reload_and_no_second_upgrade_meanwhile(testbed, port):
 
 def test_two_at_once(testbed, port):
     """One of them does it, or both after one another; in the end there is one."""
-    old = testbed.start(*lines(port))
-    both = [testbed.popen(testbed.command("--upgrade", *lines(port))) for _ in range(2)]
+    old = testbed.start(*ntp_and_daytime(port))
+    both = [testbed.popen(testbed.command("--upgrade", *ntp_and_daytime(port))) for _ in range(2)]
     codes = [popen.wait(longer(10)) for popen, _, _ in both]
     assert 0 in codes
     for code, (_, _, err) in zip(codes, both):
@@ -206,18 +183,18 @@ def test_two_at_once(testbed, port):
 def test_an_ordinary_user_keeps_a_low_port(testbed):
     """Which it could not open, and need not: what root has opened goes from hand to hand."""
     shutil.chown(testbed.dir, "nobody")
-    testbed.start(*lines(13), "-u", "nobody")
-    mine = testbed.server("--upgrade", *lines(13), **as_nobody())
+    testbed.start(*ntp_and_daytime(13), "-u", "nobody")
+    mine = testbed.server("--upgrade", *ntp_and_daytime(13), **as_nobody())
     assert mine.code == 0, mine
     assert serves(13) and testbed.status()["user"] == "65534"
 
 
 @needs_private("an ordinary user")
 def test_only_root_and_its_own_user_may(testbed, port):
-    testbed.start(*lines(port))
+    testbed.start(*ntp_and_daytime(port))
     testbed.pidfile.with_suffix(".sock").chmod(0o666)
     testbed.dir.chmod(0o755)
-    refused = testbed.server("--upgrade", *lines(port), **as_nobody())
+    refused = testbed.server("--upgrade", *ntp_and_daytime(port), **as_nobody())
     assert tuple(refused) == (77, "", f"timeserver: the daemon of pid file {testbed.pidfile}: Permission denied\n")
     assert serves(port)
 
@@ -225,7 +202,7 @@ def test_only_root_and_its_own_user_may(testbed, port):
 def test_a_program_that_was_replaced(testbed, port):
     """The one that runs is gone from the disk; the new one has its path."""
     program = shutil.copy(SERVER, testbed.dir / "timeserver")
-    command = [program, "--pidfile", testbed.pidfile, *lines(port)]
+    command = [program, "--pidfile", testbed.pidfile, *ntp_and_daytime(port)]
     assert testbed.run(*command).code == 0
     held = testbed.status()["process"]
     os.unlink(program)
@@ -248,7 +225,7 @@ def load(tmp_path_factory):
 def test_not_one_answer_is_lost(testbed, port, load, change, times):
     """At 2,000 requests and 200 connections a second: so many times, and for a second."""
     pace = 200 if INSTRUMENTED else 2000 * PACE
-    testbed.start(*lines(port, "ratelimit off"))
+    testbed.start(*ntp_and_daytime(port, "ratelimit off"))
     asking = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
                                "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     done, until = 0, time.monotonic() + 1
@@ -256,7 +233,7 @@ def test_not_one_answer_is_lost(testbed, port, load, change, times):
         if change == "reload":
             assert testbed.signal("reload").code == 0
         else:
-            testbed.start("--upgrade", *lines(port, "ratelimit off"))
+            testbed.start("--upgrade", *ntp_and_daytime(port, "ratelimit off"))
         done += 1
     count = json.loads(asking.communicate()[0])
     print(f"{done} times {change} at {pace} requests a second: {count['replies']} of"

@@ -11,10 +11,10 @@ import struct
 import pytest
 
 from lib import ntp
+from lib.control import ntp_and_daytime, request_upgrade
 from lib.daytime_client import serves
 from lib.environment import longer, wait_until
 from lib.process import read_back
-from test_upgrade import lines, take_over
 
 PID_LOCK, FILE_LOCK = 0, 1  # the two locks of a pid file, by their byte
 F_OFD_SETLK = 37
@@ -54,7 +54,7 @@ def test_a_daemon_that_hangs(testbed, words, place):
 def asked_by_a_new_process(testbed, port):
     """The pretended daemon's end of the connection of a new process, and that process's outcome."""
     with pretended(testbed) as (fd, listening):
-        starting, _, err = testbed.popen(testbed.command("-n", "--upgrade", *lines(port)))
+        starting, _, err = testbed.popen(testbed.command("-n", "--upgrade", *ntp_and_daytime(port)))
         peer, _ = listening.accept()
         with peer:
             assert b"upgrade" in peer.recv(100)
@@ -113,7 +113,7 @@ def test_a_daemon_of_a_newer_version(testbed, port):
 
 def hang(testbed, exits):
     """As a successor that takes the PID lock and never serves."""
-    connection, _, descriptors = take_over(testbed)
+    connection, _, descriptors = request_upgrade(testbed)
     assert tuple(testbed.signal("status")) == (
         1, "", f"timeserver: starting, or being replaced (pid file {testbed.pidfile})\n")
     set_lock(descriptors[0], PID_LOCK, fcntl.F_WRLCK)
@@ -129,7 +129,7 @@ def hang(testbed, exits):
 def test_a_successor_that_hangs(testbed, port, exits):
     """After the time-out the daemon serves on and does the reload that was asked for meanwhile. A
     successor that does not exit is killed: --signal would go to it."""
-    old = testbed.foreground("-n", *lines(port))
+    old = testbed.foreground("-n", *ntp_and_daytime(port))
     wait_until(lambda: serves(port))
     successor = multiprocessing.get_context("fork").Process(target=hang, args=[testbed, exits])
     successor.start()
@@ -139,8 +139,8 @@ def test_a_successor_that_hangs(testbed, port, exits):
     assert successor.exitcode == (0 if exits else -signal.SIGKILL)
     wait_until(lambda: "upgrade failed: the new process did not take over; still serving\n" in old.log()
                and "reloaded: " in old.log(), what="its log")
-    assert ntp.ask(port)[0].stratum == 10 and serves(port)
+    assert ntp.query(port)[0].stratum == 10 and serves(port)
     wait_until(lambda: testbed.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
     assert testbed.status()["process"] == str(old.pid) and testbed.signal("reload").code == 0
-    testbed.start("--upgrade", *lines(port))
+    testbed.start("--upgrade", *ntp_and_daytime(port))
     assert old.wait() == 0

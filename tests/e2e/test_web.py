@@ -1,6 +1,5 @@
 """The web process: supervised, sandboxed, and without an effect on the time service."""
 import contextlib
-import http.client
 import json
 import mmap
 import os
@@ -11,50 +10,26 @@ import socket
 import time
 
 import pytest
-import test_reload
 
 from lib import ntp
-from lib.daytime_client import free_port, listening_ports, serves
+from lib.control import listener_of, reload, reloaded, start_with_file
+from lib.daytime_client import connect, free_port, idle_connections, listening_ports, receive_all, serves
 from lib.environment import (BITS, fewer, longer, needs_private, NOBODY, not_instrumented, not_wrapped,
                              SERVER, wait_until)
-from lib.probe import Probe
-from lib.process import Process
-from test_overload import cpu_share, held
-from test_systemd import activate
-from test_web_clients import PAGES, connect, fetch, is_closed, receive_all, say, start, status_of
-from test_web_metrics import metrics, value
-from test_workers import Asking
+from lib.http_client import fetch, is_closed, PAGES, send_raw, start_web, status_code
+from lib.probe import Probe, Requester
+from lib.process import cpu_share
+from lib.socket_activation import activate
+from lib.testbed import directives
+from lib.web_metrics import metrics, value
+from lib.web_process import children_of, serves_http, web_process_of
 
 MEMORY = "/memfd:timeserver (deleted)"
 
 
-def children(daemon):
-    return [int(word) for word in daemon.proc(f"task/{daemon.pid}/children").read_text().split()]
-
-
-@contextlib.contextmanager
-def web_of(daemon):
-    """Its web process, once there is exactly one."""
-    pid, = wait_until(lambda: len(children(daemon)) == 1 and children(daemon), what="one web process")
-    web = Process(pid)
-    try:
-        yield web
-    finally:
-        web.close()
-
-
-def is_there(port, path="/time.json"):
-    """Whether a new connection gets a complete response."""
-    try:
-        answer = fetch(port, path)
-    except (OSError, http.client.HTTPException):
-        return False
-    return answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
-
-
 def seconds_to_answer(port, limit=10):
     began = time.monotonic()
-    wait_until(lambda: is_there(port), limit, "an answer of HTTP")
+    wait_until(lambda: serves_http(port), limit, "an answer of HTTP")
     return time.monotonic() - began
 
 
@@ -62,8 +37,8 @@ def begin(testbed, port, time_port, *words, **more):
     """A server in the foreground, for its log."""
     lines = [f"listen http 127.0.0.1:{port}", f"listen ntp {time_port}",
              f"listen daytime/tcp {time_port}", "clock local"]
-    server = testbed.foreground("-n", *(word for line in lines for word in ("-o", line)), *words, **more)
-    wait_until(lambda: is_there(port), what="the first answer")
+    server = testbed.foreground("-n", *directives(*lines), *words, **more)
+    wait_until(lambda: serves_http(port), what="the first answer")
     return server
 
 
@@ -72,7 +47,7 @@ def test_a_killed_web_process_is_back_within_a_second(testbed, port):
     server = begin(testbed, port, asked)
     with Probe(asked) as probe:
         wait_until(lambda: len(probe.waits) > 20, what="answers before")
-        with web_of(server) as web:
+        with web_process_of(server) as web:
             web.kill()
         seconds = seconds_to_answer(port)
         enough = len(probe.waits) + 20
@@ -89,7 +64,7 @@ def test_a_hanging_web_process_is_restarted(testbed, port):
     asked, calm = free_port(), free_port()
     server = begin(testbed, port, asked)
     other = begin(testbed, calm, free_port(), "--pidfile", testbed.dir / "other.pid")
-    with web_of(other) as idle, web_of(server) as web, Probe(asked) as probe:
+    with web_process_of(other) as idle, web_process_of(server) as web, Probe(asked) as probe:
         web.signal(signal.SIGSTOP)
         seconds = seconds_to_answer(port, longer(15))
         assert not web.alive() and idle.alive()
@@ -106,7 +81,7 @@ def test_restarts_back_off(testbed, port):
     server = begin(testbed, port, asked)
     with Probe(asked) as probe:
         for _ in range(5):
-            with web_of(server) as web:
+            with web_process_of(server) as web:
                 web.kill()
             seconds.append(seconds_to_answer(port))
     print(f"back after {', '.join(f'{pause:.2f}' for pause in seconds)} s; {probe}")
@@ -150,7 +125,7 @@ def assert_has_few_descriptors(web, daemon):
 def test_the_web_process_has_no_terminal(testbed, port):
     """Nor the log, which may be the same."""
     server = begin(testbed, port, free_port())
-    with web_of(server) as web:
+    with web_process_of(server) as web:
         assert [web.descriptors()[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
 
 
@@ -159,8 +134,8 @@ def test_the_web_process_has_no_terminal(testbed, port):
 @pytest.mark.parametrize("user", [None, "nobody"])
 def test_the_web_process_is_sandboxed(testbed, port, user):
     """Also where the daemon stays root."""
-    daemon = start(testbed, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
-    with web_of(daemon) as web:
+    daemon = start_web(testbed, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
+    with web_process_of(daemon) as web:
         assert web.status("Name") == "timeserver-web" and web.status("Threads") == "1"
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(web.status(name), 16) == 0, name
@@ -181,8 +156,8 @@ def test_the_web_process_is_sandboxed(testbed, port, user):
 @pytest.mark.parametrize("connected", [False, True], ids=["idle", "with a connection"])
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_the_web_process_ends_with_the_daemon(testbed, port, how, connected):
-    daemon = start(testbed, port)
-    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+    daemon = start_web(testbed, port)
+    with web_process_of(daemon) as web, contextlib.ExitStack() as stack:
         if connected:
             stack.enter_context(connect(port))
             wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the connection")
@@ -198,10 +173,10 @@ def test_the_web_process_ends_with_the_daemon(testbed, port, how, connected):
 
 
 def test_without_http_there_is_no_web_process(testbed, port):
-    daemon = test_reload.start(testbed, f"listen daytime/tcp {port}")
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     for _ in range(2):
         assert serves(port) and testbed.processes() == [daemon.pid]
-        assert test_reload.reload(testbed, f"listen daytime/tcp {port}", "http-show-clients")[0] == 0
+        assert reload(testbed, f"listen daytime/tcp {port}", "http-show-clients")[0] == 0
     status = json.loads(testbed.server("--signal", "status", "--json").out)
     assert status["http"]["starts"] == status["http"]["requests"] == 0
 
@@ -210,25 +185,25 @@ def test_a_reload_adds_moves_and_removes_http(testbed, port):
     """The daemon stays; of the web processes, only the last one does."""
     moved, asked = free_port(), free_port()
     fixed = ["clock local", f"listen ntp {asked}"]
-    daemon = test_reload.start(testbed, *fixed)
-    done = test_reload.reloaded(daemon)
-    assert test_reload.reload(testbed, *fixed, f"listen http {port}") == done and is_there(port)
-    with web_of(daemon) as first:
-        assert test_reload.reload(testbed, *fixed, f"listen http {moved}") == done and is_there(moved)
+    daemon = start_with_file(testbed, *fixed)
+    done = reloaded(daemon)
+    assert reload(testbed, *fixed, f"listen http {port}") == done and serves_http(port)
+    with web_process_of(daemon) as first:
+        assert reload(testbed, *fixed, f"listen http {moved}") == done and serves_http(moved)
         first.wait_gone(2)
     wait_until(lambda: port not in listening_ports(), what="the end of the first listener")
-    with web_of(daemon) as second:
-        assert test_reload.reload(testbed, *fixed) == done
+    with web_process_of(daemon) as second:
+        assert reload(testbed, *fixed) == done
         second.wait_gone(2)
     wait_until(lambda: moved not in listening_ports(), what="the end of the second listener")
-    assert testbed.processes() == [daemon.pid] and ntp.ask(asked)[0].stratum == 10
+    assert testbed.processes() == [daemon.pid] and ntp.query(asked)[0].stratum == 10
 
 
 def test_a_request_during_a_reload_gets_its_reply(testbed, port):
     """From the old process, which has stopped listening."""
-    daemon = test_reload.start(testbed, "clock local", f"listen http 127.0.0.1:{port}")
-    listener, = test_reload.listener_of(daemon, port)
-    with web_of(daemon) as web, connect(port) as connection:
+    daemon = start_with_file(testbed, "clock local", f"listen http 127.0.0.1:{port}")
+    listener, = listener_of(daemon, port)
+    with web_process_of(daemon) as web, connect(port) as connection:
         connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnec")
         wait_until(lambda: value(metrics(port), "http_connections") == 2, what="the connection")
         reloading, _, _ = testbed.popen(testbed.command("--signal", "reload"))
@@ -238,39 +213,39 @@ def test_a_request_during_a_reload_gets_its_reply(testbed, port):
         assert reloading.wait(longer(5)) == 0
         web.wait_gone(2)
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert status_of(head) == 200 and f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
-    assert body.endswith(b"</html>\n") and is_there(port)
+    assert status_code(head) == 200 and f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
+    assert body.endswith(b"</html>\n") and serves_http(port)
 
 
 @pytest.mark.parametrize("change, times", [("reload", 20), ("upgrade", 5)])
 def test_no_http_request_is_lost(testbed, port, change, times):
     """Each change starts a new web process; only the last one remains."""
     lines = ["clock local", f"listen http 127.0.0.1:{port}"]
-    daemon, pids = test_reload.start(testbed, *lines), set()
-    with Asking(lambda: (1, is_there(port, random.choice(PAGES)))) as asking:
+    daemon, pids = start_with_file(testbed, *lines), set()
+    with Requester(lambda: (1, serves_http(port, random.choice(PAGES)))) as asking:
         for _ in range(fewer(times)):
             if change == "reload":
-                assert test_reload.reload(testbed, *lines) == test_reload.reloaded(daemon)
+                assert reload(testbed, *lines) == reloaded(daemon)
             else:
                 before, daemon = daemon, testbed.start("--upgrade", "-c", testbed.dir / "t.conf")
                 before.wait_gone()
-            with web_of(daemon) as web:
+            with web_process_of(daemon) as web:
                 pids.add(web.pid)
             enough = asking.asked + 3
             wait_until(lambda: asking.asked > enough, what="requests")
     print(f"{fewer(times)} times {change}: {asking.answered} of {asking.asked} answered")
     assert asking.answered == asking.asked > fewer(times) and len(pids) == fewer(times)
-    assert sorted(testbed.processes()) == sorted([daemon.pid, *children(daemon)])
+    assert sorted(testbed.processes()) == sorted([daemon.pid, *children_of(daemon)])
 
 
 def test_top_clients_are_shown_only_if_configured(testbed, port):
     """A reload changes that."""
     fixed = ["clock local", f"listen http 127.0.0.1:{port}"]
-    daemon = test_reload.start(testbed, *fixed)
+    daemon = start_with_file(testbed, *fixed)
     for shown in (False, True, False):
         lines = [*fixed, *(["http-show-clients"] if shown else [])]
-        assert test_reload.reload(testbed, *lines) == test_reload.reloaded(daemon)
-        with web_of(daemon):
+        assert reload(testbed, *lines) == reloaded(daemon)
+        with web_process_of(daemon):
             assert ("top_clients" in json.loads(fetch(port, "/status.json").body)) == shown
 
 
@@ -281,10 +256,10 @@ def test_an_inherited_socket_is_served(testbed):
         server = activate(testbed, [listener], "-o", "clock local", names="http")
         assert seconds_to_answer(port) < longer(5)
         assert testbed.status()["listen"] == [f"http 127.0.0.1:{port}"]
-        assert testbed.signal("reload").code == 0 and is_there(port)
-        with web_of(server) as web:
+        assert testbed.signal("reload").code == 0 and serves_http(port)
+        with web_process_of(server) as web:
             web.kill()
-        assert is_there(port)
+        assert serves_http(port)
         server.stop()
 
 
@@ -302,7 +277,7 @@ def test_a_start_without_its_web_process_fails_as_a_whole(testbed, port):
         "timeserver: cannot start the web process: Resource temporarily unavailable\n"), failed
     assert testbed.files() == testbed.processes() == [] and port not in listening_ports()
     testbed.foreground(*words, before=["prlimit", "--nproc=4:4"], **settings)
-    wait_until(lambda: is_there(port), what="one where there are four")
+    wait_until(lambda: serves_http(port), what="one where there are four")
 
 
 @not_instrumented("CPU time")
@@ -311,7 +286,7 @@ def test_idle_connections_are_evicted(testbed, port, limit, count):
     """The ones idle for the longest; a new client gets a reply, and nothing spins."""
     asked = free_port()
     server = begin(testbed, port, asked, before=["prlimit", f"--nofile={limit}:{limit}"] if limit else [])
-    with web_of(server) as web, held(port, count) as idle:
+    with web_process_of(server) as web, idle_connections(port, count) as idle:
         seconds = seconds_to_answer(port)
         share, places = cpu_share(web, 0.5), len(web.descriptors())
         closed = [is_closed(connection) for connection in idle]
@@ -320,10 +295,10 @@ def test_idle_connections_are_evicted(testbed, port, limit, count):
         assert seconds < 1 and share < 0.1 and web.alive()
         kept = closed.count(False)
         assert closed == [True] * (count - kept) + [False] * kept and 20 < kept <= 256
-        assert ntp.ask(asked)[0].stratum == 10 and serves(asked)
+        assert ntp.query(asked)[0].stratum == 10 and serves(asked)
         idle[-1].setblocking(True)
         idle[-1].sendall(b"GET /time.json HTTP/1.0\r\n\r\n")
-        assert status_of(receive_all(idle[-1])) == 200
+        assert status_code(receive_all(idle[-1])) == 200
     assert value(metrics(port), "http_starts_total") == 1
 
 
@@ -332,12 +307,12 @@ def ask_many(port, path, count):
     one = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n".encode()
     data = (one + b"\r\n") * 99 + one + b"Connection: close\r\n\r\n"
     for _ in range(count // 100):
-        assert say(port, data).count(b"HTTP/1.1 200 OK\r\n") == 100
+        assert send_raw(port, data).count(b"HTTP/1.1 200 OK\r\n") == 100
 
 
 @not_instrumented("memory")
 def test_memory_does_not_grow_with_requests(testbed, port):
-    with web_of(start(testbed, port, "http-show-clients")) as web:
+    with web_process_of(start_web(testbed, port, "http-show-clients")) as web:
         for path in PAGES:
             ask_many(port, path, 1000)
         for path in PAGES:

@@ -7,10 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from lib import browser, ntp
-from lib.browser import driver, page  # noqa: F401  fixtures
 from lib.daytime_client import free_port
 from lib.environment import wait_until
-from test_web_clients import fetch, start
+from lib.http_client import fetch, start_web
 
 pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
 
@@ -53,7 +52,7 @@ def moves(page):
 
 
 def test_a_browser_of_2021(testbed, port, page):
-    start(testbed, port)
+    start_web(testbed, port)
     page.prepare(NEWER)
     page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
@@ -68,7 +67,7 @@ def test_a_browser_of_2021(testbed, port, page):
     ("UTC", "UTC"), ("Australia/Eucla", "UTC+8:45"), ("America/Phoenix", "UTC-7"),
     ("Pacific/Marquesas", "UTC-9:30"), ("Pacific/Kiritimati", "UTC+14"), ("Africa/Abidjan", "UTC")])
 def test_utc_offset_of_a_zone(testbed, port, page, zone, shift):
-    start(testbed, port)
+    start_web(testbed, port)
     page.prefer(zone)
     page.show()
     assert page.text("#shift") == shift
@@ -77,7 +76,7 @@ def test_utc_offset_of_a_zone(testbed, port, page, zone, shift):
 @pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
 def test_a_failing_script(testbed, port, page, source):
     """The page reloads every second: it never stops."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.prepare(source)
     page.open()
     moves(page)
@@ -89,7 +88,7 @@ def test_a_failing_script(testbed, port, page, source):
 
 def test_a_script_failing_later(testbed, port, page):
     """The page reloads."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.prepare("setTimeout(() => { Date.prototype.toISOString = null; }, 1500)")
     page.show()
     page.run("window.old = true")
@@ -114,7 +113,7 @@ class Document(HTMLParser):
 
 def test_the_status_page_can_be_held(testbed, port, page):
     """It reloads by itself unless it is held."""
-    start(testbed, port)
+    start_web(testbed, port)
     refresh = {"http-equiv": "refresh", "content": "10"}
     assert refresh in Document(fetch(port, "/status").body.decode()).all("meta")
     page.open("/status")
@@ -128,9 +127,9 @@ def test_the_status_page_can_be_held(testbed, port, page):
 def test_the_status_page_has_charts(testbed, port, page):
     """Of what is served, of drops and of the clock; what they draw is also there in words."""
     asked = free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     for _ in range(20):
-        ntp.ask(asked)
+        ntp.query(asked)
     wait_until(lambda: json.loads(fetch(port, "/status.json").body)["history"]["ntp"], 12, "a sample")
     page.open("/status?hold")
     wait_until(lambda: len(page.all("figure")) == 4, what="the charts")
@@ -148,7 +147,7 @@ def test_the_status_page_has_charts(testbed, port, page):
 
 def test_the_status_page_without_javascript(testbed, port, page):
     """It is complete, and says what state the clock is in."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.tell("Emulation.setScriptExecutionDisabled", value=True)
     page.open("/status")
     assert page.text("header .synchronised") == "synchronised" and page.all("figure") == []
@@ -160,7 +159,7 @@ def test_the_status_page_without_javascript(testbed, port, page):
 
 def test_the_status_page_is_accessible(testbed, port):
     """Each header cell has a scope, and the table a caption."""
-    start(testbed, port)
+    start_web(testbed, port)
     document = Document(fetch(port, "/status").body.decode())
     assert {head.get("scope") for head in document.all("th")} == {"row", "col"}
     assert len(document.all("caption")) == 1

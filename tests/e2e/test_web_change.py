@@ -10,11 +10,13 @@ import socket
 
 import pytest
 
+
 from lib.daytime_client import free_port, serves
 from lib.environment import fewer, needs_private, not_instrumented, not_wrapped, wait_until
-from test_web import is_there, web_of
-from test_web_clients import say, start, status_of
-from test_web_metrics import metrics, value
+from lib.http_client import send_raw, start_web, status_code
+from lib.testbed import directives
+from lib.web_metrics import metrics, value
+from lib.web_process import serves_http, web_process_of
 
 PIDFD_GETFD = 438  # a system call that this Python has no name for
 libc = ctypes.CDLL(None, use_errno=True)
@@ -36,7 +38,7 @@ def keep(connection):
 def test_a_reload_closes_a_kept_connection_after_a_reply(testbed, port):
     """The reply after the reload says "Connection: close", so that no request is lost; each is
     counted, by the old process or the new one."""
-    start(testbed, port)
+    start_web(testbed, port)
     connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
     for _ in range(fewer(20)):
         answers += keep(connection)
@@ -63,13 +65,13 @@ def test_a_reload_kills_a_hanging_web_process(testbed, port, still):
     lines = f"listen daytime/tcp {asked}\nclock local\n"
     http = f"listen http 127.0.0.1:{port}\n"
     daemon = testbed.start("-c", testbed.config(lines + http))
-    with web_of(daemon) as web:
+    with web_process_of(daemon) as web:
         web.signal(signal.SIGSTOP)
         testbed.config(lines + http * still)
         assert testbed.signal("reload").code == 0
         wait_until(lambda: not web.alive(), what="its end")
     if still:
-        assert is_there(port) and value(metrics(port), "http_crashes_total") == 0
+        assert serves_http(port) and value(metrics(port), "http_crashes_total") == 0
     else:
         socket.create_server(("127.0.0.1", port)).close()
     assert serves(asked)
@@ -88,17 +90,17 @@ def shut_down(listener):
 @pytest.mark.parametrize("damage", [shut_down, block])
 def test_a_damaged_listener_is_restored(testbed, port, damage):
     """A web process under somebody else's control can do that to the socket that all share."""
-    daemon = start(testbed, port)
-    with web_of(daemon) as web:
+    daemon = start_web(testbed, port)
+    with web_process_of(daemon) as web:
         words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
         taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
         assert taken >= 0, os.strerror(ctypes.get_errno())
         with socket.socket(fileno=taken) as listener:
             damage(listener)
-        assert not (is_there(port) and is_there(port))
+        assert not (serves_http(port) and serves_http(port))
         web.kill()
-    wait_until(lambda: is_there(port), what="the next one's answer")
-    assert all(is_there(port) for _ in range(5))
+    wait_until(lambda: serves_http(port), what="the next one's answer")
+    assert all(serves_http(port) for _ in range(5))
 
 
 @not_instrumented("threads")
@@ -110,22 +112,22 @@ def test_a_failed_replacement_leaves_the_present_web_process(testbed, port):
     config = testbed.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
     server = testbed.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
                             extra_groups=[])
-    wait_until(lambda: is_there(port), what="the first answer")
-    with web_of(server) as web:
+    wait_until(lambda: serves_http(port), what="the first answer")
+    with web_process_of(server) as web:
         result = testbed.signal("reload")
         words = (r"cannot start the web process: .*: HTTP is unchanged, retrying\n")
         assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
         wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="a word in the log")
-        assert web.alive() and is_there(port)
+        assert web.alive() and serves_http(port)
 
 
 @pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])
 @pytest.mark.parametrize("path", [b"/cgi-bin/json", b"/status", b"/"])
 def test_an_invalid_host_is_not_repeated(testbed, port, path, host):
-    start(testbed, port)
-    answer = say(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
+    start_web(testbed, port)
+    answer = send_raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
                  b"Connection: close\r\n\r\n")
-    assert status_of(answer) == 200 and b"<b>" not in answer and b"x\xe4" not in answer
+    assert status_code(answer) == 200 and b"<b>" not in answer and b"x\xe4" not in answer
     if path == b"/cgi-bin/json":
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["id"] == "timeserver"
 
@@ -141,7 +143,7 @@ def test_an_invalid_host_cannot_be_followed(testbed, host):
 def test_more_than_64_addresses_of_http(testbed, port, mode, last, place):
     lines = ["clock local", *(f"listen http 127.0.0.{i}:{port}" for i in range(1, place - 1))]
     lines.append("listen http " + last.format(port + 1))
-    result = testbed.server(*mode, *(word for line in lines for word in ("-o", line)))
+    result = testbed.server(*mode, *directives(*lines))
     assert (result.code, result.err) == (
         78, f"option:{place}: listen: {last.format(port + 1)}: too many addresses for http (more than 64)\n")
     assert testbed.processes() == []
@@ -163,4 +165,4 @@ def test_many_workers_and_one_web_process(testbed, port):
     for change in (lambda: testbed.signal("reload"), lambda: testbed.server("--upgrade", *words)) * 2:
         result = change()
         assert result.code == 0, result
-        assert sockets_at(port) == wanted and all(is_there(port) for _ in range(20))
+        assert sockets_at(port) == wanted and all(serves_http(port) for _ in range(20))

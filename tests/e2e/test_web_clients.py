@@ -4,57 +4,22 @@ import contextlib
 import http.client
 import json
 import re
-import socket
 import time
 import types
 
 import pytest
 
 from lib import ntp
-from lib.daytime_client import assert_prompt, free_port, receive_all
+from lib.daytime_client import assert_prompt, connect, free_port
 from lib.environment import longer, needs_program, not_instrumented
-from test_peers_ntp import PEERS, needs_peer
+from lib.http_client import (connections_of, DEADLINE, fetch, is_closed, PAGES, send_raw, start_web,
+                             status_code)
+from lib.peers import needs_peer, PEERS
 
 HTPDATE = f"{PEERS}/usr/sbin/htpdate"
-DEADLINE = 10  # seconds for a request, and between two of them
-PAGES = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metrics", "/healthz"]
 SECURITY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store"}
 CHANGES = {"Date", "Content-Length"}  # from one answer to the next
-
-
-def start(testbed, port, *lines, clock="local"):
-    lines = [f"clock {clock}", f"listen http 127.0.0.1:{port}", *lines]
-    return testbed.start(*(word for line in lines for word in ("-o", line)))
-
-
-def fetch(port, path, method="GET", body=None, **headers):
-    """A response: its status, headers and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=longer(5))
-    with contextlib.closing(connection):
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return types.SimpleNamespace(status=answer.status, headers=answer.headers,
-                                     body=answer.read())
-
-
-def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=longer(DEADLINE + 3))
-
-
-def say(port, data):
-    """All bytes received until the server closes; b"" if it resets."""
-    with connect(port) as connection, contextlib.suppress(ConnectionError):
-        connection.sendall(data)
-        return receive_all(connection)
-    return b""
-
-
-def status_of(answer):
-    """The status of a raw response; None if the connection was closed without one."""
-    match = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
-    assert match or answer == b"", answer[:200]
-    return int(match[1]) if match else None
 
 
 def curl(testbed, *arguments):
@@ -76,7 +41,7 @@ def seconds_of(date):
 
 @needs_program("curl")
 def test_curl_gets_the_time_as_text(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     status, headers, body = split_head(curl(testbed, "-i", f"http://127.0.0.1:{port}/"))
     assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
     print(f"curl: {body!r}")
@@ -89,7 +54,7 @@ def test_curl_gets_the_time_as_text(testbed, port):
 
 @needs_program("curl")
 def test_a_browser_gets_a_page(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     accept = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     status, headers, body = split_head(curl(testbed, "-i", "-H", accept, f"http://127.0.0.1:{port}/"))
     assert status == 200 and headers["Content-Type"].startswith("text/html"), headers
@@ -98,7 +63,7 @@ def test_a_browser_gets_a_page(testbed, port):
 
 @needs_program("curl")
 def test_curl_asks_for_the_head(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     status, headers, body = split_head(curl(testbed, "-I", f"http://127.0.0.1:{port}/"))
     assert status == 200 and body == "" and int(headers["Content-Length"]) > 0
     assert abs(seconds_of(headers["Date"]) - time.time()) < 2
@@ -107,7 +72,7 @@ def test_curl_asks_for_the_head(testbed, port):
 @needs_peer(HTPDATE)
 @pytest.mark.parametrize("old", [[], ["-0"]], ids=["HTTP/1.1", "HTTP/1.0"])
 def test_htpdate_agrees(testbed, port, old):
-    start(testbed, port)
+    start_web(testbed, port)
     result = testbed.run(HTPDATE, "-q", "-d", "-4", "-n", *old, f"http://127.0.0.1:{port}", timeout=30)
     said = result.out + result.err
     print(f"htpdate: {said.strip().splitlines()[-1] if said.strip() else 'nothing'}")
@@ -118,14 +83,14 @@ def test_htpdate_agrees(testbed, port, old):
 
 @needs_program("curl")
 def test_health_for_a_load_balancer(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     code = ["-o", "/dev/null", "-w", "%{http_code}"]
     assert curl(testbed, *code, f"http://127.0.0.1:{port}/healthz") == "200"
     assert testbed.run("curl", "-q", "-sf", f"http://127.0.0.1:{port}/healthz").code == 0
 
 
 def test_health_of_a_clock_that_is_not_synchronised(testbed, port):
-    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
+    start_web(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     answer = fetch(port, "/healthz")
     print(f"/healthz: {answer.body.decode()!r}")
     assert answer.status == 503 and len(answer.body.split()) >= 2
@@ -135,34 +100,34 @@ def test_health_of_a_clock_that_is_not_synchronised(testbed, port):
 def test_health_of_the_kernels_clock(testbed, port):
     """NTP and HTTP agree, whatever the state is here."""
     asked = free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
-    synchronised = ntp.ask(asked)[0].leap != 3
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
+    synchronised = ntp.query(asked)[0].leap != 3
     assert fetch(port, "/healthz").status == (200 if synchronised else 503)
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/favicon.ico"])
 def test_head_is_get_without_body(testbed, port, path):
-    start(testbed, port)
+    start_web(testbed, port)
     got, head = fetch(port, path), fetch(port, path, "HEAD")
     assert got.status == head.status and got.headers.keys() == head.headers.keys()
     for name in set(got.headers.keys()) - CHANGES:
         assert got.headers[name] == head.headers[name]
     assert got.body and int(got.headers["Content-Length"]) == len(got.body)
     assert abs(int(head.headers["Content-Length"]) - len(got.body)) <= 40 and head.body == b""
-    raw = say(port, f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    raw = send_raw(port, f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert raw.endswith(b"\r\n\r\n") and raw.count(b"\r\n\r\n") == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
 def test_other_methods_are_refused(testbed, port, method):
     """Also methods that libevent does not know."""
-    start(testbed, port)
+    start_web(testbed, port)
     for path in PAGES:
-        answer = say(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = send_raw(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         if method == "BREW":
-            assert status_of(answer) in (400, 405, 501, None)
+            assert status_code(answer) in (400, 405, 501, None)
             continue
-        assert status_of(answer) == 405, answer[:200]
+        assert status_code(answer) == 405, answer[:200]
         assert re.search(rb"(?im)^Allow: GET, HEAD\r$", answer), answer[:300]
         assert answer.endswith(b"\r\n\r\nMethod not allowed: use GET or HEAD.\n"), answer
 
@@ -170,14 +135,14 @@ def test_other_methods_are_refused(testbed, port, method):
 @pytest.mark.parametrize("path", ["/nothing", "/status/", "/time.json/x", "/../etc/passwd", "/%2e%2e/",
                                   "/cgi-bin/", "/METRICS", "//", "/%00"])
 def test_unknown_paths(testbed, port, path):
-    start(testbed, port)
+    start_web(testbed, port)
     answer = fetch(port, path)
     assert answer.status in ((400, 404) if path in ("//", "/%00") else (404,))
     assert answer.body == b"Not found.\n" or answer.status == 400
 
 
 def test_security_headers_of_every_response(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     for path, method in [*((path, "GET") for path in [*PAGES, "/nothing"]), ("/", "POST"),
                          ("/nothing", "HEAD"), ("/time.json", "PUT")]:
         answer = fetch(port, path, method, body="x" * 1000 if method in ("POST", "PUT") else None)
@@ -189,7 +154,7 @@ def test_security_headers_of_every_response(testbed, port):
 
 
 def test_json_is_valid(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     for path in ("/time.json", "/cgi-bin/json?1.5", "/status.json?again"):
         answer = fetch(port, path)
         assert answer.headers["Content-Type"].startswith("application/json"), path
@@ -227,11 +192,11 @@ REFUSED = {
 def test_malformed_requests_are_refused(testbed, port, what):
     """They are refused at once, and the next client is served."""
     data, statuses = REFUSED[what]
-    daemon = start(testbed, port)
+    daemon = start_web(testbed, port)
     began = time.monotonic()
-    answer = say(port, data)
-    print(f"{what}: {status_of(answer)}")
-    assert status_of(answer) in statuses, answer[:300]
+    answer = send_raw(port, data)
+    print(f"{what}: {status_code(answer)}")
+    assert status_code(answer) in statuses, answer[:300]
     assert time.monotonic() - began < longer(3), "refused at once, not by a deadline"
     assert b"hello" not in answer.partition(b"\r\n\r\n")[2], "nothing of the request comes back"
     assert fetch(port, "/healthz").status == 200 and daemon.alive()
@@ -240,7 +205,7 @@ def test_malformed_requests_are_refused(testbed, port, what):
 
 def test_an_error_does_not_repeat_the_path(testbed, port):
     """Else it could be made to run scripts."""
-    start(testbed, port)
+    start_web(testbed, port)
     answer = fetch(port, "/<script>alert(1)</script>")
     assert answer.status in (400, 404) and b"script" not in answer.body
 
@@ -257,7 +222,7 @@ def answers_in(stream, count):
 
 def test_pipelined_requests_get_replies_in_order(testbed, port):
     """20 in one segment."""
-    start(testbed, port)
+    start_web(testbed, port)
     paths = ["/time.json", "/nothing", "/healthz", "/metrics"] * 5
     requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths]
     with connect(port) as connection, connection.makefile("rb") as stream:
@@ -270,27 +235,14 @@ def test_pipelined_requests_get_replies_in_order(testbed, port):
 
 
 def test_keep_alive_and_connection_close(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         for _ in range(3):
             connection.request("GET", "/time.json")
             assert connection.getresponse().read()
             assert connection.sock, "kept"
     for head in ("GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"):
-        assert status_of(say(port, f"{head}\r\n".encode())) == 200, "and closed"
-
-
-def is_closed(connection):
-    """Whether the other end has closed; data is discarded."""
-    connection.setblocking(False)
-    try:
-        while connection.recv(65536):
-            pass
-        return True
-    except BlockingIOError:
-        return False
-    except ConnectionError:
-        return True
+        assert status_code(send_raw(port, f"{head}\r\n".encode())) == 200, "and closed"
 
 
 SLOW = {"says nothing": (b"", b""), "a byte a second": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"),
@@ -313,7 +265,7 @@ def ask_promptly(port, asked):
     began = time.monotonic()
     assert fetch(port, "/").status == 200
     between = time.monotonic()
-    assert ntp.ask(asked)[0].stratum == 10
+    assert ntp.query(asked)[0].stratum == 10
     return between - began, time.monotonic() - between
 
 
@@ -321,7 +273,7 @@ def ask_promptly(port, asked):
 def test_slow_clients_time_out_and_delay_nobody(testbed, port):
     """Many kinds of them at once, each within 10 seconds; others are served meanwhile."""
     asked, ended, delays, second = free_port(), {}, [], 0
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     with contextlib.ExitStack() as stack:
         connections = {what: stack.enter_context(connect(port)) for what in SLOW}
         began = time.monotonic()
@@ -344,18 +296,13 @@ ATTACKS = {"slowloris": ["-H", "-i", "1"], "slow body": ["-B", "-i", "1"],
            "slow read": ["-X", "-n", "1", "-z", "5", "-k", "10"]}
 
 
-def connections_of(port):
-    text = fetch(port, "/metrics").body.decode()
-    return int(re.search(r"(?m)^timeserver_http_connections (\d+)$", text)[1])
-
-
 @needs_program("slowhttptest")
 @not_instrumented("the pace")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_slowhttptest_delays_nobody(testbed, port, attack):
     """300 connections, and the page and NTP serve everybody else."""
     asked, delays, most = free_port(), [], 0
-    daemon = start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     popen, _, _ = testbed.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",
                              "-u", f"http://127.0.0.1:{port}/"])
     try:

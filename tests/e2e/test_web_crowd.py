@@ -7,11 +7,13 @@ import time
 
 import pytest
 
+
+from lib.daytime_client import receive_all
 from lib.environment import fewer, longer, needs_private, not_instrumented, not_wrapped, SANITIZED, wait_until
+from lib.http_client import connections_of, fetch, is_closed, start_web, status_code
 from lib.isolate import mounted, MS_BIND
-from test_web import is_there, web_of
-from test_web_clients import connections_of, fetch, is_closed, receive_all, start, status_of
-from test_web_metrics import metrics, value
+from lib.web_metrics import metrics, value
+from lib.web_process import serves_http, web_process_of
 
 MOST = 256
 REQUEST = b"GET /time.json HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -26,33 +28,33 @@ def connect_from(host, port, request=b""):
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
 def test_every_connection_of_a_burst_gets_a_reply(testbed, port, last):
     """Many more than there are slots, at one moment, all of one network."""
-    daemon, count = start(testbed, port), fewer(1000)
-    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+    daemon, count = start_web(testbed, port), fewer(1000)
+    with web_process_of(daemon) as web, contextlib.ExitStack() as stack:
         web.signal(signal.SIGSTOP)
         clients = [stack.enter_context(connect_from("127.0.0.1", port, REQUEST[:-2] + last + b"\r\n"))
                    for _ in range(count)]
         web.signal(signal.SIGCONT)
-        answers = [status_of(client.recv(4096)) for client in clients]
+        answers = [status_code(client.recv(4096)) for client in clients]
     assert answers == [200] * count
 
 
 def test_eviction_truncates_no_reply(testbed, port):
     """A connection is evicted only after its reply was sent."""
-    daemon = start(testbed, port)
-    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+    daemon = start_web(testbed, port)
+    with web_process_of(daemon) as web, contextlib.ExitStack() as stack:
         for _ in range(fewer(20)):
             web.signal(signal.SIGSTOP)
             clients = [stack.enter_context(connect_from("127.0.0.1", port, b"" if i % 5 else REQUEST))
                        for i in range(100)]
             web.signal(signal.SIGCONT)
-            assert [status_of(client.recv(4096)) for client in clients[::5]] == [200] * 20
+            assert [status_code(client.recv(4096)) for client in clients[::5]] == [200] * 20
 
 
 @not_instrumented("descriptors")
 def test_the_limit_of_connections(testbed, port):
     """It holds also while evicted connections are being closed."""
-    daemon, most = start(testbed, port), 0
-    with web_of(daemon) as web, contextlib.ExitStack() as stack:
+    daemon, most = start_web(testbed, port), 0
+    with web_process_of(daemon) as web, contextlib.ExitStack() as stack:
         before = len(web.descriptors())
         for _ in range(20):
             web.signal(signal.SIGSTOP)
@@ -67,24 +69,24 @@ def test_the_limit_of_connections(testbed, port):
 
 def test_eviction_is_fair_between_networks(testbed, port):
     """The network with the most connections loses some."""
-    start(testbed, port)
+    start_web(testbed, port)
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context(connect_from(f"127.7.{i}.1", port, REQUEST)) for i in range(5)]
-        assert [status_of(other.recv(4096)) for other in others] == [200] * 5
+        assert [status_code(other.recv(4096)) for other in others] == [200] * 5
         crowd = [stack.enter_context(connect_from(f"127.9.9.{i % 250 + 1}", port, REQUEST))
                  for i in range(2 * MOST)]
-        assert status_of(crowd[-1].recv(4096)) == 200
+        assert status_code(crowd[-1].recv(4096)) == 200
         for other in others:
             other.sendall(REQUEST)
-            assert status_of(other.recv(4096)) == 200
+            assert status_code(other.recv(4096)) == 200
         wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="those that made way")
 
 
 def test_a_denied_client_is_disconnected(testbed, port):
     """With status 403 for a request; soon also without a request."""
-    start(testbed, port, "deny 127.7.0.0/16")
+    start_web(testbed, port, "deny 127.7.0.0/16")
     answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
-    assert status_of(answer) == 403 and b"\r\nConnection: close\r\n" in answer
+    assert status_code(answer) == 403 and b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(b"\r\n\r\nForbidden: this address may not use this server.\n")
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connect_from("127.7.0.1", port)) for _ in range(20)]
@@ -98,8 +100,8 @@ def test_a_denied_client_is_disconnected(testbed, port):
 @not_wrapped("the memory")
 def test_a_client_that_never_reads_fills_no_memory(testbed, port):
     """It sends endless requests for long pages."""
-    daemon = start(testbed, port)
-    with web_of(daemon) as web, connect_from("127.0.0.1", port) as client:
+    daemon = start_web(testbed, port)
+    with web_process_of(daemon) as web, connect_from("127.0.0.1", port) as client:
         before, sent = int(web.status("VmRSS").split()[0]), 0
         client.setblocking(False)
         until = time.monotonic() + 2
@@ -108,7 +110,7 @@ def test_a_client_that_never_reads_fills_no_memory(testbed, port):
                 sent += client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         more = int(web.status("VmRSS").split()[0]) - before
         print(f"{sent} bytes of requests taken or waiting: {more} KiB more")
-        assert is_there(port) and (SANITIZED or more < 8192)
+        assert serves_http(port) and (SANITIZED or more < 8192)
 
 
 LIST = "3644697600\t36\t# 1 Jul 2015\n3692217600\t37\t# 1 Jan 2017\n"
@@ -122,7 +124,7 @@ def test_the_leap_second_list_expires(testbed, port, days, offset):
     expires = int(time.time()) + EPOCH + 86400 * days
     told = testbed.config(f"#@\t{expires}\n{LIST}", "list")
     with mounted(told, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
-        start(testbed, port)
+        start_web(testbed, port)
         assert json.loads(fetch(port, "/time.json").body)["tai_offset"] == offset
         nict = json.loads(fetch(port, "/cgi-bin/json").body)
     found = {name: nict.get(name) for name in ("leap", "next", "step")}
@@ -135,13 +137,13 @@ def test_the_leap_second_list_expires(testbed, port, days, offset):
     ("a=1&b=2", ""), ("origin%3d1", ""), ("originate=1", ""), ("=", ""),
     ("%", ""), ("&&origin=2&origin=x", "2")])
 def test_origin_among_other_parameters(testbed, port, query, origin):
-    start(testbed, port)
+    start_web(testbed, port)
     assert json.loads(fetch(port, f"/time.json?{query}").body)["origin"] == origin
 
 
 @pytest.mark.parametrize("query", ["origin=x", "origin=", "a=1&origin=-1", "origin=1%00", "origin=&a"])
 def test_an_invalid_origin(testbed, port, query):
-    start(testbed, port)
+    start_web(testbed, port)
     answer = fetch(port, f"/time.json?{query}")
     assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body
     assert value(metrics(port), "http_crashes_total") == 0

@@ -12,20 +12,18 @@ import urllib.parse
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime
+from lib.daytime_client import connect, free_port, is_daytime, query
 from lib.environment import needs_private, not_instrumented, wait_until
-from lib.peers import ntp_server
-from test_peers_more import running
-from test_peers_ntp import PEERS, needs_peer
-from test_udp import exchange, forged, raw
-from test_web_clients import connect, fetch, start
+from lib.fake_servers import ntp_server
+from lib.http_client import fetch, start_web
+from lib.peers import needs_peer, PEERS, running_program
+from lib.udp_client import forged_datagram, query_udp, raw_socket
+from lib.web_metrics import metrics, REASONS, series, SERVICES, value
 
 PROMETHEUS, PROMTOOL = f"{PEERS}/usr/bin/prometheus", f"{PEERS}/usr/bin/promtool"
 ROOT = pathlib.Path(__file__).parents[2]
 ALERTS, DASHBOARD = ROOT / "dist/prometheus-alerts.yml", ROOT / "dist/grafana-dashboard.json"
 
-SERVICES = ["daytime/tcp", "daytime/udp", "time/tcp", "time/udp", "ntp/udp", "http/tcp"]
-REASONS = ["denied", "limited", "loop", "invalid", "unsynchronised", "failed"]
 PATHS = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metrics", "/healthz", "other"]
 BOUNDS = ["1e-07", "2.5e-07", "5e-07", "1e-06", "2.5e-06", "5e-06", "1e-05", "2.5e-05", "5e-05",
           "0.0001", "0.00025", "0.0005", "0.001", "0.01", "0.1", "1", "+Inf"]
@@ -37,31 +35,7 @@ GAUGES = ["start_time_seconds", "upgraded", "workers", "connections", "connectio
           "clock_root_dispersion_seconds", "clock_root_distance_seconds", "http_connections"]
 COUNTERS = ["kod_sent_total", "http_starts_total", "http_crashes_total"]
 
-SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 NAME = re.compile(r"\btimeserver_[a-z_]+")
-
-
-def series(name, **labels):
-    return name, frozenset(labels.items())
-
-
-def metrics(port):
-    """Every sample of /metrics by its series; none may be there twice."""
-    answer = fetch(port, "/metrics")
-    assert answer.status == 200
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    found = {}
-    for line in answer.body.decode().splitlines():
-        if not line.startswith("#"):
-            name, labels, value = SAMPLE.fullmatch(line).groups()
-            key = series(name, **dict(re.findall(r'([a-z]+)="([^"]*)"', labels or "")))
-            assert key not in found, line
-            found[key] = float(value)
-    return found
-
-
-def value(found, name, **labels):
-    return found[series(f"timeserver_{name}", **labels)]
 
 
 def services(found, name):
@@ -92,7 +66,7 @@ def expected_series(testbed, workers, source):
 
 def test_every_series_is_there_from_the_start(testbed, port):
     began = time.time()
-    start(testbed, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
     found = metrics(port)
     assert found.keys() == expected_series(testbed, 3, "local")
     gauges = {f"timeserver_{name}" for name in [*GAUGES, "build_info", "clock_info"]}
@@ -109,7 +83,7 @@ def test_every_series_is_there_from_the_start(testbed, port):
 
 def test_the_time_of_the_start_stays(testbed, port):
     """To the last digit, or every scrape would look like another start."""
-    start(testbed, port)
+    start_web(testbed, port)
     times = set()
     for _ in range(30):
         times.add(value(metrics(port), "start_time_seconds"))
@@ -119,7 +93,7 @@ def test_the_time_of_the_start_stays(testbed, port):
 
 @needs_peer(PROMTOOL)
 def test_promtool_has_nothing_to_say(testbed, port):
-    start(testbed, port)
+    start_web(testbed, port)
     text = testbed.dir / "metrics"
     text.write_bytes(fetch(port, "/metrics").body)
     with text.open("rb") as file:
@@ -130,9 +104,9 @@ def test_the_clock_is_as_ntp_tells_it(testbed, port):
     """Followed, and then lost."""
     asked = free_port()
     with ntp_server(leap=1, stratum=3, root_delay=0x2000, root_dispersion=0x1000) as peer:
-        start(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
+        start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
         wait_until(lambda: value(metrics(port), "clock_synchronised") == 1, what="the clock")
-        found, (reply, _) = metrics(port), ntp.ask(asked)
+        found, (reply, _) = metrics(port), ntp.query(asked)
         assert value(found, "clock_info", source=f"follow {peer.name}") == 1
     told = [value(found, f"clock_{name}") for name in ("stratum", "leap", "root_delay_seconds")]
     assert told == [reply.stratum, reply.leap, reply.root_delay / 65536] == [3, 1, 0.125]
@@ -150,11 +124,11 @@ def ask_everything(ports, counts):
     for service, count in counts.items():
         for _ in range(count):
             if service.endswith("tcp"):
-                assert ask(ports[service])
+                assert query(ports[service])
             elif service == "ntp/udp":
-                assert ntp.ask(ports[service])[0].stratum == 10
+                assert ntp.query(ports[service])[0].stratum == 10
             else:
-                assert exchange(ports[service])
+                assert query_udp(ports[service])
 
 
 def test_requests_and_replies_are_counted(testbed, port):
@@ -162,7 +136,7 @@ def test_requests_and_replies_are_counted(testbed, port):
     ports = {service: free_port() for service in counts}
     lines = [f"listen {service.removesuffix('/udp') if service[0] == 'n' else service} {place}"
              for service, place in ports.items()]
-    start(testbed, port, *lines, "ratelimit off", "workers 2")
+    start_web(testbed, port, *lines, "ratelimit off", "workers 2")
     for path in ("/", "/", "/time.json", "/healthz", "/nothing", "/nothing/else"):
         fetch(port, path)
     fetch(port, "/", "POST")
@@ -192,11 +166,11 @@ def drops(port):
 def test_drops_are_counted_by_reason(testbed, port):
     """Each so often as no other."""
     daytime, asked = free_port(), free_port()
-    start(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
+    start_web(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
           "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
-    assert [bool(exchange(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
+    assert [bool(query_udp(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
     for _ in range(3):
-        assert exchange(daytime, b"Sun Nov 22 19:15:08 2026\r\n") is None  # loop
+        assert query_udp(daytime, b"Sun Nov 22 19:15:08 2026\r\n") is None  # loop
     with ntp.client("::1") as asking:
         for _ in range(5):
             asking.sendto(ntp.request(), ("::1", asked))  # denied, and one of them is told
@@ -213,19 +187,19 @@ def test_drops_are_counted_by_reason(testbed, port):
 
 def test_drops_of_a_clock_that_is_not_synchronised(testbed, port):
     daytime = free_port()
-    start(testbed, port, f"listen daytime/tcp {daytime}", "require-sync",
+    start_web(testbed, port, f"listen daytime/tcp {daytime}", "require-sync",
           clock=f"follow 127.0.0.1:{free_port()}")
-    assert [ask(daytime) for _ in range(2)] == [b""] * 2
+    assert [query(daytime) for _ in range(2)] == [b""] * 2
     wait_until(lambda: drops(port) == {"unsynchronised": 2}, what="2 that were not synchronised")
 
 
 @needs_private("a network in which no route leads back")
 def test_drops_of_answers_that_cannot_be_sent(testbed, port):
     asked = free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
-    with raw() as sender:
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    with raw_socket() as sender:
         for _ in range(3):
-            sender.sendto(forged(("192.0.2.77", 4000), ("127.0.0.1", asked), ntp.request()),
+            sender.sendto(forged_datagram(("192.0.2.77", 4000), ("127.0.0.1", asked), ntp.request()),
                           ("127.0.0.1", 0))
     wait_until(lambda: drops(port) == {"failed": 3}, what="3 that failed")
 
@@ -248,10 +222,10 @@ def fits(found, name, labels):
 def test_histograms_are_consistent_while_they_grow(testbed, port):
     """And no counter ever falls."""
     asked, before = free_port(), {}
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
     for _ in range(20):
         for _ in range(20):
-            ntp.ask(asked)
+            ntp.query(asked)
         found = metrics(port)
         counts = {name: sum(steps_of(found, name, labels)) for name, labels in HISTOGRAMS.items()}
         assert [key for key, count in before.items() if found[key] < count
@@ -267,7 +241,7 @@ def test_histograms_are_consistent_while_they_grow(testbed, port):
 
 def test_connections_are_those_that_are_open(testbed, port):
     daytime = free_port()
-    start(testbed, port, f"listen daytime/tcp {daytime}")
+    start_web(testbed, port, f"listen daytime/tcp {daytime}")
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(daytime))
@@ -282,13 +256,13 @@ def test_connections_are_those_that_are_open(testbed, port):
 
 def test_a_web_process_that_ends_is_started_again_and_goes_on_counting(testbed, port):
     asked = free_port()
-    daemon = start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     for _ in range(3):
         fetch(port, "/time.json")
     children = daemon.proc(f"task/{daemon.pid}/children").read_text().split()
     assert len(children) == 1, children
     os.kill(int(children[0]), signal.SIGKILL)
-    assert ntp.ask(asked)[0].stratum == 10
+    assert ntp.query(asked)[0].stratum == 10
 
     def found():
         with contextlib.suppress(OSError):
@@ -322,7 +296,7 @@ def test_the_dashboard_can_be_used():
 
 @pytest.mark.parametrize("file", [ALERTS, DASHBOARD], ids=["alerts", "dashboard"])
 def test_what_is_asked_for_exists(testbed, port, file):
-    start(testbed, port)
+    start_web(testbed, port)
     there = {name for name, _ in metrics(port)}
     assert set(NAME.findall(file.read_text(encoding="ascii"))) <= there
 
@@ -358,7 +332,7 @@ def scraping(testbed, port):
         with contextlib.suppress(OSError, ValueError):
             return inquire("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
         return None
-    with running(testbed, command) as said:
+    with running_program(testbed, command) as said:
         wait_until(is_up, 20, what="a target that is up")
         yield inquire
         assert said() == ""
@@ -372,12 +346,12 @@ def rules_of(inquire):
 @not_instrumented("the pace")
 def test_prometheus_scrapes_it(testbed, port):
     asked = free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     with scraping(testbed, port) as inquire:
         assert inquire("query", query="up == 1")["result"][0]["metric"] == {
             "__name__": "up", "instance": f"127.0.0.1:{port}", "job": "timeserver"}
         rate = 'rate(timeserver_requests_total{protocol="ntp"}[10s]) > 0'
-        wait_until(lambda: ntp.ask(asked) and inquire("query", query=rate)["result"], 10, what=rate)
+        wait_until(lambda: ntp.query(asked) and inquire("query", query=rate)["result"], 10, what=rate)
         wait_until(lambda: {rule["health"] for rule in rules_of(inquire)} == {"ok"}, what="all rules")
         wait_until(lambda: inquire("alerts")["alerts"] == [], what="no alert, not even a pending one")
         for rule in rules_of(inquire):
@@ -390,7 +364,7 @@ def test_prometheus_scrapes_it(testbed, port):
 @needs_peer(PROMETHEUS)
 @not_instrumented("the pace")
 def test_every_panel_of_the_dashboard_finds_something(testbed, port):
-    start(testbed, port, f"listen ntp 127.0.0.1:{free_port()}")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{free_port()}")
     with scraping(testbed, port) as inquire:
         for panel in json.loads(DASHBOARD.read_text(encoding="ascii"))["panels"]:
             for target in panel.get("targets", []):

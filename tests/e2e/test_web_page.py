@@ -9,10 +9,9 @@ import time
 import pytest
 
 from lib import browser
-from lib.browser import driver, page  # noqa: F401  fixtures
 from lib.daytime_client import free_port
 from lib.environment import not_instrumented, wait_until
-from test_web_clients import fetch, start
+from lib.http_client import fetch, start_web
 
 pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
 in_each_language = pytest.mark.parametrize("language", ["en", "zh-CN"])
@@ -50,7 +49,7 @@ def assert_synchronises(page, what, event):
 @not_instrumented("how prompt it is")
 def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     """Never earlier. Server and browser have the same clock here."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.show()
     error, bound = page.run("""
         const error = reckon(performance.now()).time - Date.now() / 1000;
@@ -69,7 +68,7 @@ def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     *((ahead, "zh-CN") for ahead in (-0.31, 0, 7265))])
 def test_the_error_of_the_devices_clock(testbed, port, page, ahead, language):
     """It is within the bound shown, and does not change the time shown."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.language(language)
     page.pretend(ahead)
     page.show()
@@ -84,7 +83,7 @@ def test_the_error_of_the_devices_clock(testbed, port, page, ahead, language):
 
 def test_the_accuracy_decreases_with_age(testbed, port, page):
     """By 50 ppm; for the time shown and for the device's error."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.pretend(5)
     page.show()
     page.cut_off()
@@ -100,7 +99,7 @@ def test_the_accuracy_decreases_with_age(testbed, port, page):
 
 
 def test_events_that_cause_a_synchronisation(testbed, port, page):
-    start(testbed, port)
+    start_web(testbed, port)
     page.show()
     assert_synchronises(page, "the network's return", "dispatchEvent(new Event('online'))")
     page.run("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})")
@@ -117,7 +116,7 @@ def test_events_that_cause_a_synchronisation(testbed, port, page):
 
 def test_a_synchronisation_after_sleep(testbed, port, page):
     """performance.now() may have stopped meanwhile: the page says that the time may be wrong."""
-    daemon = start(testbed, port)
+    daemon = start_web(testbed, port)
     page.show()
     assert_synchronises(page, "the end of sleep",
                         "const now = Date.now; Date.now = () => now() + 60000")
@@ -128,13 +127,13 @@ def test_a_synchronisation_after_sleep(testbed, port, page):
     page.await_contact("doubt")
     wait_until(lambda: "may be wrong" in page.text("#accuracy"), what="the warning")
     assert page.text("#device") == ""
-    start(testbed, port)
+    start_web(testbed, port)
     page.await_contact("good", 15)
     assert abs(device_error(page.text("#device"))[0]) < 1
 
 
 def test_the_server_stops_and_starts_again(testbed, port, page):
-    daemon = start(testbed, port)
+    daemon = start_web(testbed, port)
     page.show()
     daemon.stop()
     page.run("dispatchEvent(new Event('online'))")
@@ -143,14 +142,14 @@ def test_the_server_stops_and_starts_again(testbed, port, page):
     assert "unreachable" in page.announced()
     first, second = page.next_seconds(2)
     assert first[1] < second[1], "it goes on"
-    start(testbed, port)
+    start_web(testbed, port)
     page.await_contact("good", 15)
     assert page.text("#accuracy").startswith("Accurate to")
 
 
 def test_a_server_that_never_replies(testbed, port, page):
     """Then the time shown is that of the page, and dimmed."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.cut_off()
     page.open()
     page.await_contact("never")
@@ -177,7 +176,7 @@ LEAP = """{
     (1, "2026-12-31", ["58", "59", "00", "01"])], ids=["inserted", "deleted", "in mid-month"])
 def test_a_leap_second(testbed, port, page, leap, day, expected):
     """As announced, in every zone at once; a synchronisation follows."""
-    start(testbed, port)
+    start_web(testbed, port)
     midnight = calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     page.prepare(LEAP % (midnight, leap))
     page.prefer("Asia/Kabul")
@@ -198,7 +197,7 @@ def test_a_leap_second(testbed, port, page, leap, day, expected):
 
 def test_zones(testbed, port, page):
     """The browser's own zone, until another one is chosen, which is remembered."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
     assert page.run("return document.getElementById('zone').value") == "Asia/Kabul"
@@ -216,7 +215,7 @@ def test_zones(testbed, port, page):
 
 def test_weeks(testbed, port, page):
     """Of every day of 40 years, compared with Python's."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.open()
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(number) for number in range(14610)]
     weeks = page.run("return arguments[0].map(isoWeek)", [str(day) for day in days])
@@ -226,7 +225,7 @@ def test_weeks(testbed, port, page):
 @in_each_language
 def test_languages(testbed, port, page, language):
     """Each text is in one language."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.language(language)
     page.show()
     seen, chinese = page.text("body"), language == "zh-CN"
@@ -242,7 +241,7 @@ def test_languages(testbed, port, page, language):
 @in_each_language
 def test_a_server_whose_clock_is_not_synchronised(testbed, port, page, language):
     words = "This server’s clock is not synchronised: " if language == "en" else "本服务器的时钟未同步："
-    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
+    start_web(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     reasons = [json.loads(fetch(port, "/time.json").body)["reason"]]
     page.show()
@@ -259,7 +258,7 @@ def test_a_server_whose_clock_is_not_synchronised(testbed, port, page, language)
 @in_each_language
 def test_without_scripts(testbed, port, page, language):
     """The time is shown and goes on; elements that need a script are hidden."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.language(language)
     page.tell("Emulation.setScriptExecutionDisabled", value=True)
     page.open()
@@ -273,7 +272,7 @@ def test_without_scripts(testbed, port, page, language):
 
 def test_the_wall(testbed, port, page):
     """By the button, with mouse or keyboard, and by the URL."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.show()
     button, header = page.find("button"), page.find("h1")
     for toggle in (lambda: button.send_keys("\ue007"), button.click):
@@ -296,7 +295,7 @@ def test_the_wall(testbed, port, page):
 
 
 def test_the_wall_fills_the_screen(testbed, port, page):
-    start(testbed, port)
+    start_web(testbed, port)
     page.show("/#wall")
     for width, height in [(3840, 2160), (1920, 1080), (1024, 768), (390, 844), (844, 390)]:
         page.size(width, height)
@@ -312,7 +311,7 @@ def test_the_wall_fills_the_screen(testbed, port, page):
 @in_each_language
 def test_small_screens_never_scroll_sideways(testbed, port, page, language):
     """Not even with all notices."""
-    start(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
+    start_web(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
     page.prefer("America/Argentina/Buenos_Aires")
     page.pretend(-98765)
@@ -339,7 +338,7 @@ CONTRASTS = """
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_in_dark_and_light(testbed, port, page, scheme, clock):
     """At least level AA of WCAG."""
-    start(testbed, port, clock="local" if clock == "local" else f"follow 127.0.0.1:{free_port()}")
+    start_web(testbed, port, clock="local" if clock == "local" else f"follow 127.0.0.1:{free_port()}")
     page.media(prefers_color_scheme=scheme)
     page.show()
     paper, contrast = page.run(CONTRASTS)
@@ -347,7 +346,7 @@ def test_contrast_in_dark_and_light(testbed, port, page, scheme, clock):
 
 
 def test_reduced_motion(testbed, port, page):
-    start(testbed, port)
+    start_web(testbed, port)
     page.media(prefers_reduced_motion="reduce")
     page.show()
     assert page.run("""return document.getAnimations().length === 0
@@ -357,7 +356,7 @@ def test_reduced_motion(testbed, port, page):
 
 def test_screen_readers(testbed, port, page):
     """They are told a state once, not each second, and the name of every control."""
-    start(testbed, port)
+    start_web(testbed, port)
     page.show()
     wait_until(lambda: "Accurate to" in page.announced(), what="the announcement")
     nodes = page.tell("Accessibility.getFullAXTree")["nodes"]
@@ -376,7 +375,7 @@ def test_screen_readers(testbed, port, page):
 
 
 def test_keyboard(testbed, port, page):
-    start(testbed, port)
+    start_web(testbed, port)
     page.show()
     found = []
     for _ in range(4):

@@ -4,8 +4,8 @@ import json
 
 from lib.daytime_client import free_port
 from lib.environment import wait_until
-from test_control import ask_from
-from test_web_clients import fetch, start
+from lib.http_client import fetch, start_web
+from lib.ntp import query_from
 
 
 class Page(html.parser.HTMLParser):
@@ -48,7 +48,7 @@ def figures_of(status, before=""):
 
 def test_the_status_page_has_every_figure_of_the_json(testbed, port):
     """In a plain table, for a browser without JavaScript; and it is small."""
-    start(testbed, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
+    start_web(testbed, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
     status = json.loads(fetch(port, "/status.json").body)
     text, history = fetch(port, "/status").body.decode(), status.pop("history")
     figures, rows = figures_of(status), Page(text).rows
@@ -63,11 +63,11 @@ def test_the_status_page_has_every_figure_of_the_json(testbed, port):
 def test_the_status_after_a_while(testbed, port):
     """There is a history of requests; the top clients are there only if the operator says so."""
     asked, other = free_port(), free_port()
-    start(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
     testbed.pidfile = testbed.dir / "other.pid"
-    start(testbed, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
-    ask_from("127.7.7.7", asked, 20)
-    ask_from("127.7.7.7", asked, 20, "127.0.0.2")
+    start_web(testbed, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
+    query_from("127.7.7.7", asked, 20)
+    query_from("127.7.7.7", asked, 20, "127.0.0.2")
     wait_until(lambda: json.loads(fetch(other, "/status.json").body)["history"]["ntp"], 12, "a sample")
     for asking, shown in ((port, False), (other, True)):
         answer, page = fetch(asking, "/status.json").body, fetch(asking, "/status").body.decode()

@@ -1,15 +1,14 @@
 """Workers: as many as are wanted, and none of them loses anything while they change."""
 import os
 import statistics
-import threading
 import time
 
 import pytest
 
 from lib import ntp
-from lib.daytime_client import ask, free_port, is_daytime
+from lib.daytime_client import free_port, idle_connections, is_daytime, query
 from lib.environment import longer, OWN_THREADS, wait_until
-from test_overload import held
+from lib.probe import Requester
 
 ROUNDS = 10
 
@@ -30,36 +29,13 @@ def test_every_worker_answers(testbed, port):
     """Requests from many ports are shared out among the sockets."""
     daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
     for _ in range(200):
-        assert ntp.ask(port)[0].stratum == 10
+        assert ntp.query(port)[0].stratum == 10
     switches = []
     for task in os.listdir(f"/proc/{daemon.pid}/task"):
         with open(f"/proc/{daemon.pid}/task/{task}/status", encoding="ascii") as file:
             status = dict(line.split(":", 1) for line in file)
         switches.append(int(status["voluntary_ctxt_switches"]))
     assert len([count for count in switches if count > 20]) >= 3
-
-
-class Asking(threading.Thread):
-    """Asks without a pause until told to stop; counts questions and answers."""
-
-    def __init__(self, once):
-        super().__init__()
-        self.once, self.stopping = once, threading.Event()
-        self.asked = self.answered = 0
-
-    def run(self):
-        while not self.stopping.is_set():
-            asked, answered = self.once()
-            self.asked += asked
-            self.answered += answered
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
 
 
 def ntp_burst(sockets, port):
@@ -83,14 +59,14 @@ def test_nothing_is_lost_while_everything_changes(testbed, port):
     fixed = [f"listen ntp {port}", f"listen daytime/tcp {daytime}", "clock local"]
     daemon = testbed.start("-c", testbed.config(lines_of(*fixed, "workers 1")))
     sockets = [ntp.client(timeout=2) for _ in range(32)]
-    with Asking(ntp_burst(sockets, port)) as datagrams, \
-            Asking(lambda: (1, is_daytime(ask(daytime)))) as connections:
+    with Requester(ntp_burst(sockets, port)) as datagrams, \
+            Requester(lambda: (1, is_daytime(query(daytime)))) as connections:
         for number in range(ROUNDS):
             changed = [f"workers {1 + number % 3}", f"listen ntp {others[number % 2]}",
                        f"listen time/tcp {others[number % 2]}"]
             testbed.config(lines_of(*fixed, *changed))
             assert testbed.signal("reload").code == 0
-            assert len(ask(others[number % 2])) == 4
+            assert len(query(others[number % 2])) == 4
             time.sleep(0.05)
     for asking in sockets:
         asking.close()
@@ -109,10 +85,10 @@ def test_nobody_waits_for_clients_of_a_worker_that_goes(testbed, port):
 
     def once():
         began = time.monotonic()
-        answered = ntp.ask(port)[0].stratum == 10
+        answered = ntp.query(port)[0].stratum == 10
         waits.append(time.monotonic() - began)
         return 1, answered
-    with held(port, 30), Asking(once) as asking:
+    with idle_connections(port, 30), Requester(once) as asking:
         testbed.config(lines_of(*lines, "workers 1"))
         assert testbed.signal("reload").code == 0
         time.sleep(0.1)
@@ -124,10 +100,10 @@ def test_nobody_waits_for_clients_of_a_worker_that_goes(testbed, port):
 def test_the_count_goes_on_when_workers_go(testbed, port):
     testbed.start("-c", testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 3")))
     for _ in range(60):
-        ntp.ask(port)
+        ntp.query(port)
     testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 1"))
     assert testbed.signal("reload").code == 0
-    ntp.ask(port)
+    ntp.query(port)
     wait_until(lambda: testbed.status()["ntp"] == "61 of 61", what="the last to be counted")
 
 
@@ -137,11 +113,11 @@ def test_workers_that_cannot_be_had(testbed, port):
     testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 257"))
     failed = testbed.signal("reload")
     assert failed.code == 78 and "expected auto or a number from 1 to 256" in failed.err
-    assert ntp.ask(port)[0].stratum == 10 and daemon.alive()
+    assert ntp.query(port)[0].stratum == 10 and daemon.alive()
 
 
 @pytest.mark.parametrize("poll", [0, 200])
 def test_busy_polling_answers_as_well(testbed, port, poll):
     testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
     for _ in range(50):
-        assert ntp.ask(port)[0].stratum == 10
+        assert ntp.query(port)[0].stratum == 10

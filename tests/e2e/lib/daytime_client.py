@@ -54,7 +54,7 @@ def receive_all(connection):
         parts.append(part)
 
 
-def ask(port, host="127.0.0.1", timeout=5):
+def query(port, host="127.0.0.1", timeout=5):
     """What a Daytime server says until it closes."""
     with socket.create_connection((host, port), timeout=longer(timeout)) as connection:
         return receive_all(connection)
@@ -71,7 +71,7 @@ def is_daytime(answer):
 
 def serves(port, host="127.0.0.1"):
     try:
-        return is_daytime(ask(port, host))
+        return is_daytime(query(port, host))
     except OSError:
         return False
 
@@ -84,3 +84,14 @@ def listening_ports():
 
 def json_lines(text):
     return [json.loads(line) for line in text.splitlines()]
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=longer(15))
+
+
+@contextlib.contextmanager
+def idle_connections(port, count):
+    """So many connections that are made and then left alone."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connect(port)) for _ in range(count)]

@@ -2,6 +2,9 @@
 import collections
 import socket
 import struct
+import time
+
+from lib.environment import longer, wait_until
 
 FORMAT = struct.Struct("!BBbbIII QQQQ".replace(" ", ""))
 UNIX = 2208988800  # 1970 on NTP's scale
@@ -44,7 +47,7 @@ def client(host="127.0.0.1", port=0, timeout=5):
     return made
 
 
-def ask(port, host="127.0.0.1", **fields):
+def query(port, host="127.0.0.1", **fields):
     """The reply to one request, and whom it came from."""
     with client(host) as asking:
         asking.sendto(request(**fields), (host, port))
@@ -70,3 +73,26 @@ def is_answered(data, port):
             return False
         tail = tail[length:]
     return not tail
+
+
+def wait_for_state(port, leap, stratum, reference):
+    """Waits for a state on the wire; gives the seconds that it took, and a reply."""
+    began = time.monotonic()
+
+    def reply():
+        found = query(port)[0]
+        assert found.receive <= found.transmit
+        return found if (found.leap, found.stratum) == (leap, stratum) else None
+    found = wait_until(reply, what=f"leap {leap}, stratum {stratum}")
+    assert found.reference_id == reference
+    return time.monotonic() - began, found
+
+
+def query_from(host, port, count, server="127.0.0.1"):
+    """So many requests of NTP from an address of this machine, all answered."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((host, 0))
+        client.settimeout(longer(5))
+        for _ in range(count):
+            client.sendto(request(), (server, port))
+            assert len(client.recv(100)) == 48

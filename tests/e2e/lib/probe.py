@@ -4,7 +4,7 @@ import threading
 import time
 
 from lib import ntp
-from lib.daytime_client import ask, is_daytime
+from lib.daytime_client import is_daytime, query
 
 
 TRIES = 3
@@ -22,7 +22,7 @@ class Probe(threading.Thread):
     def run(self):
         while not self.stopping.wait(self.pause):
             self.time(self.ask_ntp)
-            self.time(lambda: is_daytime(ask(self.port, self.host)))
+            self.time(lambda: is_daytime(query(self.port, self.host)))
 
     def time(self, once):
         began = time.monotonic()
@@ -61,6 +61,29 @@ def recovery(port, host="127.0.0.1", udp=None):
     """Milliseconds until both protocols have answered."""
     began = time.monotonic()
     looking = Probe(port, host, udp)
-    while not (looking.ask_ntp() and is_daytime(ask(port, host))):
+    while not (looking.ask_ntp() and is_daytime(query(port, host))):
         assert time.monotonic() - began < 10, "no answer for 10 s"
     return (time.monotonic() - began) * 1000
+
+
+class Requester(threading.Thread):
+    """Asks without a pause until told to stop; counts questions and answers."""
+
+    def __init__(self, once):
+        super().__init__()
+        self.once, self.stopping = once, threading.Event()
+        self.asked = self.answered = 0
+
+    def run(self):
+        while not self.stopping.is_set():
+            asked, answered = self.once()
+            self.asked += asked
+            self.answered += answered
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.join()

@@ -5,6 +5,7 @@ import pathlib
 import re
 import select
 import signal
+import time
 
 from lib.environment import longer
 
@@ -119,3 +120,9 @@ def cmdline(pid):
     with contextlib.suppress(OSError):
         return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     return "gone"
+
+
+def cpu_share(daemon, seconds):
+    before = daemon.cpu_seconds()
+    time.sleep(seconds)
+    return (daemon.cpu_seconds() - before) / seconds

@@ -17,6 +17,11 @@ from lib.process import cmdline, Daemon, Foreground, read_back, Result
 THREAD_SUPPRESSIONS = shutil.copy(pathlib.Path(__file__).parents[2] / "thread.supp", home)
 
 
+def directives(*lines):
+    """The options of timeserver that give it these lines of configuration."""
+    return [word for line in lines for word in ("-o", line)]
+
+
 class Testbed:
     """One test's directory, programs and daemons."""
 

@@ -11,7 +11,7 @@ import subprocess
 import uuid
 
 from lib.environment import home, longer, wait_until
-from test_peers_ntp import LIBRARIES, PEERS
+from lib.peers import LIBRARIES, PEERS
 
 SYSTEMD = f"{PEERS}/lib/systemd/systemd"
 

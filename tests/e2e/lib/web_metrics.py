@@ -1,0 +1,31 @@
+"""/metrics as a dictionary."""
+import re
+
+from lib.http_client import fetch
+
+SERVICES = ["daytime/tcp", "daytime/udp", "time/tcp", "time/udp", "ntp/udp", "http/tcp"]
+REASONS = ["denied", "limited", "loop", "invalid", "unsynchronised", "failed"]
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
+
+
+def series(name, **labels):
+    return name, frozenset(labels.items())
+
+
+def metrics(port):
+    """Every sample of /metrics by its series; none may be there twice."""
+    answer = fetch(port, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found = {}
+    for line in answer.body.decode().splitlines():
+        if not line.startswith("#"):
+            name, labels, value = SAMPLE.fullmatch(line).groups()
+            key = series(name, **dict(re.findall(r'([a-z]+)="([^"]*)"', labels or "")))
+            assert key not in found, line
+            found[key] = float(value)
+    return found
+
+
+def value(found, name, **labels):
+    return found[series(f"timeserver_{name}", **labels)]
