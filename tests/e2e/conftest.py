@@ -1,4 +1,4 @@
-"""The tests of the programs as a user meets them. CONTRIBUTING.md says how to run them."""
+"""Fixtures and the summary of the end-to-end tests. CONTRIBUTING.md says how to run them."""
 import collections
 import shutil
 
@@ -8,7 +8,7 @@ from lib import isolate
 
 isolate.enter()
 
-# After enter, since they look at their environment.
+# Imported after enter(), because they read the environment.
 from lib import daytime_client, environment, security  # noqa: E402
 from lib import testbed as testbeds  # noqa: E402
 
@@ -34,11 +34,11 @@ def port():
 @pytest.fixture
 def only_the_client():
     if environment.WRAPPER:
-        pytest.skip("TIMESERVER_WRAPPER is for the server; these tests are of the client")
+        pytest.skip("TIMESERVER_WRAPPER is for the server, and this is a test of the client")
 
 
 def outcomes_by_test(terminalreporter):
-    """By "file::test": how each of its cases ended, and what it printed."""
+    """The outcome and output of each case, by "file::test"."""
     found = collections.defaultdict(list)
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -48,16 +48,16 @@ def outcomes_by_test(terminalreporter):
 
 
 def summarise_threats(terminalreporter):
-    """The table of SECURITY.md, as far as its tests ran, with what they saw."""
+    """Prints the rows of SECURITY.md whose tests ran, with their outcome and output."""
     found = outcomes_by_test(terminalreporter)
     rows = [row for row in security.rows() if any(name in found for name in row.tests)]
     if rows:
-        terminalreporter.section("threats, promises, and what was seen")
+        terminalreporter.section("threats, promises, and the results of their tests")
     for row in rows:
         cases = [case for name in row.tests for case in found.get(name, [])]
         counts = collections.Counter(outcome for outcome, _ in cases)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        terminalreporter.write_line(f"{row.threat}: {row.promise} ({told})")
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        terminalreporter.write_line(f"{row.threat}: {row.promise} ({outcomes})")
         for line in "".join(text for _, text in cases).splitlines():
             terminalreporter.write_line(f"    {line}")
 
@@ -68,13 +68,13 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def summarise_skips(terminalreporter):
-    """Never skip silently: every reason, with the tests that it stopped."""
+    """Prints every reason to skip, with the names of the tests."""
     reasons = collections.defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         reasons[reason.removeprefix("Skipped: ")].append(report.nodeid.partition("::")[2])
     if not reasons:
         return
-    terminalreporter.section("not run here, and why")
+    terminalreporter.section("skipped tests, and why")
     for reason, names in sorted(reasons.items()):
         terminalreporter.write_line(f"{reason}\n    {', '.join(names)}")

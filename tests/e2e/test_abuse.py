@@ -1,7 +1,6 @@
-"""Floods and shortages: what another client sees meanwhile, and how soon all is well again.
+"""Floods and shortages: other clients get replies meanwhile, and the daemon recovers.
 
-SECURITY.md has the table. Where a machine is too busy for a flood a datagram of another client may
-be lost on its way; the promise is about what the daemon does.
+SECURITY.md has the table of threats and promises.
 """
 import contextlib
 import os
@@ -19,14 +18,14 @@ from lib.daytime_client import idle_connections, serves
 from lib.environment import (compile_c, fewer, needs_private, needs_program, not_instrumented, not_wrapped,
                              SANITIZED, wait_until)
 from lib.isolate import mounted
-from lib.probe import Probe, recovery
+from lib.probe import milliseconds_to_recover, Probe
 from lib.testbed import directives
 
 SPOOF = pathlib.Path(__file__).with_name("lib") / "spoof.c"
 FLOOD = int(os.environ.get("TIMESERVER_FLOOD", fewer(1000000)))
 HOST = "10.66.0.1"
-TABLE = 512  # KiB for each worker, of those who ask: timeserver.conf(5)
-SOURCES = 1 << 17  # of 198.18.0.0/15, which is nobody's
+TABLE = 512  # KiB of top clients and rates for each worker: timeserver.conf(5)
+SOURCES = 1 << 17  # 198.18.0.0/15, which is reserved for benchmarks
 
 
 def start(testbed, port, *lines, **more):
@@ -47,7 +46,7 @@ def spoof(tmp_path_factory):
 
 @pytest.fixture
 def network():
-    """Answers to forged addresses leave, and meet nobody."""
+    """Routes replies to forged addresses into a virtual link where nothing receives them."""
     def ip(*words):
         subprocess.run(["ip", *words], check=True)
     ip("link", "add", "void0", "type", "veth", "peer", "name", "void1")
@@ -65,51 +64,50 @@ def network():
 
 
 def flooded(spoof, port, *words):
-    """Another client's view while a flood goes on, and what the flood was."""
+    """Runs a flood. Returns the probe of another client, and a description of both."""
     with Probe(port, HOST) as probe:
         sent = subprocess.run([spoof, *map(str, words)], check=True, capture_output=True, text=True)
     count, milliseconds = map(int, sent.stdout.split())
-    return probe, f"{count} in {milliseconds} ms; {probe}; well again after"
+    return probe, f"{count} in {milliseconds} ms; {probe}; recovered after"
 
 
 @needs_private("forged packets")
 @needs_program("cc")
 def test_a_flood_of_syns(testbed, port, spoof, network):
-    """Connections that are begun in the names of 131,072 addresses and never made."""
+    """SYNs from 131,072 forged addresses."""
     daemon = start(testbed, port)
     before = memory(daemon)
-    probe, told = flooded(spoof, port, "syn", HOST, port, "198.18.0.0", SOURCES, 1, 50000,
-                             FLOOD // 5)
-    print(f"SYNs: {told} {recovery(port, HOST):.1f} ms")
-    assert probe.unanswered == 0 and daemon.alive() and memory(daemon) - before < 512
+    probe, flood = flooded(spoof, port, "syn", HOST, port, "198.18.0.0", SOURCES, 1, 50000,
+                           FLOOD // 5)
+    print(f"SYNs: {flood} {milliseconds_to_recover(port, HOST):.1f} ms")
+    assert probe.lost == 0 and daemon.alive() and memory(daemon) - before < 512
 
 
 @needs_private("forged packets")
 @needs_program("cc")
 @pytest.mark.parametrize("networks", [1, 1 << 16])
 def test_a_flood_of_requests(testbed, port, spoof, network, networks):
-    """From one network, or from as many as 11.0.0.0/8 has: a million requests. What is remembered of
-    them has its place from the start."""
+    """A million requests, from one network or from 65,536. The table of rates does not grow."""
     daemon = start(testbed, port, "workers 2", "ratelimit interval 0.01 burst 100")
     before = memory(daemon)
-    probe, told = flooded(spoof, port, "ntp", HOST, port, "11.0.0.0", networks, 256, 200000, FLOOD)
-    print(f"requests of {networks} networks: {told} {recovery(port, HOST):.1f} ms;"
+    probe, flood = flooded(spoof, port, "ntp", HOST, port, "11.0.0.0", networks, 256, 200000, FLOOD)
+    print(f"requests from {networks} networks: {flood} {milliseconds_to_recover(port, HOST):.1f} ms;"
           f" {memory(daemon) - before} KiB more; limited: {testbed.status()['limited']}")
-    assert probe.unanswered == 0 and daemon.alive()
+    assert probe.lost == 0 and daemon.alive()
     assert SANITIZED or memory(daemon) - before < 2 * TABLE + 512
 
 
-def half_open(port, stopping):
-    """Clients that connect and then do nothing, again and again."""
+def open_idle_connections(port, stopping):
+    """Opens 100 idle connections again and again."""
     while not stopping.is_set():
         with idle_connections(port, 100), contextlib.suppress(OSError):
             stopping.wait(0.1)
 
 
-def test_clients_that_do_nothing(testbed, port):
-    """Some hundreds at a time connect, read nothing and never close."""
+def test_idle_clients_do_not_delay_others(testbed, port):
+    """More than a thousand connections that read nothing and never close."""
     daemon, stopping = start(testbed, port), threading.Event()
-    threads = [threading.Thread(target=half_open, args=[port, stopping]) for _ in range(4)]
+    threads = [threading.Thread(target=open_idle_connections, args=[port, stopping]) for _ in range(4)]
     with contextlib.ExitStack() as stack:
         stack.enter_context(idle_connections(port, fewer(1000)))
         for thread in threads:
@@ -119,22 +117,22 @@ def test_clients_that_do_nothing(testbed, port):
         stopping.set()
         for thread in threads:
             thread.join()
-    print(f"silent clients: {probe}; well again after {recovery(port):.1f} ms")
-    assert probe.unanswered == 0 and daemon.alive()
+    print(f"idle clients: {probe}; recovered after {milliseconds_to_recover(port):.1f} ms")
+    assert probe.lost == 0 and daemon.alive()
 
 
 @not_instrumented("descriptors")
-def test_descriptors_run_out(testbed, port):
-    """64 are all there are, and 500 clients want one each."""
+def test_clients_get_replies_when_descriptors_run_out(testbed, port):
+    """500 clients at a limit of 64 descriptors."""
     daemon = start(testbed, port, before=["prlimit", "--nofile=64:64"])
     with Probe(port) as probe, idle_connections(port, 500):
         time.sleep(1)
-    print(f"64 descriptors: {probe}; well again after {recovery(port):.1f} ms")
-    assert probe.unanswered == 0 and daemon.alive()
+    print(f"64 descriptors: {probe}; recovered after {milliseconds_to_recover(port):.1f} ms")
+    assert probe.lost == 0 and daemon.alive()
 
 
-def processor_time(daemon):
-    """Of its main thread, in seconds."""
+def main_thread_cpu_seconds(daemon):
+    """The CPU time of the main thread, in seconds."""
     fields = daemon.proc(f"task/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -144,23 +142,23 @@ def limit_descriptors(daemon, number):
 
 
 @not_instrumented("descriptors")
-def test_no_descriptor_for_the_operator(testbed, port):
-    """He waits until there is one; nothing spins, and clients of UDP are served."""
+def test_a_control_request_waits_for_a_descriptor(testbed, port):
+    """Meanwhile the main thread does not spin, and UDP clients get replies."""
     daemon = start(testbed, port)
     used = {int(number) for number in daemon.descriptors()}
     limit_descriptors(daemon, min(set(range(1000)) - used))
-    asking, _, _ = testbed.popen(testbed.command("--signal", "status"))
-    before = processor_time(daemon)
+    command, _, _ = testbed.popen(testbed.command("--signal", "status"))
+    before = main_thread_cpu_seconds(daemon)
     time.sleep(1.5)
-    spent = processor_time(daemon) - before
-    print(f"no descriptor for --signal: {spent:.2f} s of processor time in 1.5 s")
-    assert asking.poll() is None and spent < 0.2 and ntp.query(port)[0].stratum == 10
+    spent = main_thread_cpu_seconds(daemon) - before
+    print(f"no descriptor for --signal: {spent:.2f} s of CPU time in 1.5 s")
+    assert command.poll() is None and spent < 0.2 and ntp.query(port)[0].stratum == 10
     limit_descriptors(daemon, 1000)
-    assert asking.wait(10) == 0
+    assert command.wait(10) == 0
 
 
-def test_a_storm_of_reloads(testbed, port):
-    """As many SIGHUPs as can be sent in a second."""
+def test_clients_get_replies_during_thousands_of_sighups(testbed, port):
+    """As many SIGHUPs as possible in one second."""
     daemon, count = start(testbed, port), 0
     with Probe(port) as probe:
         until = time.monotonic() + 1
@@ -168,13 +166,13 @@ def test_a_storm_of_reloads(testbed, port):
             daemon.signal(signal.SIGHUP)
             count += 1
             time.sleep(0.0002)
-    print(f"{count} SIGHUPs: {probe}; well again after {recovery(port):.1f} ms")
-    assert probe.unanswered == 0 and daemon.alive()
+    print(f"{count} SIGHUPs: {probe}; recovered after {milliseconds_to_recover(port):.1f} ms")
+    assert probe.lost == 0 and daemon.alive()
 
 
 @needs_private("a full disk")
-def test_a_full_disk(testbed, port):
-    """A start says so. One that runs already goes on, is reloaded and stopped."""
+def test_a_full_disk_fails_a_start_but_not_a_running_daemon(testbed, port):
+    """A start says why it fails. A running daemon serves, reloads and stops."""
     directory = testbed.dir / "small"
     directory.mkdir()
     with mounted("tmpfs", directory, "tmpfs", 0, "size=8k"):
@@ -196,15 +194,15 @@ def test_a_full_disk(testbed, port):
         with Probe(port) as probe:
             assert testbed.server("-p", pidfile, "-s", "reload", pidfile=False).code == 0
             time.sleep(0.2)
-        print(f"a full disk: {probe}; well again after {recovery(port):.1f} ms")
-        assert probe.unanswered == 0
+        print(f"a full disk: {probe}; recovered after {milliseconds_to_recover(port):.1f} ms")
+        assert probe.lost == 0
         stopped = testbed.server("-p", pidfile, "-s", "stop", pidfile=False)
         assert stopped.code == 0 and not pidfile.exists()
         daemon.wait_gone()
 
 
-def test_a_log_that_cannot_be_written(testbed, port):
-    """In the foreground, with a standard error that is full."""
+def test_a_log_that_cannot_be_written_delays_no_reply(testbed, port):
+    """In the foreground, with /dev/full as standard error."""
     config = testbed.config(f"listen ntp {port}\nlisten daytime/tcp {port}\nclock local\n")
     with open("/dev/full", "w", encoding="ascii") as full:
         server = testbed.foreground("-n", "-c", config, stderr=full)
@@ -212,7 +210,7 @@ def test_a_log_that_cannot_be_written(testbed, port):
         with Probe(port) as probe:
             assert testbed.signal("reload").code == 0
             time.sleep(0.2)
-        assert probe.unanswered == 0 and server.alive()
+        assert probe.lost == 0 and server.alive()
     print(f"a full log: {probe}")
 
 
@@ -220,8 +218,8 @@ def test_a_log_that_cannot_be_written(testbed, port):
 @not_wrapped("a thread")
 @not_instrumented("threads")
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_a_thread_that_is_refused(testbed, port, processes):
-    """At the start it is the reason why there is none. Later, what there is goes on."""
+def test_a_start_without_enough_threads_fails(testbed, port, processes):
+    """The message says why, and no file is left."""
     user = random.randrange(1 << 17, 1 << 30)
     settings = {"user": user, "group": user, "extra_groups": []}
     limit = ["prlimit", f"--nproc={processes}:{processes}"]
@@ -234,8 +232,8 @@ def test_a_thread_that_is_refused(testbed, port, processes):
 
 @needs_private("a user of its own")
 @not_instrumented("threads")
-def test_more_threads_that_are_refused(testbed, port):
-    """A reload that wants more workers than there may be changes nothing."""
+def test_a_reload_without_enough_threads_changes_nothing(testbed, port):
+    """More workers than the limit of processes of the user allows."""
     lines = f"listen ntp {port}\nlisten daytime/tcp {port}\nclock local\nworkers"
     config, user = testbed.config(f"{lines} 2\n"), random.randrange(1 << 17, 1 << 30)
     settings = {"user": user, "group": user, "extra_groups": []}
@@ -251,15 +249,15 @@ def test_more_threads_that_are_refused(testbed, port):
             assert testbed.status()["workers"] == "2"
             time.sleep(0.02)
         config.write_text(f"{lines} 3\n")
-        # A thread that sees clients off counts for a quarter of a second.
+        # A retired worker counts until its clients have closed, a quarter of a second at most.
         wait_until(lambda: testbed.signal("reload").code == 0, what="3 workers")
-    print(f"threads refused: {probe}; well again after {recovery(port):.1f} ms")
-    assert probe.unanswered == 0 and server.alive()
+    print(f"no more threads: {probe}; recovered after {milliseconds_to_recover(port):.1f} ms")
+    assert probe.lost == 0 and server.alive()
 
 
 @contextlib.contextmanager
-def without_threads(testbed, port, change):
-    """A daemon whose user has no thread left when it is reloaded with a change."""
+def halted_for_lack_of_threads(testbed, port, change):
+    """A daemon that a reload has halted, because other processes of its user took all threads."""
     user = random.randrange(1 << 17, 1 << 30)
     settings = {"user": user, "group": user, "extra_groups": []}
     os.chown(testbed.dir, user, user)
@@ -281,18 +279,17 @@ def without_threads(testbed, port, change):
 
 @needs_private("a user of its own")
 @not_instrumented("threads")
-def test_a_stop_while_nothing_is_served(testbed, port):
-    """Fewer workers were wanted, and those that are to be there again have never served yet."""
-    with without_threads(testbed, port, lambda text: text.replace("workers 3", "workers 1")) as server:
+def test_a_halted_daemon_can_be_stopped(testbed, port):
+    """After a reload to fewer workers that could not start, nor could the previous ones."""
+    with halted_for_lack_of_threads(testbed, port, lambda text: text.replace("workers 3", "workers 1")) as server:
         assert testbed.signal("stop").code == 0 and server.wait() == 0
 
 
 @needs_private("a user of its own")
 @not_instrumented("threads")
-def test_threads_that_others_have_taken(testbed, port):
-    """Where a reload finds no thread any more, not even for what it had, it says so and tries again
-    until it serves."""
-    with without_threads(testbed, port, lambda text: text) as server:
+def test_a_halted_daemon_retries_until_it_serves(testbed, port):
+    """A reload that can start neither the new nor the previous workers says so, and tries again."""
+    with halted_for_lack_of_threads(testbed, port, lambda text: text) as server:
         pass
     wait_until(lambda: serves(port))
     assert server.alive() and testbed.status()["state"] == "serving"

@@ -1,4 +1,4 @@
-"""What answering costs in memory: nothing that has to be asked for."""
+"""Requests cause no allocation."""
 import os
 import pathlib
 import socket
@@ -14,7 +14,7 @@ REQUEST = b"\x23" + bytes(39) + b"12345678"
 
 
 def query_every_protocol(ports, rounds):
-    """Asks by every protocol so many times."""
+    """Sends a request of every protocol, so many times."""
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.settimeout(5)
         for _ in range(rounds):
@@ -26,7 +26,7 @@ def query_every_protocol(ports, rounds):
 
 @pytest.mark.skipif(INSTRUMENTED, reason="instruments have an allocator of their own")
 @pytest.mark.skipif(not os.access("/usr/bin/cc", os.X_OK), reason="needs cc")
-def test_no_request_makes_the_daemon_allocate(testbed):
+def test_no_request_causes_an_allocation(testbed):
     library, counter = testbed.root / "shim.so", testbed.root / "count"
     compile_shim(library, SHIM)
     counter.write_bytes(bytes(24))
@@ -40,9 +40,9 @@ def test_no_request_makes_the_daemon_allocate(testbed):
         return int.from_bytes(counter.read_bytes()[:8], "little")
 
     wait_until(lambda: allocations() > 0, what="the shim to count")
-    query_every_protocol(ports, 20)  # whatever the C library makes ready once, for every worker
+    query_every_protocol(ports, 20)  # the C library allocates at the first request of each worker
     before = allocations()
     query_every_protocol(ports, 2000)
     assert allocations() == before, f"{allocations() - before} allocations for 10,000 requests"
     assert daemon.alive()
-    print(f"allocations by the end of the start: {before}, by 10,000 requests: 0")
+    print(f"{before} allocations until the first replies, 0 for 10,000 more requests")

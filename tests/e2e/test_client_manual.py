@@ -39,8 +39,8 @@ def manual_network(testbed):
 
 
 def run(testbed, command):
-    """In a shell with the program in its PATH and a shim that does not set the clock but logs it. The
-    example of ten minutes runs at a shorter interval."""
+    """Runs an example in a shell, with a shim that logs changes of the clock instead of making them.
+    The example that takes ten minutes runs at a shorter interval."""
     library, logged, directory = testbed.root / "shim.so", testbed.root / "set", testbed.root / "bin"
     compile_shim(library, SHIM)
     directory.mkdir()
@@ -76,7 +76,7 @@ def test_every_example_is_known():
 @pytest.mark.parametrize("command, printed", zip(examples(), PRINTED))
 def test_example(testbed, manual_network, command, printed):
     if SANITIZED and "--set" in command:
-        pytest.skip("a shim goes before no instrument")
+        pytest.skip("a sanitizer does not load behind a shim")
     result, was_set = run(testbed, command)
     assert (result.code, result.err) == (0, "") and re.fullmatch(printed, result.out), result
     assert was_set == ("--set" in command)

@@ -121,9 +121,9 @@ def test_check_as_an_argument(testbed, port):
 
 @pytest.fixture
 def setting(testbed):
-    """Runs the client with a shim that does not set the clock but logs it."""
+    """Runs the client with a shim that logs changes of the clock instead of making them."""
     if SANITIZED:
-        pytest.skip("a shim goes before no instrument")
+        pytest.skip("a sanitizer does not load behind a shim")
     library, logged = testbed.root / "shim.so", testbed.root / "set"
     compile_shim(library, SHIM)
 
@@ -301,7 +301,7 @@ def test_live_view_resize_and_suspend(testbed, watched):
         tmux("resize-window", "-x", 40, "-y", 12)
         wait_until(lambda: len(tmux.lines()) == 4, what="two lines a target")
         tmux("resize-window", "-x", 40, "-y", 4)
-        wait_until(lambda: tmux.lines()[2:] == ["and 1 more"], what="what there is no room for")
+        wait_until(lambda: tmux.lines()[2:] == ["and 1 more"], what="the note about the target without room")
         tmux("send-keys", "C-z")
         wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
         tmux.type("fg")
@@ -325,5 +325,5 @@ def test_live_view_restores_terminal(testbed, watched, number):
 def test_live_view_with_count(testbed, watched):
     with Tmux(testbed, 100, 12) as tmux:
         tmux.type(f"{CLIENT} --watch -n 3 -i 0.01 {' '.join(watched)}; echo status $?")
-        wait_until(lambda: "status 0" in tmux.lines(), what="its end")
+        wait_until(lambda: "status 0" in tmux.lines(), what="the program to end")
         assert tmux.lines()[0] == "before"

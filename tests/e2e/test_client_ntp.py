@@ -90,7 +90,7 @@ def name_of(forgery):
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_replies_are_rejected(testbed, forgery):
-    """Alone it is an error, and a good reply after it is accepted."""
+    """A forgery alone is an error; a good reply that follows it is accepted."""
     with UdpServer(lambda request: [FORGERIES[forgery](request)]) as server:
         sample = query(testbed, server, "-w", "0.3")
     assert sample["ok"] is False and sample["error"]

@@ -1,4 +1,4 @@
-"""The clock's truth: what a followed server says, or hides, is on the wire within a second."""
+"""clock follow: replies show the state of the followed server within a second."""
 import contextlib
 import socket
 import threading
@@ -14,7 +14,7 @@ from lib.udp_client import query_udp
 
 
 class Followed:
-    """An NTP server that says what a test wants it to say."""
+    """An NTP server whose fields a test can change."""
 
     def __init__(self, host="127.0.0.1"):
         self.socket = socket.socket(type=socket.SOCK_DGRAM)
@@ -32,7 +32,7 @@ class Followed:
                     self.socket.sendto(self.reply(data), peer)
 
     def reply(self, data):
-        now = int((time.time() + self.offset + ntp.UNIX) * 2**32) % 2**64
+        now = int((time.time() + self.offset + ntp.UNIX_EPOCH) * 2**32) % 2**64
         origin = int.from_bytes(data[40:48], "big") if self.origin is None else self.origin
         return ntp.FORMAT.pack(self.first, self.stratum, 6, -20, self.root_delay,
                                self.root_dispersion, 0xc0000201, now - 2**32, origin, now, now)
@@ -52,11 +52,11 @@ def followed():
 
 def start(testbed, port, server, *more):
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{server.port}", *more)
-    wait_until(lambda: ntp.query(port)[0].leap == 0, what="the word of the server")
+    wait_until(lambda: ntp.query(port)[0].leap == 0, what="synchronisation")
 
 
-def test_its_word_is_passed_on(testbed, port, followed):
-    """It is on this host, so it is taken to be what keeps this clock, and quoted."""
+def test_replies_have_the_fields_of_a_server_on_this_host(testbed, port, followed):
+    """A server on this host is taken for the program that keeps this clock: same stratum, same source."""
     followed.first, followed.root_delay = 0x64, 0x1234
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{followed.port}")
     _, reply = wait_for_state(port, 1, 3, bytes([192, 0, 2, 1]))
@@ -65,7 +65,7 @@ def test_its_word_is_passed_on(testbed, port, followed):
     wait_for_state(port, 2, 3, bytes([192, 0, 2, 1]))
 
 
-@pytest.mark.parametrize("lie, reference", [
+@pytest.mark.parametrize("changes, reference", [
     ({"silent": True}, b"INIT"), ({"origin": 12345}, b"INIT"), ({"origin": 0}, b"INIT"),
     ({"first": 0xe4}, b"INIT"), ({"stratum": 16}, b"INIT"), ({"stratum": 0}, b"INIT"),
     ({"first": 0x23}, b"INIT"), ({"root_delay": 0x30000}, b"INIT"),
@@ -73,21 +73,21 @@ def test_its_word_is_passed_on(testbed, port, followed):
     ({"offset": -3600.0}, b"STEP")],
     ids=["dead", "origin", "zero origin", "leap", "stratum 16", "stratum 0", "mode", "root delay",
          "root dispersion", "ahead", "behind"])
-def test_a_server_that_is_not_to_be_believed(testbed, port, followed, lie, reference):
-    """Within a second; and when it is itself again it is believed again."""
+def test_an_unusable_server_unsynchronises_the_clock(testbed, port, followed, changes, reference):
+    """Within a second; and the clock is synchronised again when the server has recovered."""
     start(testbed, port, followed)
-    honest = {name: getattr(followed, name) for name in lie}
-    for name, value in lie.items():
+    before = {name: getattr(followed, name) for name in changes}
+    for name, value in changes.items():
         setattr(followed, name, value)
     seconds, _ = wait_for_state(port, 3, 0, reference)
-    print(f"{seconds:.2f} s until leap 3 was on the wire")
-    for name, value in honest.items():
+    print(f"{seconds:.2f} s until replies said leap 3")
+    for name, value in before.items():
         setattr(followed, name, value)
     wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
-def test_the_time_to_notice(testbed, port, followed):
-    """At most a second; the best of three counts, as the machine has other things to do."""
+def test_a_lost_server_is_noticed_within_a_second(testbed, port, followed):
+    """The best of three, because the machine is busy with other tests."""
     start(testbed, port, followed)
     best = []
     for _ in range(3):
@@ -98,7 +98,7 @@ def test_the_time_to_notice(testbed, port, followed):
     assert min(best) < 1
 
 
-def test_daytime_goes_with_the_clock_only_if_required(testbed, followed):
+def test_require_sync_silences_daytime_when_the_clock_is_lost(testbed, followed):
     ports = [free_port(), free_port()]
     testbed.start("-o", f"listen ntp {ports[0]}", "-o", f"listen daytime/udp {ports[1]}",
               "-o", "require-sync", "-o", "ratelimit off",
@@ -110,13 +110,13 @@ def test_daytime_goes_with_the_clock_only_if_required(testbed, followed):
     assert query_udp(ports[1]) is None
 
 
-def test_a_server_by_name(testbed, port, followed):
+def test_a_server_can_be_followed_by_name(testbed, port, followed):
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow localhost:{followed.port}")
     wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
 
 
-def test_a_reload_keeps_what_is_known(testbed, port, followed):
-    """As long as the source stays the same there is no moment of doubt."""
+def test_a_reload_keeps_the_clock_state(testbed, port, followed):
+    """While the source is the same, no reply says leap 3."""
     start(testbed, port, followed)
     for _ in range(5):
         assert testbed.signal("reload").code == 0

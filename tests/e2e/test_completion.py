@@ -1,4 +1,4 @@
-"""Completion: every option in every shell, and each shell really completing."""
+"""Completion in bash, fish and zsh: it knows every option, and each shell completes."""
 import pathlib
 import re
 
@@ -13,22 +13,22 @@ PROGRAMS = {"timeclient": CLIENT, "timeserver": SERVER}
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
-# What is typed, and what comes of it: one word, or several to choose from.
+# The text typed, and the completions.
 CASES = [("timeclient", "--js", "--json"), ("timeclient", "--set s", "step slew"),
          ("timeclient", "nt", "ntp://"), ("timeclient", "--tr", "--trust-one"),
          ("timeserver", "--dum", "--dump-config"), ("timeserver", "--signal re", "reload"),
          ("timeserver", "-s s", "status stop"), ("timeserver", "--user roo", "root")]
 
 
-def options(testbed, program):
-    """Those that --help knows."""
+def options_of(testbed, program):
+    """The options in the output of --help."""
     text = testbed.run(PROGRAMS[program], "--help").out
     return set(re.findall(r"(?<![\w-])--?[\w-]+", "\n".join(re.findall(r"^  +(-.*?)(?:  |$)", text, re.M))))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_option_is_known_to_every_shell(testbed, program):
-    known = options(testbed, program)
+def test_every_shell_completes_every_option(testbed, program):
+    known = options_of(testbed, program)
     assert {"-V", "--version", "-h", "--help"} <= known and len(known) > 15
     bash = (DIST / f"{program}.bash").read_text()
     zsh = (DIST / f"_{program}").read_text()
@@ -76,8 +76,8 @@ def test_zsh(testbed, program, typed, wanted):
                        what=f"{choices} in {tmux.lines()}")
 
 
-def test_what_is_installed(testbed):
-    """Where each shell looks."""
+def test_make_install_installs_completions(testbed):
+    """In the directories where each shell looks."""
     result = testbed.run("make", "--assume-old=all", "install", f"BUILD={BUILD}", "PREFIX=/usr",
                      f"DESTDIR={testbed.dir}", cwd=DIST.parent.parent, timeout=60)
     assert result.code == 0, result

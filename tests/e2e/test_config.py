@@ -1,4 +1,4 @@
-"""The configuration: files, options, every error in one run, a dump that can be read again."""
+"""The configuration: files, options, all errors in one run, and a dump that reads back."""
 import os
 import pathlib
 import re
@@ -19,11 +19,11 @@ EXAMPLE = pathlib.Path("dist/timeserver.conf").absolute()
 
 
 def manual_files():
-    """The configurations that timeserver.conf(5) shows."""
+    """The example configurations in timeserver.conf(5)."""
     return re.findall(r"^\.Bd -literal .*\n((?:.*\n)+?)\.Ed$", MANUAL.read_text(), re.MULTILINE)
 
 
-def test_a_right_file_passes_the_test_and_nothing_starts(testbed, port):
+def test_a_valid_file_passes_the_test_and_nothing_starts(testbed, port):
     config = testbed.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
                         f"user root\nsyslog local3\npidfile /run/x.pid\n")
     assert tuple(testbed.server("--test", "-c", config)) == (0, "", "")
@@ -65,7 +65,7 @@ include
 
 @pytest.mark.parametrize("second, shown", [
     ("5050", "*:5050"), ("127.0.0.1:5050", "127.0.0.1:5050"), ("[::1]:5050", "[::1]:5050")])
-def test_listeners_that_collide_are_found_before_the_start(testbed, second, shown):
+def test_colliding_listeners_are_an_error(testbed, second, shown):
     config = testbed.config(f"listen daytime/tcp *:5050\nlisten daytime/tcp {second}\n")
     assert tuple(testbed.server("-t", "-c", config)) == (
         78, "", f"{config}:2: listen: {shown} is already used by listen daytime/tcp *:5050\n")
@@ -92,7 +92,7 @@ def test_a_duplicate_directive_is_an_error(testbed):
 
 
 @pytest.mark.parametrize("word", ["nts-ke", "http/tcp", "ntp/tcp", "ntp/udp", "time"])
-def test_protocols_that_are_not_there_are_errors(testbed, word):
+def test_an_unknown_protocol_is_an_error(testbed, word):
     code, _, err = testbed.server("-t", "-o", f"listen {word} 5050")
     assert code == 78 and err.startswith(f"option:1: listen: unknown protocol '{word}'")
 
@@ -116,7 +116,7 @@ def test_every_configuration_of_the_manual_is_valid(testbed, text):
     assert tuple(testbed.server("-t", "-c", testbed.config(text))) == (0, "", "")
 
 
-def test_the_defaults_of_the_manual_and_of_the_example_file(testbed):
+def test_the_manual_and_the_example_file_show_the_defaults(testbed):
     assert len(manual_files()) == 5
     default = testbed.server("-T", "-c", testbed.config("")).out
     assert testbed.server("-T", "-c", testbed.config(manual_files()[0])).out == default
@@ -124,7 +124,7 @@ def test_the_defaults_of_the_manual_and_of_the_example_file(testbed):
 
 
 def test_every_line_of_the_example_file_is_valid(testbed):
-    """Each that is commented out, too."""
+    """Also the lines that are commented out."""
     lines = re.findall(r"^#(\S.*)$", EXAMPLE.read_text(), re.MULTILINE)
     assert len(lines) > 10
     for line in lines:
@@ -133,8 +133,8 @@ def test_every_line_of_the_example_file_is_valid(testbed):
 
 
 @needs_private("a /etc of its own")
-def test_the_default_file(testbed, port):
-    """It is read if it is there, and not when --option is given."""
+def test_the_default_file_is_read(testbed, port):
+    """It is read if it exists, unless --option is given."""
     upper, work = testbed.root / "upper", testbed.root / "work"
     upper.mkdir()
     work.mkdir()
@@ -150,7 +150,7 @@ def test_the_default_file(testbed, port):
             78, "", f"/etc/timeserver/timeserver.conf:1: nonsense: {UNKNOWN}\n")
 
 
-def test_dump_can_be_read_again(testbed):
+def test_a_dump_reads_back_to_itself(testbed):
     config = testbed.config("syslog local7\nuser root\nlisten daytime/tcp 13 127.0.0.1:5050\n"
                         "listen daytime/tcp [2001:DB8:0::1]:5050\n")
     dump = testbed.server("--dump-config", "-c", config)
@@ -162,7 +162,7 @@ def test_dump_can_be_read_again(testbed):
     assert tuple(again) == tuple(dump)
 
 
-def test_options_replace_the_file_or_come_after_it(testbed):
+def test_options_replace_the_default_file_or_follow_a_given_one(testbed):
     config = testbed.config("listen daytime/tcp 6000\nsyslog user\n")
     alone = testbed.server("-T", "-o", "listen daytime/tcp 7000", "-o", "syslog mail").out
     assert "*:7000" in alone and "6000" not in alone and "syslog mail" in alone
@@ -177,26 +177,26 @@ def test_options_replace_the_file_or_come_after_it(testbed):
     ("clock follow there:1123", "clock follow here", "clock follow here:123"),
     ("ratelimit interval 5 burst 1 leak 0", "ratelimit burst 20", "ratelimit interval 0.200 burst 20 leak 4"),
     ("ratelimit burst 3", "ratelimit off", "ratelimit off")])
-def test_an_option_leaves_nothing_of_the_line_it_replaces(testbed, line, option, outcome):
+def test_an_option_replaces_the_whole_line_of_the_file(testbed, line, option, outcome):
     config = testbed.config(f"listen ntp 6000\n{line}\n")
     assert f"\n{outcome}\n" in testbed.server("-T", "-c", config, "-o", option).out
 
 
-def test_errors_in_options_have_their_number(testbed):
+def test_errors_in_options_have_the_number_of_the_option(testbed):
     code, out, err = testbed.server("-o", "clock system", "-o", "listen x", "-o", "what is this")
     assert (code, out) == (78, "")
     assert err == ("option:2: listen: expected PROTOCOL and at least one ADDRESS or [ADDRESS:]PORT\n"
                    f"option:3: what: {UNKNOWN}\n")
 
 
-def test_pidfile_on_the_command_line_wins(testbed):
+def test_pidfile_on_the_command_line_overrides_the_file(testbed):
     config = testbed.config("pidfile /run/other.pid\n")
     assert f"pidfile {testbed.pidfile}\n" in testbed.server("-T", "-c", config).out
     assert "pidfile /run/other.pid\n" in testbed.server("-T", "-c", config, pidfile=False).out
 
 
 def test_include_and_confdir(testbed):
-    """Relative paths are from the file that names them; a directory is read in byte order."""
+    """Relative paths start from the including file; a directory is read in byte order."""
     directory = testbed.dir / "more.d"
     directory.mkdir()
     for name, text in [("20.conf", "listen daytime/tcp 3\n"), ("10.conf", "listen daytime/tcp 2\n"),
@@ -211,7 +211,7 @@ def test_include_and_confdir(testbed):
         assert out.splitlines()[:5] == [f"listen daytime/tcp *:{port}" for port in range(1, 6)]
 
 
-def test_errors_in_included_files_name_these(testbed):
+def test_errors_in_included_files_name_the_included_file(testbed):
     inner = testbed.config("clock system\nnonsense\n", "inner.conf")
     config = testbed.config("include inner.conf\ninclude no.conf\nconfdir no.d\nnonsense\n")
     code, _, err = testbed.server("-t", "-c", config)
@@ -223,7 +223,7 @@ def test_errors_in_included_files_name_these(testbed):
         f"{config}:4: nonsense: {UNKNOWN}"]
 
 
-def test_includes_that_are_nested_too_deep(testbed):
+def test_includes_nested_too_deep_are_an_error(testbed):
     config = testbed.config("include t.conf\n")
     code, _, err = testbed.server("-t", "-c", config)
     assert (code, err) == (78, f"{config}:1: include: includes nested too deep (more than 8)\n")
@@ -232,17 +232,17 @@ def test_includes_that_are_nested_too_deep(testbed):
 @pytest.mark.parametrize("text", [
     "listen daytime/tcp 1\r\nclock system\r\n", "\tlisten\tdaytime/tcp\t1",
     "#\n\n \n\nlisten daytime/tcp 1", "listen daytime/tcp 1 #2"], ids=repr)
-def test_forms_of_lines(testbed, text):
+def test_blanks_comments_and_line_ends(testbed, text):
     code, out, err = testbed.server("-T", "-c", testbed.config(text))
     assert (code, err) == (0, "") and out.startswith("listen daytime/tcp *:1\n")
 
 
-def test_an_empty_file_is_the_built_in_configuration(testbed):
+def test_an_empty_file_gives_the_built_in_configuration(testbed):
     assert testbed.server("-T", "-c", testbed.config("")).out == testbed.server("-T", "-o", "clock system").out
 
 
-def test_one_line_for_each_error_whatever_the_bytes(testbed):
-    """Bytes of a file never reach the terminal as they are."""
+def test_errors_are_single_lines_of_printable_text(testbed):
+    """Other bytes of the file are escaped."""
     config = testbed.dir / "t.conf"
     config.write_bytes(b"listen daytime/tcp \x1b[31m\xff\nzero\0byte\n" + b"x" * 100000 + b"\n")
     popen, _, err = testbed.popen(testbed.command("-t", "-c", config))
@@ -253,7 +253,7 @@ def test_one_line_for_each_error_whatever_the_bytes(testbed):
     assert all(" " <= byte <= "~" for line in lines for byte in line)
 
 
-def test_a_file_name_with_a_line_break_stays_on_one_line(testbed):
+def test_a_line_break_in_a_file_name_is_escaped(testbed):
     config = testbed.config("nonsense\n", "a\nb.conf")
     assert testbed.server("-t", "-c", config).err == f"{testbed.dir}/a\\nb.conf:1: nonsense: {UNKNOWN}\n"
     missing = testbed.dir / "no\nfile"
@@ -263,14 +263,14 @@ def test_a_file_name_with_a_line_break_stays_on_one_line(testbed):
 
 @not_instrumented("memory")
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/null"])
-def test_a_device_given_by_mistake_comes_to_an_end(testbed, device):
+def test_a_device_as_configuration_is_not_read_for_ever(testbed, device):
     result = testbed.server("-t", "-c", device, before=["prlimit", f"--as={256 << 20}"])
     assert result.code == (0 if device == "/dev/null" else 78)
     assert result.seconds < 2
 
 
-def test_each_directive_may_be_long_and_many(testbed):
-    """A thousand listeners in a file: all in the dump."""
+def test_a_file_may_have_a_thousand_listeners(testbed):
+    """All of them are in the dump."""
     config = testbed.config("".join(f"listen daytime/tcp {port}\n" for port in range(1, 1001)))
     lines = testbed.server("-T", "-c", config).out.splitlines()
     assert lines[:1000] == [f"listen daytime/tcp *:{port}" for port in range(1, 1001)]

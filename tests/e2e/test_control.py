@@ -1,4 +1,4 @@
-"""The control socket: what it says in JSON, and what --signal status makes of that."""
+"""The control socket: the JSON status, the text of --signal status, and requests."""
 import ipaddress
 import json
 import os
@@ -34,7 +34,7 @@ def start(testbed, *lines):
 
 
 def status_of(testbed):
-    """What is printed for programs, which is one line."""
+    """The JSON status, which is one line."""
     result = testbed.server("--signal", "status", "--json")
     assert result.code == 0 and result.err == "", result
     assert result.out.count("\n") == 1 and result.out.endswith("}\n")
@@ -45,8 +45,8 @@ def types_of(found):
     return {name: type(value) for name, value in found.items()}
 
 
-def say(testbed, request):
-    """The one message that comes back, after which the connection ends."""
+def send_request(testbed, request):
+    """Sends a request; returns the reply, after which the connection ends."""
     with connect_control(testbed) as connection:
         connection.send(request)
         reply = connection.recv(1 << 18)
@@ -56,7 +56,7 @@ def say(testbed, request):
 
 @pytest.fixture
 def served(testbed, port):
-    """A daemon that has been asked by every protocol: 5 of NTP, 4 of Time, 3 of Daytime, 2 of HTTP."""
+    """A daemon after valid requests: 6 of NTP, 4 of Time, 3 of Daytime and 2 of HTTP, and 1 invalid."""
     web = free_port()
     daemon = start(testbed, f"listen ntp 127.0.0.1:{port}", f"listen daytime/tcp 127.0.0.1:{port}",
                    f"listen time/tcp 127.0.0.1:{web}", f"listen http 127.0.0.2:{web}", "clock local",
@@ -68,15 +68,15 @@ def served(testbed, port):
         connection.sendall(b"GET /time.json HTTP/1.1\r\n\r\nGET /no HTTP/1.0\r\n\r\n")
         while connection.recv(4096):
             pass
-    with ntp.client() as client:
-        client.sendto(b"what is no request", ("127.0.0.1", port))
+    with ntp.udp_socket() as client:
+        client.sendto(b"not an NTP request", ("127.0.0.1", port))
     query_from("127.0.0.1", port, 1)
-    wait_until(lambda: status_of(testbed)["connections"]["open"] == 0, what="the end of all connections")
+    wait_until(lambda: status_of(testbed)["connections"]["open"] == 0, what="all connections to end")
     return daemon, port, web
 
 
 def test_status_as_json(testbed, served):
-    """Every key, and every number as it must be."""
+    """Every key and its type, and every counter."""
     daemon, port, web = served
     status = status_of(testbed)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
@@ -113,14 +113,14 @@ def test_the_clock_and_the_time_in_json(testbed, served):
 
 @pytest.mark.parametrize("name", ["response_time", "transmit_stamp_error"])
 def test_histograms_in_json(testbed, port, name):
-    """Some replies of NTP are watched: each is in the steps from its own on."""
+    """Some NTP replies are sampled. The buckets are cumulative."""
     start(testbed, f"listen ntp 127.0.0.1:{port}", "clock local", "workers 1")
 
     def found():
         query_from("127.0.0.1", port, 50)
         histogram = status_of(testbed)[name]
         return histogram["count"] > 0 and histogram
-    histogram = wait_until(found, what="a reply that was watched")
+    histogram = wait_until(found, what="a sampled reply")
     bounds = [bucket["le"] for bucket in histogram["buckets"]]
     counts = [bucket["count"] for bucket in histogram["buckets"]]
     assert len(bounds) == 17 and bounds[:-1] == sorted(bounds[:-1]) and bounds[-1] is None
@@ -128,13 +128,13 @@ def test_histograms_in_json(testbed, port, name):
     assert 0 <= histogram["sum"] < histogram["count"] * 0.1
 
 
-def test_a_clock_that_nobody_needs(testbed, port):
-    """Daytime goes by the system clock as it is, so nothing is known of it."""
+def test_the_clock_is_null_if_no_protocol_needs_its_state(testbed, port):
+    """Daytime sends the time of the system clock, whatever its state."""
     testbed.listen(port)
     assert status_of(testbed)["clock"] is None and "clock" not in testbed.status()
 
 
-def test_a_clock_that_is_not_synchronised(testbed, port):
+def test_an_unsynchronised_clock_has_a_reason(testbed, port):
     start(testbed, f"listen ntp 127.0.0.1:{port}", f"clock follow 127.0.0.1:{free_port()}")
     clock = status_of(testbed)["clock"]
     assert not clock["synchronised"] and clock["leap"] == 3 and len(clock["reason"].split()) > 1
@@ -143,7 +143,7 @@ def test_a_clock_that_is_not_synchronised(testbed, port):
 
 
 def expected_text(status):
-    """The form for people, made of the form for programs."""
+    """The text form of a JSON status."""
     lines = [f"{name}: {status[name]}" for name in ("process", "state", "uptime", "user", "confined",
                                                    "workers")]
     lines[2] += " s"
@@ -161,18 +161,18 @@ def expected_text(status):
                     for each in status["top_clients"]]
 
 
-def test_the_text_says_the_same(testbed, served):
+def test_the_text_shows_the_figures_of_the_json(testbed, served):
     def both():
         before, text, after = status_of(testbed), testbed.signal("status").out, status_of(testbed)
         return before["uptime"] == after["uptime"] and (before, text)
-    status, text = wait_until(both, what="the three within a second")
+    status, text = wait_until(both, what="three statuses within a second")
     assert text.splitlines() == expected_text(status) and len(status["top_clients"]) == 1
 
 
 @pytest.mark.parametrize("words", [[], ["--signal", "stop"], ["--signal", "reload"], ["--test"],
                                    ["--version"], ["--upgrade"]])
-def test_json_needs_the_status(testbed, port, words):
-    """The word is refused before anything is done."""
+def test_json_requires_signal_status(testbed, port, words):
+    """It is refused before anything else happens."""
     daemon = testbed.listen(port)
     result = testbed.server("--json", *words)
     assert (result.code, result.out) == (2, "") and result.err == (
@@ -180,30 +180,30 @@ def test_json_needs_the_status(testbed, port, words):
     assert daemon.alive() and serves(port)
 
 
-def test_status_where_none_runs(testbed):
+def test_status_without_a_daemon_is_an_error(testbed):
     assert tuple(testbed.server("--signal", "status", "--json")) == (
         1, "", f"timeserver: not running (pid file {testbed.pidfile})\n")
 
 
 @pytest.mark.parametrize("more", ["", "\n", " \n", ',"more":[1]'])
 def test_status_at_the_socket(testbed, port, more):
-    """With or without the end of the line, and with what a later version may add."""
+    """With or without a line end, and with members that a later version may add."""
     testbed.listen(port)
     tail = f"{more}}}" if more.startswith(",") else f"}}{more}"
-    status = say(testbed, b'{"version":1,"command":"status"' + tail.encode())
+    status = send_request(testbed, b'{"version":1,"command":"status"' + tail.encode())
     assert status.keys() == KEYS.keys() and (status["version"], status["status"]) == (1, 0)
 
 
 def test_reload_at_the_socket(testbed, port):
-    """The reply comes when it is done, and says why not."""
+    """The reply comes after the reload, and has its errors."""
     added = free_port()
     config = testbed.config(f"listen daytime/tcp {port}\n")
     testbed.start("-c", config)
     config.write_text(f"listen daytime/tcp {port} {added}\n")
-    assert say(testbed, b'{"command":"reload","version":1}') == {"version": 1, "status": 0, "text": ""}
+    assert send_request(testbed, b'{"command":"reload","version":1}') == {"version": 1, "status": 0, "text": ""}
     assert serves(added)
     config.write_text('nonsense "\xe4\\\n')
-    reply = say(testbed, b'{"version":1,"command":"reload"}')
+    reply = send_request(testbed, b'{"version":1,"command":"reload"}')
     assert reply["status"] == 78 and f"{config}:1: " in reply["text"]
     assert serves(port) and serves(added)
 
@@ -214,15 +214,15 @@ def test_reload_at_the_socket(testbed, port):
     {"version": None, "command": "status"}, {"command": "status"}, {"version": 1, "command": "Status"},
     {"version": 1, "command": ""}, {"version": 1, "command": "status\0"},
     {"version": 1, "command": ["status"]}, {"version": 1, "command": "stop"}], ids=json.dumps)
-def test_what_is_no_request_is_refused(testbed, port, request_):
-    """And the connection ended; stop is a signal's, and not for the socket."""
+def test_malformed_requests_are_refused(testbed, port, request_):
+    """The connection ends. "stop" is a signal, not a request."""
     daemon = testbed.listen(port)
-    assert say(testbed, json.dumps(request_).encode()) == MALFORMED
+    assert send_request(testbed, json.dumps(request_).encode()) == MALFORMED
     assert serves(port) and daemon.alive() and testbed.status()["process"] == str(daemon.pid)
 
 
-def test_a_connection_is_for_one_request(testbed, port):
-    """It ends with the reply."""
+def test_a_connection_takes_one_request(testbed, port):
+    """It ends after the reply."""
     testbed.listen(port)
     line = b'{"version":1,"command":"status"}'
     with connect_control(testbed) as connection:
@@ -235,8 +235,8 @@ def test_a_connection_is_for_one_request(testbed, port):
 
 
 @needs_private("addresses of its own")
-def test_who_asks_the_most(testbed, port):
-    """By network, the eager ones first, and nowhere but here."""
+def test_top_clients_by_network(testbed, port):
+    """In descending order of requests, on the control socket and not on the web."""
     subprocess.run(["ip", "addr", "add", "2001:db8:5::1/128", "dev", "lo", "nodad"], check=True)
     web = free_port()
     start(testbed, f"listen ntp {port}", f"listen daytime/tcp {port}", f"listen http 127.0.0.1:{web}",

@@ -1,4 +1,4 @@
-"""The eight steps of becoming a daemon, each proven from outside; and nothing disturbs it after."""
+"""The eight steps of becoming a daemon, each checked from outside, and what must not disturb it."""
 import os
 import pty
 import re
@@ -21,14 +21,14 @@ MILLION = 1_000_000
 
 
 def ps(pid):
-    """The line of ps -axj for pid, by column."""
+    """The line of ps -axj for a process, by column."""
     lines = subprocess.run(["ps", "-axj"], capture_output=True, text=True, check=True).stdout
     head, *rows = [line.split(None, 9) for line in lines.splitlines()]
     return next(dict(zip(head, row)) for row in rows if row[1] == str(pid))
 
 
 def adopter():
-    """The process that orphans go to: 1, or a subreaper above us."""
+    """The process that adopts orphans: 1, or a subreaper above us."""
     orphan = subprocess.run(["sh", "-c", "sleep 1 >&- 2>&- & echo $!"],
                             capture_output=True, text=True)
     wait_until(lambda: int(ps(orphan.stdout.strip())["PPID"]) != os.getpid(), what="an orphan")
@@ -41,7 +41,7 @@ def test_prints_one_line_and_exits_0(testbed, port):
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  f"daytime on tcp 127.0.0.1:{port}\n")
     assert daemon.result.err == ""
-    assert is_daytime(query(port)), "it serves the moment the shell is given back"
+    assert is_daytime(query(port)), "it serves when the command returns"
 
 
 def test_the_line_names_every_listener(testbed, port):
@@ -52,11 +52,11 @@ def test_the_line_names_every_listener(testbed, port):
                                  f"daytime on tcp {every}\n")
 
 
-def test_step_1_and_4_parent_is_init(testbed, port):
+def test_step_1_and_4_the_parent_is_init(testbed, port):
     assert int(ps(testbed.listen(port).pid)["PPID"]) == adopter()
 
 
-def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(testbed, port):
+def test_step_2_and_4_it_does_not_lead_its_session_and_has_no_terminal(testbed, port):
     daemon = testbed.listen(port)
     row = ps(daemon.pid)
     assert row["TTY"] == "?" and row["TPGID"] == "-1"
@@ -65,12 +65,12 @@ def test_step_2_and_4_session_that_it_does_not_lead_and_no_terminal(testbed, por
     assert not os.path.exists(f"/proc/{row['SID']}"), "the session's leader has ended"
 
 
-def test_step_5_directory(testbed, port):
+def test_step_5_the_directory_is_the_root(testbed, port):
     assert os.readlink(testbed.listen(port, cwd=testbed.dir).proc("cwd")) == "/"
 
 
-def test_step_7_umask(testbed, port):
-    """The caller's is 077; the files are readable all the same, since each states its own mode."""
+def test_step_7_the_umask_is_0(testbed, port):
+    """Each file has its own mode, whatever the umask of the caller."""
     daemon = testbed.listen(port, umask=0o077)
     assert daemon.status("Umask") == "0000"
     assert oct(testbed.pidfile.stat().st_mode & 0o777) == "0o644"
@@ -84,8 +84,8 @@ def open_many(count):
 
 
 @not_wrapped("the list of descriptors")
-def test_step_6_no_inherited_descriptor(testbed, port):
-    """Of 1,000 that were open, and a pipe, none is left; 0 to 2 are on /dev/null."""
+def test_step_6_no_descriptor_is_inherited(testbed, port):
+    """Of 1,000 open files and a pipe, none is left; 0 to 2 are /dev/null."""
     held = open_many(1000)
     reader, writer = os.pipe()
     try:
@@ -98,11 +98,11 @@ def test_step_6_no_inherited_descriptor(testbed, port):
     assert "/etc/passwd" not in kept.values()
     own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(testbed.pidfile)))
     assert all(own.match(target) for target in kept.values()), kept
-    assert os.read(reader, 1) == b"", "the pipe's other end sees the end"
+    assert os.read(reader, 1) == b"", "the other end of the pipe is closed"
     os.close(reader)
 
 
-def start_times(testbed, port, limit):
+def median_start_seconds(testbed, port, limit):
     hard = max(limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     held, times = open_many(1000), []
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
@@ -120,9 +120,9 @@ def start_times(testbed, port, limit):
 @not_instrumented("the time to start")
 def test_step_6_is_quick_with_1000_descriptors(testbed, port):
     limit = min(MILLION, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    took = start_times(testbed, port, limit)
-    print(f"1,000 open descriptors, limit {limit}: {took * 1000:.1f} ms to start")
-    assert took < 0.1
+    seconds = median_start_seconds(testbed, port, limit)
+    print(f"1,000 open descriptors, limit {limit}: {seconds * 1000:.1f} ms to start")
+    assert seconds < 0.1
 
 
 @not_instrumented("the time to start")
@@ -134,25 +134,25 @@ def test_step_6_is_quick_with_a_limit_of_a_million(testbed, port):
         pytest.skip("needs CAP_SYS_RESOURCE, or a hard descriptor limit of a million instead of "
                     f"{before[1]}")
     try:
-        assert start_times(testbed, port, MILLION) < 0.1
+        assert median_start_seconds(testbed, port, MILLION) < 0.1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before[0], max(MILLION, before[1])))
 
 
 def traced(testbed, port):
-    """The system calls of a start, in order, as strace writes them."""
+    """The output of strace for a start."""
     trace = testbed.root / "trace"
     daemon = testbed.listen(port, before=["strace", "-D", "-f", "-o", trace])
     daemon.stop()
     wait_until(lambda: f"{daemon.pid} +++ exited" in re.sub(" +", " ", trace.read_text()),
-               what="the end of the trace")
+               what="the trace to end")
     return trace.read_text()
 
 
 @needs_program("strace")
 @not_instrumented("the list of system calls")
 def test_the_steps_come_in_this_order(testbed, port):
-    """In one process after the other: and HUP is ignored before the session's leader ends."""
+    """SIGHUP is ignored before the session leader ends."""
     calls = re.findall(r"^\d+ +((?:v?fork|clone3?|setsid|chdir|close_range|umask|"
                        r"rt_sigaction\(SIGHUP, \{sa_handler=SIG_IGN)\S*)",
                        traced(testbed, port), re.MULTILINE)
@@ -166,14 +166,14 @@ def test_the_steps_come_in_this_order(testbed, port):
 
 @needs_program("strace")
 @not_instrumented("the list of system calls")
-def test_step_6_is_never_a_loop_to_the_limit(testbed, port):
+def test_step_6_is_not_a_loop_to_the_limit(testbed, port):
     closes = re.findall(r"^\d+ +close\(", traced(testbed, port), re.MULTILINE)
     assert len(closes) < 100
 
 
 @not_wrapped("the signal mask")
-def test_signals_are_reset_whatever_the_caller_did(testbed, port):
-    """A caller that ignores and blocks everything: the daemon can be stopped all the same."""
+def test_signal_handlers_and_mask_are_reset(testbed, port):
+    """A daemon can be stopped although its caller ignored and blocked every signal."""
     code = ("import os, signal, sys\n"
             "for number in set(range(1, 32)) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)\n"
             "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n"
@@ -185,13 +185,13 @@ def test_signals_are_reset_whatever_the_caller_did(testbed, port):
     def numbers(field):
         mask = int(daemon.status(field), 16)
         return {number for number in range(1, 65) if mask >> (number - 1) & 1}
-    assert numbers("SigBlk") <= SIGNALFD, "only those that it reads in another way"
-    # 32 and 33 are the C library's own: posix_spawn leaves them ignored, and nobody can change that.
+    assert numbers("SigBlk") <= SIGNALFD, "only those that it reads from a signalfd"
+    # 32 and 33 are reserved for the C library; posix_spawn leaves them ignored.
     assert numbers("SigIgn") <= {signal.SIGPIPE, 32, 33}
     daemon.stop()
 
 
-def test_hang_up_means_reload_and_not_the_end(testbed, port):
+def test_sighup_does_not_end_the_daemon(testbed, port):
     daemon = testbed.listen(port)
     for _ in range(20):
         daemon.signal(signal.SIGHUP)
@@ -199,7 +199,7 @@ def test_hang_up_means_reload_and_not_the_end(testbed, port):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_term_and_int_stop_it_and_no_file_is_left(testbed, port, number):
+def test_sigterm_and_sigint_stop_it_and_leave_no_file(testbed, port, number):
     daemon = testbed.listen(port)
     daemon.signal(number)
     daemon.wait_gone()
@@ -207,16 +207,16 @@ def test_term_and_int_stop_it_and_no_file_is_left(testbed, port, number):
 
 
 def start_on_terminal(testbed, port):
-    """A shell that leads a session with a terminal of its own, and has started the daemon."""
+    """Starts a daemon from a shell that leads a session with its own terminal."""
     master, slave = pty.openpty()
     line = " ".join(map(str, testbed.command("-o", f"'listen daytime/tcp {port}'"))) + "; exec sleep 60"
     shell, _, _ = testbed.popen(["setsid", "--ctty", "sh", "-c", line],
                             stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    said = b""
-    while not said.endswith(b"\r\n"):
-        said += os.read(master, 1000)
-    result = Result(0, said.decode().replace("\r\n", "\n"), "", 0)
+    output = b""
+    while not output.endswith(b"\r\n"):
+        output += os.read(master, 1000)
+    result = Result(0, output.decode().replace("\r\n", "\n"), "", 0)
     testbed.running.append(Daemon(testbed, result))
     return master, shell, testbed.running[-1]
 
@@ -224,12 +224,12 @@ def start_on_terminal(testbed, port):
 @needs_program("setsid")
 @not_wrapped("what the terminal shows")
 @pytest.mark.parametrize("event", ["^C", "^\\", "^Z", "closed", "shell killed"])
-def test_the_terminal_does_not_touch_it(testbed, port, event):
+def test_signals_of_the_terminal_do_not_reach_it(testbed, port, event):
     master, shell, daemon = start_on_terminal(testbed, port)
     if event.startswith("^"):
         os.write(master, bytes([ord(event[1]) & 0x1f]))
         if event != "^Z":
-            assert shell.wait(5) < 0, "it did reach the terminal's processes"
+            assert shell.wait(5) < 0, "it reached the processes of the terminal"
     elif event == "closed":
         os.close(master)
         assert shell.wait(5) == -signal.SIGHUP
@@ -237,7 +237,7 @@ def test_the_terminal_does_not_touch_it(testbed, port, event):
         shell.kill()
     shell.wait()
     assert is_daytime(query(port)) and daemon.alive()
-    assert daemon.status("State")[0] in "SR", "not stopped either"
+    assert daemon.status("State")[0] in "SR", "not stopped"
     if event != "closed":
         os.close(master)
 
@@ -245,7 +245,7 @@ def test_the_terminal_does_not_touch_it(testbed, port, event):
 @not_wrapped("the list of descriptors")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_caller_with_standard_descriptors_closed(testbed, port, closed):
-    """A socket or the pid file must not get number 0, 1 or 2."""
+    """No socket and no file gets number 0, 1 or 2."""
     line = " ".join(map(str, testbed.command("-o", f"'listen daytime/tcp {port}'")))
     assert testbed.run("sh", "-c", f"exec {line} {closed}").code == 0
     daemon = Daemon(testbed, Result(
@@ -257,18 +257,18 @@ def test_a_caller_with_standard_descriptors_closed(testbed, port, closed):
 
 
 @not_wrapped("standard error")
-def test_a_caller_that_captures_output_is_not_kept_waiting(testbed, port):
-    """As in $(timeserver): the end of the pipe comes although the daemon runs on."""
+def test_a_caller_that_captures_output_does_not_wait(testbed, port):
+    """As in $(timeserver): the pipe is closed although the daemon runs."""
     popen, _, _ = testbed.popen(testbed.command("-o", f"listen daytime/tcp {port}"),
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said, _ = popen.communicate(timeout=5)
-    testbed.running.append(Daemon(testbed, Result(popen.returncode, said.decode(), "", 0)))
+    output, _ = popen.communicate(timeout=5)
+    testbed.running.append(Daemon(testbed, Result(popen.returncode, output.decode(), "", 0)))
 
 
 @not_instrumented("memory")
 def test_it_is_one_process_of_at_most_2_mib(testbed, port):
-    """With a thread for a core, and one that looks after them. How much of the C library it shares
-    with all others is counted as its own depends on where chance put that: so, the median of three."""
+    """With a worker for each CPU, and the main thread. The median of three, because the share of the C
+    library in the resident size depends on its random address."""
     resident = []
     for _ in range(3):
         daemon = testbed.listen(port)
@@ -279,11 +279,11 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
         assert testbed.processes() == [daemon.pid]
         daemon.stop()
     print(f"resident: {resident} KiB")
-    assert statistics.median(resident) <= (2048 if BITS == 64 else 2304)  # its libraries are others
+    assert statistics.median(resident) <= (2048 if BITS == 64 else 2304)
 
 
 @not_instrumented("CPU time")
-def test_it_sleeps_while_nobody_asks(testbed, port):
+def test_it_sleeps_without_requests(testbed, port):
     daemon = testbed.listen(port)
     query(port)
     before = int(daemon.status("voluntary_ctxt_switches"))
@@ -292,9 +292,9 @@ def test_it_sleeps_while_nobody_asks(testbed, port):
 
 
 @pytest.mark.parametrize("option", ["--foreground", "--debug"])
-def test_foreground_stays_the_callers_child_and_logs_to_standard_error(testbed, port, option):
+def test_foreground_does_not_fork_and_logs_to_standard_error(testbed, port, option):
     server = testbed.foreground(option, "-o", f"listen daytime/tcp {port}")
-    wait_until(lambda: serves(port), what="an answer")
+    wait_until(lambda: serves(port), what="a reply")
     assert testbed.processes() == [server.pid] and os.getsid(server.pid) == os.getsid(0)
     assert testbed.pidfile.read_text() == f"{server.pid}\n"
     server.stop()
@@ -314,8 +314,8 @@ def test_help_and_version_go_to_standard_output(testbed):
         assert option in testbed.server("--help").out
 
 
-def test_the_program_is_the_one_that_was_built(testbed, port):
-    """A guard for these tests themselves: what runs is build/timeserver."""
+def test_the_running_program_is_the_one_under_test(testbed, port):
+    """Guards these tests: what runs is the copy of build/timeserver."""
     daemon = testbed.listen(port)
     if not WRAPPER:
         assert os.readlink(daemon.proc("exe")) == SERVER

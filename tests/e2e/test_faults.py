@@ -1,7 +1,7 @@
-"""What can fail has been made to fail: every system call and every allocation, one at a time.
+"""Fault injection: system calls and allocations fail, one at a time.
 
-In between the daemon has to do what it says, or to say what it does not do. TIMESERVER_FAULTS tells
-how many of each kind are tried, at random; "all" is what `make torture` does.
+The daemon has to serve all that it is configured to, or to say why not. TIMESERVER_FAULTS is how many
+faults of each kind are tried, at random; `make torture` tries all.
 """
 import contextlib
 import os
@@ -25,7 +25,7 @@ SEED = int(os.environ.get("TIMESERVER_SEED", random.randrange(1 << 32)))
 REASONS = (1, 77, 78)
 
 pytestmark = [not_instrumented("every call"), needs_program("cc")]
-is_portable = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
+needs_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
                                  reason="needs the registers of x86-64")
 
 
@@ -38,7 +38,7 @@ def tools(tmp_path_factory):
 
 
 class Faults:
-    """Counts what could fail, and has one of them fail."""
+    """Counts the calls that could fail, and makes one of them fail."""
 
     def __init__(self, testbed, tools):
         self.testbed, self.path, self.log = testbed, testbed.root / "counters", testbed.root / "faults"
@@ -51,7 +51,7 @@ class Faults:
         return self.counters()[0]
 
     def choose(self, number):
-        """The one that is to fail, counted from now on; 0: none."""
+        """The number of the call that fails, counted from now on; 0: none."""
         with open(self.path, "r+b") as file:
             file.seek(8)
             file.write(struct.pack("Q", self.counted() + number if number else 0))
@@ -60,20 +60,19 @@ class Faults:
         self.path.write_bytes(bytes(24))
         self.log.write_text("")
 
-
-    def held(self):
-        """What is allocated and not freed, where that is counted."""
+    def live(self):
+        """The allocations that are not freed, as far as they are counted."""
         return self.counters()[2]
 
 
 class Calls(Faults):
-    """System calls."""
+    """System calls, with fault.c."""
 
     def start(self, *arguments):
-        """Runs timeserver to the end of the process that was started; its status and output."""
+        """Runs timeserver until the started process ends; returns its status and output."""
         command = [self.tools / "fault", self.path, self.log, *self.testbed.command(*arguments)]
         self.popen, out, err = self.testbed.popen(command)
-        code = wait_until(self.first_ended, 15, "the end of the first process")
+        code = wait_until(self.first_ended, 15, "the first process to end")
         return int(code), read_back(out), read_back(err)
 
     def first_ended(self):
@@ -83,9 +82,9 @@ class Calls(Faults):
         return ends and ends[0]
 
     def hit(self):
-        """What failed, in words; raises if anything crashed."""
+        """Describes the call that failed; raises if a process crashed."""
         lines = self.log.read_text().splitlines()
-        # SIGTERM is no crash: what is told to nobody ends the whole session.
+        # SIGTERM is no crash: the test itself stops the daemon with it.
         assert not [line for line in lines if re.match(r"killed \d+ (?!15$)", line)], lines
         return next((line for line in reversed(lines) if line.startswith("fault")), "nothing")
 
@@ -94,7 +93,7 @@ class Calls(Faults):
 
 
 class Allocations(Faults):
-    """The C library's malloc and its kin."""
+    """malloc and the other allocation functions, with shim_allocations.c."""
 
     def start(self, *arguments):
         environment = {"LD_PRELOAD": str(self.tools / "shim_allocations"), "ALLOCATIONS": str(self.path)}
@@ -109,14 +108,14 @@ class Allocations(Faults):
         pass
 
 
-@pytest.fixture(params=[pytest.param(Calls, marks=is_portable), Allocations],
+@pytest.fixture(params=[pytest.param(Calls, marks=needs_x86_64), Allocations],
                 ids=["calls", "allocations"])
 def faults(request, testbed, tools):
     return request.param(testbed, tools)
 
 
 def some_of(count):
-    """Which of so many to try."""
+    """The numbers of the calls to try."""
     print(f"seed {SEED}, {FAULTS} of {count}: TIMESERVER_SEED={SEED} TIMESERVER_FAULTS={FAULTS}")
     numbers = range(1, count + 1)
     if FAULTS == "all":
@@ -126,7 +125,7 @@ def some_of(count):
 
 @pytest.fixture(params=[False, True], ids=["plain", "web"])
 def web(request):
-    """The port of the web clock, if there is one."""
+    """The port of HTTP, or None."""
     return free_port() if request.param else None
 
 
@@ -137,7 +136,7 @@ def lines(port, web, *more):
 
 
 def is_healthy(web):
-    """Asked in a way that has no answer but a good one, or none."""
+    """Whether /healthz says 200."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", web), 0.5) as connection:
         connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         return b" 200 OK\r\n" in receive_all(connection)
@@ -145,15 +144,15 @@ def is_healthy(web):
 
 
 def assert_serves_all(port, web, what):
-    """That it does all that the configuration says, by both families."""
+    """Fails unless every protocol of the configuration replies, over IPv4 and IPv6."""
     for host in ("127.0.0.1", "::1"):
         assert is_daytime(query(port, host)) and ntp.query(port, host)[0].stratum == 10, what
     if web:
-        wait_until(lambda: is_healthy(web), 10, f"the web clock; {what}")
+        wait_until(lambda: is_healthy(web), 10, f"HTTP; {what}")
 
 
 def begin_and_end(testbed, faults, port, web, config, number):
-    """A start in which one thing fails: it serves all and can be stopped, or it says why not."""
+    """A start in which one call fails: it serves all and can be stopped, or it says why not."""
     faults.begin()
     faults.choose(number)
     code, out, err = faults.start("-c", config)
@@ -167,9 +166,9 @@ def begin_and_end(testbed, faults, port, web, config, number):
     else:
         assert code in (1, 77, 78) and err != "" and out == "", what
     faults.end()
-    wait_until(lambda: not testbed.processes(), 10, f"the end of all processes; {what}")
+    wait_until(lambda: not testbed.processes(), 10, f"all processes to end; {what}")
     left = [name for name in ("t.pid", "t.sock") if name in testbed.files()]
-    # A pid file that could not be removed, or looked at or locked, stays: it is in nobody's way.
+    # A pid file that could not be removed, checked or locked may stay: the next start replaces it.
     assert not left or "EROFS" in what or left == ["t.pid"] and "pid file" in err, (left, what)
     for name in left:
         (testbed.dir / name).unlink()
@@ -177,20 +176,20 @@ def begin_and_end(testbed, faults, port, web, config, number):
     return code
 
 
-def test_a_start_in_which_something_fails(testbed, port, web, faults):
+def test_a_start_with_a_fault_serves_or_says_why_not(testbed, port, web, faults):
     config = testbed.config(lines(port, web))
     begin_and_end(testbed, faults, port, web, config, 0)
     codes = [begin_and_end(testbed, faults, port, web, config, number)
              for number in some_of(faults.counted())]
-    print(f"{len(codes)} starts: {codes.count(0)} served all the same, the others said why not")
+    print(f"{len(codes)} starts with a fault: {codes.count(0)} served, the others said why not")
 
 
 def session(testbed, port, web, added):
-    """All that the daemon does while it runs. Anything in it may fail."""
+    """Requests, a reload and a status. Any call in it may fail."""
     for host in ("127.0.0.1", "::1"):
-        with contextlib.suppress(OSError), ntp.client(host, timeout=0.1) as asking:
-            asking.sendto(ntp.request(), (host, port))
-            asking.recv(100)
+        with contextlib.suppress(OSError), ntp.udp_socket(host, timeout=0.1) as client:
+            client.sendto(ntp.request(), (host, port))
+            client.recv(100)
         with contextlib.suppress(OSError):
             query(port, host, 0.2)
     if web:
@@ -200,44 +199,43 @@ def session(testbed, port, web, added):
     testbed.signal("status")
 
 
-def test_a_daemon_in_which_something_fails(testbed, port, web, faults):
-    """It goes on, and once nothing fails any more it is as if nothing had: no descriptor is lost, and
-    no memory."""
+def test_a_running_daemon_recovers_from_a_fault(testbed, port, web, faults):
+    """It goes on, and serves all after the fault, with no descriptor and no memory leaked."""
     config, added = testbed.config(lines(port, web)), free_port()
     faults.begin()
     code, out, err = faults.start("-c", config)
     assert code == 0, (out, err)
     process = Process(int(testbed.status()["process"]))
 
-    def holds():
-        return len(process.descriptors()), faults.held()
+    def resources():
+        return len(process.descriptors()), faults.live()
 
-    def restored(what, most=(1000, 1e6)):
+    def assert_recovered(what, limit=(1000, 1e6)):
         faults.choose(0)
         testbed.config(lines(port, web))
         reloaded = testbed.signal("reload")
         assert reloaded.code == 0 and process.alive(), (what, reloaded)
         assert_serves_all(port, web, what)
-        wait_until(lambda: testbed.status()["connections"].startswith("0 "), what=f"quiet; {what}")
-        wait_until(lambda: holds()[0] <= most[0] and holds()[1] <= most[1],
-                   what=f"{most} held; {what}; {holds()}: {process.descriptors()}")
+        wait_until(lambda: testbed.status()["connections"].startswith("0 "), what=f"all connections to end; {what}")
+        wait_until(lambda: resources()[0] <= limit[0] and resources()[1] <= limit[1],
+                   what=f"at most {limit}; {what}; {resources()}: {process.descriptors()}")
 
     session(testbed, port, web, added)
-    restored("nothing")
-    usual = min(holds() for _ in range(100))
+    assert_recovered("nothing")
+    usual = min(resources() for _ in range(100))
     before = faults.counted()
     session(testbed, port, web, added)
     numbers = some_of(faults.counted() - before)
-    restored("nothing")
+    assert_recovered("nothing")
     hits = 0
     for number in numbers:
         faults.choose(number)
         session(testbed, port, web, added)
         what = f"{number}: {faults.hit()}"
         hits += "nothing" not in what
-        restored(what, usual)
-    print(f"{hits} faults while it served, and it is as it was: {usual[0]} descriptors"
-          + (f", {usual[1]} allocations" if usual[1] else ""))
+        assert_recovered(what, usual)
+    print(f"{hits} faults while it served; after each no more than {usual[0]} descriptors"
+          + (f" and {usual[1]} allocations" if usual[1] else ""))
     assert testbed.signal("stop").code == 0
     faults.end()
     faults.hit()

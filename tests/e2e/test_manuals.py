@@ -1,4 +1,4 @@
-"""The manuals name every member of the JSON and every metric, and none that does not exist."""
+"""The manuals name every member of the JSON and every metric, and no others."""
 import json
 import pathlib
 import re
@@ -8,7 +8,7 @@ from lib.daytime_client import free_port
 from lib.http_client import fetch, start_web
 
 MANUALS = pathlib.Path("man").absolute()
-KEYED = {"protocols", "dropped"}  # whose members have names of their own
+KEYED = {"protocols", "dropped"}  # objects whose keys are values, shown as *
 HISTORY = {"interval", "dropped", "synchronised"}
 
 
@@ -18,12 +18,12 @@ def section(manual, name):
 
 
 def tables(text):
-    """The first column of each table, without its head."""
+    """The first column of each table, without its header."""
     return [re.findall(r"(?m)^\.It Li (\S+) Ta ", table) for table in text.split(".Bl -column")[1:]]
 
 
 def paths_of(value, path=""):
-    """Every member, as the manual writes it: * for any key, [] for any element."""
+    """The path of every member, as the manual writes it: * for any key, [] for any element."""
     if isinstance(value, dict) and "buckets" not in value:
         return {deeper for name, item in value.items() for deeper in
                 paths_of(item, f"{path}.*" if path[1:] in KEYED else f"{path}.{name}")}
@@ -32,10 +32,10 @@ def paths_of(value, path=""):
     return {path[1:]}
 
 
-def test_the_status_is_as_in_the_manual(testbed, port):
-    asked = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", "http-show-clients")
-    ntp.query(asked)
+def test_the_manual_names_every_member_of_the_status(testbed, port):
+    ntp_port = free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", "http-show-clients")
+    ntp.query(ntp_port)
     status = json.loads(testbed.server("--signal", "status", "--json").out)
     named, reasons, histogram = tables(section("timeserver-control.5", "STATUS"))
     assert len(named) == len(set(named)) and set(named) - {"clock"} == paths_of(status)
@@ -44,24 +44,24 @@ def test_the_status_is_as_in_the_manual(testbed, port):
     assert set(histogram) == set(status["response_time"]) | bucket
 
 
-def test_http_is_as_in_the_manual(testbed, port):
+def test_the_manual_names_every_path_and_member_of_http(testbed, port):
     start_web(testbed, port, "http-show-clients")
     ours, nict = tables(section("timeserver-http.5", "TIME"))
     assert ours == list(json.loads(fetch(port, "/time.json").body))
     found = set(json.loads(fetch(port, "/cgi-bin/json").body))
-    assert set(nict[:3]) <= found <= set(nict)  # the rest as the machine knows leap seconds
+    assert set(nict[:3]) <= found <= set(nict)  # the others need a list of leap seconds
     paths = re.findall(r"(?m)^\.It Pa (/[^ ?]*)", section("timeserver-http.5", "DESCRIPTION"))
     assert len(paths) == 7 and {fetch(port, path).status for path in paths} == {200}
 
 
-def test_the_metrics_are_as_in_the_manual(testbed, port):
+def test_the_manual_names_every_metric(testbed, port):
     start_web(testbed, port)
     named, = tables(section("timeserver-http.5", "METRICS"))
     found = re.findall(r"(?m)^# TYPE (\S+) ", fetch(port, "/metrics").body.decode())
     assert named == found
 
 
-def test_the_history_is_as_in_the_manual(testbed, port):
+def test_the_manual_names_every_member_of_the_history(testbed, port):
     start_web(testbed, port)
     named, = tables(section("timeserver-http.5", "STATUS"))
     history = json.loads(fetch(port, "/status.json").body)["history"]

@@ -1,4 +1,4 @@
-"""NTP as its clients see it: each field, and who is answered at all."""
+"""NTP: every field of a reply, which datagrams get one, and rate limits."""
 import contextlib
 import itertools
 import json
@@ -26,15 +26,15 @@ def start(testbed, port, *lines):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-@pytest.mark.parametrize("version, mode, answer", [
+@pytest.mark.parametrize("version, mode, reply_mode", [
     *((version, 3, 4) for version in (1, 2, 3, 4)), (3, 1, 2), (4, 1, 2), (1, 0, 4)])
-def test_every_field_of_a_reply(testbed, port, host, version, mode, answer):
+def test_every_field_of_a_reply(testbed, port, host, version, mode, reply_mode):
     start(testbed, port, "clock local stratum 5")
     transmit = random.getrandbits(64)
     before = time.time()
     reply, peer = ntp.query(port, host, version=version, mode=mode, transmit=transmit, poll=-3)
     assert peer[:2] == (host, port)
-    assert reply.leap == 0 and (reply.version, reply.mode) == (version, answer)
+    assert reply.leap == 0 and (reply.version, reply.mode) == (version, reply_mode)
     assert reply.stratum == 5 and reply.reference_id == bytes([127, 127, 1, 1])
     assert reply.poll == -3 and -32 <= reply.precision <= -10
     assert reply.origin == transmit and reply.root_delay == 0 and reply.root_dispersion > 0
@@ -51,26 +51,26 @@ def test_dispersion_grows_with_age(testbed, port):
     assert second.reference > first.reference or second.root_dispersion > first.root_dispersion
 
 
-def test_a_clock_that_nobody_vouches_for(testbed, port):
+def test_an_unsynchronised_clock_says_leap_3_stratum_0(testbed, port):
     start(testbed, port, f"clock follow 127.0.0.1:{free_port()}")
     reply = ntp.query(port)[0]
     assert (reply.leap, reply.stratum, reply.reference_id) == (3, 0, b"INIT")
 
 
-class Line:
-    """Sends many requests and hears which were answered, without waiting for those that are not:
-    an answer to a later one says that there will be none to an earlier one."""
+class Pipeline:
+    """Sends many requests and records which got a reply. It does not wait for a timeout: the reply to
+    a later request shows that an earlier one gets none."""
 
     def __init__(self, port, own=0):
         self.address = ("127.0.0.1", port)
-        self.socket = ntp.client(port=own, timeout=20)
+        self.socket = ntp.udp_socket(port=own, timeout=20)
         self.number = random.getrandbits(32) << 32
-        self.waiting, self.wrong = {}, []
+        self.pending, self.wrong = {}, []
 
     def send(self, data, expected):
-        self.waiting[data[40:48] if len(data) >= 48 else None] = (data, expected)
+        self.pending[data[40:48] if len(data) >= 48 else None] = (data, expected)
         self.socket.sendto(data, self.address)
-        if len(self.waiting) >= 50:
+        if len(self.pending) >= 50:
             self.settle()
 
     def next(self):
@@ -80,17 +80,17 @@ class Line:
     def settle(self):
         end = struct.pack("!Q", self.next())
         self.socket.sendto(ntp.request(transmit=self.number), self.address)
-        answered = {}
-        while end not in answered:
+        replies = {}
+        while end not in replies:
             data = self.socket.recv(2048)
-            answered[data[24:32]] = data
-        for key, (data, expected) in self.waiting.items():
-            reply = answered.pop(key, None)
+            replies[data[24:32]] = data
+        for key, (data, expected) in self.pending.items():
+            reply = replies.pop(key, None)
             if (reply is not None) != expected or (reply and len(reply) != 48):
                 self.wrong.append((data.hex(), expected))
-        answered.pop(end)
-        assert not answered, "answers to nothing"
-        self.waiting.clear()
+        replies.pop(end)
+        assert not replies, "replies without a request"
+        self.pending.clear()
 
 
 def tails(generator, size):
@@ -101,27 +101,27 @@ def tails(generator, size):
 
 
 @needs_private("port 123")
-def test_the_whole_matrix_of_requests(testbed, port):
-    """Versions x modes x source ports x lengths 0 to 120 x tails."""
+def test_only_valid_requests_get_a_reply(testbed, port):
+    """All versions x modes x source ports x lengths 0 to 120 x tails."""
     start(testbed, port)
     generator, count = random.Random(7822), 0
     for own in (123, 0):
-        line = Line(port, own)
+        line = Pipeline(port, own)
         source = line.socket.getsockname()[1]
         for version, mode, size in itertools.product(range(8), range(8), range(121)):
             whole = ntp.request(version, mode, line.next())
             for tail in tails(generator, max(size - 48, 0)) if size > 48 else [b""]:
                 data = ntp.request(version, mode, line.next(), tail=tail) if size > 48 else whole
-                line.send(data[:size], ntp.is_answered(data[:size], source))
+                line.send(data[:size], ntp.gets_reply(data[:size], source))
                 count += 1
         line.settle()
         line.socket.close()
         assert line.wrong == []
-    print(f"{count} kinds of requests")
+    print(f"{count} different datagrams")
 
 
 def mutated(generator, number):
-    """A request that is one no more in up to three bytes, and cut or added to."""
+    """A request with up to three bytes changed, truncated or extended."""
     tail = generator.randbytes(generator.choice([0, 0, 28, 72]))
     data = bytearray(ntp.request(transmit=number, tail=tail))
     for _ in range(generator.randrange(4)):
@@ -130,26 +130,26 @@ def mutated(generator, number):
     return bytes(data)
 
 
-def test_mutated_requests_never_get_more_than_they_are(testbed, port):
-    """An honest request after every sixteen: once it is answered so are they, however slow the daemon."""
+def test_no_reply_is_longer_than_its_request(testbed, port):
+    """A valid request after every 16 mutated ones: its reply shows that theirs have come."""
     daemon = start(testbed, port)
-    generator, line, count = random.Random(5905), ntp.client(timeout=20), 0
+    generator, line, count = random.Random(5905), ntp.udp_socket(timeout=20), 0
     with line:
         for first in range(0, MUTATIONS, 16):
             sent = {number: mutated(generator, number) for number in range(first, first + 16)}
-            honest = first + 2**63
-            for data in (*sent.values(), ntp.request(transmit=honest)):
+            valid = first + 2**63
+            for data in (*sent.values(), ntp.request(transmit=valid)):
                 line.sendto(data, ("127.0.0.1", port))
-            while (reply := line.recv(2048))[24:32] != honest.to_bytes(8, "big"):
+            while (reply := line.recv(2048))[24:32] != valid.to_bytes(8, "big"):
                 assert len(reply) == 48 <= len(sent[int.from_bytes(reply[24:32], "big")])
                 count += 1
     assert daemon.alive() and MUTATIONS / 4 < count < MUTATIONS
-    print(f"{MUTATIONS} mutated requests, {count} answers seen, none longer than its request")
+    print(f"{MUTATIONS} mutated requests, {count} replies, none longer than its request")
 
 
 @needs_private("addresses of its own")
 @pytest.mark.parametrize("family", [4, 6])
-def test_a_reply_leaves_from_the_address_that_was_asked(testbed, port, family):
+def test_a_reply_comes_from_the_address_of_the_request(testbed, port, family):
     addresses = ["10.9.8.1", "10.9.8.2"] if family == 4 else ["fd00:9::1", "fd00:9::2"]
     for address in addresses:
         command = ["ip", "addr", "add", address, "dev", "lo"]
@@ -159,77 +159,75 @@ def test_a_reply_leaves_from_the_address_that_was_asked(testbed, port, family):
         assert ntp.query(port, address)[1][:2] == (address, port)
 
 
-def answers(port, count, sockets=1):
-    """What comes back for so many requests in a row, from as many ports."""
+def replies_to(port, count, sockets=1):
+    """The replies to count requests in a row, from so many ports."""
     found = []
     with contextlib.ExitStack() as stack:
-        asking = [stack.enter_context(ntp.client(timeout=1)) for _ in range(sockets)]
+        clients = [stack.enter_context(ntp.udp_socket(timeout=1)) for _ in range(sockets)]
         for number in range(count):
-            asking[number % sockets].sendto(ntp.request(transmit=number), ("127.0.0.1", port))
-        waiting = asking
-        while waiting:
-            waiting, _, _ = select.select(asking, [], [], 1)
-            found += [ntp.parse(one.recv(2048)) for one in waiting]
+            clients[number % sockets].sendto(ntp.request(transmit=number), ("127.0.0.1", port))
+        readable = clients
+        while readable:
+            readable, _, _ = select.select(clients, [], [], 1)
+            found += [ntp.parse(client.recv(2048)) for client in readable]
     return found
 
 
-def test_who_is_denied_is_told_so_once_a_second(testbed, port):
+def test_a_denied_client_gets_a_kod_once_a_second(testbed, port):
     start(testbed, port, "clock local", "deny 127.0.0.0/8", "allow 127.0.0.2")
-    found = answers(port, 20)
+    found = replies_to(port, 20)
     assert 1 <= len(found) <= 2
-    assert all((kiss.leap, kiss.stratum, kiss.reference_id) == (3, 0, b"DENY") for kiss in found)
-    with ntp.client() as asking, socket.socket(type=socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.2", 0))
-        other.settimeout(5)
-        other.sendto(ntp.request(), ("127.0.0.1", port))
-        assert ntp.parse(other.recv(100)).stratum == 10
-        assert asking  # the one that is denied
+    assert all((kod.leap, kod.stratum, kod.reference_id) == (3, 0, b"DENY") for kod in found)
+    with socket.socket(type=socket.SOCK_DGRAM) as allowed:
+        allowed.bind(("127.0.0.2", 0))
+        allowed.settimeout(5)
+        allowed.sendto(ntp.request(), ("127.0.0.1", port))
+        assert ntp.parse(allowed.recv(100)).stratum == 10
 
 
-def test_a_rate_is_held(testbed, port):
+def test_requests_above_the_rate_are_dropped(testbed, port):
     start(testbed, port, "clock local", "ratelimit interval 100 burst 3 leak 0")
-    assert [reply.stratum for reply in answers(port, 20)] == [10] * 3
+    assert [reply.stratum for reply in replies_to(port, 20)] == [10] * 3
     status = testbed.status()
     assert status["limited"] == "17" and status["ntp"] == "3 of 20"
 
 
-def ask_many(testbed, port):
-    """From a hundred ports of one address. How many were answered, and by how many workers asked."""
+def query_from_100_ports(testbed, port):
+    """Returns how many requests got a reply, and how many workers received some."""
     def per_worker():
         return json.loads(testbed.server("--signal", "status", "--json").out)["per_worker"]
-    before, found = per_worker(), answers(port, 100, 100)
+    before, found = per_worker(), replies_to(port, 100, 100)
     return len(found), sum(more > less for less, more in zip(before, per_worker()))
 
 
-def test_a_rate_is_held_by_all_workers_together(testbed, port):
-    """They share the networks, not the ports, from the reload that brings the limit to the one that
-    takes it away."""
+def test_all_workers_together_keep_to_a_rate(testbed, port):
+    """With a rate limit one worker receives all requests of a network; without, the ports decide."""
     lines = f"listen ntp {port}\nclock local\nworkers 4\n"
     testbed.start("-c", testbed.config(lines))
-    assert ask_many(testbed, port) == (100, 4)
+    assert query_from_100_ports(testbed, port) == (100, 4)
     testbed.config(lines + "ratelimit interval 100 burst 3 leak 0\n")
-    assert testbed.signal("reload").code == 0 and ask_many(testbed, port) == (3, 1)
+    assert testbed.signal("reload").code == 0 and query_from_100_ports(testbed, port) == (3, 1)
     testbed.config(lines)
-    assert testbed.signal("reload").code == 0 and ask_many(testbed, port) == (100, 4)
+    assert testbed.signal("reload").code == 0 and query_from_100_ports(testbed, port) == (100, 4)
 
 
 @needs_private("an address of its own")
 def test_addresses_with_a_zone(testbed, port):
-    """Also once the daemon is confined: at a reload, in its status, and to follow a server there."""
+    """Also in the sandbox: at a reload, in the status, and to follow a server."""
     subprocess.run(["ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad"], check=False)
     testbed.start("-c", testbed.config(f"listen ntp [fe80::1%lo]:{port}\nclock local stratum 4\n"))
     assert testbed.signal("reload").code == 0
     assert testbed.status()["listen"] == [f"ntp [fe80::1%lo]:{port}"]
     with contextlib.closing(Testbed()) as other:
-        there = free_port()
-        start(other, there, f"clock follow [fe80::1%lo]:{port}")
-        wait_until(lambda: ntp.query(there)[0].stratum == 5, what="the word of the server")
+        port_of_other = free_port()
+        start(other, port_of_other, f"clock follow [fe80::1%lo]:{port}")
+        wait_until(lambda: ntp.query(port_of_other)[0].stratum == 5, what="synchronisation")
 
 
-def test_above_the_rate_some_are_answered_and_some_told(testbed, port):
+def test_above_the_rate_some_requests_get_a_reply_and_some_a_kod(testbed, port):
     start(testbed, port, "clock local", "ratelimit interval 100 burst 3 leak 4")
-    found = answers(port, 200)
-    true = [reply for reply in found if reply.stratum == 10]
-    kisses = [reply for reply in found if reply.stratum == 0]
-    assert 3 + 20 <= len(true) <= 3 + 85 and 10 <= len(kisses) <= 80
-    assert all(kiss.leap == 3 and kiss.reference_id == b"RATE" for kiss in kisses)
+    found = replies_to(port, 200)
+    valid = [reply for reply in found if reply.stratum == 10]
+    kods = [reply for reply in found if reply.stratum == 0]
+    assert 3 + 20 <= len(valid) <= 3 + 85 and 10 <= len(kods) <= 80
+    assert all(kod.leap == 3 and kod.reference_id == b"RATE" for kod in kods)

@@ -1,4 +1,4 @@
-"""Clients that misbehave, and too many of them: all get a whole answer, nothing spins or dies."""
+"""Misbehaving clients, and too many of them: all get a whole reply, nothing spins or dies."""
 import errno
 import resource
 import select
@@ -14,13 +14,13 @@ from lib.environment import fewer, longer, not_instrumented, wait_until
 from lib.process import cpu_share
 
 
-CUT_AFTER = 5  # seconds, from the answer to the reset
+CUT_AFTER = 5  # seconds, from the reply to the reset
 SIZES = [1, 2, 26, 100, 1000, 1460, 4096, 8192]
 
 
-def test_10000_clients_that_send_garbage_first_get_whole_answers(testbed, port):
-    """And then a clean end, not a reset that would throw the answer away."""
-    total, batch, answers = fewer(10000), 100, 0
+def test_10000_clients_that_send_garbage_first_get_whole_replies(testbed, port):
+    """And then a FIN: a reset could discard the reply."""
+    total, batch, replies = fewer(10000), 100, 0
     daemon = testbed.listen(port)
     before = len(daemon.descriptors())
     for begin in range(0, total, batch):
@@ -29,14 +29,14 @@ def test_10000_clients_that_send_garbage_first_get_whole_answers(testbed, port):
                 client.sendall(b"GET / HTTP/1.0\r\n"[:1] * SIZES[(begin + number) % len(SIZES)])
             for client in clients:
                 assert is_daytime(receive_all(client))
-                answers += 1
-    assert answers == total and testbed.status()["replies"] == str(total)
+                replies += 1
+    assert replies == total and testbed.status()["replies"] == str(total)
     assert testbed.status()["failed"] == "0"
-    wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
+    wait_until(lambda: len(daemon.descriptors()) <= before, what="all descriptors to be closed")
 
 
-def test_garbage_that_comes_after_the_answer(testbed, port):
-    """What the client still sends is taken in, so that the answer it has not read yet stays."""
+def test_garbage_after_the_reply_does_not_discard_it(testbed, port):
+    """The server reads it, so that no reset discards a reply that the client has not read yet."""
     testbed.listen(port)
     for size in SIZES:
         with connect(port) as client:
@@ -47,27 +47,28 @@ def test_garbage_that_comes_after_the_answer(testbed, port):
             client.sendall(bytes(size))
 
 
-def seconds_to_answer(port):
+def seconds_to_reply(port):
     began = time.monotonic()
     assert is_daytime(query(port))
     return time.monotonic() - began
 
 
 def end_of(client):
-    """How the connection ended: the error that the client sees, or None."""
+    """The error that the client sees, or None."""
     return client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or None
 
 
 @not_instrumented("the delay")
-def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(testbed, port):
-    """Some read nothing, some read all but stay, some send a byte now and then: one deadline."""
+def test_a_client_that_never_closes_is_reset_after_5_seconds(testbed, port):
+    """Some read nothing, some read the reply, some send a byte now and then. Other clients get replies
+    at once meanwhile."""
     daemon = testbed.listen(port)
     before = len(daemon.descriptors())
     with idle_connections(port, 30) as clients:
-        began, answers, ended = time.monotonic(), [], {}
+        began, replies, ended = time.monotonic(), [], {}
         poll = select.poll()
         for client in clients:
-            poll.register(client, 0)  # errors and hang-ups alone
+            poll.register(client, 0)  # errors and hang-ups only
         numbers = {client.fileno(): client for client in clients}
         for client in clients[10:20]:
             assert is_daytime(receive_all(client))
@@ -82,16 +83,16 @@ def test_who_never_closes_is_cut_off_after_5_seconds_and_holds_nothing_up(testbe
                 ended[descriptor] = time.monotonic() - began
                 assert errors[descriptor] in (errno.ECONNRESET, errno.EPIPE)
                 poll.unregister(descriptor)
-            answers.append(seconds_to_answer(port))
-    print(f"cut off after {min(ended.values()):.2f} to {max(ended.values()):.2f} s")
+            replies.append(seconds_to_reply(port))
+    print(f"reset after {min(ended.values()):.2f} to {max(ended.values()):.2f} s")
     assert len(ended) == 30
     assert CUT_AFTER - 0.5 < min(ended.values()) and max(ended.values()) < CUT_AFTER + 1.5
-    assert_prompt(answers)
-    wait_until(lambda: len(daemon.descriptors()) <= before, what="no descriptor kept")
+    assert_prompt(replies)
+    wait_until(lambda: len(daemon.descriptors()) <= before, what="all descriptors to be closed")
 
 
-def test_a_client_that_floods_is_cut_off(testbed, port):
-    """It sends without end and never reads: it must not be served for as long as it likes."""
+def test_a_client_that_sends_without_end_is_reset(testbed, port):
+    """It never reads. The server takes a megabyte at most."""
     daemon = testbed.listen(port)
     with connect(port) as client:
         with pytest.raises(OSError):
@@ -102,20 +103,20 @@ def test_a_client_that_floods_is_cut_off(testbed, port):
 
 @not_instrumented("CPU time")
 def test_500_clients_with_a_limit_of_64_descriptors(testbed, port):
-    """It neither spins nor dies, and is there again within a second."""
+    """It does not spin, and replies within a second afterwards."""
     daemon = testbed.listen(port, before=["prlimit", "--nofile=64:64"])
     with idle_connections(port, 500):
         share = cpu_share(daemon, 1)
-        print(f"CPU while 500 clients hold on: {share * 100:.1f} %")
+        print(f"CPU with 500 idle clients: {share * 100:.1f} %")
         assert share < 0.2 and daemon.alive()
         assert len(daemon.descriptors()) <= 64
-        assert is_daytime(query(port)), "even now"
-    assert seconds_to_answer(port) < 1
+        assert is_daytime(query(port)), "with all descriptors in use"
+    assert seconds_to_reply(port) < 1
 
 
 @not_instrumented("CPU time")
-def test_500_clients_while_64_descriptors_answer_all(testbed, port):
-    """The limit costs the oldest clients their connection, but none its answer."""
+def test_500_clients_at_64_descriptors_all_get_a_reply(testbed, port):
+    """The oldest connections are closed, but only after their reply."""
     testbed.listen(port, before=["prlimit", "--nofile=64:64"])
     with idle_connections(port, 500) as clients:
         assert all(is_daytime(receive_all(client)) for client in clients)
@@ -123,25 +124,25 @@ def test_500_clients_while_64_descriptors_answer_all(testbed, port):
 
 @not_instrumented("CPU time")
 @pytest.mark.parametrize("limit", [3, 20])
-def test_a_limit_that_is_lowered_while_it_runs(testbed, port, limit):
-    """Below what it has open: no new client can be let in, and there is nothing to do but wait."""
+def test_a_limit_lowered_below_the_open_descriptors(testbed, port, limit):
+    """No connection can be accepted. The server waits without spinning."""
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}")
     wait_until(lambda: serves(port))
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     with idle_connections(port, 100):
-        wait_until(lambda: int(testbed.status()["connections"].split()[0]) >= 100, what="all of them")
+        wait_until(lambda: int(testbed.status()["connections"].split()[0]) >= 100, what="100 connections")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, hard))
         waiting = [connect(port) for _ in range(20)]
         share = cpu_share(server, 1)
         print(f"CPU with a limit of {limit}: {share * 100:.1f} %")
         assert share < 0.2 and server.alive()
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
-    assert seconds_to_answer(port) < 1
+    assert seconds_to_reply(port) < 1
     for client in waiting:
         assert is_daytime(receive_all(client))
         client.close()
     log = [line for line in server.log().splitlines() if "Too many open files" in line]
-    assert len(log) == 1, "said once, not for each"
+    assert len(log) == 1, "one record, not one for each connection"
 
 
 @not_instrumented("memory")
@@ -161,8 +162,8 @@ def test_memory_does_not_grow_with_clients(testbed, port):
     assert int(daemon.status("VmRSS").split()[0]) - before < 512
 
 
-def test_it_stops_at_once_with_clients_still_there(testbed, port):
-    """They have their answers; a stop does not wait 5 seconds for them to go."""
+def test_a_stop_does_not_wait_for_idle_clients(testbed, port):
+    """They have their replies."""
     daemon = testbed.listen(port)
     with idle_connections(port, 50) as clients:
         began = time.monotonic()

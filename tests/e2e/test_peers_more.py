@@ -1,5 +1,5 @@
-"""More of other people's programs: openntpd and ntpdig ask, scapy rebuilds, real inetds are kept
-from an endless conversation."""
+"""More third-party programs: openntpd and ntpdig as clients, scapy as parser, and no loops with real
+inetds."""
 import contextlib
 import re
 import time
@@ -13,7 +13,7 @@ from lib.peers import (INETDS, LIBRARIES, needs_peer, OPENNTPD, PEERS, running_p
 from lib.udp_client import forged_datagram, raw_socket
 
 NTPDIG = f"{PEERS}/usr/bin/ntpdig"
-OURS, THEIRS = ("10.13.0.1", 13), ("10.13.0.2", 13)  # an inetd may not answer on 127.0.0.0/8
+OURS, THEIRS = ("10.13.0.1", 13), ("10.13.0.2", 13)  # an inetd may send no replies on 127.0.0.0/8
 
 
 @needs_peer(OPENNTPD)
@@ -24,13 +24,13 @@ def test_openntpd_follows(testbed, host):
     serve(testbed, "listen ntp *:123")
     config = testbed.config(f"server {host}\n", "openntpd.conf")
     with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running_program(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config]) as said:
-        wait_until(lambda: "reply from" in said(), 15, what="a reply that it takes")
-        offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", said())
-    assert offset, said()
+         running_program(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config]) as output:
+        wait_until(lambda: "reply from" in output(), 15, what="a reply that it accepts")
+        offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", output())
+    assert offset, output()
     print(f"offset found by openntpd: {offset[1]} s")
     assert abs(float(offset[1])) < 0.01
-    assert "not synced" not in said() and "invalid" not in said()
+    assert "not synced" not in output() and "invalid" not in output()
 
 
 @needs_peer(NTPDIG)
@@ -42,29 +42,29 @@ def test_ntpdig(testbed, host):
     library = {"PYTHONPATH": f"{PEERS}/usr/lib/python3/dist-packages",
                "LD_LIBRARY_PATH": ":".join([directories, *(f"{x}/ntp" for x in directories.split(":"))])}
     result = testbed.run(*WITHOUT_SYS_TIME, "/usr/bin/python3", NTPDIG, host, env=library)
-    told = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
-    assert result.code == 0 and told, result
-    print(f"offset found by ntpdig: {told[1]} s ± {told[2]} s")
-    assert abs(float(told[1])) < 0.01 and f"s{10}" in result.out
+    found = re.search(r"\(\+0000\) ([+-][\d.]+) \+/- ([\d.]+)", result.out)
+    assert result.code == 0 and found, result
+    print(f"offset found by ntpdig: {found[1]} s ± {found[2]} s")
+    assert abs(float(found[1])) < 0.01 and f"s{10}" in result.out
 
 
 def test_scapy_rebuilds_replies(testbed, port):
-    """Taken apart into fields and put together from these, every reply is the same bytes."""
+    """Parsed into fields and built from these again, every reply has the same bytes."""
     scapy = pytest.importorskip("scapy.layers.ntp", reason="needs python3-scapy")
     serve(testbed, f"listen ntp {port}")
     for host in ("127.0.0.1", "::1"):
         for version, mode in [(v, m) for v in (1, 2, 3, 4) for m in (1, 3)]:
-            with ntp.client(host) as asking:
-                asking.sendto(ntp.request(version=version, mode=mode), (host, port))
-                data = asking.recv(2048)
+            with ntp.udp_socket(host) as client:
+                client.sendto(ntp.request(version=version, mode=mode), (host, port))
+                data = client.recv(2048)
             packet = scapy.NTPHeader(data)
-            packet.clear_cache()  # or it would show the bytes that it was given
+            packet.clear_cache()  # or scapy returns the bytes that it parsed
             assert (packet.version, packet.stratum) == (version, 10)
             assert bytes(packet) == data
 
 
 def forge(source, target):
-    """A datagram that pretends to come from another service."""
+    """Sends a datagram with a forged source."""
     with raw_socket() as sender:
         sender.sendto(forged_datagram(source, target, b"?"), target)
 
@@ -86,19 +86,19 @@ def inetd_command(testbed, kind):
 @needs_private("Daytime's port")
 @pytest.mark.parametrize("kind", ["xinetd", *INETDS])
 def test_no_loop_with_an_inetd(testbed, kind):
-    """Whoever forges the first datagram of a conversation between two servers gets a short one."""
+    """A forged datagram between two servers starts no endless exchange."""
     for host, _ in (OURS, THEIRS):
         assert testbed.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
     serve(testbed, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
-    with running_program(testbed, inetd_command(testbed, kind), env=LIBRARIES) as said, ntp.client() as asking:
-        asking.settimeout(0.2)
+    with running_program(testbed, inetd_command(testbed, kind), env=LIBRARIES) as output, ntp.udp_socket() as client:
+        client.settimeout(0.2)
 
-        def answers():
-            asking.sendto(b"?", THEIRS)
+        def inetd_reply():
+            client.sendto(b"?", THEIRS)
             with contextlib.suppress(TimeoutError):
-                return asking.recv(100)
+                return client.recv(100)
             return None
-        wait_until(answers, 10, what=f"{kind} to answer; it said {said()}")
+        wait_until(inetd_reply, 10, what=f"a reply of {kind}; its output: {output()}")
         forge(THEIRS, OURS)
         forge(OURS, THEIRS)
         time.sleep(0.5)

@@ -1,5 +1,5 @@
-"""Other people's clients agree with what is served: over IPv4 and IPv6, none of them able to set
-this machine's clock."""
+"""Third-party clients agree with our replies, over IPv4 and IPv6. None of them has the right to set the
+clock."""
 import calendar
 import itertools
 import os
@@ -22,15 +22,15 @@ both = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @needs_peer(CHRONYD)
 @both
 @needs_private("a /run of its own")
-def test_chronyd_asks_once(testbed, port, host):
-    """It believes the server, and finds its own clock right to the millisecond."""
+def test_chronyd_queries_once(testbed, port, host):
+    """It accepts the server, and finds an offset below a millisecond."""
     serve(testbed, f"listen ntp {port}")
     result = testbed.run(*WITHOUT_SYS_TIME, CHRONYD, "-Q", "-t", "10", "-u", "root",
                      f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
                      "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
-    said = result.out + result.err
-    offset = re.search(r"System clock wrong by (-?[\d.]+) seconds \(ignored\)", said)
-    assert result.code == 0 and offset, said
+    output = result.out + result.err
+    offset = re.search(r"System clock wrong by (-?[\d.]+) seconds \(ignored\)", output)
+    assert result.code == 0 and offset, output
     print(f"offset found by chronyd: {offset[1]} s")
     assert abs(float(offset[1])) < 0.001
 
@@ -39,7 +39,7 @@ def test_chronyd_asks_once(testbed, port, host):
 @not_instrumented("the pace")
 @needs_private("a /run of its own")
 def test_chronyd_follows(testbed, port):
-    """As a client for a while (CHRONYD_SECONDS, 4 unless set), in basic mode, 16 times a second."""
+    """For CHRONYD_SECONDS (default 4), in basic mode, 16 times a second."""
     serve(testbed, f"listen ntp {port}")
     log = testbed.root / "chrony"
     log.mkdir()
@@ -58,7 +58,7 @@ def test_chronyd_follows(testbed, port):
     offsets = []
     for line in measurements.read_text().splitlines():
         figures = re.findall(r"-?\d\.\d+e[+-]\d+", line)
-        assert " 111 111 1" in line, "a test of the packet's validity failed"
+        assert " 111 111 1" in line, "chronyd rejected a reply"
         offsets.append(abs(float(figures[0])))
     print(f"{len(offsets)} measurements, median offset {sorted(offsets)[len(offsets) // 2]:.2e} s")
     assert sorted(offsets)[len(offsets) // 2] < 0.001
@@ -68,7 +68,7 @@ def test_chronyd_follows(testbed, port):
 @not_instrumented("the pace")
 @needs_private("a network of two")
 def test_ntpsec_follows(testbed):
-    """Its ntpd, which wants port 123 of every address for itself, in a network of its own."""
+    """Its ntpd needs port 123 of every address, so it has its own network namespace."""
     serve(testbed, "listen ntp *:123")
     config = testbed.config("server 10.77.0.1 iburst minpoll 3\ndisable kernel\n", "ntp.conf")
     other, _, _ = testbed.popen(["unshare", "-n", "sleep", "60"])
@@ -86,7 +86,7 @@ def test_ntpsec_follows(testbed):
     popen, _, err = testbed.popen([*inside, *WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
     try:
         wait_until(lambda: int(testbed.status().get("ntp", "0 of").split()[0]) >= 4, 20,
-                   what=f"a burst of requests; it said {read_back(err)}")
+                   what=f"a burst of requests; its output: {read_back(err)}")
     finally:
         for process in (popen, other):
             process.terminate()
@@ -94,7 +94,7 @@ def test_ntpsec_follows(testbed):
 
 
 @needs_program("rdate")
-@needs_private("the ports of Daytime's and Time's own")
+@needs_private("the ports of Daytime and Time")
 @pytest.mark.parametrize("options, lines", [
     ([], ["listen time/tcp *:37"]), (["-u"], ["listen time/udp *:37"]),
     (["-n"], ["listen ntp *:123"])])
@@ -104,8 +104,8 @@ def test_rdate(testbed, options, lines, family):
     host = "127.0.0.1" if family == "-4" else "::1"
     result = testbed.run(*WITHOUT_SYS_TIME, "rdate", "-p", family, *options, host)
     assert result.code == 0, result
-    told = calendar.timegm(time.strptime(result.out.strip(), "%a %b %d %H:%M:%S UTC %Y"))
-    assert abs(told - time.time()) < 5
+    shown = calendar.timegm(time.strptime(result.out.strip(), "%a %b %d %H:%M:%S UTC %Y"))
+    assert abs(shown - time.time()) < 5
 
 
 @needs_program("busybox")
@@ -127,12 +127,12 @@ def test_ntplib(testbed, port, host):
         assert abs(reply.offset) < 0.1 and reply.delay < 1
 
 
-def ask_everything():
+def query_every_protocol():
     for host in ("127.0.0.1", "::1"):
         for version, mode in itertools.product((1, 2, 3, 4), (1, 3)):
             ntp.query(123, host, version=version, mode=mode)
         assert query(13, host) and query(37, host)
-        with ntp.client(host) as client:
+        with ntp.udp_socket(host) as client:
             for port in (13, 37):
                 client.sendto(b"", (host, port))
                 assert client.recv(100)
@@ -142,7 +142,7 @@ def ask_everything():
 @needs_private("a capture")
 @not_instrumented("the pace")
 def test_tshark_finds_nothing_malformed(testbed):
-    """In what passes while every protocol is asked in many ways."""
+    """In the requests and replies of every protocol."""
     ports = {"daytime/tcp": 13, "daytime/udp": 13, "time/tcp": 37, "time/udp": 37, "ntp": 123}
     serve(testbed, *(f"listen {name} *:{port}" for name, port in ports.items()))
     capture = testbed.root / "capture.pcap"
@@ -151,14 +151,14 @@ def test_tshark_finds_nothing_malformed(testbed):
     wait_until(lambda: "Capturing on" in read_back(err) and capture.exists()
                and capture.stat().st_size > 0, what="tshark to listen")
     try:
-        ask_everything()
+        query_every_protocol()
         time.sleep(0.5)
     finally:
         tshark.send_signal(signal.SIGINT)
         tshark.wait()
     seen = testbed.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
                    env={"HOME": str(testbed.root)}, timeout=60)
-    bad = testbed.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
+    malformed = testbed.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
                   env={"HOME": str(testbed.root)}, timeout=60)
-    print(f"{len(seen.out.splitlines())} packets of the protocols, malformed: {bad.out!r}")
-    assert len(seen.out.splitlines()) >= 2 * (16 + 2 + 2) and bad.out == ""
+    print(f"{len(seen.out.splitlines())} packets of the protocols, malformed: {malformed.out!r}")
+    assert len(seen.out.splitlines()) >= 2 * (16 + 2 + 2) and malformed.out == ""

@@ -1,4 +1,4 @@
-"""The pid file: held by a lock, never judged by its content, never a way to harm another file."""
+"""The pid file: a lock decides, not the content, and no other file is ever harmed."""
 import fcntl
 import os
 import signal
@@ -16,10 +16,10 @@ from lib.process import Daemon, read_back, Result
 
 
 def lock_holder(path):
-    """The process that holds the lock on the first byte of path, which has its name."""
+    """The process that holds the PID lock, which is on the first byte of the file."""
     with open(path) as file:
-        question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, question))
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, lock))
         return pid if kind != fcntl.F_UNLCK else None
 
 
@@ -35,7 +35,7 @@ def test_content_mode_and_lock(testbed, port):
 
 
 def test_200_starts_at_once_leave_exactly_one(testbed, port):
-    """All wait for the end of one pipe, and then start together."""
+    """All wait for one pipe to close, and then start together."""
     own = testbed.command("-o", f"listen daytime/tcp {port}")
     command = ["sh", "-c", 'read go; exec "$@"', "sh", *own]
     reader, writer = os.pipe()
@@ -48,13 +48,13 @@ def test_200_starts_at_once_leave_exactly_one(testbed, port):
     testbed.running.append(Daemon(testbed, Result(
         0, read_back(starts[winner][1]), "", 0)))
     daemon = testbed.running[-1]
-    said = {read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
-    assert said == {f"timeserver: already running as process {daemon.pid} "
+    errors = {read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
+    assert errors == {f"timeserver: already running as process {daemon.pid} "
                     f"(pid file {testbed.pidfile})\n"}
     assert testbed.processes() == [daemon.pid] and is_daytime(query(port))
 
 
-def test_after_kill_9_the_next_start_works_at_once(testbed, port):
+def test_a_start_works_at_once_after_sigkill(testbed, port):
     for _ in range(fewer(10)):
         daemon = testbed.listen(port)
         query(port)
@@ -64,25 +64,25 @@ def test_after_kill_9_the_next_start_works_at_once(testbed, port):
 
 
 @pytest.mark.parametrize("content", [
-    "{innocent}\n", "", "0\n", "-1\n", "words", "99999999999999999999\n", "1\n", "x" * 100000],
+    "{other}\n", "", "0\n", "-1\n", "words", "99999999999999999999\n", "1\n", "x" * 100000],
     ids=lambda text: text[:12])
 def test_stale_content_never_blocks_a_start(testbed, port, content):
-    """Also when it names a process that lives: this very one."""
-    testbed.pidfile.write_text(content.format(innocent=os.getpid()))
+    """Also if it is the number of a running process, this one."""
+    testbed.pidfile.write_text(content.format(other=os.getpid()))
     daemon = testbed.listen(port)
     assert testbed.pidfile.read_text() == f"{daemon.pid}\n"
 
 
 @pytest.mark.parametrize("what", ["stop", "reload", "status"])
-def test_a_stale_file_is_no_running_daemon(testbed, what):
-    """A signal to the process that got the old number would be a disaster: it goes to no one."""
-    innocent, _, _ = testbed.popen(["sleep", "60"])
-    testbed.pidfile.write_text(f"{innocent.pid}\n")
+def test_a_stale_file_is_not_taken_for_a_running_daemon(testbed, what):
+    """No signal goes to the process that has the number now."""
+    other, _, _ = testbed.popen(["sleep", "60"])
+    testbed.pidfile.write_text(f"{other.pid}\n")
     code, out, err = testbed.signal(what)
     assert (code, out, err) == (1, "", f"timeserver: not running (pid file {testbed.pidfile})\n")
-    assert innocent.poll() is None
-    innocent.kill()
-    innocent.wait()
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def plant(kind, path, target):
@@ -102,7 +102,7 @@ def plant(kind, path, target):
 
 
 def identity(path):
-    """All that would show a change."""
+    """The attributes that would show a change."""
     status = os.lstat(path)
     return (status.st_ino, status.st_mode, status.st_uid, status.st_nlink, status.st_size,
             status.st_mtime_ns, status.st_ctime_ns)
@@ -114,7 +114,7 @@ PLANTED = [("symlink", "is a symbolic link"), ("dangling symlink", "is a symboli
 
 
 @pytest.mark.parametrize("kind, reason", PLANTED)
-def test_something_planted_in_its_place(testbed, port, kind, reason):
+def test_a_planted_pid_file_is_refused_and_left_alone(testbed, port, kind, reason):
     target = testbed.dir / "precious"
     target.write_text("precious\n")
     plant(kind, testbed.pidfile, target)
@@ -127,7 +127,7 @@ def test_something_planted_in_its_place(testbed, port, kind, reason):
 
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling symlink", "directory", "FIFO", "hard link"])
-def test_something_planted_for_the_control_socket(testbed, port, kind):
+def test_a_planted_control_socket_is_refused_and_left_alone(testbed, port, kind):
     target, control = testbed.dir / "precious", testbed.dir / "t.sock"
     target.write_text("precious\n")
     plant(kind, control, target)
@@ -161,7 +161,7 @@ def test_default_path_of_a_user_with_a_runtime_directory(testbed, port):
 
 
 @needs_private("an ordinary user, and a /tmp of its own")
-def test_default_path_of_a_user_without_one(testbed, port):
+def test_default_path_of_a_user_without_a_runtime_directory(testbed, port):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
         daemon = testbed.listen(port, pidfile=False, **as_nobody())
         directory = os.stat(f"/tmp/timeserver-{NOBODY}")
@@ -170,16 +170,16 @@ def test_default_path_of_a_user_without_one(testbed, port):
 
 
 @needs_private("an ordinary user, and a /tmp of its own")
-@pytest.mark.parametrize("trap", ["symlink", "of another", "open to all"])
-def test_a_trap_in_tmp_is_not_used(testbed, port, trap):
+@pytest.mark.parametrize("kind", ["symlink", "of another user", "world-writable"])
+def test_an_unsafe_directory_in_tmp_is_refused(testbed, port, kind):
     with mounted("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"):
         directory = f"/tmp/timeserver-{NOBODY}"
         os.chmod(testbed.dir, 0o777)
-        if trap == "symlink":
+        if kind == "symlink":
             os.symlink(testbed.dir, directory)
         else:
             os.mkdir(directory)
-            os.chown(directory, 0 if trap == "of another" else NOBODY, NOBODY)
+            os.chown(directory, 0 if kind == "of another user" else NOBODY, NOBODY)
             os.chmod(directory, 0o777)
         code, out, err = testbed.server("-o", f"listen daytime/tcp {port}", pidfile=False,
                                     **as_nobody())
@@ -188,7 +188,7 @@ def test_a_trap_in_tmp_is_not_used(testbed, port, trap):
         assert os.listdir(directory) == []
 
 
-def test_a_relative_path_is_the_callers(testbed, port):
+def test_a_relative_path_starts_from_the_directory_of_the_caller(testbed, port):
     testbed.start("-o", f"listen daytime/tcp {port}", "-p", "here.pid", pidfile=False, cwd=testbed.dir)
     assert testbed.files() == ["here.pid", "here.sock"]
     assert testbed.server("-p", "here.pid", "-s", "stop", pidfile=False, cwd=testbed.dir).code == 0
@@ -203,8 +203,8 @@ def test_a_path_too_long_for_a_socket_address(testbed, port):
     assert testbed.signal("stop").code == 0 and list(directory.iterdir()) == []
 
 
-def test_a_daemon_that_lost_its_file_does_not_take_the_next_ones(testbed, port):
-    """Somebody removes the pid file, another daemon takes the name, then the first one stops."""
+def test_a_daemon_does_not_remove_the_pid_file_of_another(testbed, port):
+    """Its own was removed, and another daemon has created one of the same name."""
     first = testbed.listen(port)
     testbed.pidfile.unlink()
     second = testbed.listen(free_port())
@@ -213,17 +213,17 @@ def test_a_daemon_that_lost_its_file_does_not_take_the_next_ones(testbed, port):
     assert testbed.status()["process"] == str(second.pid)
 
 
-def test_stop_waits_until_it_is_gone(testbed, port):
+def test_stop_waits_until_the_daemon_has_ended(testbed, port):
     for _ in range(fewer(5)):
         daemon = testbed.listen(port)
         result = testbed.signal("stop")
-        assert not daemon.alive() and testbed.files() == [], "the moment the command returns"
+        assert not daemon.alive() and testbed.files() == [], "when the command returns"
         assert tuple(result) == (0, f"timeserver: process {daemon.pid} stopped\n", "")
         assert not serves(port)
 
 
-def test_stop_of_a_daemon_that_is_stopped_by_another_at_once(testbed, port):
-    """Each says that it is gone: either it stopped it, or it found nothing running."""
+def test_many_stops_at_once(testbed, port):
+    """Each says either that it stopped the daemon, or that none runs."""
     daemon = testbed.listen(port)
     stops = [testbed.popen(testbed.command("--signal", "stop")) for _ in range(fewer(20))]
     for popen, out, err in stops:
@@ -243,8 +243,8 @@ def test_a_user_cannot_stop_the_daemon_of_another(testbed, port):
     assert serves(port)
 
 
-def test_a_daemon_that_hangs_is_told_so_and_not_waited_for_forever(testbed, port):
-    """Stopped by SIGSTOP it cannot end; the command gives up, and says it."""
+def test_a_stop_of_a_hanging_daemon_times_out(testbed, port):
+    """The daemon got SIGSTOP. The command says that it has not stopped."""
     daemon = testbed.listen(port)
     daemon.signal(signal.SIGSTOP)
     popen, _, err = testbed.popen(testbed.command("--signal", "stop"))

@@ -1,4 +1,4 @@
-"""README.md and its Chinese twin: links that exist, a configuration that is valid, the same facts."""
+"""README.md and its Chinese translation: links, a valid configuration, the same facts in both."""
 import pathlib
 import re
 
@@ -26,14 +26,14 @@ def test_the_configuration_is_valid(testbed, readme):
     assert (result.code, result.err) == (0, "")
 
 
-def test_both_tell_the_same():
+def test_both_have_the_same_links_and_numbers():
     english, chinese = (path.read_text(encoding="utf-8") for path in READMES)
     assert sorted(set(links(english)) - {"README.zh-CN.md"}) == sorted(set(links(chinese)) - {"README.md"})
     numbers = [re.findall(r"\d[\d,.]*\d", text) for text in (english, chinese)]
     assert sorted(numbers[0]) == sorted(numbers[1])
 
 
-def test_the_files_of_the_request_path_exist_in_the_map():
+def test_every_directory_of_the_map_exists():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rooms = re.findall(r"(?m)^    (src/\S*/|src/main\.c)\s", text)
-    assert rooms and all((ROOT / room).exists() for room in rooms)
+    directories = re.findall(r"(?m)^    (src/\S*/|src/main\.c)\s", text)
+    assert directories and all((ROOT / directory).exists() for directory in directories)

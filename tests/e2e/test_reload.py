@@ -1,4 +1,4 @@
-"""Reload: all or nothing, and nobody who is being served notices."""
+"""Reload: all or nothing, and without a lost reply."""
 import contextlib
 import json
 import os
@@ -19,26 +19,27 @@ ZONES = pathlib.Path("/usr/share/zoneinfo")
 
 
 @contextlib.contextmanager
-def asked_all_the_time(port):
-    """Clients that query one after the other; yields what they got: every answer has to be whole."""
-    answers, errors, enough = [], [], threading.Event()
+def continuous_queries(port):
+    """Sends one Daytime query after another in two threads; yields the replies, all of which must be
+    whole."""
+    replies, errors, stopping = [], [], threading.Event()
 
-    def keep_asking():
-        while not enough.is_set():
+    def keep_querying():
+        while not stopping.is_set():
             try:
-                answers.append(query(port))
+                replies.append(query(port))
             except OSError as error:
                 errors.append(error)
-    threads = [threading.Thread(target=keep_asking) for _ in range(2)]
+    threads = [threading.Thread(target=keep_querying) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        yield answers
+        yield replies
     finally:
-        enough.set()
+        stopping.set()
         for thread in threads:
             thread.join()
-    assert not errors and all(map(is_daytime, answers)), (errors[:3], len(errors), len(answers))
+    assert not errors and all(map(is_daytime, replies)), (errors[:3], len(errors), len(replies))
 
 
 def test_added_and_removed_listeners(testbed, port):
@@ -52,7 +53,7 @@ def test_added_and_removed_listeners(testbed, port):
     assert testbed.status()["listen"] == [f"daytime/tcp 0.0.0.0:{added}", f"daytime/tcp [::]:{added}"]
 
 
-def test_the_signal_does_the_same(testbed, port):
+def test_sighup_reloads(testbed, port):
     added = free_port()
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     testbed.config(f"listen daytime/tcp {added}\n")
@@ -60,8 +61,8 @@ def test_the_signal_does_the_same(testbed, port):
     wait_until(lambda: serves(added) and not serves(port), what="the new listener")
 
 
-def test_every_word_of_a_bad_file_is_told_and_nothing_changes(testbed, port):
-    """To whoever asked, with status 78, and to the log."""
+def test_every_error_of_a_file_is_reported_and_nothing_changes(testbed, port):
+    """On standard error of the command, with status 78, and in the log."""
     config = testbed.config(f"listen daytime/tcp {port}\n")
     server = testbed.foreground("-n", "-c", config)
     wait_until(lambda: serves(port))
@@ -79,8 +80,8 @@ def test_every_word_of_a_bad_file_is_told_and_nothing_changes(testbed, port):
     assert reload(testbed, f"listen daytime/tcp {port}") == reloaded(server)
 
 
-def test_more_errors_than_a_reply_has_room_for(testbed, port):
-    """As many as it has, and how many there are more."""
+def test_more_errors_than_fit_into_a_reply(testbed, port):
+    """The reply has the first ones, and the number of the others."""
     config = testbed.config(f"listen daytime/tcp {port}\n")
     server = testbed.foreground("-n", "-c", config)
     wait_until(lambda: serves(port))
@@ -92,7 +93,7 @@ def test_more_errors_than_a_reply_has_room_for(testbed, port):
     assert server.log().splitlines()[-2] == last and serves(port)
 
 
-def test_a_file_that_is_gone_or_empty(testbed, port):
+def test_a_removed_file_is_an_error_and_changes_nothing(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     config = testbed.dir / "t.conf"
     config.unlink()
@@ -102,7 +103,7 @@ def test_a_file_that_is_gone_or_empty(testbed, port):
 
 
 def test_a_listener_that_cannot_be_opened_changes_nothing(testbed, port):
-    """Not even those that could be: all or nothing."""
+    """Nor are the other new listeners opened."""
     free, config = free_port(), testbed.config(f"listen daytime/tcp {port}\n")
     daemon = testbed.foreground("-n", "-c", config)
     wait_until(lambda: serves(port))
@@ -117,8 +118,8 @@ def test_a_listener_that_cannot_be_opened_changes_nothing(testbed, port):
 
 
 @needs_private("an ordinary user, and low ports that need a right")
-def test_a_low_port_that_root_did_not_open(testbed, port):
-    """After the change to an ordinary user one that root opened stays, a new one is refused."""
+def test_an_ordinary_user_keeps_a_low_port_but_cannot_open_one(testbed, port):
+    """A port that root opened stays; a new one is refused."""
     daemon = start_with_file(testbed, "listen daytime/tcp 13", "user nobody")
     os.chmod(testbed.dir, 0o755)
     assert reload(testbed, "listen daytime/tcp 13 37", "user nobody") == (
@@ -128,7 +129,7 @@ def test_a_low_port_that_root_did_not_open(testbed, port):
 
 
 @pytest.mark.parametrize("narrow", ["127.0.0.1:{}", "127.0.0.1:{0} [::1]:{0}"])
-def test_from_every_address_to_one_and_back(testbed, port, narrow):
+def test_from_all_addresses_to_one_and_back(testbed, port, narrow):
     daemon = start_with_file(testbed, f"listen daytime/tcp *:{port}")
     for _ in range(3):
         assert reload(testbed, f"listen daytime/tcp {narrow.format(port)}") == reloaded(daemon)
@@ -139,7 +140,7 @@ def test_from_every_address_to_one_and_back(testbed, port, narrow):
 
 
 @needs_private("an ordinary user")
-def test_from_every_address_to_one_and_back_as_an_ordinary_user(testbed, port):
+def test_from_all_addresses_to_one_and_back_as_an_ordinary_user(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp *:{port}", "user nobody")
     for _ in range(2):
         for place in (f"127.0.0.1:{port}", f"*:{port}"):
@@ -147,19 +148,19 @@ def test_from_every_address_to_one_and_back_as_an_ordinary_user(testbed, port):
             assert serves(port)
 
 
-def test_no_client_notices_20_reloads(testbed, port):
-    """One listener stays, another comes and goes."""
+def test_20_reloads_lose_no_reply(testbed, port):
+    """One listener stays, another is added and removed."""
     other = free_port()
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
-    with asked_all_the_time(port) as answers:
+    with continuous_queries(port) as replies:
         for number in range(fewer(20)):
             more = other if number % 2 == 0 else ""
             assert reload(testbed, f"listen daytime/tcp {port} {more}") == reloaded(daemon)
-        wait_until(lambda: len(answers) > 20, what="answers")
+        wait_until(lambda: len(replies) > 20, what="20 replies")
 
 
-def test_a_port_that_another_has_is_not_shared(testbed, port):
-    """Whatever the other permits, and also where sockets of ours come and go."""
+def test_a_port_of_another_program_is_not_shared(testbed, port):
+    """Although that program has set SO_REUSEPORT."""
     daemon = start_with_file(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -172,20 +173,20 @@ def test_a_port_that_another_has_is_not_shared(testbed, port):
 
 
 def test_connections_stay_open_across_a_reload(testbed, port):
-    """Even when the listener that they came by goes away."""
+    """Although their listener is closed."""
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     with socket.create_connection(("127.0.0.1", port)) as connection:
         assert is_daytime(receive_all(connection))
         assert reload(testbed, f"listen daytime/tcp {free_port()}") == reloaded(daemon)
         for _ in range(3):
-            connection.sendall(b"still here")  # a reset would make the next one fail
+            connection.sendall(b"still here")  # after a reset the next one would fail
             assert connection.recv(1) == b""
         connection.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.skipif(not (ZONES / "Asia/Tokyo").exists(), reason="needs the zone files of tzdata")
 @pytest.mark.parametrize("how", ["reload", "hang-up"])
-def test_a_changed_zone_file_named_by_tz(testbed, port, how):
+def test_a_changed_zone_file_in_tz_is_read(testbed, port, how):
     zone = testbed.dir / "zone"
     zone.write_bytes((ZONES / "Etc/GMT+8").read_bytes())
     daemon = testbed.listen(port, env={"TZ": f":{zone}"})
@@ -197,7 +198,7 @@ def test_a_changed_zone_file_named_by_tz(testbed, port, how):
 
 
 @needs_private("an /etc/localtime of its own")
-def test_a_changed_etc_localtime(testbed, port):
+def test_a_changed_etc_localtime_is_read(testbed, port):
     def local(zone):
         return mounted(ZONES / zone, "/etc/localtime", flags=MS_BIND)
     with local("Etc/GMT+8"):
@@ -221,7 +222,7 @@ def test_an_included_file_is_read_again(testbed, port):
     assert serves(added) and serves(port)
 
 
-def test_a_relative_path_is_still_the_callers(testbed, port):
+def test_a_relative_path_still_starts_from_the_directory_of_the_caller(testbed, port):
     added = free_port()
     testbed.config(f"listen daytime/tcp {port}\n")
     daemon = testbed.start("-c", "t.conf", cwd=testbed.dir)
@@ -230,7 +231,7 @@ def test_a_relative_path_is_still_the_callers(testbed, port):
 
 
 def test_options_stay_in_effect(testbed, port):
-    """What the command line added is added again."""
+    """The lines of the command line are added again."""
     other, added = free_port(), free_port()
     testbed.config(f"listen daytime/tcp {port}\n")
     daemon = testbed.start("-c", testbed.dir / "t.conf", "-o", f"listen daytime/tcp {other}")
@@ -238,9 +239,9 @@ def test_options_stay_in_effect(testbed, port):
     assert serves(added) and serves(other) and not serves(port)
 
 
-def test_a_storm_of_signals_and_requests(testbed, port):
+def test_200_sighups_and_10_reloads_at_once_lose_no_reply(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
-    with asked_all_the_time(port):
+    with continuous_queries(port):
         reloads = [testbed.popen(testbed.command("-s", "reload")) for _ in range(fewer(10))]
         for _ in range(200):
             daemon.signal(signal.SIGHUP)
@@ -248,7 +249,7 @@ def test_a_storm_of_signals_and_requests(testbed, port):
             popen.wait(longer(10))
     descriptors = len(daemon.descriptors())
     assert tuple(testbed.signal("reload")) == reloaded(daemon)
-    wait_until(lambda: len(daemon.descriptors()) <= descriptors, what="no descriptor more")
+    wait_until(lambda: len(daemon.descriptors()) <= descriptors, what="all other descriptors to be closed")
 
 
 @pytest.mark.parametrize("request_", [
@@ -257,20 +258,20 @@ def test_a_storm_of_signals_and_requests(testbed, port):
     b'{"version":1,"version":1,"command":"reload"}', b"[" * 3000],
     ids=["nonsense", "long", "zero", "empty", "array", "no command", "a number", "another version",
          "almost", "twice", "deep"])
-def test_the_control_socket_takes_no_nonsense(testbed, port, request_):
+def test_the_control_socket_refuses_malformed_requests(testbed, port, request_):
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     with connect_control(testbed) as connection:
         connection.send(request_)
         assert json.loads(connection.recv(1000)) == {
             "version": 1, "status": 2, "text": "malformed request"}
-    with connect_control(testbed), connect_control(testbed):  # two that say nothing
+    with connect_control(testbed), connect_control(testbed):  # two connections without a request
         assert tuple(testbed.signal("reload")) == reloaded(daemon)
     assert is_daytime(query(port))
 
 
 @needs_private("an ordinary user")
-def test_the_control_socket_answers_its_own_user_only(testbed, port):
-    """Not even when somebody has opened the file to all."""
+def test_the_control_socket_serves_root_and_its_own_user_only(testbed, port):
+    """Also if the mode of the file is changed to 666."""
     start_with_file(testbed, f"listen daytime/tcp {port}")
     path = testbed.pidfile.with_suffix(".sock")
     refused = f"timeserver: control socket {path}: Permission denied\n"
@@ -279,10 +280,10 @@ def test_the_control_socket_answers_its_own_user_only(testbed, port):
     assert tuple(testbed.signal("status", **as_nobody())) == (77, "", refused)
     assert tuple(testbed.signal("reload", **as_nobody())) == (77, "", refused)
     os.chown(path, NOBODY, NOBODY)
-    assert testbed.status()["state"] == "serving", "root may always ask"
+    assert testbed.status()["state"] == "serving", "root is always served"
 
 
-def test_status_tells_what_is_served(testbed, port):
+def test_status_shows_listeners_and_replies(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp 127.0.0.1:{port}")
     for _ in range(3):
         query(port)

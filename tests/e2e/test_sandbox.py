@@ -1,4 +1,4 @@
-"""What the daemon gives up, as the kernel and systemd see it."""
+"""The sandbox, as the kernel and systemd show it."""
 import glob
 import pathlib
 import re
@@ -14,11 +14,11 @@ from lib.peers import LIBRARIES, needs_peer, PEERS
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
 BIND_SERVICE = 1 << 10
-FILTERED = "2" if BITS == 64 else "0"  # Seccomp in /proc: calls of other machines are not known
+FILTERED = "2" if BITS == 64 else "0"  # "Seccomp" in /proc; there is no filter for 32 bits
 
 
 def threads(pid):
-    """What the kernel says of each thread."""
+    """/proc/PID/task/TID/status of each thread."""
     for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
         yield dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
 
@@ -26,8 +26,8 @@ def threads(pid):
 @not_instrumented("rights")
 @needs_private("root")
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_every_thread_is_confined(testbed, port, user):
-    """The right to open ports below 1024 stays with root, for a reload, and goes with the user."""
+def test_every_thread_is_sandboxed(testbed, port, user):
+    """Root keeps CAP_NET_BIND_SERVICE, for a reload; another user has no capability."""
     words = ["-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}", "-o", "clock local",
              "-o", "workers 3"]
     if user:
@@ -41,29 +41,29 @@ def test_every_thread_is_confined(testbed, port, user):
         assert int(thread["CapPrm"], 16) == int(thread["CapEff"], 16) == (0 if user else BIND_SERVICE)
         if user:
             assert set(thread["Uid"].split()) == {str(NOBODY)}
-    foreseen = re.search("^confinement: (.*)$", testbed.server("--version").out, re.MULTILINE)
-    assert testbed.status()["confined"] == foreseen[1]
-    assert ("system calls" in foreseen[1]) == (FILTERED == "2")
+    expected = re.search("^confinement: (.*)$", testbed.server("--version").out, re.MULTILINE)
+    assert testbed.status()["confined"] == expected[1]
+    assert ("system calls" in expected[1]) == (FILTERED == "2")
     assert is_daytime(query(port))
 
 
 @not_instrumented("rights")
 @needs_private("a port below 1024")
-def test_a_reload_opens_a_low_port(testbed, port):
+def test_a_reload_can_open_a_low_port(testbed, port):
     config = testbed.config(f"listen daytime/tcp {port}\n")
     testbed.start("-c", config)
     config.write_text(f"listen daytime/tcp {port} 13\n")
     assert testbed.signal("reload").code == 0 and is_daytime(query(13))
 
 
-def test_status_tells_the_truth(testbed, port):
+def test_status_shows_whether_system_calls_are_filtered(testbed, port):
     testbed.listen(port)
     assert ("system calls" in testbed.status()["confined"]) == (not INSTRUMENTED and FILTERED == "2")
 
 
 @needs_peer(ANALYZE)
-@pytest.mark.parametrize("unit, most", [("timeserver", 1.6), ("timeserver-activated", 1.2)])
-def test_what_systemd_thinks_of_the_units(testbed, unit, most):
+@pytest.mark.parametrize("unit, highest", [("timeserver", 1.6), ("timeserver-activated", 1.2)])
+def test_systemd_analyze_rates_the_units_as_safe(testbed, unit, highest):
     text = pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").replace("@PREFIX@", "/usr")
     path = testbed.config(text, f"{unit}.service")
     directories = LIBRARIES["LD_LIBRARY_PATH"]
@@ -71,10 +71,10 @@ def test_what_systemd_thinks_of_the_units(testbed, unit, most):
                           *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
     result = testbed.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
                      env={"LD_LIBRARY_PATH": libraries})
-    told = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
-    assert told, result
-    print(f"{unit}.service: {told[1]}")
-    assert float(told[1]) <= most
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
+    assert exposure, result
+    print(f"{unit}.service: exposure level {exposure[1]}")
+    assert float(exposure[1]) <= highest
 
 
 EXECUTE = """
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 
 
 def make_executor(testbed, *flags):
-    """A program of the daemon's own parts, with the right to have a web process."""
+    """A program with the daemon's sandbox, including the right to execute itself."""
     source, made = testbed.config(EXECUTE, "main.c"), testbed.dir / "program"
     parts = ["src/server/process/privileges.c", "src/server/process/privileges_syscalls.c",
              "src/server/process/user.c", *glob.glob("src/base/*.c"), *glob.glob("src/clock/*.c")]
@@ -110,7 +110,7 @@ def make_executor(testbed, *flags):
 
 @needs_program("cc")
 @pytest.mark.parametrize("program, outcome", [("/proc/self/exe", 99), ("/bin/true", 13)])
-def test_the_daemon_can_execute_itself_alone(testbed, program, outcome):
+def test_the_daemon_can_execute_itself_only(testbed, program, outcome):
     code = testbed.run(make_executor(testbed), program).code
     if code == 77:
         pytest.skip("needs Landlock")
@@ -118,8 +118,8 @@ def test_the_daemon_can_execute_itself_alone(testbed, program, outcome):
 
 
 @needs_program("cc")
-def test_it_can_after_an_upgrade_of_the_c_library(testbed):
-    """Which puts another file in the place of the loader."""
+def test_it_can_execute_itself_after_an_upgrade_of_the_c_library(testbed):
+    """The upgrade replaces the file of the loader."""
     loader = re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
     directory = testbed.dir / "lib"
     directory.mkdir()

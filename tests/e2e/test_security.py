@@ -1,11 +1,11 @@
-"""SECURITY.md's table names tests that there are."""
+"""The tests in the table of SECURITY.md exist."""
 import pathlib
 import re
 
 from lib import security
 
 
-def test_every_proof_exists():
+def test_every_test_in_the_table_exists():
     rows = security.rows()
     for name in [name for row in rows for name in row.tests]:
         file, _, test = name.partition("::")

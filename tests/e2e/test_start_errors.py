@@ -1,4 +1,4 @@
-"""A start that fails: one exact line, the right exit status, soon, and nothing left behind."""
+"""A failed start: one exact line, the right exit status, at once, and nothing left behind."""
 import contextlib
 import os
 import socket
@@ -14,13 +14,13 @@ from lib.process import read_back
 
 
 def fails(testbed, code, line, *arguments, **more):
-    """Runs timeserver, which has to fail with this status and line, and leave things alone."""
+    """Runs timeserver, which has to fail with this status and line, and change no file."""
     before = testbed.files()
     result = testbed.server(*arguments, **more)
     assert result.err == line + "\n"
     assert (result.code, result.out) == (code, "")
     assert result.seconds < longer(2)
-    wait_until(lambda: not testbed.processes() or testbed.running, what="no process")
+    wait_until(lambda: not testbed.processes() or testbed.running, what="all processes to end")
     assert testbed.files() == before
 
 
@@ -43,7 +43,7 @@ def test_port_busy(testbed, port, form, mode):
               "-o", f"listen daytime/tcp {form.format(port)}", *mode)
 
 
-def test_the_second_port_busy_frees_the_first(testbed, port):
+def test_a_busy_second_port_frees_the_first(testbed, port):
     second = free_port()
     with taken("127.0.0.1", second):
         fails(testbed, 1, f"timeserver: cannot listen on tcp {second}: Address already in use",
@@ -98,8 +98,8 @@ def test_unreadable_configuration(testbed):
 
 
 @pytest.mark.parametrize("option", ["--config", "--pidfile"])
-def test_a_path_that_is_too_long_from_the_root(testbed, option):
-    """It can be opened as it is, but not once the daemon has left the directory."""
+def test_a_path_too_long_once_it_is_absolute(testbed, option):
+    """The relative path can be opened, but not after chdir("/")."""
     testbed.config("listen daytime/tcp 5050\n")
     path = "./" * 2040 + "t.conf"
     fails(testbed, 1, f"timeserver: {path}: File name too long", option, path, cwd=testbed.dir,
@@ -172,8 +172,8 @@ def test_disk_with_room_for_the_pid_file_alone(testbed, port):
 @pytest.mark.parametrize("processes", [1, 2])
 @needs_private("a user of its own")
 @not_wrapped("the number of processes")
-def test_no_process_left_to_fork_to(testbed, port, processes):
-    """A user who may have so many processes and no more: the first, then the second fork fails."""
+def test_a_fork_that_fails(testbed, port, processes):
+    """At the limit of processes of the user: the first, then the second fork fails."""
     user = 54320 + processes
     os.chown(testbed.dir, user, user)
     fails(testbed, 1, "timeserver: cannot become a daemon: fork: Resource temporarily unavailable",
@@ -183,7 +183,7 @@ def test_no_process_left_to_fork_to(testbed, port, processes):
 
 @not_wrapped("the number of descriptors")
 @pytest.mark.parametrize("limit", range(3, 21))
-def test_never_silent_success_however_few_descriptors(testbed, port, limit):
+def test_few_descriptors_are_never_a_silent_success(testbed, port, limit):
     """Either it serves and says so, or it says in one line why not."""
     result = testbed.server("-o", f"listen daytime/tcp {port}", before=["prlimit", f"--nofile={limit}"])
     if result.code == 0:
@@ -194,8 +194,8 @@ def test_never_silent_success_however_few_descriptors(testbed, port, limit):
 
 
 @pytest.mark.parametrize("mode", ["killed", "stopped"])
-def test_a_caller_that_ends_while_it_waits_is_no_harm(testbed, port, mode):
-    """Many starts whose waiting parent is ended: the daemon, if it came, is whole."""
+def test_a_start_whose_parent_is_killed_is_complete_or_undone(testbed, port, mode):
+    """Many starts whose waiting parent is killed: a daemon, if there is one, works."""
     for delay in range(fewer(10)):
         popen, _, _ = testbed.popen(testbed.command("-o", f"listen daytime/tcp {port}"))
         time.sleep(delay / 5000)
@@ -204,7 +204,7 @@ def test_a_caller_that_ends_while_it_waits_is_no_harm(testbed, port, mode):
 
         def settled():
             return not testbed.processes() or testbed.signal("stop").code == 0
-        wait_until(settled, what="the daemon to be there whole or not at all")
+        wait_until(settled, what="a daemon that can be stopped, or none")
 
 
 @pytest.mark.parametrize("words", [["--nonsense"], ["-x"], ["extra"], ["--signal", "explode"],
@@ -226,15 +226,15 @@ def test_output_that_cannot_be_written_is_an_error(testbed):
 
 
 @needs_private("the default port")
-def test_the_message_of_the_design(testbed):
-    """The very line that DESIGN.md shows."""
+def test_the_default_port_busy(testbed):
+    """The line that the manual shows."""
     with taken("", 5050):
         fails(testbed, 1, "timeserver: cannot listen on tcp 5050: Address already in use",
               "-o", "clock system")
 
 
-def test_address_space_too_small_is_no_silence(testbed, port):
-    """Whatever memory is short of, there is a word about it or a daemon."""
+def test_too_small_an_address_space_is_never_a_silent_success(testbed, port):
+    """Either it serves, or it says why not."""
     if INSTRUMENTED:
         pytest.skip("valgrind and sanitizers need more memory than that")
     for megabytes in (4, 5, 6, 8):

@@ -1,4 +1,4 @@
-"""Syslog as it really is: what a real rsyslogd receives; one that is stalled delays nothing."""
+"""Syslog: the records that a real rsyslogd receives; a stalled one delays no reply."""
 import contextlib
 import os
 import pathlib
@@ -17,7 +17,7 @@ pytestmark = needs_private("a /dev/log of its own")
 
 DEVICE = pathlib.Path("/dev/log")
 
-# The message is written as it came: were a line break in it, it would be one in the file.
+# The message is written unescaped: a line break in it would be one in the file.
 FIELDS = "programname procid syslogfacility-text syslogseverity-text msg timereported".split()
 RSYSLOG = """\
 global(workDirectory="{directory}" parser.escapeControlCharactersOnReceive="off")
@@ -29,7 +29,7 @@ action(type="omfile" file="{directory}/log" template="all")
 
 
 class Syslogd:
-    """rsyslogd, and what it has written."""
+    """rsyslogd, and the records that it has written."""
 
     def __init__(self, testbed):
         self.testbed, self.directory = testbed, testbed.root / f"syslogd{len(testbed.reports)}"
@@ -47,7 +47,7 @@ class Syslogd:
             return DEVICE.exists() and probe.connect_ex(str(DEVICE)) == 0
 
     def records(self):
-        """(program, pid, facility, severity, message, time) of each line of ours."""
+        """(program, pid, facility, severity, message, time) of each record of other programs."""
         text = self.file.read_text() if self.file.exists() else ""
         return [line.split("|") for line in text.splitlines() if not line.startswith("rsyslogd|")]
 
@@ -76,7 +76,7 @@ real = needs_program("rsyslogd", "(Debian's package rsyslog)")
 
 @real
 def test_step_8_program_pid_and_facility(testbed, port, syslogd):
-    """Step 8: records of the daemon's start and end, in its name, with its number."""
+    """Step 8: records of the start and end have the name and PID of the daemon."""
     daemon = testbed.listen(port)
     daemon.stop()
     syslogd.wait_for("stopp")
@@ -100,8 +100,8 @@ def test_the_configured_facility(testbed, port, syslogd, facility):
 
 
 @real
-def test_a_failed_start_is_in_the_log_too(testbed, port, syslogd):
-    """At boot nobody reads standard error."""
+def test_a_failed_start_is_logged(testbed, port, syslogd):
+    """At boot there is no terminal for standard error."""
     with socket.create_server(("", port)):
         code, _, err = testbed.server("-o", f"listen daytime/tcp {port}")
     record = syslogd.wait_for("Address already in use")
@@ -110,8 +110,8 @@ def test_a_failed_start_is_in_the_log_too(testbed, port, syslogd):
 
 
 @real
-def test_one_line_a_record_whatever_is_in_it(testbed, port, syslogd):
-    """A reload that fails, with line breaks and escapes in the names and words of its errors."""
+def test_a_record_is_one_line_of_printable_text(testbed, port, syslogd):
+    """Also if a reload fails with line breaks and escapes in file names and words."""
     inner = testbed.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")
     directory = testbed.dir / "in.d"
     directory.mkdir()
@@ -123,9 +123,9 @@ def test_one_line_a_record_whatever_is_in_it(testbed, port, syslogd):
     syslogd.wait_for("reload failed")
     records = syslogd.records()
     assert {tuple(record[:3]) for record in records} == {("timeserver", str(daemon.pid), "daemon")}
-    told = [record for record in records if "nonsense" in "|".join(record)]
-    assert len(told) == 1
-    assert re.search(r"a\\+nJan  1 00:00:00 forged\[1\]: record\\+n.conf:1: nonsense", told[0][4])
+    found = [record for record in records if "nonsense" in "|".join(record)]
+    assert len(found) == 1
+    assert re.search(r"a\\+nJan  1 00:00:00 forged\[1\]: record\\+n.conf:1: nonsense", found[0][4])
     assert all(" " <= byte <= "~" for record in records for byte in "|".join(record))
     assert any("\\x1b[2J\\x07\\x80" in record[4] for record in records)
 
@@ -138,13 +138,13 @@ def test_the_time_of_a_record_is_local_and_english(testbed, port, syslogd):
 
 
 @real
-def test_a_new_syslogd_is_found(testbed, port, syslogd):
-    """It was started again, so the socket behind /dev/log is another one."""
+def test_a_restarted_syslogd_gets_records(testbed, port, syslogd):
+    """The socket at /dev/log is another one then."""
     testbed.config(f"listen daytime/tcp {port}\n")
     testbed.start("-c", testbed.dir / "t.conf")
     syslogd.wait_for("serving")
     syslogd.stop()
-    assert testbed.signal("reload").code == 0, "nobody there: no matter"
+    assert testbed.signal("reload").code == 0, "without a syslogd"
     second = Syslogd(testbed)
     assert testbed.signal("reload").code == 0
     assert second.wait_for("reloaded")[0] == "timeserver"
@@ -164,15 +164,15 @@ def test_clients_write_no_records(testbed, port, syslogd):
     assert len(syslogd.records()) <= 4
 
 
-def ask_while_logging(daemon, port):
-    """Many answers, while reloads make the daemon write to its log: none may wait."""
-    taken = []
+def query_while_logging(daemon, port):
+    """Sends many queries while reloads make the daemon write to its log; no reply may be delayed."""
+    waits = []
     for _ in range(300):
         daemon.signal(signal.SIGHUP)
         began = time.monotonic()
         assert is_daytime(query(port))
-        taken.append(time.monotonic() - began)
-    assert_prompt(taken)
+        waits.append(time.monotonic() - began)
+    assert_prompt(waits)
 
 
 @not_instrumented("the delay")
@@ -180,12 +180,12 @@ def test_a_missing_dev_log_delays_no_reply(testbed, port):
     assert not DEVICE.exists()
     daemon = testbed.listen(port)
     assert daemon.result.seconds < 1
-    ask_while_logging(daemon, port)
+    query_while_logging(daemon, port)
 
 
 @contextlib.contextmanager
-def stalled():
-    """A /dev/log that somebody has bound and does not read, with its queue full."""
+def stalled_syslog():
+    """A socket at /dev/log that is not read, and whose queue is full."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         log.bind(str(DEVICE))
@@ -200,7 +200,7 @@ def stalled():
 
 
 def read_all(log):
-    """All that waits to be read."""
+    """All records in the queue."""
     records = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -210,11 +210,11 @@ def read_all(log):
 
 @not_instrumented("the delay")
 def test_a_stalled_dev_log_delays_no_reply(testbed, port):
-    """Neither the start, nor any answer, nor the stop; afterwards the log says what was lost."""
-    with stalled() as log:
+    """Nor the start or the stop. Afterwards the log says how many records were lost."""
+    with stalled_syslog() as log:
         daemon = testbed.listen(port)
         assert daemon.result.seconds < 1
-        ask_while_logging(daemon, port)
+        query_while_logging(daemon, port)
         log.setblocking(False)
         records = read_all(log)
         assert testbed.signal("reload").code == 0
@@ -228,7 +228,7 @@ def test_a_stalled_dev_log_delays_no_reply(testbed, port):
 
 
 def test_the_record_on_the_wire(testbed, port):
-    """<priority>time program[pid]: text, and no line break or zero at its end."""
+    """<priority>time program[pid]: text, with no line break or NUL at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(DEVICE))
         try:
@@ -242,8 +242,8 @@ def test_the_record_on_the_wire(testbed, port):
                         % (daemon_notice, daemon.pid), record), record
 
 
-def test_dev_log_that_is_no_socket(testbed, port):
-    """A file somebody made there by mistake: it is not written to, and nothing else happens."""
+def test_a_regular_file_at_dev_log_is_not_written(testbed, port):
+    """The daemon serves without a log."""
     DEVICE.write_text("mine\n")
     try:
         daemon = testbed.listen(port)
@@ -255,7 +255,7 @@ def test_dev_log_that_is_no_socket(testbed, port):
 
 
 def test_the_debug_option_logs_more(testbed):
-    """To standard error; how much more is not fixed, only that it is no less."""
+    """On standard error."""
     lines = {}
     for option in ("--foreground", "--debug"):
         port = free_port()

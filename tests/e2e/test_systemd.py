@@ -1,4 +1,4 @@
-"""Under a service manager: no forking, sd_notify, watchdog, inherited sockets; another user."""
+"""Under a service manager: no forking, sd_notify, watchdog, inherited sockets, another user."""
 import contextlib
 import os
 import pathlib
@@ -17,7 +17,7 @@ from lib.socket_activation import activate
 
 
 class Manager:
-    """What listens behind NOTIFY_SOCKET."""
+    """A service manager that listens at NOTIFY_SOCKET."""
 
     def __init__(self, path, name):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -26,7 +26,7 @@ class Manager:
         self.environment = {"NOTIFY_SOCKET": name}
 
     def next(self):
-        """The next message, by its variables."""
+        """The variables of the next message."""
         text = self.socket.recv(4096).decode()
         return dict(line.split("=", 1) for line in text.splitlines())
 
@@ -49,12 +49,12 @@ def microseconds():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
-def test_the_whole_life_is_told(testbed, port, manager):
+def test_start_reload_and_stop_are_notified(testbed, port, manager):
     config = testbed.config(f"listen daytime/tcp {port}\n")
     server = testbed.foreground("-c", config, env=manager.environment)
     ready = manager.next()
     assert ready["READY"] == "1" and ready["STATUS"] == f"serving daytime on tcp {port}"
-    assert is_daytime(query(port)), "ready means that it serves"
+    assert is_daytime(query(port)), "it serves when it says READY"
     assert os.getsid(server.pid) == os.getsid(0) and server.popen.poll() is None
 
     before = microseconds()
@@ -70,7 +70,7 @@ def test_the_whole_life_is_told(testbed, port, manager):
 
     server.stop()
     assert manager.next()["STOPPING"] == "1" and server.popen.returncode == 0
-    assert all(line.startswith("<") for line in server.log().splitlines()), "levels for the journal"
+    assert all(line.startswith("<") for line in server.log().splitlines()), "each line has a level for the journal"
 
 
 def test_a_failed_start_is_never_ready(testbed, port, manager):
@@ -81,18 +81,18 @@ def test_a_failed_start_is_never_ready(testbed, port, manager):
     assert result.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["/nowhere/at/all", "@nobody-is-there", "nonsense", "",
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "@no-such-socket", "nonsense", "",
                                   "/" + "x" * 200])
-def test_a_manager_that_does_not_listen_is_no_obstacle(testbed, port, name):
+def test_an_unusable_notify_socket_is_ignored(testbed, port, name):
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", env={"NOTIFY_SOCKET": name})
-    wait_until(lambda: serves(port), what="an answer")
+    wait_until(lambda: serves(port), what="a reply")
     server.stop()
     assert server.popen.returncode == 0
 
 
 @not_instrumented("the delay")
-def test_a_manager_that_reads_nothing_stalls_no_answer(testbed, port):
-    """Its queue is full; reloads succeed, and clients do not notice."""
+def test_a_manager_that_reads_nothing_delays_no_reply(testbed, port):
+    """Its queue is full. Reloads succeed."""
     manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
     server = testbed.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment)
     wait_until(lambda: serves(port))
@@ -110,7 +110,7 @@ def test_a_manager_that_reads_nothing_stalls_no_answer(testbed, port):
 
 @not_instrumented("the pace")
 def test_watchdog(testbed, port):
-    """A sign of life at half the time that is allowed, so that one may be late."""
+    """A message at half the interval, so that one may be late."""
     manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
     testbed.foreground("-o", f"listen daytime/tcp {port}",
                    env=manager.environment | {"WATCHDOG_USEC": "400000"})
@@ -140,32 +140,33 @@ def served_by(listener):
 
 @pytest.mark.parametrize("names", [None, "daytime/tcp", "whatever", "", "::"])
 def test_an_inherited_socket_is_served(testbed, names):
-    """And the built-in listener is not opened then; the file keeps its place after a reload."""
+    """The built-in listener is not opened. The next server can inherit the same socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = activate(testbed, [listener], "-o", "clock system", names=names)
-        wait_until(lambda: served_by(listener), what="an answer")
+        wait_until(lambda: served_by(listener), what="a reply")
         assert len(testbed.status()["listen"]) == 1 and os.getsid(server.pid) == os.getsid(0)
         assert testbed.signal("reload").code == 0
         assert served_by(listener)
         server.stop()
         again = activate(testbed, [listener], "-o", "clock system")
-        wait_until(lambda: served_by(listener), what="an answer of the next one")
+        wait_until(lambda: served_by(listener), what="a reply of the next server")
         again.stop()
 
 
-def test_inherited_sockets_take_the_place_of_listen_lines(testbed, port):
-    """The same address: taken over; another: opened as well; unnamed by any line: Daytime."""
+def test_inherited_sockets_and_listen_lines(testbed, port):
+    """A line with the address of an inherited socket uses it, another line opens its own, and a socket
+    without a line serves Daytime."""
     with socket.create_server(("127.0.0.1", 0)) as first, \
             socket.create_server(("::1", 0), family=socket.AF_INET6) as second:
         line = f"listen daytime/tcp 127.0.0.1:{first.getsockname()[1]} 127.0.0.1:{port}"
         server = activate(testbed, [first, second], "-o", line, names="a:daytime/tcp")
-        wait_until(lambda: serves(port), what="an answer")
+        wait_until(lambda: serves(port), what="a reply")
         assert served_by(first) and served_by(second) and len(testbed.status()["listen"]) == 3
         server.stop()
 
 
-def test_sockets_for_another_process_are_not_taken(testbed, port):
-    """LISTEN_PID is not ours: they are closed with all the rest; it becomes a daemon as ever."""
+def test_sockets_for_another_process_are_not_used(testbed, port):
+    """LISTEN_PID is another process: they are closed, and it becomes a daemon as usual."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         result = activate(testbed, [listener], "-o", f"listen daytime/tcp {port}", env={"OFF": "1"},
                           start=testbed.server)
@@ -176,7 +177,7 @@ def test_sockets_for_another_process_are_not_taken(testbed, port):
 
 
 @pytest.mark.parametrize("kind", ["file", "unix", "not listening"])
-def test_an_inherited_descriptor_that_is_no_listener(testbed, kind):
+def test_an_inherited_descriptor_that_is_not_a_listener_is_an_error(testbed, kind):
     with contextlib.ExitStack() as stack:
         if kind == "file":
             thing = stack.enter_context(open("/dev/null"))
@@ -193,10 +194,10 @@ def test_an_inherited_descriptor_that_is_no_listener(testbed, kind):
 @needs_program("unshare")
 @not_wrapped("process 1")
 def test_as_process_1(testbed, port):
-    """As in a container: no forking, and a signal from outside still stops it."""
+    """As in a container: it does not fork, and SIGTERM from outside stops it."""
     outer, _, err = testbed.popen(["unshare", "--pid", "--fork", "--mount-proc",
                                *testbed.command("-o", f"listen daytime/tcp {port}")])
-    wait_until(lambda: serves(port), what="an answer")
+    wait_until(lambda: serves(port), what="a reply")
     assert testbed.pidfile.read_text() == "1\n"
     inner = next(pid for pid in testbed.processes() if pid != outer.pid)
     assert os.path.exists(f"/proc/{inner}") and len(testbed.processes()) == 2
@@ -207,15 +208,15 @@ def test_as_process_1(testbed, port):
 
 @needs_private("root, to give up its rights")
 @pytest.mark.parametrize("how", ["option", "directive", "foreground"])
-def test_it_becomes_the_user(testbed, how):
-    """With the low port open, and with no right, group or way back left; its files go with it."""
+def test_it_changes_to_the_configured_user(testbed, how):
+    """It keeps the low port, and no capability or group. Its files belong to the user."""
     words = {"option": ["--user", "nobody"], "directive": ["-o", "user nobody"],
              "foreground": ["-n", "-u", "nobody"]}[how]
     command = [*words, "-o", "listen daytime/tcp 13"]
     pathlib.Path("/run/timeserver").mkdir(exist_ok=True)
     begin = testbed.foreground if how == "foreground" else testbed.start
     daemon = begin(*command, pidfile=False, extra_groups=[0, 4, 27])
-    wait_until(lambda: serves(13), what="an answer")
+    wait_until(lambda: serves(13), what="a reply")
     for field in ("Uid", "Gid"):
         assert daemon.status(field).split() == [str(NOBODY)] * 4
     assert daemon.status("Groups").split() in ([str(NOBODY)], [])
@@ -230,15 +231,15 @@ def test_it_becomes_the_user(testbed, how):
 
 
 @needs_private("root, to give up its rights")
-def test_a_dropped_daemon_restarts_as_root(testbed, port):
-    """The directory is nobody's now: root, and nobody, can start again all the same."""
+def test_starts_as_root_and_as_a_user_in_turn(testbed, port):
+    """The directory belongs to nobody then. Root and nobody can start again in turn."""
     for words in (["-u", "nobody"], [], ["-u", "nobody"]):
         testbed.start("-o", f"listen daytime/tcp {port}", *words, pidfile=False)
         assert testbed.server("-s", "stop", pidfile=False).code == 0
 
 
 @not_wrapped("the list of descriptors")
-def test_in_the_foreground_nothing_is_inherited_either(testbed, port):
+def test_no_descriptor_is_inherited_in_the_foreground(testbed, port):
     reader, writer = os.pipe()
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", pass_fds=[writer],
                             cwd=testbed.dir)
@@ -248,8 +249,8 @@ def test_in_the_foreground_nothing_is_inherited_either(testbed, port):
     os.close(reader)
 
 
-def test_a_log_that_nobody_reads_stalls_nothing(testbed, port):
-    """In the foreground with standard error a full pipe."""
+def test_a_full_pipe_as_log_delays_no_reply(testbed, port):
+    """In the foreground, with the pipe as standard error."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):
@@ -258,16 +259,15 @@ def test_a_log_that_nobody_reads_stalls_nothing(testbed, port):
     os.set_blocking(writer, True)
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", stderr=writer)
     os.close(writer)
-    wait_until(lambda: serves(port), what="an answer")
+    wait_until(lambda: serves(port), what="a reply")
     for _ in range(10):
         assert testbed.signal("reload").code == 0
     assert is_daytime(query(port))
     os.close(reader)
-    assert testbed.signal("reload").code == 0, "nor does one that is gone"
+    assert testbed.signal("reload").code == 0, "the pipe is closed"
     assert server.alive() and is_daytime(query(port))
 
 
-def test_both_programs_know_their_version(testbed):
-    """One version, as systemctl and package tools show it."""
+def test_both_programs_have_the_same_version(testbed):
     server, client = testbed.server("-V", pidfile=False), testbed.client("-V")
     assert server.out.split()[1] == client.out.split()[1]

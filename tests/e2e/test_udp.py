@@ -1,4 +1,4 @@
-"""Daytime and Time over UDP, and Time over TCP: what is told, to whom, and how often."""
+"""Daytime and Time over UDP, and Time over TCP: replies, drops and limits."""
 import itertools
 import socket
 import struct
@@ -20,14 +20,14 @@ def start(testbed, *lines, **more):
     return testbed.start(*directives(*lines), **more)
 
 
-def is_time(answer):
-    return len(answer) == 4 and abs(int.from_bytes(answer, "big") - (int(time.time()) + ntp.UNIX)
+def is_time(reply):
+    return len(reply) == 4 and abs(int.from_bytes(reply, "big") - (int(time.time()) + ntp.UNIX_EPOCH)
                                     % 2**32) <= 2
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("size", [0, 1, 5, 500, 1280])
-def test_an_answer_whatever_the_request(testbed, host, size):
+def test_any_request_gets_a_reply(testbed, host, size):
     ports = [free_port(), free_port()]
     start(testbed, *(f"listen {name} {port}" for name, port in zip(SERVICES, ports)))
     assert is_daytime(query_udp(ports[0], bytes(size), host))
@@ -40,51 +40,51 @@ def test_time_over_tcp(testbed, port):
         assert is_time(query(port, host))
 
 
-def test_one_port_for_a_protocol_of_each_transport(testbed, port):
+def test_tcp_and_udp_protocols_can_share_a_port(testbed, port):
     start(testbed, f"listen daytime/tcp {port}", f"listen time/udp {port}")
     assert is_daytime(query(port)) and is_time(query_udp(port))
 
 
-def count_answers(port, requests, host="127.0.0.1"):
-    with ntp.client(host, timeout=0.5) as asking:
+def count_replies(port, requests, host="127.0.0.1"):
+    with ntp.udp_socket(host, timeout=0.5) as client:
         for _ in range(requests):
-            asking.sendto(b"", (host, port))
+            client.sendto(b"", (host, port))
         for count in itertools.count():
             try:
-                asking.recv(100)
+                client.recv(100)
             except TimeoutError:
                 return count
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_built_in_limit(testbed, port, host):
-    """10 at once, then 5 a second."""
+def test_the_default_rate_limit(testbed, port, host):
+    """10 requests at once, then 5 a second."""
     start(testbed, f"listen daytime/udp {port}")
     began = time.monotonic()
-    found = count_answers(port, 100, host)
+    found = count_replies(port, 100, host)
     assert 10 <= found <= 10 + 5 * (time.monotonic() - began) + 1
     assert int(testbed.status()["limited"]) == 100 - found
 
 
-def test_no_limit(testbed, port):
+def test_ratelimit_off(testbed, port):
     start(testbed, f"listen daytime/udp {port}", "ratelimit off")
-    assert count_answers(port, 200) == 200
+    assert count_replies(port, 200) == 200
 
 
 @needs_private("reserved ports")
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_answer_to_what_may_be_a_server(testbed, port, service):
+def test_no_reply_to_a_port_or_datagram_of_a_server(testbed, port, service):
     served = free_port()
     start(testbed, f"listen {service} {port}", f"listen daytime/tcp {served}", "ratelimit off")
     for own in (7, 13, 19, 37, 123, 1023, served):
         assert query_udp(port, b"", own=own) is None
     assert query_udp(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
-    assert query_udp(port, struct.pack("!I", (int(time.time()) + ntp.UNIX) % 2**32)) is None
+    assert query_udp(port, struct.pack("!I", (int(time.time()) + ntp.UNIX_EPOCH) % 2**32)) is None
     assert query_udp(port, b"", own=1024) is not None
     assert testbed.status()["loop"] == "9"
 
 
-def test_who_is_denied(testbed):
+def test_denied_clients_get_no_reply(testbed):
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
     start(testbed, *(f"listen {name} {port}" for name, port in ports.items()), "deny 127.0.0.0/8",
           "allow ::/0")
@@ -96,8 +96,8 @@ def test_who_is_denied(testbed):
 
 
 @pytest.mark.parametrize("required", [False, True])
-def test_a_clock_that_is_not_synchronised(testbed, required):
-    """Daytime and Time never promised that it is; unless the operator wants it so."""
+def test_an_unsynchronised_clock_silences_daytime_only_with_require_sync(testbed, required):
+    """The same for Time."""
     ports = {name: free_port() for name in [*SERVICES, "daytime/tcp", "time/tcp"]}
     start(testbed, *(f"listen {name} {port}" for name, port in ports.items()),
           f"clock follow 127.0.0.1:{free_port()}", *(["require-sync"] if required else []))
@@ -106,7 +106,7 @@ def test_a_clock_that_is_not_synchronised(testbed, required):
     assert testbed.status()["unsynchronised"] == ("4" if required else "0")
 
 
-def test_a_port_that_is_taken(testbed, port):
+def test_a_busy_udp_port_is_an_error(testbed, port):
     start(testbed, f"listen daytime/udp {port}")
     other = testbed.server("-o", f"listen ntp {port}", "-o", "clock local", "-p", testbed.dir / "o.pid",
                        pidfile=False)
@@ -115,14 +115,14 @@ def test_a_port_that_is_taken(testbed, port):
 
 
 class Tap:
-    """Counts the UDP datagrams that pass on lo, each once."""
+    """Captures the UDP datagrams on the loopback interface, each once."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
         self.socket.bind(("lo", 0))
 
-    def seen(self, seconds):
-        """Payload sizes by (source, its port, destination, its port)."""
+    def capture(self, seconds):
+        """(source, its port, destination, its port, payload size) of each datagram."""
         found, until = [], time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.socket.settimeout(left)
@@ -140,8 +140,8 @@ class Tap:
 
 @needs_private("forged datagrams")
 @pytest.mark.parametrize("one, other", itertools.product([*SERVICES, "ntp"], repeat=2))
-def test_two_servers_never_talk_for_long(testbed, one, other):
-    """A forged datagram between any two services is dead after two packets, itself included."""
+def test_a_forged_datagram_between_two_servers_starts_no_loop(testbed, one, other):
+    """Between any two services there are two packets at most, the forged one included."""
     ports = [free_port(), free_port()]
     for number, name in enumerate((one, other)):
         testbed.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
@@ -150,16 +150,16 @@ def test_two_servers_never_talk_for_long(testbed, one, other):
     with raw_socket() as sender:
         sender.sendto(forged_datagram(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),
                       ("127.0.0.1", 0))
-    assert 1 <= len([packet for packet in tap.seen(0.3)
+    assert 1 <= len([packet for packet in tap.capture(0.3)
                      if {packet[1], packet[3]} == set(ports)]) <= 2
 
 
 @needs_private("forged datagrams")
 @not_instrumented("the rate")
-def test_a_forged_flood_gets_little_and_hurts_nobody(testbed, port):
-    """10,000 a second in one network's name: at most 150 bytes a second go there, after the first
-    burst, and a client in another network goes on being answered, at the third try if not at once:
-    where the machine stalls, the kernel's queue is full for a moment."""
+def test_a_forged_flood_is_limited_and_other_networks_are_served(testbed, port):
+    """10,000 requests a second from one network get a burst and then 150 bytes a second at most. A
+    client in another network gets its replies, within three tries: the kernel's queue may be full for
+    a moment."""
     daemon = start(testbed, f"listen daytime/udp {port}")
     seconds, stop = 3, threading.Event()
 
@@ -174,23 +174,23 @@ def test_a_forged_flood_gets_little_and_hurts_nobody(testbed, port):
                 time.sleep(0.001)
 
     tap, thread = Tap(), threading.Thread(target=flood)
-    reader = []
-    listening = threading.Thread(target=lambda: reader.extend(tap.seen(seconds)))
+    packets = []
+    listening = threading.Thread(target=lambda: packets.extend(tap.capture(seconds)))
     listening.start()
     thread.start()
-    answered = asked = 0
+    replies = tries = 0
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        asked += 1
-        answered += any(query_udp(port) for _ in range(3))
+        tries += 1
+        replies += any(query_udp(port) for _ in range(3))
         time.sleep(0.25)
     stop.set()
     thread.join()
     listening.join()
-    requests = len([packet for packet in reader if packet[0] == "127.66.0.1"])
-    sizes = [packet[4] for packet in reader if packet[2] == "127.66.0.1"]
-    print(f"{requests} forged requests, {len(sizes)} answers of {sum(sizes)} bytes in {seconds} s;"
-          f" another client: {answered} of {asked}")
+    requests = len([packet for packet in packets if packet[0] == "127.66.0.1"])
+    sizes = [packet[4] for packet in packets if packet[2] == "127.66.0.1"]
+    print(f"{requests} forged requests, {len(sizes)} replies of {sum(sizes)} bytes in {seconds} s;"
+          f" another client got {replies} replies to {tries} requests")
     assert requests > 1000 * seconds and daemon.alive()
     assert sum(sizes) <= 10 * 26 + 150 * seconds
-    assert answered == asked
+    assert replies == tries

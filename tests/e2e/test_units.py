@@ -9,14 +9,14 @@ from lib.daytime_client import is_daytime, query, receive_all, serves
 from lib.environment import BITS, needs_private, not_instrumented, SERVER, wait_until
 
 
-pytestmark = [needs_private("a machine of its own"), not_instrumented("confinement"),
+pytestmark = [needs_private("namespaces of its own"), not_instrumented("the sandbox"),
               pytest.mark.skipif(BITS == 32, reason="the units allow no calls of 32 bits here")]
 UNIT = "timeserver.service"
 
 
 @pytest.fixture
 def systemd(testbed):
-    reason = systemd_machine.why_not()
+    reason = systemd_machine.reason_to_skip()
     if reason:
         pytest.skip(reason)
     program = testbed.root / "usr/sbin/timeserver"
@@ -29,7 +29,7 @@ def systemd(testbed):
 
 def start(systemd, text, *units):
     for unit in units or [UNIT]:
-        systemd.service(unit, systemd.log)
+        systemd.install_unit(unit, systemd.log)
     systemd.write_config(text)
     assert systemd.control("daemon-reload").code == 0
     started = systemd.control("start", (units or [UNIT])[-1])
@@ -48,8 +48,8 @@ def links(systemd, process):
     return {link for link in found if link.startswith("socket:")}
 
 
-def test_its_life(systemd):
-    """Start, a reload that takes the new program and the new configuration, one that fails, stop."""
+def test_start_reload_and_stop(systemd):
+    """A reload starts a new process with the new configuration; a failed one changes nothing."""
     start(systemd, "listen daytime/tcp 13\nlisten ntp 123\nclock local\n")
     assert serves(13) and ntp.query(123)[0].stratum == 10
     first = main_process(systemd)
@@ -60,7 +60,7 @@ def test_its_life(systemd):
     assert reloaded.code == 0, (reloaded, systemd.log.read_text())
     second = main_process(systemd)
     assert second != first and ntp.query(123)[0].stratum == 7 and serves(37)
-    wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the end of the first")
+    wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the first process to end")
     assert main_process(systemd) == second and len(links(systemd, second) & held) >= 4
 
     systemd.write_config("listen daytime/tcp 13\nnonsense\n")
@@ -73,9 +73,9 @@ def test_its_life(systemd):
     assert systemd.run("ls", "/run/timeserver").out == ""
 
 
-def test_a_new_program_and_its_watchdog(testbed, systemd):
-    """After an upgrade systemd watches the new process: it lives on, and is started again if not."""
-    systemd.service(UNIT, systemd.log)
+def test_a_replaced_program_and_its_watchdog(testbed, systemd):
+    """After an upgrade the watchdog of systemd applies to the new process."""
+    systemd.install_unit(UNIT, systemd.log)
     drop_in = systemd.units / f"{UNIT}.d" / "watchdog.conf"
     drop_in.write_text("[Service]\nWatchdogSec=1\nRestartSec=0\n")
     systemd.write_config("")
@@ -89,11 +89,11 @@ def test_a_new_program_and_its_watchdog(testbed, systemd):
     testbed.run("sleep", "3")
     assert main_process(systemd) == process and systemd.show(UNIT)["NRestarts"] == "0"
     systemd.run("kill", "-STOP", str(process))
-    wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves(5050), 10, "another one")
+    wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves(5050), 10, "a restart")
 
 
-def test_outside_of_the_service_it_is_refused(systemd):
-    """systemd would lose sight of it."""
+def test_an_upgrade_outside_of_the_service_is_refused(systemd):
+    """systemd would not know the new process."""
     start(systemd, "")
     process = main_process(systemd)
     refused = systemd.run(systemd.program, "--upgrade")
@@ -104,8 +104,8 @@ def test_outside_of_the_service_it_is_refused(systemd):
     wait_until(lambda: systemd.run(systemd.program, "-s", "status").code == 0)
 
 
-def test_sockets_of_systemd(systemd):
-    """They are opened by the first client, and none is lost: not by a reload, not by a restart."""
+def test_socket_activation(systemd):
+    """The first client starts the service. Reload and restart keep the sockets."""
     unit = "timeserver-activated.service"
     start(systemd, "clock local\n", unit, "timeserver.socket")
     assert systemd.show(unit)["ActiveState"] == "inactive"

@@ -1,4 +1,4 @@
-"""A new process takes over from the daemon that runs: the same sockets, and no request is lost."""
+"""Upgrade: a new process takes over the sockets of the running daemon, and no request is lost."""
 import fcntl
 import json
 import os
@@ -12,20 +12,19 @@ import time
 import pytest
 
 from lib import ntp
-from lib.control import ntp_and_daytime, request_upgrade
+from lib.control import connect_control, ntp_and_daytime, request_upgrade
 from lib.daytime_client import free_port, is_daytime, query, receive_all, serves
 from lib.environment import (as_nobody, compile_c, fewer, INSTRUMENTED, longer, needs_private,
                              needs_program, SERVER, wait_until)
 from lib.process import read_back
 
 LOAD = pathlib.Path(__file__).with_name("lib") / "load.c"
-# As many times the usual pace: with 10 it is 20,000 requests and 2,000 connections a second, which
-# takes a machine that is not busy with other tests.
+# A factor: 10 means 20,000 requests and 2,000 connections a second, which needs an idle machine.
 PACE = int(os.environ.get("TIMESERVER_PACE", "1"))
 
 
 def sockets_of(process):
-    """Those of the network, by inode."""
+    """The network sockets of a process, by inode."""
     found = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
         for line in process.proc(f"net/{table}").read_text().splitlines()[1:]:
@@ -34,7 +33,7 @@ def sockets_of(process):
 
 
 def test_the_new_process_has_the_same_sockets(testbed, port):
-    """And the pid file, the control socket and the name of the one that runs."""
+    """And the pid file and the control socket."""
     old = testbed.start(*ntp_and_daytime(port))
     held, files = sockets_of(old), testbed.files()
     new = testbed.start("--upgrade", *ntp_and_daytime(port))
@@ -49,29 +48,29 @@ def test_the_new_process_has_the_same_sockets(testbed, port):
     assert testbed.files() == []
 
 
-def test_where_none_runs_it_is_a_start(testbed, port):
+def test_upgrade_without_a_running_daemon_is_a_start(testbed, port):
     daemon = testbed.start("--upgrade", *ntp_and_daytime(port))
     assert serves(port) and testbed.status()["process"] == str(daemon.pid)
 
 
-def test_without_the_word_it_is_refused(testbed, port):
+def test_a_second_start_without_upgrade_is_refused(testbed, port):
     old = testbed.start(*ntp_and_daytime(port))
     assert tuple(testbed.server(*ntp_and_daytime(port))) == (
         1, "", f"timeserver: already running as process {old.pid} (pid file {testbed.pidfile})\n")
 
 
-def test_its_configuration_is_the_new_ones(testbed, port):
-    """More listeners, fewer, more workers: as with a reload."""
+def test_an_upgrade_applies_the_new_configuration(testbed, port):
+    """Listeners are added and removed, and the number of workers changes."""
     added = free_port()
     testbed.start(*ntp_and_daytime(port, "workers 2"))
     testbed.start("--upgrade", *ntp_and_daytime(port, f"listen time/tcp {added}", "workers 3"))
     assert serves(port) and len(query(added)) == 4 and testbed.status()["workers"] == "3"
     testbed.start("--upgrade", "-o", f"listen time/tcp {added}")
-    wait_until(lambda: not serves(port), what="the end of the old process")
+    wait_until(lambda: not serves(port), what="the old process to end")
     assert len(query(added)) == 4 and len(testbed.status()["listen"]) == 2
 
 
-def test_connections_of_the_old_process_end_well(testbed, port):
+def test_connections_of_the_old_process_get_their_reply(testbed, port):
     old = testbed.start(*ntp_and_daytime(port))
     with socket.create_connection(("127.0.0.1", port)) as connection:
         testbed.start("--upgrade", *ntp_and_daytime(port))
@@ -84,8 +83,8 @@ def test_connections_of_the_old_process_end_well(testbed, port):
     (["-o", "user no-such-user"], 78, "unknown user"),
     (["-o", "listen daytime/tcp {taken}"], 1, "cannot listen on tcp {taken}: Address already in use"),
 ])
-def test_one_that_cannot_start_changes_nothing(testbed, port, change, status, reason):
-    """The old process is asked for nothing, or has everything back, and says so in its log."""
+def test_a_new_process_that_cannot_start_changes_nothing(testbed, port, change, status, reason):
+    """It fails before it requests the sockets, or hands them back; the old process logs that."""
     old = testbed.foreground("-n", *ntp_and_daytime(port))
     wait_until(lambda: serves(port))
     before = testbed.files()
@@ -112,7 +111,7 @@ def test_a_new_process_that_dies_changes_nothing(testbed, port):
         assert all((each["item"], each["shard"], each["inherited"]) == ("listener", 0, False)
                    for each in messages[2:-1])
         assert sorted(each["protocol"] for each in messages[2:-1]) == ["daytime/tcp"] * 2 + ["ntp"] * 2
-        assert serves(port) and ntp.query(port)[0].stratum == 10, "while all is handed over"
+        assert serves(port) and ntp.query(port)[0].stratum == 10, "during the upgrade"
         old.signal(signal.SIGHUP)  # the reload waits until the upgrade has failed
         connection.close()
         for descriptor in descriptors:
@@ -136,7 +135,7 @@ def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(testbed, port):
     assert testbed.status()["process"] == str(old.pid)
 
 
-def test_a_stop_while_all_is_handed_over(testbed, port):
+def test_a_stop_during_an_upgrade(testbed, port):
     old = testbed.start(*ntp_and_daytime(port))
     connection, _, descriptors = request_upgrade(testbed)
     old.stop()
@@ -145,14 +144,11 @@ def test_a_stop_while_all_is_handed_over(testbed, port):
         os.close(descriptor)
 
 
-def test_no_reload_and_no_second_upgrade_meanwhile(testbed, port):
-    """Of a peer that was connected before: new ones wait for the outcome."""
+def test_a_reload_or_second_upgrade_during_an_upgrade_is_refused(testbed, port):
+    """On connections from before the upgrade. Later connections wait until it is over."""
     old = testbed.start(*ntp_and_daytime(port))
-    peers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
-    for peer in peers:
-        peer.settimeout(longer(5))
-        peer.connect(str(testbed.pidfile.with_suffix(".sock")))
-    assert testbed.status()["process"] == str(old.pid), "they are accepted"
+    peers = [connect_control(testbed) for _ in range(3)]
+    assert testbed.status()["process"] == str(old.pid), "the connections are accepted"
     connection, _, descriptors = request_upgrade(testbed)
     refused = {"version": 1, "status": 1, "text": "stopping, or being replaced"}
     for peer, command in zip(peers, ("reload", "upgrade", "status")):
@@ -166,8 +162,8 @@ def test_no_reload_and_no_second_upgrade_meanwhile(testbed, port):
     assert testbed.status()["process"] == str(old.pid)
 
 
-def test_two_at_once(testbed, port):
-    """One of them does it, or both after one another; in the end there is one."""
+def test_two_upgrades_at_once(testbed, port):
+    """One of them takes over, or both one after the other; one process is left."""
     old = testbed.start(*ntp_and_daytime(port))
     both = [testbed.popen(testbed.command("--upgrade", *ntp_and_daytime(port))) for _ in range(2)]
     codes = [popen.wait(longer(10)) for popen, _, _ in both]
@@ -181,7 +177,7 @@ def test_two_at_once(testbed, port):
 
 @needs_private("an ordinary user")
 def test_an_ordinary_user_keeps_a_low_port(testbed):
-    """Which it could not open, and need not: what root has opened goes from hand to hand."""
+    """The socket that root has opened is handed over."""
     shutil.chown(testbed.dir, "nobody")
     testbed.start(*ntp_and_daytime(13), "-u", "nobody")
     mine = testbed.server("--upgrade", *ntp_and_daytime(13), **as_nobody())
@@ -190,7 +186,7 @@ def test_an_ordinary_user_keeps_a_low_port(testbed):
 
 
 @needs_private("an ordinary user")
-def test_only_root_and_its_own_user_may(testbed, port):
+def test_only_root_and_the_user_of_the_daemon_can_upgrade_it(testbed, port):
     testbed.start(*ntp_and_daytime(port))
     testbed.pidfile.with_suffix(".sock").chmod(0o666)
     testbed.dir.chmod(0o755)
@@ -199,8 +195,8 @@ def test_only_root_and_its_own_user_may(testbed, port):
     assert serves(port)
 
 
-def test_a_program_that_was_replaced(testbed, port):
-    """The one that runs is gone from the disk; the new one has its path."""
+def test_an_upgrade_to_a_replaced_program(testbed, port):
+    """The file of the running program was removed, and a new one has its path."""
     program = shutil.copy(SERVER, testbed.dir / "timeserver")
     command = [program, "--pidfile", testbed.pidfile, *ntp_and_daytime(port)]
     assert testbed.run(*command).code == 0
@@ -222,22 +218,23 @@ def load(tmp_path_factory):
 
 @needs_program("cc")
 @pytest.mark.parametrize("change, times", [("reload", 100), ("upgrade", 20)])
-def test_not_one_answer_is_lost(testbed, port, load, change, times):
-    """At 2,000 requests and 200 connections a second: so many times, and for a second."""
+def test_no_reply_is_lost(testbed, port, load, change, times):
+    """At 2,000 requests and 200 connections a second, many changes and for at least a second."""
     pace = 200 if INSTRUMENTED else 2000 * PACE
     testbed.start(*ntp_and_daytime(port, "ratelimit off"))
-    asking = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
+    load_client = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
                                "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    done, until = 0, time.monotonic() + 1
-    while done < fewer(times) or time.monotonic() < until:
+    changes, until = 0, time.monotonic() + 1
+    while changes < fewer(times) or time.monotonic() < until:
         if change == "reload":
             assert testbed.signal("reload").code == 0
         else:
             testbed.start("--upgrade", *ntp_and_daytime(port, "ratelimit off"))
-        done += 1
-    count = json.loads(asking.communicate()[0])
-    print(f"{done} times {change} at {pace} requests a second: {count['replies']} of"
-          f" {count['requests']} answered, the last after {count['longest']} us; {count['answers']}"
-          f" of {count['connections']} connections, the last after {count['longest_connection']} us")
+        changes += 1
+    count = json.loads(load_client.communicate()[0])
+    print(f"{changes} times {change} at {pace} requests a second: {count['replies']} replies to"
+          f" {count['requests']} requests, the slowest after {count['longest']} us;"
+          f" {count['tcp_replies']} replies on {count['connections']} connections, the slowest after"
+          f" {count['longest_connection']} us")
     assert count["replies"] == count["requests"] > 0
-    assert count["answers"] == count["connections"] > 0
+    assert count["tcp_replies"] == count["connections"] > 0

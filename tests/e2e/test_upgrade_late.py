@@ -16,7 +16,7 @@ from lib.daytime_client import serves
 from lib.environment import longer, wait_until
 from lib.process import read_back
 
-PID_LOCK, FILE_LOCK = 0, 1  # the two locks of a pid file, by their byte
+PID_LOCK, FILE_LOCK = 0, 1  # the bytes of the two locks of a pid file
 F_OFD_SETLK = 37
 TIMED_OUT = {"version": 1, "status": 1, "text": "timed out"}
 
@@ -26,8 +26,8 @@ def set_lock(fd, byte, kind, command=fcntl.F_SETLK):
 
 
 @contextlib.contextmanager
-def pretended(testbed):
-    """A daemon of which there is no more than a pid file and a control socket."""
+def fake_daemon(testbed):
+    """A pid file with its locks and a control socket, without a daemon."""
     fd = os.open(testbed.pidfile, os.O_RDWR | os.O_CREAT, 0o644)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         set_lock(fd, FILE_LOCK, fcntl.F_WRLCK, F_OFD_SETLK)
@@ -43,17 +43,17 @@ def pretended(testbed):
     (["--upgrade", "-n"], "the daemon of pid file {0}.pid"),
     (["--signal", "status"], "control socket {0}.sock"),
     (["--signal", "reload"], "control socket {0}.sock")], ids=["upgrade", "status", "reload"])
-def test_a_daemon_that_hangs(testbed, words, place):
-    """The command times out and says so."""
-    with pretended(testbed):
+def test_a_request_to_a_hanging_daemon_times_out(testbed, words, place):
+    """The message says that there was no reply."""
+    with fake_daemon(testbed):
         place = place.format(testbed.pidfile.with_suffix(""))
         assert tuple(testbed.server(*words)) == (1, "", f"timeserver: {place}: no reply\n")
 
 
 @contextlib.contextmanager
-def asked_by_a_new_process(testbed, port):
-    """The pretended daemon's end of the connection of a new process, and that process's outcome."""
-    with pretended(testbed) as (fd, listening):
+def upgrade_of_fake_daemon(testbed, port):
+    """Starts a new process; yields the fake daemon's end of its connection, and its outcome."""
+    with fake_daemon(testbed) as (fd, listening):
         starting, _, err = testbed.popen(testbed.command("-n", "--upgrade", *ntp_and_daytime(port)))
         peer, _ = listening.accept()
         with peer:
@@ -62,9 +62,9 @@ def asked_by_a_new_process(testbed, port):
             yield peer, fd, listening, lambda: (starting.wait(longer(10)), read_back(err))
 
 
-def test_a_daemon_that_has_timed_out(testbed, port):
-    """It has taken all of it back: the new process leaves the files alone and exits."""
-    with asked_by_a_new_process(testbed, port) as (peer, fd, listening, outcome):
+def test_a_new_process_that_is_too_late_exits(testbed, port):
+    """The daemon has timed out and serves on. The new process leaves the files alone."""
+    with upgrade_of_fake_daemon(testbed, port) as (peer, fd, listening, outcome):
         peer.shutdown(socket.SHUT_RD)
         socket.send_fds(peer, [b'{"item":"pidfile"}'], [fd])
         socket.send_fds(peer, [b'{"item":"control"}'], [listening.fileno()])
@@ -79,8 +79,8 @@ def test_a_daemon_that_has_timed_out(testbed, port):
 @pytest.mark.parametrize("refusal", [
     b'{"version":1,"status":2,"text":"malformed request"}', b'{"version":2,"status":1,"why":"busy"}'],
     ids=["a daemon that knows no upgrade", "another version"])
-def test_a_daemon_that_refuses(testbed, port, refusal):
-    with asked_by_a_new_process(testbed, port) as (peer, _, _, outcome):
+def test_a_refused_upgrade(testbed, port, refusal):
+    with upgrade_of_fake_daemon(testbed, port) as (peer, _, _, outcome):
         peer.send(refusal)
         code, err = outcome()
         reason = json.loads(refusal).get("text", "")
@@ -90,8 +90,8 @@ def test_a_daemon_that_refuses(testbed, port, refusal):
 
 
 def test_a_daemon_of_a_newer_version(testbed, port):
-    """What this version does not know is skipped, and its descriptors are closed."""
-    with asked_by_a_new_process(testbed, port) as (peer, fd, listening, outcome):
+    """Unknown messages are skipped, and their descriptors are closed."""
+    with upgrade_of_fake_daemon(testbed, port) as (peer, fd, listening, outcome):
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = other.getsockname()[1]
             for item in ({"item": "sandbox"}, {"item": "listener", "protocol": "chargen", "shard": 0,
@@ -112,7 +112,7 @@ def test_a_daemon_of_a_newer_version(testbed, port):
 
 
 def hang(testbed, exits):
-    """As a successor that takes the PID lock and never serves."""
+    """A new process that takes the PID lock and never serves."""
     connection, _, descriptors = request_upgrade(testbed)
     assert tuple(testbed.signal("status")) == (
         1, "", f"timeserver: starting, or being replaced (pid file {testbed.pidfile})\n")
@@ -126,19 +126,19 @@ def hang(testbed, exits):
 
 
 @pytest.mark.parametrize("exits", [True, False], ids=["it exits", "it stays"])
-def test_a_successor_that_hangs(testbed, port, exits):
-    """After the time-out the daemon serves on and does the reload that was asked for meanwhile. A
-    successor that does not exit is killed: --signal would go to it."""
+def test_a_new_process_that_hangs_changes_nothing(testbed, port, exits):
+    """After the time-out the daemon serves on, and does the reload of a SIGHUP meanwhile. It kills a
+    new process that does not exit: --signal would go to it."""
     old = testbed.foreground("-n", *ntp_and_daytime(port))
     wait_until(lambda: serves(port))
-    successor = multiprocessing.get_context("fork").Process(target=hang, args=[testbed, exits])
-    successor.start()
-    wait_until(lambda: testbed.signal("status").code == 1, what="its request")
+    new_process = multiprocessing.get_context("fork").Process(target=hang, args=[testbed, exits])
+    new_process.start()
+    wait_until(lambda: testbed.signal("status").code == 1, what="the request of the new process")
     os.kill(old.pid, signal.SIGHUP)
-    successor.join(longer(30))
-    assert successor.exitcode == (0 if exits else -signal.SIGKILL)
+    new_process.join(longer(30))
+    assert new_process.exitcode == (0 if exits else -signal.SIGKILL)
     wait_until(lambda: "upgrade failed: the new process did not take over; still serving\n" in old.log()
-               and "reloaded: " in old.log(), what="its log")
+               and "reloaded: " in old.log(), what="the log records")
     assert ntp.query(port)[0].stratum == 10 and serves(port)
     wait_until(lambda: testbed.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
     assert testbed.status()["process"] == str(old.pid) and testbed.signal("reload").code == 0

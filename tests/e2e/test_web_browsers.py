@@ -1,4 +1,4 @@
-"""Older browsers, failing scripts, accessibility."""
+"""Pages in older browsers, with failing scripts, and for accessibility tools."""
 import json
 import re
 import time
@@ -11,10 +11,10 @@ from lib.daytime_client import free_port
 from lib.environment import wait_until
 from lib.http_client import fetch, start_web
 
-pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
+pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one xdist worker has the browser
 
-# What has come to Chrome, Firefox and Safari since the versions that the manual names.
-NEWER = """
+# Removes what Chrome, Firefox and Safari lacked in the versions that the manual names.
+REMOVE_NEWER_FEATURES = """
     delete AbortSignal.timeout;
     delete AbortSignal.any;
     delete Intl.supportedValuesOf;
@@ -37,15 +37,15 @@ NEWER = """
 """
 
 FAILURES = {
-    "not to be understood": "var SAMPLES;",
+    "syntax error": "var SAMPLES;",
     "at its start": "document.getElementById = null",
-    "after it asked": "Math.random = null",
+    "after the first request": "Math.random = null",
     "when it draws": "Date.prototype.toISOString = () => { throw new Error('no') }",
 }
 
 
-def moves(page):
-    """The page shows another second, and then another one."""
+def wait_two_seconds_drawn(page):
+    """Waits until the page has shown two more seconds."""
     for _ in range(2):
         shown = page.settled_text("#time")
         wait_until(lambda: page.settled_text("#time") not in ("", shown), 10, "another second")
@@ -53,14 +53,14 @@ def moves(page):
 
 def test_a_browser_of_2021(testbed, port, page):
     start_web(testbed, port)
-    page.prepare(NEWER)
-    page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
+    page.prepare(REMOVE_NEWER_FEATURES)
+    page.devtools("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
     assert page.text("#shift") == "UTC+4:30"
     assert page.run("return [...document.getElementById('zone').options].map(o => o.value)") == [
         "UTC", "Asia/Kabul"]
     page.find("button").click()
-    wait_until(lambda: page.driver.current_url.endswith("#wall"), what="the wall")
+    wait_until(lambda: page.driver.current_url.endswith("#wall"), what="the wall clock")
 
 
 @pytest.mark.parametrize("zone, shift", [
@@ -68,22 +68,22 @@ def test_a_browser_of_2021(testbed, port, page):
     ("Pacific/Marquesas", "UTC-9:30"), ("Pacific/Kiritimati", "UTC+14"), ("Africa/Abidjan", "UTC")])
 def test_utc_offset_of_a_zone(testbed, port, page, zone, shift):
     start_web(testbed, port)
-    page.prefer(zone)
+    page.choose_zone(zone)
     page.show()
     assert page.text("#shift") == shift
 
 
 @pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
 def test_a_failing_script(testbed, port, page, source):
-    """The page reloads every second: it never stops."""
+    """The page reloads every second, and so the time goes on."""
     start_web(testbed, port)
     page.prepare(source)
     page.open()
-    moves(page)
-    told, now = wait_until(lambda: page.settled_text("#time"), what="the time"), time.time()
-    assert told in [time.strftime("%T", time.gmtime(now - age)) for age in range(4)]
+    wait_two_seconds_drawn(page)
+    shown, now = wait_until(lambda: page.settled_text("#time"), what="the time"), time.time()
+    assert shown in [time.strftime("%T", time.gmtime(now - age)) for age in range(4)]
     page.open("/time.json")
-    assert page.complaints(), "the script has failed"
+    assert page.console_messages(), "the script failed"
 
 
 def test_a_script_failing_later(testbed, port, page):
@@ -95,7 +95,7 @@ def test_a_script_failing_later(testbed, port, page):
     wait_until(lambda: page.driver.execute_script("return !window.old"), what="another page")
     page.await_contact("good")
     page.open("/time.json")
-    assert page.complaints(), "the script has failed"
+    assert page.console_messages(), "the script failed"
 
 
 class Document(HTMLParser):
@@ -112,7 +112,7 @@ class Document(HTMLParser):
 
 
 def test_the_status_page_can_be_held(testbed, port, page):
-    """It reloads by itself unless it is held."""
+    """It reloads by itself unless the URL says hold."""
     start_web(testbed, port)
     refresh = {"http-equiv": "refresh", "content": "10"}
     assert refresh in Document(fetch(port, "/status").body.decode()).all("meta")
@@ -125,11 +125,11 @@ def test_the_status_page_can_be_held(testbed, port, page):
 
 
 def test_the_status_page_has_charts(testbed, port, page):
-    """Of what is served, of drops and of the clock; what they draw is also there in words."""
-    asked = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+    """Of requests, drops and the clock. Each has its values in the caption, too."""
+    ntp_port = free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     for _ in range(20):
-        ntp.query(asked)
+        ntp.query(ntp_port)
     wait_until(lambda: json.loads(fetch(port, "/status.json").body)["history"]["ntp"], 12, "a sample")
     page.open("/status?hold")
     wait_until(lambda: len(page.all("figure")) == 4, what="the charts")
@@ -146,9 +146,9 @@ def test_the_status_page_has_charts(testbed, port, page):
 
 
 def test_the_status_page_without_javascript(testbed, port, page):
-    """It is complete, and says what state the clock is in."""
+    """It is complete, and shows the state of the clock."""
     start_web(testbed, port)
-    page.tell("Emulation.setScriptExecutionDisabled", value=True)
+    page.devtools("Emulation.setScriptExecutionDisabled", value=True)
     page.open("/status")
     assert page.text("header .synchronised") == "synchronised" and page.all("figure") == []
     assert len(page.all("tbody tr")) > 40 and page.text("h1") == "127.0.0.1"

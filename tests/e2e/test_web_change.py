@@ -1,4 +1,4 @@
-"""The web process during reloads and upgrades, and invalid text."""
+"""The web process during reloads and upgrades, and invalid hosts."""
 import ctypes
 import http.client
 import json
@@ -23,58 +23,58 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def keep(connection):
-    """Sends requests until a reply keeps the connection open: then it is the present process'.
-    Returns how many."""
+    """Sends requests until a reply keeps the connection open, which the current web process does.
+    Returns the number of requests."""
     kept, count = False, 0
     while not kept:
         connection.request("GET", "/time.json")
-        answer = connection.getresponse()
-        answer.read()
-        kept = not answer.will_close
+        reply = connection.getresponse()
+        reply.read()
+        kept = not reply.will_close
         count += 1
     return count
 
 
-def test_a_reload_closes_a_kept_connection_after_a_reply(testbed, port):
+def test_a_reload_closes_a_persistent_connection_after_a_reply(testbed, port):
     """The reply after the reload says "Connection: close", so that no request is lost; each is
     counted, by the old process or the new one."""
     start_web(testbed, port)
-    connection, answers, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
+    connection, replies, closed = http.client.HTTPConnection("127.0.0.1", port, 5), 0, 0
     for _ in range(fewer(20)):
-        answers += keep(connection)
+        replies += keep(connection)
         reloading, _, _ = testbed.popen(testbed.command("--signal", "reload"))
         while reloading.poll() is None or closed == 0:
             connection.request("GET", "/time.json")
-            answer = connection.getresponse()
-            answers += answer.status == 200 and "receive" in json.loads(answer.read())
-            closed += answer.will_close
+            reply = connection.getresponse()
+            replies += reply.status == 200 and "receive" in json.loads(reply.read())
+            closed += reply.will_close
         assert closed == 1
         closed = 0
     connection.close()
-    print(f"{fewer(20)} reloads: {answers} answers on a connection that was kept")
+    print(f"{fewer(20)} reloads: {replies} replies, none lost on a persistent connection")
     found = metrics(port)
-    assert value(found, "http_requests_total", path="/time.json", code="2xx") == answers
+    assert value(found, "http_requests_total", path="/time.json", code="2xx") == replies
     assert value(found, "http_crashes_total") == 0
-    wait_until(lambda: value(metrics(port), "http_connections") == 1, what="the end of all others")
+    wait_until(lambda: value(metrics(port), "http_connections") == 1, what="all other connections to end")
 
 
-@pytest.mark.parametrize("still", [True, False], ids=["http stays", "http goes"])
-def test_a_reload_kills_a_hanging_web_process(testbed, port, still):
-    """A moment after the reload, and its port is free again."""
-    asked = free_port()
-    lines = f"listen daytime/tcp {asked}\nclock local\n"
+@pytest.mark.parametrize("stays", [True, False], ids=["http stays", "http goes"])
+def test_a_reload_kills_a_hanging_web_process(testbed, port, stays):
+    """Soon after the reload, and without HTTP its port is free then."""
+    ntp_port = free_port()
+    lines = f"listen daytime/tcp {ntp_port}\nclock local\n"
     http = f"listen http 127.0.0.1:{port}\n"
     daemon = testbed.start("-c", testbed.config(lines + http))
     with web_process_of(daemon) as web:
         web.signal(signal.SIGSTOP)
-        testbed.config(lines + http * still)
+        testbed.config(lines + http * stays)
         assert testbed.signal("reload").code == 0
-        wait_until(lambda: not web.alive(), what="its end")
-    if still:
+        wait_until(lambda: not web.alive(), what="the web process to end")
+    if stays:
         assert serves_http(port) and value(metrics(port), "http_crashes_total") == 0
     else:
         socket.create_server(("127.0.0.1", port)).close()
-    assert serves(asked)
+    assert serves(ntp_port)
 
 
 def block(listener):
@@ -89,7 +89,7 @@ def shut_down(listener):
 @not_wrapped("descriptors")
 @pytest.mark.parametrize("damage", [shut_down, block])
 def test_a_damaged_listener_is_restored(testbed, port, damage):
-    """A web process under somebody else's control can do that to the socket that all share."""
+    """A compromised web process could do this to the listener that it shares with its successor."""
     daemon = start_web(testbed, port)
     with web_process_of(daemon) as web:
         words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
@@ -99,25 +99,25 @@ def test_a_damaged_listener_is_restored(testbed, port, damage):
             damage(listener)
         assert not (serves_http(port) and serves_http(port))
         web.kill()
-    wait_until(lambda: serves_http(port), what="the next one's answer")
+    wait_until(lambda: serves_http(port), what="a reply of the next web process")
     assert all(serves_http(port) for _ in range(5))
 
 
 @not_instrumented("threads")
 @needs_private("another user")
-def test_a_failed_replacement_leaves_the_present_web_process(testbed, port):
-    """The user is limited to four threads, all of which exist already."""
+def test_a_failed_replacement_leaves_the_current_web_process(testbed, port):
+    """The user is limited to four threads, all of which are in use."""
     user = random.randrange(1 << 17, 1 << 30)
     os.chown(testbed.dir, user, user)
     config = testbed.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
     server = testbed.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
                             extra_groups=[])
-    wait_until(lambda: serves_http(port), what="the first answer")
+    wait_until(lambda: serves_http(port), what="the first reply")
     with web_process_of(server) as web:
         result = testbed.signal("reload")
         words = (r"cannot start the web process: .*: HTTP is unchanged, retrying\n")
         assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
-        wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="a word in the log")
+        wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="the log record")
         assert web.alive() and serves_http(port)
 
 
@@ -125,11 +125,11 @@ def test_a_failed_replacement_leaves_the_present_web_process(testbed, port):
 @pytest.mark.parametrize("path", [b"/cgi-bin/json", b"/status", b"/"])
 def test_an_invalid_host_is_not_repeated(testbed, port, path, host):
     start_web(testbed, port)
-    answer = send_raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
+    reply = send_raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
                  b"Connection: close\r\n\r\n")
-    assert status_code(answer) == 200 and b"<b>" not in answer and b"x\xe4" not in answer
+    assert status_code(reply) == 200 and b"<b>" not in reply and b"x\xe4" not in reply
     if path == b"/cgi-bin/json":
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["id"] == "timeserver"
+        assert json.loads(reply.partition(b"\r\n\r\n")[2])["id"] == "timeserver"
 
 
 @pytest.mark.parametrize("host", ["h\udce4.example", 'a"b', "a\\b", "a/b"])
@@ -149,20 +149,21 @@ def test_more_than_64_addresses_of_http(testbed, port, mode, last, place):
     assert testbed.processes() == []
 
 
-def sockets_at(port):
-    """How many listeners there are, of IPv4 and IPv6."""
+def count_listeners(port):
+    """The number of listeners at a port, IPv4 and IPv6."""
     lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{name}", encoding="ascii")]
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
 
 
 @not_instrumented("so many threads")
 def test_many_workers_and_one_web_process(testbed, port):
-    """HTTP has one socket an address, also where other protocols have more, and after all changes."""
+    """HTTP has one listener for each address, also where other protocols have many shards, and after
+    reloads and upgrades."""
     words = ["-c", testbed.config(f"listen ntp {free_port()}\nlisten http *:{port}\nclock local\nworkers 40\n")]
     testbed.start(*words)
-    wanted = sockets_at(port)
+    wanted = count_listeners(port)
     assert wanted in (1, 2)
     for change in (lambda: testbed.signal("reload"), lambda: testbed.server("--upgrade", *words)) * 2:
         result = change()
         assert result.code == 0, result
-        assert sockets_at(port) == wanted and all(serves_http(port) for _ in range(20))
+        assert count_listeners(port) == wanted and all(serves_http(port) for _ in range(20))

@@ -1,4 +1,4 @@
-"""HTTP clients: curl, htpdate, slowhttptest, and faulty or hostile ones."""
+"""HTTP clients: curl, htpdate, slowhttptest, and faulty or hostile clients."""
 import calendar
 import contextlib
 import http.client
@@ -19,11 +19,11 @@ from lib.peers import needs_peer, PEERS
 HTPDATE = f"{PEERS}/usr/sbin/htpdate"
 SECURITY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store"}
-CHANGES = {"Date", "Content-Length"}  # from one answer to the next
+VARIABLE = {"Date", "Content-Length"}  # may differ between replies
 
 
 def curl(testbed, *arguments):
-    """curl's output; -q ignores the user's own settings."""
+    """The output of curl; -q ignores the configuration of the user."""
     result = testbed.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "10", *arguments)
     assert result.code == 0 and result.err == "", result
     return result.out
@@ -45,10 +45,10 @@ def test_curl_gets_the_time_as_text(testbed, port):
     status, headers, body = split_head(curl(testbed, "-i", f"http://127.0.0.1:{port}/"))
     assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
     print(f"curl: {body!r}")
-    told = re.search(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", body)
-    assert told and re.search(r"UTC|Z\b", body), body
-    told = time.strptime(f"{told[1]} {told[2]}", "%Y-%m-%d %H:%M:%S")
-    assert abs(calendar.timegm(told) - time.time()) < 2
+    match = re.search(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)", body)
+    assert match and re.search(r"UTC|Z\b", body), body
+    shown = time.strptime(f"{match[1]} {match[2]}", "%Y-%m-%d %H:%M:%S")
+    assert abs(calendar.timegm(shown) - time.time()) < 2
     assert len(body) < 200 and body.endswith("\n")
 
 
@@ -62,7 +62,7 @@ def test_a_browser_gets_a_page(testbed, port):
 
 
 @needs_program("curl")
-def test_curl_asks_for_the_head(testbed, port):
+def test_curl_gets_the_headers_of_a_head_request(testbed, port):
     start_web(testbed, port)
     status, headers, body = split_head(curl(testbed, "-I", f"http://127.0.0.1:{port}/"))
     assert status == 200 and body == "" and int(headers["Content-Length"]) > 0
@@ -74,11 +74,11 @@ def test_curl_asks_for_the_head(testbed, port):
 def test_htpdate_agrees(testbed, port, old):
     start_web(testbed, port)
     result = testbed.run(HTPDATE, "-q", "-d", "-4", "-n", *old, f"http://127.0.0.1:{port}", timeout=30)
-    said = result.out + result.err
-    print(f"htpdate: {said.strip().splitlines()[-1] if said.strip() else 'nothing'}")
+    output = result.out + result.err
+    print(f"htpdate: {output.strip().splitlines()[-1] if output.strip() else 'no output'}")
     assert result.code == 0, result
-    assert all(abs(float(offset)) <= 1 for offset in re.findall(r"[Oo]ffset:? (-?[\d.]+)", said)), said
-    assert re.search(r"No time correction needed|[Oo]ffset", said), said
+    assert all(abs(float(offset)) <= 1 for offset in re.findall(r"[Oo]ffset:? (-?[\d.]+)", output)), output
+    assert re.search(r"No time correction needed|[Oo]ffset", output), output
 
 
 @needs_program("curl")
@@ -91,17 +91,17 @@ def test_health_for_a_load_balancer(testbed, port):
 
 def test_health_of_a_clock_that_is_not_synchronised(testbed, port):
     start_web(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
-    answer = fetch(port, "/healthz")
-    print(f"/healthz: {answer.body.decode()!r}")
-    assert answer.status == 503 and len(answer.body.split()) >= 2
-    assert fetch(port, "/").status == 200, "the page can say so itself"
+    reply = fetch(port, "/healthz")
+    print(f"/healthz: {reply.body.decode()!r}")
+    assert reply.status == 503 and len(reply.body.split()) >= 2
+    assert fetch(port, "/").status == 200, "the page shows that itself"
 
 
-def test_health_of_the_kernels_clock(testbed, port):
-    """NTP and HTTP agree, whatever the state is here."""
-    asked = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock="system")
-    synchronised = ntp.query(asked)[0].leap != 3
+def test_health_of_the_system_clock(testbed, port):
+    """HTTP agrees with NTP about the clock of this machine."""
+    ntp_port = free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", clock="system")
+    synchronised = ntp.query(ntp_port)[0].leap != 3
     assert fetch(port, "/healthz").status == (200 if synchronised else 503)
 
 
@@ -110,7 +110,7 @@ def test_head_is_get_without_body(testbed, port, path):
     start_web(testbed, port)
     got, head = fetch(port, path), fetch(port, path, "HEAD")
     assert got.status == head.status and got.headers.keys() == head.headers.keys()
-    for name in set(got.headers.keys()) - CHANGES:
+    for name in set(got.headers.keys()) - VARIABLE:
         assert got.headers[name] == head.headers[name]
     assert got.body and int(got.headers["Content-Length"]) == len(got.body)
     assert abs(int(head.headers["Content-Length"]) - len(got.body)) <= 40 and head.body == b""
@@ -120,45 +120,45 @@ def test_head_is_get_without_body(testbed, port, path):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
 def test_other_methods_are_refused(testbed, port, method):
-    """Also methods that libevent does not know."""
+    """Also a method that libevent does not know."""
     start_web(testbed, port)
     for path in PAGES:
-        answer = send_raw(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        reply = send_raw(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         if method == "BREW":
-            assert status_code(answer) in (400, 405, 501, None)
+            assert status_code(reply) in (400, 405, 501, None)
             continue
-        assert status_code(answer) == 405, answer[:200]
-        assert re.search(rb"(?im)^Allow: GET, HEAD\r$", answer), answer[:300]
-        assert answer.endswith(b"\r\n\r\nMethod not allowed: use GET or HEAD.\n"), answer
+        assert status_code(reply) == 405, reply[:200]
+        assert re.search(rb"(?im)^Allow: GET, HEAD\r$", reply), reply[:300]
+        assert reply.endswith(b"\r\n\r\nMethod not allowed: use GET or HEAD.\n"), reply
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/status/", "/time.json/x", "/../etc/passwd", "/%2e%2e/",
                                   "/cgi-bin/", "/METRICS", "//", "/%00"])
 def test_unknown_paths(testbed, port, path):
     start_web(testbed, port)
-    answer = fetch(port, path)
-    assert answer.status in ((400, 404) if path in ("//", "/%00") else (404,))
-    assert answer.body == b"Not found.\n" or answer.status == 400
+    reply = fetch(port, path)
+    assert reply.status in ((400, 404) if path in ("//", "/%00") else (404,))
+    assert reply.body == b"Not found.\n" or reply.status == 400
 
 
-def test_security_headers_of_every_response(testbed, port):
+def test_security_headers_of_every_reply(testbed, port):
     start_web(testbed, port)
     for path, method in [*((path, "GET") for path in [*PAGES, "/nothing"]), ("/", "POST"),
                          ("/nothing", "HEAD"), ("/time.json", "PUT")]:
-        answer = fetch(port, path, method, body="x" * 1000 if method in ("POST", "PUT") else None)
-        assert {name: answer.headers[name] for name in SECURITY} == SECURITY, (path, method)
-        policy = answer.headers["Content-Security-Policy"]
+        reply = fetch(port, path, method, body="x" * 1000 if method in ("POST", "PUT") else None)
+        assert {name: reply.headers[name] for name in SECURITY} == SECURITY, (path, method)
+        policy = reply.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy, (path, policy)
-        assert not re.search(r"libevent|[0-9]\.[0-9]", answer.headers.get("Server", "")), "tells less"
-        assert answer.headers["Set-Cookie"] is None
+        assert not re.search(r"libevent|[0-9]\.[0-9]", reply.headers.get("Server", "")), "no name or version of software"
+        assert reply.headers["Set-Cookie"] is None
 
 
 def test_json_is_valid(testbed, port):
     start_web(testbed, port)
     for path in ("/time.json", "/cgi-bin/json?1.5", "/status.json?again"):
-        answer = fetch(port, path)
-        assert answer.headers["Content-Type"].startswith("application/json"), path
-        assert isinstance(json.loads(answer.body), dict)
+        reply = fetch(port, path)
+        assert reply.headers["Content-Type"].startswith("application/json"), path
+        assert isinstance(json.loads(reply.body), dict)
 
 
 HUGE = b"x" * 65536
@@ -190,45 +190,45 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_malformed_requests_are_refused(testbed, port, what):
-    """They are refused at once, and the next client is served."""
+    """At once, and the next client is served."""
     data, statuses = REFUSED[what]
     daemon = start_web(testbed, port)
     began = time.monotonic()
-    answer = send_raw(port, data)
-    print(f"{what}: {status_code(answer)}")
-    assert status_code(answer) in statuses, answer[:300]
-    assert time.monotonic() - began < longer(3), "refused at once, not by a deadline"
-    assert b"hello" not in answer.partition(b"\r\n\r\n")[2], "nothing of the request comes back"
+    reply = send_raw(port, data)
+    print(f"{what}: {status_code(reply)}")
+    assert status_code(reply) in statuses, reply[:300]
+    assert time.monotonic() - began < longer(3), "refused at once, not by the deadline"
+    assert b"hello" not in reply.partition(b"\r\n\r\n")[2], "the reply repeats nothing of the request"
     assert fetch(port, "/healthz").status == 200 and daemon.alive()
     assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
 
 
 def test_an_error_does_not_repeat_the_path(testbed, port):
-    """Else it could be made to run scripts."""
+    """A browser could run a script in it."""
     start_web(testbed, port)
-    answer = fetch(port, "/<script>alert(1)</script>")
-    assert answer.status in (400, 404) and b"script" not in answer.body
+    reply = fetch(port, "/<script>alert(1)</script>")
+    assert reply.status in (400, 404) and b"script" not in reply.body
 
 
-def answers_in(stream, count):
-    """A number of responses, one after the other, each as long as it says."""
+def parse_replies(stream, count):
+    """Parses a number of replies from a stream."""
     for _ in range(count):
-        answer = http.client.HTTPResponse(types.SimpleNamespace(makefile=lambda _: stream))
+        reply = http.client.HTTPResponse(types.SimpleNamespace(makefile=lambda _: stream))
         stream.close, close = lambda: None, stream.close
-        answer.begin()
-        yield answer.status, answer.headers, answer.read()
+        reply.begin()
+        yield reply.status, reply.headers, reply.read()
         stream.close = close
 
 
 def test_pipelined_requests_get_replies_in_order(testbed, port):
-    """20 in one segment."""
+    """20 requests in one segment."""
     start_web(testbed, port)
     paths = ["/time.json", "/nothing", "/healthz", "/metrics"] * 5
     requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths]
     with connect(port) as connection, connection.makefile("rb") as stream:
         connection.sendall("".join(requests).encode())
         found = [(status, headers.get_content_type()) for status, headers, _
-                 in answers_in(stream, len(paths))]
+                 in parse_replies(stream, len(paths))]
     wanted = [(fetch(port, path).status, fetch(port, path).headers.get_content_type())
               for path in paths]
     assert found == wanted
@@ -245,10 +245,10 @@ def test_keep_alive_and_connection_close(testbed, port):
         assert status_code(send_raw(port, f"{head}\r\n".encode())) == 200, "and closed"
 
 
-SLOW = {"says nothing": (b"", b""), "a byte a second": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"),
+SLOW = {"sends nothing": (b"", b""), "a byte a second": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"),
         "stops in a header": (b"GET / HTTP/1.1\r\nHost: ", b""),
         "headers without end": (b"GET / HTTP/1.1\r\n", b"X: y\r\n" * 100),
-        "stops after an answer": (b"GET /time.json HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+        "stops after a reply": (b"GET /time.json HTTP/1.1\r\nHost: x\r\n\r\n", b""),
         "a body of a byte a second": (b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", b"y" * 99)}
 
 
@@ -260,20 +260,20 @@ def dribble(connections, second):
             connection.send(rest[second:second + 1] if second < len(rest) else b"")
 
 
-def ask_promptly(port, asked):
-    """Returns how long a page and NTP took."""
+def measure_delays(port, ntp_port):
+    """The seconds until replies of the page and of NTP."""
     began = time.monotonic()
     assert fetch(port, "/").status == 200
     between = time.monotonic()
-    assert ntp.query(asked)[0].stratum == 10
+    assert ntp.query(ntp_port)[0].stratum == 10
     return between - began, time.monotonic() - between
 
 
 @not_instrumented("the delay")
-def test_slow_clients_time_out_and_delay_nobody(testbed, port):
-    """Many kinds of them at once, each within 10 seconds; others are served meanwhile."""
-    asked, ended, delays, second = free_port(), {}, [], 0
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+def test_slow_clients_time_out_and_delay_no_reply(testbed, port):
+    """Clients of several kinds at once, each within 10 seconds."""
+    ntp_port, ended, delays, second = free_port(), {}, [], 0
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     with contextlib.ExitStack() as stack:
         connections = {what: stack.enter_context(connect(port)) for what in SLOW}
         began = time.monotonic()
@@ -283,7 +283,7 @@ def test_slow_clients_time_out_and_delay_nobody(testbed, port):
             if time.monotonic() - began > second:
                 dribble(connections, second)
                 second += 1
-            delays += ask_promptly(port, asked)
+            delays += measure_delays(port, ntp_port)
             ended |= {what: time.monotonic() - began for what, connection in connections.items()
                       if what not in ended and is_closed(connection)}
             time.sleep(0.05)
@@ -299,22 +299,22 @@ ATTACKS = {"slowloris": ["-H", "-i", "1"], "slow body": ["-B", "-i", "1"],
 @needs_program("slowhttptest")
 @not_instrumented("the pace")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_slowhttptest_delays_nobody(testbed, port, attack):
-    """300 connections, and the page and NTP serve everybody else."""
-    asked, delays, most = free_port(), [], 0
-    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+def test_slowhttptest_delays_no_reply(testbed, port, attack):
+    """300 connections. The page and NTP are served meanwhile."""
+    ntp_port, delays, most = free_port(), [], 0
+    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     popen, _, _ = testbed.popen(["slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "300", "-l", "8",
                              "-u", f"http://127.0.0.1:{port}/"])
     try:
         deadline = time.monotonic() + 14
         while popen.poll() is None and time.monotonic() < deadline:
-            delays += ask_promptly(port, asked)
+            delays += measure_delays(port, ntp_port)
             most = max(most, connections_of(port))
             time.sleep(0.05)
     finally:
         popen.kill()
         popen.wait()
-    print(f"{attack}: up to {most} connections")
+    print(f"{attack}: up to {most} connections at a time")
     assert_prompt(delays)
     assert len(delays) > 20 and (most > 100 or attack != "slowloris")
     assert daemon.alive() and b"\ntimeserver_http_starts_total 1\n" in fetch(port, "/metrics").body

@@ -27,15 +27,15 @@ def connect_from(host, port, request=b""):
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
 def test_every_connection_of_a_burst_gets_a_reply(testbed, port, last):
-    """Many more than there are slots, at one moment, all of one network."""
+    """Many more connections than slots at once, all from one network."""
     daemon, count = start_web(testbed, port), fewer(1000)
     with web_process_of(daemon) as web, contextlib.ExitStack() as stack:
         web.signal(signal.SIGSTOP)
         clients = [stack.enter_context(connect_from("127.0.0.1", port, REQUEST[:-2] + last + b"\r\n"))
                    for _ in range(count)]
         web.signal(signal.SIGCONT)
-        answers = [status_code(client.recv(4096)) for client in clients]
-    assert answers == [200] * count
+        replies = [status_code(client.recv(4096)) for client in clients]
+    assert replies == [200] * count
 
 
 def test_eviction_truncates_no_reply(testbed, port):
@@ -79,22 +79,22 @@ def test_eviction_is_fair_between_networks(testbed, port):
         for other in others:
             other.sendall(REQUEST)
             assert status_code(other.recv(4096)) == 200
-        wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="those that made way")
+        wait_until(lambda: sum(map(is_closed, crowd)) > MOST, what="evicted connections")
 
 
 def test_a_denied_client_is_disconnected(testbed, port):
-    """With status 403 for a request; soon also without a request."""
+    """With status 403 after a request, and within two seconds without a request."""
     start_web(testbed, port, "deny 127.7.0.0/16")
-    answer = receive_all(connect_from("127.7.0.1", port, REQUEST))
-    assert status_code(answer) == 403 and b"\r\nConnection: close\r\n" in answer
-    assert answer.endswith(b"\r\n\r\nForbidden: this address may not use this server.\n")
+    reply = receive_all(connect_from("127.7.0.1", port, REQUEST))
+    assert status_code(reply) == 403 and b"\r\nConnection: close\r\n" in reply
+    assert reply.endswith(b"\r\n\r\nForbidden: this address may not use this server.\n")
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connect_from("127.7.0.1", port)) for _ in range(20)]
         began = time.monotonic()
-        wait_until(lambda: all(map(is_closed, silent)), what="their end")
-        print(f"20 that say nothing: gone after {time.monotonic() - began:.2f} s")
+        wait_until(lambda: all(map(is_closed, silent)), what="the connections to be closed")
+        print(f"20 denied connections closed after {time.monotonic() - began:.2f} s")
         assert time.monotonic() - began < longer(2)
-    wait_until(lambda: connections_of(port) == 1, what="their places")
+    wait_until(lambda: connections_of(port) == 1, what="their slots to be free")
 
 
 @not_wrapped("the memory")
@@ -109,7 +109,7 @@ def test_a_client_that_never_reads_fills_no_memory(testbed, port):
             with contextlib.suppress(BlockingIOError):
                 sent += client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         more = int(web.status("VmRSS").split()[0]) - before
-        print(f"{sent} bytes of requests taken or waiting: {more} KiB more")
+        print(f"{sent} bytes of requests sent: {more} KiB more memory")
         assert serves_http(port) and (SANITIZED or more < 8192)
 
 
@@ -117,13 +117,13 @@ LIST = "3644697600\t36\t# 1 Jul 2015\n3692217600\t37\t# 1 Jan 2017\n"
 EPOCH = 2208988800
 
 
-@needs_private("another list of leap seconds")
+@needs_private("a list of leap seconds of its own")
 @pytest.mark.parametrize("days, offset", [(1, 37), (-1, None)], ids=["valid", "expired"])
 def test_the_leap_second_list_expires(testbed, port, days, offset):
-    """It is used until then."""
+    """It is used until it expires."""
     expires = int(time.time()) + EPOCH + 86400 * days
-    told = testbed.config(f"#@\t{expires}\n{LIST}", "list")
-    with mounted(told, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
+    path = testbed.config(f"#@\t{expires}\n{LIST}", "list")
+    with mounted(path, "/usr/share/zoneinfo/leap-seconds.list", flags=MS_BIND):
         start_web(testbed, port)
         assert json.loads(fetch(port, "/time.json").body)["tai_offset"] == offset
         nict = json.loads(fetch(port, "/cgi-bin/json").body)
@@ -144,6 +144,6 @@ def test_origin_among_other_parameters(testbed, port, query, origin):
 @pytest.mark.parametrize("query", ["origin=x", "origin=", "a=1&origin=-1", "origin=1%00", "origin=&a"])
 def test_an_invalid_origin(testbed, port, query):
     start_web(testbed, port)
-    answer = fetch(port, f"/time.json?{query}")
-    assert answer.status == 400 and answer.body.startswith(b"origin: expected "), answer.body
+    reply = fetch(port, f"/time.json?{query}")
+    assert reply.status == 400 and reply.body.startswith(b"origin: expected "), reply.body
     assert value(metrics(port), "http_crashes_total") == 0

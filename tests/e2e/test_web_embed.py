@@ -1,4 +1,4 @@
-"""tools/embed-page: one page from its parts."""
+"""tools/embed-page, which builds a page from HTML, CSS and JavaScript."""
 import ast
 import base64
 import hashlib
@@ -18,7 +18,7 @@ def embed(testbed, **files):
 
 
 def string_of(text, member):
-    """The value of a string in C."""
+    """The value of a C string literal."""
     literals = re.search(rf"\.{member} =((?:\s*\"(?:[^\"\\]|\\.)*\")+)", text)[1]
     return "".join(ast.literal_eval(literal.strip()) for literal in literals.strip().splitlines())
 
@@ -27,7 +27,7 @@ def hash_of(text):
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-@pytest.mark.parametrize("name, content, complaint", [
+@pytest.mark.parametrize("name, content, message", [
     ("a_css", "a { }\nb::after { content: '{{x}}' }\n", "2:b::after { content: '{{x}}' }"),
     ("a_js", "f('</script>');\n", "contains {{, </script or </style"),
     ("a_css", "/* </style */\n", "contains {{, </script or </style"),
@@ -37,15 +37,14 @@ def hash_of(text):
     ("a_html", "<style>\n\t/*a.css*/\n", "a.html:2:\t/*a.css*/: a marker must be alone"),
     ("a_html", "/* a.js */\n", "a.html:1:/* a.js */: a marker must be alone"),
     ("a_html", "/*a.css*//*a.js*/\n", "a marker must be alone")])
-def test_what_cannot_be_part_of_a_page(testbed, name, content, complaint):
-    """The build fails, not the browser."""
+def test_invalid_parts_fail_the_build(testbed, name, content, message):
     result = embed(testbed, **{name: content})
-    assert result.returncode == 1 and complaint in result.stdout, result
+    assert result.returncode == 1 and message in result.stdout, result
 
 
 @pytest.mark.parametrize("script", ["f();\n", "f()", "f(\"\\\\n\", '\\t', \"é\");\n\n"],
                          ids=["a line", "no end of line", "quotes"])
-def test_a_page_is_its_parts(testbed, script):
+def test_a_page_contains_its_parts(testbed, script):
     """The policy allows these parts and no others, by their hashes."""
     result = embed(testbed, a_js=script)
     assert result.returncode == 0, result

@@ -1,4 +1,4 @@
-"""What is made for Prometheus: /metrics, and the alert rules and the dashboard of dist/."""
+"""Prometheus: /metrics, the alert rules and the dashboard of dist/."""
 import contextlib
 import itertools
 import json
@@ -39,14 +39,14 @@ NAME = re.compile(r"\btimeserver_[a-z_]+")
 
 
 def services(found, name):
-    """A counter by "protocol/transport", without those that count nothing."""
+    """A counter by "protocol/transport", without zeros."""
     counts = {service: value(found, name, **dict(zip(("protocol", "transport"), service.split("/"))))
               for service in SERVICES}
     return {service: count for service, count in counts.items() if count}
 
 
 def expected_series(testbed, workers, source):
-    """All that there are, whatever has happened."""
+    """Every series that /metrics has."""
     version = testbed.server("--version", pidfile=False).out.split()[1]
     wanted = {series(f"timeserver_{name}") for name in GAUGES + COUNTERS}
     wanted |= {series("timeserver_build_info", version=version),
@@ -64,7 +64,7 @@ def expected_series(testbed, workers, source):
     return wanted
 
 
-def test_every_series_is_there_from_the_start(testbed, port):
+def test_every_series_exists_from_the_start(testbed, port):
     began = time.time()
     start_web(testbed, port, f"listen ntp 127.0.0.1:{free_port()}", "workers 3")
     found = metrics(port)
@@ -81,8 +81,8 @@ def test_every_series_is_there_from_the_start(testbed, port):
     assert 0 < value(found, "connections_max") <= 16384
 
 
-def test_the_time_of_the_start_stays(testbed, port):
-    """To the last digit, or every scrape would look like another start."""
+def test_the_start_time_is_constant(testbed, port):
+    """To the last digit, or each scrape would look like a restart."""
     start_web(testbed, port)
     times = set()
     for _ in range(30):
@@ -92,7 +92,7 @@ def test_the_time_of_the_start_stays(testbed, port):
 
 
 @needs_peer(PROMTOOL)
-def test_promtool_has_nothing_to_say(testbed, port):
+def test_promtool_accepts_the_metrics(testbed, port):
     start_web(testbed, port)
     text = testbed.dir / "metrics"
     text.write_bytes(fetch(port, "/metrics").body)
@@ -100,16 +100,16 @@ def test_promtool_has_nothing_to_say(testbed, port):
         assert tuple(testbed.run(PROMTOOL, "check", "metrics", stdin=file)) == (0, "", "")
 
 
-def test_the_clock_is_as_ntp_tells_it(testbed, port):
-    """Followed, and then lost."""
-    asked = free_port()
-    with ntp_server(leap=1, stratum=3, root_delay=0x2000, root_dispersion=0x1000) as peer:
-        start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", clock=f"follow {peer.name}")
+def test_the_clock_metrics_agree_with_ntp(testbed, port):
+    """With a followed server, and after its loss."""
+    ntp_port = free_port()
+    with ntp_server(leap=1, stratum=3, root_delay=0x2000, root_dispersion=0x1000) as server:
+        start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", clock=f"follow {server.name}")
         wait_until(lambda: value(metrics(port), "clock_synchronised") == 1, what="the clock")
-        found, (reply, _) = metrics(port), ntp.query(asked)
-        assert value(found, "clock_info", source=f"follow {peer.name}") == 1
-    told = [value(found, f"clock_{name}") for name in ("stratum", "leap", "root_delay_seconds")]
-    assert told == [reply.stratum, reply.leap, reply.root_delay / 65536] == [3, 1, 0.125]
+        found, (reply, _) = metrics(port), ntp.query(ntp_port)
+        assert value(found, "clock_info", source=f"follow {server.name}") == 1
+    fields = [value(found, f"clock_{name}") for name in ("stratum", "leap", "root_delay_seconds")]
+    assert fields == [reply.stratum, reply.leap, reply.root_delay / 65536] == [3, 1, 0.125]
     dispersion = value(found, "clock_root_dispersion_seconds")
     assert dispersion == pytest.approx(reply.root_dispersion / 65536, abs=0.01) and dispersion > 0.06
     assert value(found, "clock_root_distance_seconds") == pytest.approx(0.125 / 2 + dispersion)
@@ -119,8 +119,8 @@ def test_the_clock_is_as_ntp_tells_it(testbed, port):
     assert lost.keys() == found.keys()
 
 
-def ask_everything(ports, counts):
-    """So many requests of each kind."""
+def query_every_protocol(ports, counts):
+    """Sends so many requests of each protocol."""
     for service, count in counts.items():
         for _ in range(count):
             if service.endswith("tcp"):
@@ -140,7 +140,7 @@ def test_requests_and_replies_are_counted(testbed, port):
     for path in ("/", "/", "/time.json", "/healthz", "/nothing", "/nothing/else"):
         fetch(port, path)
     fetch(port, "/", "POST")
-    ask_everything(ports, counts)
+    query_every_protocol(ports, counts)
     wait_until(lambda: services(metrics(port), "replies_total").items() >= counts.items(), what=counts)
     found = metrics(port)
     requests, replies = services(found, "requests_total"), services(found, "replies_total")
@@ -164,19 +164,19 @@ def drops(port):
 
 
 def test_drops_are_counted_by_reason(testbed, port):
-    """Each so often as no other."""
-    daytime, asked = free_port(), free_port()
-    start_web(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{asked}",
+    """Each reason has a different count."""
+    daytime, ntp_port = free_port(), free_port()
+    start_web(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{ntp_port}",
           "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
     assert [bool(query_udp(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
     for _ in range(3):
         assert query_udp(daytime, b"Sun Nov 22 19:15:08 2026\r\n") is None  # loop
-    with ntp.client("::1") as asking:
+    with ntp.udp_socket("::1") as client:
         for _ in range(5):
-            asking.sendto(ntp.request(), ("::1", asked))  # denied, and one of them is told
-        assert ntp.parse(asking.recv(100)).reference_id == b"DENY"
-    with ntp.client() as asking:
-        asking.sendto(bytes(2000), ("127.0.0.1", daytime))  # invalid
+            client.sendto(ntp.request(), ("::1", ntp_port))  # denied, one of them with a KoD
+        assert ntp.parse(client.recv(100)).reference_id == b"DENY"
+    with ntp.udp_socket() as client:
+        client.sendto(bytes(2000), ("127.0.0.1", daytime))  # invalid
     expected = {"limited": 2, "loop": 3, "denied": 4, "invalid": 1}
     wait_until(lambda: drops(port) == expected, what=expected)
     wait_until(lambda: services(metrics(port), "replies_total")["ntp/udp"] == 1, what="the KoD")
@@ -185,53 +185,53 @@ def test_drops_are_counted_by_reason(testbed, port):
     assert services(found, "replies_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
 
 
-def test_drops_of_a_clock_that_is_not_synchronised(testbed, port):
+def test_drops_of_an_unsynchronised_clock_are_counted(testbed, port):
     daytime = free_port()
     start_web(testbed, port, f"listen daytime/tcp {daytime}", "require-sync",
           clock=f"follow 127.0.0.1:{free_port()}")
     assert [query(daytime) for _ in range(2)] == [b""] * 2
-    wait_until(lambda: drops(port) == {"unsynchronised": 2}, what="2 that were not synchronised")
+    wait_until(lambda: drops(port) == {"unsynchronised": 2}, what="2 drops")
 
 
 @needs_private("a network in which no route leads back")
-def test_drops_of_answers_that_cannot_be_sent(testbed, port):
-    asked = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+def test_drops_of_replies_that_cannot_be_sent_are_counted(testbed, port):
+    ntp_port = free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     with raw_socket() as sender:
         for _ in range(3):
-            sender.sendto(forged_datagram(("192.0.2.77", 4000), ("127.0.0.1", asked), ntp.request()),
+            sender.sendto(forged_datagram(("192.0.2.77", 4000), ("127.0.0.1", ntp_port), ntp.request()),
                           ("127.0.0.1", 0))
-    wait_until(lambda: drops(port) == {"failed": 3}, what="3 that failed")
+    wait_until(lambda: drops(port) == {"failed": 3}, what="3 drops")
 
 
-def steps_of(found, name, labels):
-    """How many are in each step of a histogram."""
+def bucket_counts(found, name, labels):
+    """The counts of the buckets of a histogram, not cumulative."""
     below = [found[series(f"{name}_bucket", le=bound, **labels)] for bound in BOUNDS]
     assert below == sorted(below) and below[-1] == found[series(f"{name}_count", **labels)], name
     return [more - less for less, more in zip([0, *below], below)]
 
 
-def fits(found, name, labels):
-    """Whether the sum is one that the steps allow."""
-    steps, total = steps_of(found, name, labels), found[series(f"{name}_sum", **labels)]
-    lowest = sum(count * low for count, low in zip(steps, [0, *map(float, BOUNDS)]))
-    highest = sum(count * float(high) for count, high in zip(steps, BOUNDS) if count)
+def sum_is_plausible(found, name, labels):
+    """Whether the sum is possible with these bucket counts."""
+    buckets, total = bucket_counts(found, name, labels), found[series(f"{name}_sum", **labels)]
+    lowest = sum(count * low for count, low in zip(buckets, [0, *map(float, BOUNDS)]))
+    highest = sum(count * float(high) for count, high in zip(buckets, BOUNDS) if count)
     return lowest - 1e-6 <= total <= highest + 1e-6
 
 
 def test_histograms_are_consistent_while_they_grow(testbed, port):
-    """And no counter ever falls."""
-    asked, before = free_port(), {}
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}", "ratelimit off", "workers 2")
+    """No counter ever decreases."""
+    ntp_port, before = free_port(), {}
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", "ratelimit off", "workers 2")
     for _ in range(20):
         for _ in range(20):
-            ntp.query(asked)
+            ntp.query(ntp_port)
         found = metrics(port)
-        counts = {name: sum(steps_of(found, name, labels)) for name, labels in HISTOGRAMS.items()}
+        counts = {name: sum(bucket_counts(found, name, labels)) for name, labels in HISTOGRAMS.items()}
         assert [key for key, count in before.items() if found[key] < count
                 and key[0].endswith(("_total", "_bucket", "_count", "_sum"))] == []
         before = found
-    wait_until(lambda: all(fits(metrics(port), *item) for item in HISTOGRAMS.items()), what="sums")
+    wait_until(lambda: all(sum_is_plausible(metrics(port), *item) for item in HISTOGRAMS.items()), what="plausible sums")
     print(", ".join(f"{name}: {count:.0f}" for name, count in counts.items()))
     assert counts.pop("timeserver_http_response_time_seconds") >= 19
     for name, count in counts.items():
@@ -239,43 +239,43 @@ def test_histograms_are_consistent_while_they_grow(testbed, port):
         assert 3 <= count <= 400 and 0 < mean < 0.05, (name, count, mean)
 
 
-def test_connections_are_those_that_are_open(testbed, port):
+def test_open_connections_are_counted(testbed, port):
     daytime = free_port()
     start_web(testbed, port, f"listen daytime/tcp {daytime}")
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(daytime))
             assert is_daytime(client.recv(100))
-        wait_until(lambda: value(metrics(port), "connections") == 5, what="5 that are answered")
+        wait_until(lambda: value(metrics(port), "connections") == 5, what="5 connections with a reply")
         for _ in range(3):
             stack.enter_context(connect(port))
-        wait_until(lambda: value(metrics(port), "http_connections") >= 3, what="3 to the web process")
-    wait_until(lambda: value(metrics(port), "connections") == 0, what="the ends of all")
-    wait_until(lambda: value(metrics(port), "http_connections") <= 1, what="the ends of all")
+        wait_until(lambda: value(metrics(port), "http_connections") >= 3, what="3 connections of HTTP")
+    wait_until(lambda: value(metrics(port), "connections") == 0, what="all connections to end")
+    wait_until(lambda: value(metrics(port), "http_connections") <= 1, what="all connections to end")
 
 
-def test_a_web_process_that_ends_is_started_again_and_goes_on_counting(testbed, port):
-    asked = free_port()
-    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+def test_counters_survive_the_end_of_the_web_process(testbed, port):
+    ntp_port = free_port()
+    daemon = start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     for _ in range(3):
         fetch(port, "/time.json")
     children = daemon.proc(f"task/{daemon.pid}/children").read_text().split()
     assert len(children) == 1, children
     os.kill(int(children[0]), signal.SIGKILL)
-    assert ntp.query(asked)[0].stratum == 10
+    assert ntp.query(ntp_port)[0].stratum == 10
 
     def found():
         with contextlib.suppress(OSError):
             return metrics(port)
         return None
-    after = wait_until(found, 10, what="another one")
+    after = wait_until(found, 10, what="the next web process")
     assert value(after, "http_starts_total") == 2
     assert value(after, "http_requests_total", path="/time.json", code="2xx") == 3
-    wait_until(lambda: services(metrics(port), "requests_total")["ntp/udp"] == 1, what="the question")
+    wait_until(lambda: services(metrics(port), "requests_total")["ntp/udp"] == 1, what="the NTP request")
 
 
-def test_the_dashboard_can_be_used():
-    """It works with any data source, and says what everything is."""
+def test_the_dashboard_is_valid():
+    """Any data source works, and every panel has a description."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="ascii"))
     variables = {item["name"]: item for item in dashboard["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource" and variables["instance"]["multi"]
@@ -295,10 +295,10 @@ def test_the_dashboard_can_be_used():
 
 
 @pytest.mark.parametrize("file", [ALERTS, DASHBOARD], ids=["alerts", "dashboard"])
-def test_what_is_asked_for_exists(testbed, port, file):
+def test_alerts_and_dashboard_use_existing_metrics(testbed, port, file):
     start_web(testbed, port)
-    there = {name for name, _ in metrics(port)}
-    assert set(NAME.findall(file.read_text(encoding="ascii"))) <= there
+    existing = {name for name, _ in metrics(port)}
+    assert set(NAME.findall(file.read_text(encoding="ascii"))) <= existing
 
 
 @needs_peer(PROMTOOL)
@@ -313,7 +313,7 @@ def test_alerts_fire_where_they_should(testbed):
 
 @contextlib.contextmanager
 def scraping(testbed, port):
-    """A Prometheus that has seen the server; yields a function that asks it."""
+    """A Prometheus that has scraped the server; yields a function that queries its API."""
     place = free_port()
     config = testbed.config(
         "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
@@ -322,53 +322,53 @@ def scraping(testbed, port):
     command = [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={testbed.dir}/tsdb",
                f"--web.listen-address=127.0.0.1:{place}", "--log.level=error"]
 
-    def inquire(path, **words):
-        answer = fetch(place, f"/api/v1/{path}?{urllib.parse.urlencode(words)}")
-        told = json.loads(answer.body)
-        assert told["status"] == "success", (words, told)
-        return told["data"]
+    def query_api(path, **words):
+        reply = fetch(place, f"/api/v1/{path}?{urllib.parse.urlencode(words)}")
+        result = json.loads(reply.body)
+        assert result["status"] == "success", (words, result)
+        return result["data"]
 
     def is_up():
         with contextlib.suppress(OSError, ValueError):
-            return inquire("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
+            return query_api("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
         return None
-    with running_program(testbed, command) as said:
-        wait_until(is_up, 20, what="a target that is up")
-        yield inquire
-        assert said() == ""
+    with running_program(testbed, command) as output:
+        wait_until(is_up, 20, what="the target to be up")
+        yield query_api
+        assert output() == ""
 
 
-def rules_of(inquire):
-    return inquire("rules")["groups"][0]["rules"]
+def rules_of(query_api):
+    return query_api("rules")["groups"][0]["rules"]
 
 
 @needs_peer(PROMETHEUS)
 @not_instrumented("the pace")
 def test_prometheus_scrapes_it(testbed, port):
-    asked = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
-    with scraping(testbed, port) as inquire:
-        assert inquire("query", query="up == 1")["result"][0]["metric"] == {
+    ntp_port = free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
+    with scraping(testbed, port) as query_api:
+        assert query_api("query", query="up == 1")["result"][0]["metric"] == {
             "__name__": "up", "instance": f"127.0.0.1:{port}", "job": "timeserver"}
         rate = 'rate(timeserver_requests_total{protocol="ntp"}[10s]) > 0'
-        wait_until(lambda: ntp.query(asked) and inquire("query", query=rate)["result"], 10, what=rate)
-        wait_until(lambda: {rule["health"] for rule in rules_of(inquire)} == {"ok"}, what="all rules")
-        wait_until(lambda: inquire("alerts")["alerts"] == [], what="no alert, not even a pending one")
-        for rule in rules_of(inquire):
+        wait_until(lambda: ntp.query(ntp_port) and query_api("query", query=rate)["result"], 10, what=rate)
+        wait_until(lambda: {rule["health"] for rule in rules_of(query_api)} == {"ok"}, what="all rules to be evaluated")
+        wait_until(lambda: query_api("alerts")["alerts"] == [], what="no alert, pending ones included")
+        for rule in rules_of(query_api):
             for selector in re.findall(r"timeserver_\w+(?:\{[^}]*\})?", rule["query"]):
-                assert inquire("query", query=selector)["result"], selector
+                assert query_api("query", query=selector)["result"], selector
             assert rule["labels"]["severity"] in ("critical", "warning", "info")
             assert rule["annotations"].keys() == {"summary", "description", "action"}
 
 
 @needs_peer(PROMETHEUS)
 @not_instrumented("the pace")
-def test_every_panel_of_the_dashboard_finds_something(testbed, port):
+def test_every_panel_of_the_dashboard_has_data(testbed, port):
     start_web(testbed, port, f"listen ntp 127.0.0.1:{free_port()}")
-    with scraping(testbed, port) as inquire:
+    with scraping(testbed, port) as query_api:
         for panel in json.loads(DASHBOARD.read_text(encoding="ascii"))["panels"]:
             for target in panel.get("targets", []):
                 expression = target["expr"].replace("$instance", ".*")
                 expression = expression.replace("$__rate_interval", "10s")
                 assert "$" not in expression, panel["title"]
-                assert inquire("query", query=expression)["result"], (panel["title"], expression)
+                assert query_api("query", query=expression)["result"], (panel["title"], expression)

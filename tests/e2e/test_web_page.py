@@ -13,7 +13,7 @@ from lib.daytime_client import free_port
 from lib.environment import not_instrumented, wait_until
 from lib.http_client import fetch, start_web
 
-pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one for all of them
+pytestmark = [browser.needs_browser, pytest.mark.xdist_group("browser")]  # one xdist worker has the browser
 in_each_language = pytest.mark.parametrize("language", ["en", "zh-CN"])
 
 UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1, "ms": 0.001,
@@ -28,7 +28,7 @@ def seconds_in(words):
 
 
 def device_error(words):
-    """By how much the page says that the device is ahead, and the bound."""
+    """The error of the device's clock and its bound, as the page shows them; positive: ahead."""
     right = re.search(r"(?:is right, within|时间准确，误差在) ± (.+)", words)
     if right:
         return 0, seconds_in(right[1])
@@ -46,7 +46,7 @@ def assert_synchronises(page, what, event):
     wait_until(lambda: page.synchronised_at() != before, what=f"a synchronisation on {what}")
 
 
-@not_instrumented("how prompt it is")
+@not_instrumented("the delay")
 def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     """Never earlier. Server and browser have the same clock here."""
     start_web(testbed, port)
@@ -67,26 +67,26 @@ def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     *((ahead, "en") for ahead in (-0.31, 0, 0.05, 12.5, -75, 7200, -200000)),
     *((ahead, "zh-CN") for ahead in (-0.31, 0, 7265))])
 def test_the_error_of_the_devices_clock(testbed, port, page, ahead, language):
-    """It is within the bound shown, and does not change the time shown."""
+    """The error shown is within the bound shown, and the time shown is right."""
     start_web(testbed, port)
     page.language(language)
-    page.pretend(ahead)
+    page.set_device_clock_ahead(ahead)
     page.show()
     words = page.text("#device")
     print(f"{ahead} s: {words}")
     error, bound = device_error(words)
     assert abs(error - ahead) <= bound + 1e-9, words
     assert 0 < bound <= (1 if abs(ahead) >= 60 else 0.25), words
-    told = page.run("return document.getElementById('time').dateTime")
-    assert abs(calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.time()) < 3
+    shown = page.run("return document.getElementById('time').dateTime")
+    assert abs(calendar.timegm(time.strptime(shown, "%Y-%m-%dT%H:%M:%SZ")) - time.time()) < 3
 
 
 def test_the_accuracy_decreases_with_age(testbed, port, page):
-    """By 50 ppm; for the time shown and for the device's error."""
+    """By 50 ppm, for the time shown and for the error of the device."""
     start_web(testbed, port)
-    page.pretend(5)
+    page.set_device_clock_ahead(5)
     page.show()
-    page.cut_off()
+    page.block_time_requests()
     page.run("sample.moment -= 3.6e6; sample.time -= 3600; dispatchEvent(new Event('online'));")
     page.await_contact("lost")
     words = page.text("#accuracy")
@@ -94,7 +94,7 @@ def test_the_accuracy_decreases_with_age(testbed, port, page):
     assert seconds_in(age) == 3600 and 0.18 <= seconds_in(accuracy) < 0.3, words
     error, bound = device_error(page.text("#device"))
     assert abs(error - 5) < bound and 0.18 <= bound < 0.5
-    page.cut_off(False)
+    page.block_time_requests(False)
     page.await_contact("good", 10)
 
 
@@ -105,7 +105,7 @@ def test_events_that_cause_a_synchronisation(testbed, port, page):
     page.run("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})")
     before = page.synchronised_at()
     page.run("document.dispatchEvent(new Event('visibilitychange')); synchronise()")
-    assert page.synchronised_at() == before and not page.run("return asking"), "nobody looks"
+    assert page.synchronised_at() == before and not page.run("return asking"), "the page is hidden"
     assert_synchronises(page, "being seen", "delete document.hidden; "
                         "document.dispatchEvent(new Event('visibilitychange'))")
     assert_synchronises(page, "a late tick", "const real = setTimeout; window.setTimeout = "
@@ -115,7 +115,7 @@ def test_events_that_cause_a_synchronisation(testbed, port, page):
 
 
 def test_a_synchronisation_after_sleep(testbed, port, page):
-    """performance.now() may have stopped meanwhile: the page says that the time may be wrong."""
+    """performance.now() may have stopped meanwhile, so the page says that the time may be wrong."""
     daemon = start_web(testbed, port)
     page.show()
     assert_synchronises(page, "the end of sleep",
@@ -141,24 +141,24 @@ def test_the_server_stops_and_starts_again(testbed, port, page):
     assert "unreachable" in page.text("#accuracy") and "Accurate to" in page.text("#accuracy")
     assert "unreachable" in page.announced()
     first, second = page.next_seconds(2)
-    assert first[1] < second[1], "it goes on"
+    assert first[1] < second[1], "the clock goes on"
     start_web(testbed, port)
     page.await_contact("good", 15)
     assert page.text("#accuracy").startswith("Accurate to")
 
 
 def test_a_server_that_never_replies(testbed, port, page):
-    """Then the time shown is that of the page, and dimmed."""
+    """The page shows the time at which it was made, dimmed."""
     start_web(testbed, port)
-    page.cut_off()
+    page.block_time_requests()
     page.open()
     page.await_contact("never")
     assert "has stopped" in page.text("#accuracy")
     assert re.fullmatch(r"\d\d:\d\d:\d\d", page.text("#time"))
-    grey = page.style("#time", "color")
-    page.cut_off(False)
+    dimmed = page.style("#time", "color")
+    page.block_time_requests(False)
     page.await_contact("good", 10)
-    assert page.style("#time", "color") != grey
+    assert page.style("#time", "color") != dimmed
 
 
 LEAP = """{
@@ -179,14 +179,14 @@ def test_a_leap_second(testbed, port, page, leap, day, expected):
     start_web(testbed, port)
     midnight = calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     page.prepare(LEAP % (midnight, leap))
-    page.prefer("Asia/Kabul")
+    page.choose_zone("Asia/Kabul")
     page.show()
     announced = [notice.text for notice in page.all(".insert, .delete") if notice.is_displayed()]
     if day.endswith("-01-01"):
         assert len(announced) == 1 and announced[0].startswith("This UTC day ends")
         assert page.run("return secondsToNext()") < 9
     else:
-        assert announced == [], "it is not this day that ends with it"
+        assert announced == [], "no leap second at the end of this day"
     wait_until(lambda: page.drawn()[-1][1].endswith(expected[-1]), 10, "the other day")
     drawn = page.drawn()[-len(expected):]
     assert [utc[-2:] for _, utc, _ in drawn] == expected
@@ -196,9 +196,9 @@ def test_a_leap_second(testbed, port, page, leap, day, expected):
 
 
 def test_zones(testbed, port, page):
-    """The browser's own zone, until another one is chosen, which is remembered."""
+    """The zone of the browser, until another one is chosen, which is remembered."""
     start_web(testbed, port)
-    page.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
+    page.devtools("Emulation.setTimezoneOverride", timezoneId="Asia/Kabul")
     page.show()
     assert page.run("return document.getElementById('zone').value") == "Asia/Kabul"
     assert page.text("#shift") == "UTC+4:30"
@@ -214,7 +214,7 @@ def test_zones(testbed, port, page):
 
 
 def test_weeks(testbed, port, page):
-    """Of every day of 40 years, compared with Python's."""
+    """The ISO week of every day of 40 years, compared with Python."""
     start_web(testbed, port)
     page.open()
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(number) for number in range(14610)]
@@ -245,7 +245,7 @@ def test_a_server_whose_clock_is_not_synchronised(testbed, port, page, language)
     page.language(language)
     reasons = [json.loads(fetch(port, "/time.json").body)["reason"]]
     page.show()
-    reasons += [json.loads(fetch(port, "/time.json").body)["reason"]]  # it may be another by now
+    reasons += [json.loads(fetch(port, "/time.json").body)["reason"]]  # it may have changed
     assert page.text(".unsynchronised") in [words + reason for reason in reasons]
     assert words in page.announced()
     accuracy = page.text("#accuracy")
@@ -260,7 +260,7 @@ def test_without_scripts(testbed, port, page, language):
     """The time is shown and goes on; elements that need a script are hidden."""
     start_web(testbed, port)
     page.language(language)
-    page.tell("Emulation.setScriptExecutionDisabled", value=True)
+    page.devtools("Emulation.setScriptExecutionDisabled", value=True)
     page.open()
     assert page.text("h1") == {"en": "The time at 127.0.0.1", "zh-CN": "127.0.0.1 的时间"}[language]
     assert page.text("#week") == time.strftime("%G-W%V-%u", time.gmtime())
@@ -270,21 +270,21 @@ def test_without_scripts(testbed, port, page, language):
     wait_until(lambda: page.settled_text("#time") not in ("", first), 10, "the next second")
 
 
-def test_the_wall(testbed, port, page):
-    """By the button, with mouse or keyboard, and by the URL."""
+def test_the_wall_clock(testbed, port, page):
+    """The wall clock: by the button, with mouse or keyboard, and by the URL."""
     start_web(testbed, port)
     page.show()
     button, header = page.find("button"), page.find("h1")
     for toggle in (lambda: button.send_keys("\ue007"), button.click):
         toggle()
-        wait_until(lambda: not header.is_displayed(), what="the wall")
-        wait_until(lambda: page.run("return document.fullscreenElement !== null"), what="all of it")
+        wait_until(lambda: not header.is_displayed(), what="the wall clock")
+        wait_until(lambda: page.run("return document.fullscreenElement !== null"), what="full screen")
         assert page.driver.current_url.endswith("#wall")
         assert button.get_attribute("aria-pressed") == "true"
-        wait_until(lambda: page.run("return wakeLock !== null"), what="a screen that stays on")
+        wait_until(lambda: page.run("return wakeLock !== null"), what="the wake lock")
         toggle()
         wait_until(lambda: header.is_displayed(), what="the page")
-        wait_until(lambda: page.run("return document.fullscreenElement === null"), what="its frame")
+        wait_until(lambda: page.run("return document.fullscreenElement === null"), what="the end of full screen")
     page.open("/status")
     page.show("/#wall")
     assert page.find("#time").is_displayed() and page.find("#date").is_displayed()
@@ -294,7 +294,7 @@ def test_the_wall(testbed, port, page):
     wait_until(lambda: page.find("h1").is_displayed(), what="the page")
 
 
-def test_the_wall_fills_the_screen(testbed, port, page):
+def test_the_wall_clock_fills_the_screen(testbed, port, page):
     start_web(testbed, port)
     page.show("/#wall")
     for width, height in [(3840, 2160), (1920, 1080), (1024, 768), (390, 844), (844, 390)]:
@@ -310,11 +310,11 @@ def test_the_wall_fills_the_screen(testbed, port, page):
 
 @in_each_language
 def test_small_screens_never_scroll_sideways(testbed, port, page, language):
-    """Not even with all notices."""
+    """Also with all notices."""
     start_web(testbed, port, clock=f"follow 127.0.0.1:{free_port()}")
     page.language(language)
-    page.prefer("America/Argentina/Buenos_Aires")
-    page.pretend(-98765)
+    page.choose_zone("America/Argentina/Buenos_Aires")
+    page.set_device_clock_ahead(-98765)
     page.show()
     for width in (320, 390, 768):
         page.size(width, 700, mobile=True)
@@ -355,11 +355,11 @@ def test_reduced_motion(testbed, port, page):
 
 
 def test_screen_readers(testbed, port, page):
-    """They are told a state once, not each second, and the name of every control."""
+    """A state is announced once, not each second, and every control has a name."""
     start_web(testbed, port)
     page.show()
     wait_until(lambda: "Accurate to" in page.announced(), what="the announcement")
-    nodes = page.tell("Accessibility.getFullAXTree")["nodes"]
+    nodes = page.devtools("Accessibility.getFullAXTree")["nodes"]
     by_role = {}
     for node in nodes:
         name = node.get("name", {}).get("value", "")
@@ -371,7 +371,7 @@ def test_screen_readers(testbed, port, page):
     page.run("document.getElementById('announcement').textContent = ''")
     assert_synchronises(page, "the network's return", "dispatchEvent(new Event('online'))")
     page.next_seconds(2)
-    assert page.announced() == "", "nothing is new"
+    assert page.announced() == "", "no new announcement"
 
 
 def test_keyboard(testbed, port, page):

@@ -1,4 +1,4 @@
-"""The status for people and for programs: the same figures, and the history."""
+"""The status as a page and as JSON: the same figures, and the history."""
 import html.parser
 import json
 
@@ -9,7 +9,7 @@ from lib.ntp import query_from
 
 
 class Page(html.parser.HTMLParser):
-    """Every tag that is opened is closed, and in order; the rows of its table, by their heads."""
+    """Parses a page: checks that tags are nested and closed, and collects the rows of its table."""
 
     def __init__(self, text):
         super().__init__()
@@ -47,7 +47,7 @@ def figures_of(status, before=""):
 
 
 def test_the_status_page_has_every_figure_of_the_json(testbed, port):
-    """In a plain table, for a browser without JavaScript; and it is small."""
+    """In a plain table, for browsers without JavaScript. The page is small."""
     start_web(testbed, port, "http-show-clients", f"listen ntp 127.0.0.1:{free_port()}", "workers 8")
     status = json.loads(fetch(port, "/status.json").body)
     text, history = fetch(port, "/status").body.decode(), status.pop("history")
@@ -60,20 +60,20 @@ def test_the_status_page_has_every_figure_of_the_json(testbed, port):
     assert len(text) < 30 << 10
 
 
-def test_the_status_after_a_while(testbed, port):
-    """There is a history of requests; the top clients are there only if the operator says so."""
-    asked, other = free_port(), free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{asked}")
+def test_the_status_has_a_history(testbed, port):
+    """It has a history of requests, and top clients only with http-show-clients."""
+    ntp_port, other = free_port(), free_port()
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}")
     testbed.pidfile = testbed.dir / "other.pid"
-    start_web(testbed, other, f"listen ntp 127.0.0.2:{asked}", "http-show-clients")
-    query_from("127.7.7.7", asked, 20)
-    query_from("127.7.7.7", asked, 20, "127.0.0.2")
+    start_web(testbed, other, f"listen ntp 127.0.0.2:{ntp_port}", "http-show-clients")
+    query_from("127.7.7.7", ntp_port, 20)
+    query_from("127.7.7.7", ntp_port, 20, "127.0.0.2")
     wait_until(lambda: json.loads(fetch(other, "/status.json").body)["history"]["ntp"], 12, "a sample")
-    for asking, shown in ((port, False), (other, True)):
-        answer, page = fetch(asking, "/status.json").body, fetch(asking, "/status").body.decode()
-        history, rows = json.loads(answer)["history"], Page(page).rows
+    for web, shown in ((port, False), (other, True)):
+        reply, page = fetch(web, "/status.json").body, fetch(web, "/status").body.decode()
+        history, rows = json.loads(reply)["history"], Page(page).rows
         assert history["ntp"] == [20] and history["dropped"] == [0]
         assert history["synchronised"] == [True] and history["time/udp"] == [0]
         assert rows["protocols.ntp.requests"] == rows["protocols.ntp.replies"] == "20"
-        for text in (answer.decode(), page):
+        for text in (reply.decode(), page):
             assert ("127.7.7.0/24" in text) == shown and "127.7.7.7" not in text

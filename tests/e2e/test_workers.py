@@ -1,4 +1,4 @@
-"""Workers: as many as are wanted, and none of them loses anything while they change."""
+"""Workers: their number, and changes of it without a lost reply."""
 import os
 import statistics
 import time
@@ -7,7 +7,7 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port, idle_connections, is_daytime, query
-from lib.environment import longer, OWN_THREADS, wait_until
+from lib.environment import longer, SANITIZER_THREADS, wait_until
 from lib.probe import Requester
 
 ROUNDS = 10
@@ -18,15 +18,15 @@ def lines_of(*lines):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_as_many_threads_as_wanted(testbed, port, count):
+def test_the_number_of_workers(testbed, port, count):
     daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"workers {count}")
     threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
-    assert threads == count + 2 + OWN_THREADS  # the watcher, and the first
+    assert threads == count + 2 + SANITIZER_THREADS  # and the main thread and the clock monitor
     assert testbed.status()["workers"] == str(count)
 
 
-def test_every_worker_answers(testbed, port):
-    """Requests from many ports are shared out among the sockets."""
+def test_every_worker_serves_requests(testbed, port):
+    """The kernel distributes requests from many ports among the shards."""
     daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
     for _ in range(200):
         assert ntp.query(port)[0].stratum == 10
@@ -39,26 +39,26 @@ def test_every_worker_answers(testbed, port):
 
 
 def ntp_burst(sockets, port):
-    """A request from each socket, then an answer to each."""
-    def once():
-        answered = 0
-        for asking in sockets:
-            asking.sendto(ntp.request(), ("127.0.0.1", port))
-        for asking in sockets:
+    """Sends a request from each socket, then receives a reply to each."""
+    def query_once():
+        replies = 0
+        for client in sockets:
+            client.sendto(ntp.request(), ("127.0.0.1", port))
+        for client in sockets:
             try:
-                answered += len(asking.recv(100)) == 48
+                replies += len(client.recv(100)) == 48
             except TimeoutError:
                 pass
-        return len(sockets), answered
-    return once
+        return len(sockets), replies
+    return query_once
 
 
-def test_nothing_is_lost_while_everything_changes(testbed, port):
-    """Workers come and go, other listeners too; each answer still comes, over UDP and TCP."""
+def test_no_reply_is_lost_while_workers_and_listeners_change(testbed, port):
+    """Over UDP and TCP."""
     daytime, others = free_port(), [free_port(), free_port()]
     fixed = [f"listen ntp {port}", f"listen daytime/tcp {daytime}", "clock local"]
     daemon = testbed.start("-c", testbed.config(lines_of(*fixed, "workers 1")))
-    sockets = [ntp.client(timeout=2) for _ in range(32)]
+    sockets = [ntp.udp_socket(timeout=2) for _ in range(32)]
     with Requester(ntp_burst(sockets, port)) as datagrams, \
             Requester(lambda: (1, is_daytime(query(daytime)))) as connections:
         for number in range(ROUNDS):
@@ -68,47 +68,47 @@ def test_nothing_is_lost_while_everything_changes(testbed, port):
             assert testbed.signal("reload").code == 0
             assert len(query(others[number % 2])) == 4
             time.sleep(0.05)
-    for asking in sockets:
-        asking.close()
-    print(f"{ROUNDS} reloads; {datagrams.answered} of {datagrams.asked} datagrams and"
-          f" {connections.answered} of {connections.asked} connections were answered")
-    assert datagrams.asked > 1000 and connections.asked > 100
-    assert datagrams.answered == datagrams.asked and connections.answered == connections.asked
+    for client in sockets:
+        client.close()
+    print(f"{ROUNDS} reloads: {datagrams.replies} replies to {datagrams.requests} datagrams,"
+          f" {connections.replies} replies on {connections.requests} connections")
+    assert datagrams.requests > 1000 and connections.requests > 100
+    assert datagrams.replies == datagrams.requests and connections.replies == connections.requests
     assert daemon.alive()
 
 
-def test_nobody_waits_for_clients_of_a_worker_that_goes(testbed, port):
-    """They have a quarter of a second to go, and meanwhile the others are served."""
+def test_clients_of_a_retired_worker_delay_no_reply(testbed, port):
+    """They have a quarter of a second to close; the other workers serve meanwhile."""
     lines = [f"listen ntp {port}", f"listen daytime/tcp {port}", "clock local"]
     testbed.start("-c", testbed.config(lines_of(*lines, "workers 3")))
     waits = []
 
-    def once():
+    def query_once():
         began = time.monotonic()
-        answered = ntp.query(port)[0].stratum == 10
+        valid = ntp.query(port)[0].stratum == 10
         waits.append(time.monotonic() - began)
-        return 1, answered
-    with idle_connections(port, 30), Requester(once) as asking:
+        return 1, valid
+    with idle_connections(port, 30), Requester(query_once) as requester:
         testbed.config(lines_of(*lines, "workers 1"))
         assert testbed.signal("reload").code == 0
         time.sleep(0.1)
-    print(f"{asking.answered} of {asking.asked} answered, the longest wait {max(waits) * 1000:.1f} ms")
-    assert asking.answered == asking.asked and statistics.median(waits) < 0.1
+    print(f"{requester.replies} replies to {requester.requests} requests, the longest wait {max(waits) * 1000:.1f} ms")
+    assert requester.replies == requester.requests and statistics.median(waits) < 0.1
     assert max(waits) < longer(0.2)
 
 
-def test_the_count_goes_on_when_workers_go(testbed, port):
+def test_counters_keep_the_requests_of_retired_workers(testbed, port):
     testbed.start("-c", testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 3")))
     for _ in range(60):
         ntp.query(port)
     testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 1"))
     assert testbed.signal("reload").code == 0
     ntp.query(port)
-    wait_until(lambda: testbed.status()["ntp"] == "61 of 61", what="the last to be counted")
+    wait_until(lambda: testbed.status()["ntp"] == "61 of 61", what="the last request to be counted")
 
 
-def test_workers_that_cannot_be_had(testbed, port):
-    """A change that fails changes nothing, and says so."""
+def test_too_many_workers_are_an_error(testbed, port):
+    """The reload fails and changes nothing."""
     daemon = testbed.start("-c", testbed.config(lines_of(f"listen ntp {port}", "clock local")))
     testbed.config(lines_of(f"listen ntp {port}", "clock local", "workers 257"))
     failed = testbed.signal("reload")
@@ -117,7 +117,7 @@ def test_workers_that_cannot_be_had(testbed, port):
 
 
 @pytest.mark.parametrize("poll", [0, 200])
-def test_busy_polling_answers_as_well(testbed, port, poll):
+def test_busy_polling(testbed, port, poll):
     testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
     for _ in range(50):
         assert ntp.query(port)[0].stratum == 10

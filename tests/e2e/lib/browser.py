@@ -1,4 +1,4 @@
-"""A browser to meet pages with: Debian's Chromium without a screen, and a tab for each test."""
+"""Debian's headless Chromium, with a tab for each test."""
 import contextlib
 import json
 import os
@@ -21,10 +21,10 @@ PROGRAMS = [shutil.which(name) for name in ("chromium", "chromedriver")]
 needs_browser = pytest.mark.skipif(
     not (webdriver and all(PROGRAMS)),
     reason="needs a browser (Debian's packages chromium, chromium-driver, python3-selenium)")
-OUT_OF_REACH = re.compile(r"/time\.json\S* - Failed to load resource: net::ERR_")
+UNREACHABLE = re.compile(r"/time\.json\S* - Failed to load resource: net::ERR_")
 
 
-def options(directory):
+def browser_options(directory):
     chosen = webdriver.ChromeOptions()
     chosen.binary_location = PROGRAMS[0]
     chosen.ignore_local_proxy_environment_variables()
@@ -37,25 +37,23 @@ def options(directory):
 
 
 def driver_program(testbed):
-    """The driver, so started that it and all that it starts end with it, and it ends with us.
-
-    A pytest that is killed, as xdist does after -x, would else leave a dozen processes each time.
-    """
-    corner = "unshare --pid --mount-proc --fork --kill-child" if isolate.PRIVATE else ""
+    """A script that starts chromedriver. Its processes end with it, and it ends with pytest: xdist
+    kills pytest after -x, which would leave a dozen processes each time."""
+    namespace = "unshare --pid --mount-proc --fork --kill-child" if isolate.PRIVATE else ""
     program = testbed.dir / "driver"
-    program.write_text(f'#!/bin/sh\nexec setpriv --pdeathsig KILL {corner} {PROGRAMS[1]} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec setpriv --pdeathsig KILL {namespace} {PROGRAMS[1]} "$@"\n')
     program.chmod(0o755)
     return str(program)
 
 
 @contextlib.contextmanager
 def browser():
-    """In a testbed of its own, so that it leaves nothing in the machine: no file, and no process."""
+    """A browser in a testbed of its own, which removes its files and processes."""
     testbed = Testbed()
     environment = testbed.environment({"HOME": str(testbed.dir), "TMPDIR": str(testbed.dir)})
     try:
         service = webdriver.chrome.service.Service(driver_program(testbed), env=environment)
-        driver = webdriver.Chrome(service=service, options=options(testbed.dir))
+        driver = webdriver.Chrome(service=service, options=browser_options(testbed.dir))
         try:
             yield driver
         finally:
@@ -65,14 +63,14 @@ def browser():
 
 
 class Page:
-    """What one server on this machine shows, in a tab that nothing was done to before."""
+    """A new tab for the pages of one server on this machine."""
 
     def __init__(self, driver, port):
         self.driver, self.origin = driver, f"http://127.0.0.1:{port}"
         self.before = driver.current_window_handle
         driver.switch_to.new_window("tab")
         self.size(1280, 800)
-        self.logged("browser"), self.logged("performance")  # what an earlier test left
+        self.logged("browser"), self.logged("performance")  # discards those of an earlier test
 
     def close(self):
         self.driver.close()
@@ -82,13 +80,13 @@ class Page:
         self.driver.get(self.origin + path)
         return self
 
-    def tell(self, command, **settings):
+    def devtools(self, command, **settings):
         """A command of the DevTools protocol."""
         return self.driver.execute_cdp_cmd(command, settings)
 
     def prepare(self, source):
-        """Has this JavaScript run in every document before its own does."""
-        self.tell("Page.addScriptToEvaluateOnNewDocument", source=source)
+        """Runs this JavaScript in every document, before the scripts of the document."""
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", source=source)
 
     def run(self, source, *arguments):
         return self.driver.execute_script(source, *arguments)
@@ -100,11 +98,11 @@ class Page:
         return self.driver.find_elements("css selector", selector)
 
     def text(self, selector):
-        """As it is seen: what is hidden has none."""
+        """The visible text."""
         return self.find(selector).text
 
     def settled_text(self, selector):
-        """The same, but none while another document comes in."""
+        """The same; empty while another document loads."""
         with contextlib.suppress(exceptions.WebDriverException):
             return self.text(selector)
         return ""
@@ -113,26 +111,26 @@ class Page:
         return self.find(selector).value_of_css_property(name)
 
     def size(self, width, height, mobile=False):
-        self.tell("Emulation.setDeviceMetricsOverride", width=width, height=height,
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=mobile)
 
     def media(self, **features):
-        self.tell("Emulation.setEmulatedMedia", features=[
+        self.devtools("Emulation.setEmulatedMedia", features=[
             {"name": name.replace("_", "-"), "value": value} for name, value in features.items()])
 
     def language(self, accepted):
         agent = self.run("return navigator.userAgent")
-        self.tell("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=accepted)
+        self.devtools("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=accepted)
 
     def logged(self, kind):
         return self.driver.get_log(kind)
 
-    def complaints(self):
-        """What the console has to say, and each violation of the content security policy."""
+    def console_messages(self):
+        """The messages of the console, among them violations of the content security policy."""
         return [entry["message"] for entry in self.logged("browser")]
 
     def requests(self):
-        """Every address that something was asked of."""
+        """The URLs of all requests."""
         messages = [json.loads(entry["message"])["message"] for entry in self.logged("performance")]
         return [message["params"]["request"]["url"] for message in messages
                 if message["method"] == "Network.requestWillBeSent"]
@@ -142,7 +140,7 @@ class Page:
 
 
 class Clock(Page):
-    """The page that shows the time."""
+    """The clock page."""
     RECORDER = """
         const drawn = [];
         addEventListener("DOMContentLoaded", () => {
@@ -171,7 +169,7 @@ class Clock(Page):
         return self.find("#announcement").get_attribute("textContent").replace("\u00a0", " ")
 
     def drawn(self):
-        """When the device's clock said that each second was drawn, and what: UTC, and the zone's."""
+        """For each second that was drawn: the device's time, the UTC text and the local text."""
         return [(moment, utc.replace("\u00a0", " "), local)
                 for moment, utc, local in self.run("return drawn")]
 
@@ -181,19 +179,19 @@ class Clock(Page):
         return self.drawn()[before:before + count]
 
     def synchronised_at(self):
-        """A number that is another one after each synchronisation."""
+        """A number that changes with each synchronisation."""
         return self.run("return sample.moment")
 
-    def cut_off(self, cut=True):
-        """Lets nothing through to the server's clock any more."""
-        self.tell("Network.enable")
-        self.tell("Network.setBlockedURLs", urls=["*time.json*"] if cut else [])
+    def block_time_requests(self, block=True):
+        """Blocks the requests for the server's time."""
+        self.devtools("Network.enable")
+        self.devtools("Network.setBlockedURLs", urls=["*time.json*"] if block else [])
 
-    def pretend(self, ahead):
-        """Lets the device's clock differ, in seconds."""
+    def set_device_clock_ahead(self, ahead):
+        """Makes the device's clock differ by so many seconds."""
         self.prepare(f"{{ const now = Date.now; Date.now = () => now() + {ahead * 1000}; }}")
 
-    def prefer(self, zone):
+    def choose_zone(self, zone):
         self.prepare(f"localStorage.setItem('zone', '{zone}')")
 
 
@@ -205,11 +203,11 @@ def driver():
 
 @pytest.fixture
 def page(driver, port):
-    """Whatever a test does, the page asks only its server, and nothing but its absence is logged."""
+    """A clock page that must send requests to its server alone, and log nothing but its absence."""
     page = Clock(driver, port)
     yield page
-    asked = {address for address in page.requests() if not address.startswith("data:")}
-    unexpected = [line for line in page.complaints() if not OUT_OF_REACH.search(line)]
+    urls = {url for url in page.requests() if not url.startswith("data:")}
+    unexpected = [line for line in page.console_messages() if not UNREACHABLE.search(line)]
     page.close()
-    assert all(address.startswith(f"{page.origin}/") for address in asked), asked
+    assert all(url.startswith(f"{page.origin}/") for url in urls), urls
     assert not unexpected, unexpected

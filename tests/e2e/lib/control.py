@@ -1,4 +1,4 @@
-"""The control socket, reloads, and the request of an upgrade."""
+"""Reloads, the control socket, and the protocol of an upgrade."""
 import array
 import json
 import socket
@@ -13,16 +13,18 @@ def start_with_file(testbed, *lines):
 
 
 def reload(testbed, *lines):
+    """Reloads with another configuration; returns the exit status and output of the command."""
     testbed.config("".join(f"{line}\n" for line in lines))
     return tuple(testbed.signal("reload"))
 
 
 def reloaded(daemon):
+    """What reload() returns if it succeeds."""
     return 0, f"timeserver: process {daemon.pid} reloaded\n", ""
 
 
 def listener_of(daemon, port):
-    """The sockets that the daemon listens on at port, by inode: one that stays keeps its own."""
+    """The inodes of the daemon's listeners at a port: a listener that stays keeps its inode."""
     own, found = set(daemon.descriptors().values()), set()
     for table in ("tcp", "tcp6"):
         for line in daemon.proc(f"net/{table}").read_text().splitlines()[1:]:
@@ -45,8 +47,8 @@ def ntp_and_daytime(port, *more):
 
 
 def request_upgrade(testbed):
-    """Asks for an upgrade as a new process does. Returns the connection, the messages that come back,
-    and their descriptors."""
+    """Requests an upgrade as a new process does. Returns the connection, and the messages and
+    descriptors that the daemon hands over."""
     connection = connect_control(testbed)
     connection.send(b'{"version":1,"command":"upgrade"}')
     messages, descriptors = [], array.array("i")

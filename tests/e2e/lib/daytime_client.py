@@ -1,4 +1,4 @@
-"""Asking a Daytime server, and judging what it says."""
+"""A Daytime client, free ports, and the check that replies are prompt."""
 import contextlib
 import itertools
 import json
@@ -13,7 +13,7 @@ from lib.environment import longer
 
 
 def ports():
-    """Ports that no client is given, in an order of chance, none twice, and none of another worker's."""
+    """Ports below the ephemeral range, in random order, each once; every xdist worker has its own."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return iter(random.sample(range(10000 + worker, 32000, workers), 22000 // workers - 1))
@@ -23,7 +23,7 @@ PORTS = ports()
 
 
 def free_port():
-    """A port that nothing uses, neither with IPv4 nor with IPv6, with TCP nor with UDP."""
+    """A port that is free for TCP and UDP, over IPv4 and IPv6."""
     for port in PORTS:
         with contextlib.ExitStack() as sockets, contextlib.suppress(OSError):
             for family, kind in itertools.product((socket.AF_INET, socket.AF_INET6),
@@ -33,16 +33,16 @@ def free_port():
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind(("", port))
             return port
-    raise RuntimeError("no port is left")
+    raise RuntimeError("no free port")
 
 
 def assert_prompt(seconds):
-    """That none of many answers waited for anything; on a busy machine a few may be slow."""
+    """Fails if replies were delayed. On a busy machine a few may be slow."""
     seconds = sorted(seconds)
-    most = seconds[len(seconds) * 9 // 10]
-    print(f"{len(seconds)} answers: median {statistics.median(seconds) * 1000:.2f} ms, "
-          f"90 % within {most * 1000:.2f} ms, all within {seconds[-1] * 1000:.2f} ms")
-    assert statistics.median(seconds) < 0.02 and most < 0.2 and seconds[-1] < 2
+    percentile_90 = seconds[len(seconds) * 9 // 10]
+    print(f"{len(seconds)} replies: median {statistics.median(seconds) * 1000:.2f} ms, "
+          f"90 % within {percentile_90 * 1000:.2f} ms, all within {seconds[-1] * 1000:.2f} ms")
+    assert statistics.median(seconds) < 0.02 and percentile_90 < 0.2 and seconds[-1] < 2
 
 
 def receive_all(connection):
@@ -55,7 +55,7 @@ def receive_all(connection):
 
 
 def query(port, host="127.0.0.1", timeout=5):
-    """What a Daytime server says until it closes."""
+    """All bytes that a TCP server sends until it closes."""
     with socket.create_connection((host, port), timeout=longer(timeout)) as connection:
         return receive_all(connection)
 
@@ -65,8 +65,8 @@ DAYTIME = re.compile(rb"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) "
                      rb"\d\d:\d\d:\d\d \d{4}\r\n")
 
 
-def is_daytime(answer):
-    return DAYTIME.fullmatch(answer) is not None
+def is_daytime(reply):
+    return DAYTIME.fullmatch(reply) is not None
 
 
 def serves(port, host="127.0.0.1"):
@@ -77,7 +77,7 @@ def serves(port, host="127.0.0.1"):
 
 
 def listening_ports():
-    """The TCP ports that anything in this network namespace listens on."""
+    """The TCP ports with a listener in this network namespace."""
     lines = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
     return {int(line.split()[3].rpartition(":")[2]) for line in lines.splitlines()}
 
@@ -92,6 +92,6 @@ def connect(port):
 
 @contextlib.contextmanager
 def idle_connections(port, count):
-    """So many connections that are made and then left alone."""
+    """Opens count connections that send and read nothing."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(connect(port)) for _ in range(count)]

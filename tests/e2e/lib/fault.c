@@ -1,14 +1,14 @@
 /*
- * fault: runs a command, counts the system calls of all its processes and threads, and lets one of
- * them fail without having been made.
+ * fault: runs a command, counts the system calls of all its processes and threads, and makes one of
+ * them fail before it reaches the kernel.
  *
  * usage: fault COUNTERS LOG COMMAND...
- * COUNTERS is a file of two numbers of 64 bits that others may write at any time: how many calls
- * there were, and which of them is to fail (0: none). LOG gets a line for each fault and each end:
+ * COUNTERS is a file of two 64-bit numbers: the calls so far, and the number of the call that fails
+ * (0: none), which another process may write at any time. LOG gets a line for each fault and exit:
  *     fault NAME-OF-THREAD CALL ERROR
  *     exit PROCESS STATUS
  *     killed PROCESS SIGNAL
- * Ends when all processes have ended; if it is ended before, they are too.
+ * Ends when all processes have ended; if it is killed, so are they.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,14 +29,14 @@
 #include <unistd.h>
 
 #ifndef __x86_64__
-#error "the registers are those of x86-64"
+#error "needs the registers of x86-64"
 #endif
 
 #define OPTIONS                                                                                   \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
 	 PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
 
-/* The errors that calls have in real life; the others fail for want of memory. */
+/* Errors that these calls can have in practice; all others fail with ENOMEM. */
 static const struct {
 	int call, error;
 } errors[] = {
@@ -78,8 +78,8 @@ static const struct {
 	{ SYS_fchown, EPERM },
 };
 
-/* Those that cannot fail, or in a way of their own (brk), or whose failure the C library takes for
- * the end of the world; and what starts a program, before it is one. */
+/* Calls that never fail here: they cannot, or the C library aborts if they do, or they start a
+ * program. */
 static const int spared[] = {
 	SYS_execve,	SYS_exit,    SYS_exit_group,	  SYS_futex,	       SYS_rt_sigreturn,
 	SYS_arch_prctl, SYS_getpid,  SYS_gettid,	  SYS_getuid,	       SYS_geteuid,
@@ -91,7 +91,7 @@ struct counters {
 	_Atomic uint64_t calls, chosen;
 };
 
-/* A thread whose call was not made, and what it is to be told. */
+/* The thread whose call was skipped, and the error that it returns. */
 static struct {
 	pid_t thread;
 	int error;
@@ -140,11 +140,11 @@ static void note_fault(pid_t thread, int call, int error)
 	fprintf(report, "fault %s %d %s\n", name, call, strerrorname_np(error));
 }
 
-/* A process that has executed the program in another role: it begins by giving itself a name. */
+/* A process that has executed the program in another role, until it sets its name. */
 static pid_t loading;
 
-/* Before its first look at /dev/null there is no program yet, only the loader of its libraries,
- * which has no better way to say what it lacks than to crash. */
+/* Before the program opens /dev/null for the first time the loader of its libraries runs, which
+ * crashes if a call fails. */
 static bool is_begun(pid_t thread, const struct __ptrace_syscall_info *info)
 {
 	static const char first[] = "/dev/null";
@@ -161,8 +161,8 @@ static bool is_begun(pid_t thread, const struct __ptrace_syscall_info *info)
 	return begun && loading != thread;
 }
 
-/* A thread is about to make a call, or comes back from one. */
-static void look_at_call(struct counters *counters, pid_t thread)
+/* A thread enters or leaves a system call. */
+static void trace_call(struct counters *counters, pid_t thread)
 {
 	struct __ptrace_syscall_info info;
 
@@ -180,20 +180,20 @@ static void look_at_call(struct counters *counters, pid_t thread)
 		return;
 	pending.thread = thread;
 	pending.error = error_of((int)info.entry.nr);
-	if (info.entry.nr != SYS_close) /* which closes, whatever it says */
+	if (info.entry.nr != SYS_close) /* it closes the descriptor, whatever it returns */
 		ptrace(PTRACE_POKEUSER, thread, offsetof(struct user_regs_struct, orig_rax), -1L);
 	note_fault(thread, (int)info.entry.nr, pending.error);
 }
 
-/* Returns the signal that the thread is to get. */
-static int look_at_stop(struct counters *counters, pid_t thread, int status)
+/* Returns the signal to deliver to the thread; 0: none. */
+static int trace_stop(struct counters *counters, pid_t thread, int status)
 {
 	int signal = WSTOPSIG(status);
 
 	if (status >> 16 == PTRACE_EVENT_EXEC)
 		loading = thread;
 	if (signal == (SIGTRAP | 0x80))
-		look_at_call(counters, thread);
+		trace_call(counters, thread);
 	else if (signal != SIGTRAP && signal != SIGSTOP)
 		return signal;
 	return 0;
@@ -211,7 +211,7 @@ static void follow(struct counters *counters)
 			fprintf(report, "killed %d %d\n", thread, WTERMSIG(status));
 		else
 			ptrace(PTRACE_SYSCALL, thread, 0,
-			       (long)look_at_stop(counters, thread, status));
+			       (long)trace_stop(counters, thread, status));
 	}
 }
 

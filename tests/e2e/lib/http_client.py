@@ -1,4 +1,4 @@
-"""An HTTP client: whole replies, and raw bytes."""
+"""An HTTP client: parsed and raw replies."""
 import contextlib
 import http.client
 import re
@@ -8,23 +8,24 @@ from lib.daytime_client import connect, receive_all
 from lib.environment import longer
 from lib.testbed import directives
 
-DEADLINE = 10  # seconds for a request, and between two of them
+DEADLINE = 10  # seconds for a request, and between two requests
 PAGES = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metrics", "/healthz"]
 
 
 def start_web(testbed, port, *lines, clock="local"):
+    """A daemon that serves HTTP, and what the lines say."""
     lines = [f"clock {clock}", f"listen http 127.0.0.1:{port}", *lines]
     return testbed.start(*directives(*lines))
 
 
 def fetch(port, path, method="GET", body=None, **headers):
-    """A response: its status, headers and body."""
+    """The status, headers and body of the reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=longer(5))
     with contextlib.closing(connection):
         connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return types.SimpleNamespace(status=answer.status, headers=answer.headers,
-                                     body=answer.read())
+        reply = connection.getresponse()
+        return types.SimpleNamespace(status=reply.status, headers=reply.headers,
+                                     body=reply.read())
 
 
 def send_raw(port, data):
@@ -35,10 +36,10 @@ def send_raw(port, data):
     return b""
 
 
-def status_code(answer):
-    """The status of a raw response; None if the connection was closed without one."""
-    match = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
-    assert match or answer == b"", answer[:200]
+def status_code(reply):
+    """The status code of a raw reply; None if the connection was closed without one."""
+    match = re.match(rb"HTTP/1\.[01] (\d{3}) ", reply)
+    assert match or reply == b"", reply[:200]
     return int(match[1]) if match else None
 
 

@@ -1,8 +1,7 @@
-"""A private corner of the machine for one pytest process: its own network, mounts, /run and /dev.
+"""Namespaces for one pytest process: its own network, mounts, /run and /dev.
 
-So ports never clash with anyone's, the machine's syslog hears nothing of the tests, and whatever
-they leave is gone when the process ends. Needs root: without it PRIVATE is false, and REASON says
-why.
+Ports do not collide with those of the machine, its syslog gets no records of the tests, and their
+files are gone when the process ends. This needs root: without, PRIVATE is false and REASON says why.
 """
 import contextlib
 import ctypes
@@ -14,7 +13,7 @@ CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 1 << 18
 MNT_DETACH = 2
 
-# What programs expect in /dev. There is no "log" among them: every test starts without a syslogd.
+# The devices that programs expect. "log" is not among them: every test starts without a syslogd.
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "shm"]
 
 PRIVATE = False
@@ -40,7 +39,7 @@ def unmount(target):
 
 @contextlib.contextmanager
 def mounted(source, target, kind="none", flags=0, data=""):
-    """A mount for the length of a with block."""
+    """A mount that is removed at the end of the with block."""
     mount(source, target, kind, flags, data)
     try:
         yield target
@@ -49,7 +48,7 @@ def mounted(source, target, kind="none", flags=0, data=""):
 
 
 def replace_dev():
-    """Puts a /dev in place that has the usual devices, but whose directory is ours."""
+    """Mounts a /dev with the usual devices in a directory that the tests may write to."""
     new = tempfile.mkdtemp(dir="/run")
     mount("tmpfs", new, "tmpfs", 0, "mode=755")
     for name in DEVICES:
@@ -71,7 +70,7 @@ def replace_dev():
 
 
 def enter():
-    """Moves this process there. Its children follow."""
+    """Moves this process, and so its future children, into the new namespaces."""
     global PRIVATE, REASON
     if os.geteuid() != 0:
         return

@@ -1,10 +1,10 @@
 /*
- * load: asks at a steady pace, over NTP and over Daytime on TCP, and keeps account of every answer.
+ * load: sends requests at a constant rate, NTP and Daytime over TCP, and counts every reply.
  *
  * usage: load ADDRESS NTP_PORT TCP_PORT REQUESTS CONNECTIONS MILLISECONDS
- * REQUESTS and CONNECTIONS are each second's. Ends after that time, or earlier when its standard
- * input ends, and prints one JSON object: what was asked, what was answered, and the longest wait
- * for an answer, in microseconds. A connection is answered if 26 bytes come, and the end.
+ * REQUESTS and CONNECTIONS are per second. Ends after that time, or when its standard input is
+ * closed, and prints one JSON object: requests, replies, and the longest wait for a reply, in
+ * microseconds. A TCP reply is 26 bytes and a FIN.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,8 +22,8 @@
 
 #define MILLISECOND  1000000LL
 #define LAST_WAIT    (2000 * MILLISECOND)
-#define BURST	     50	  /* no more at a time, to catch up after a pause of our own */
-#define SOCKETS	     32	  /* of NTP, so that every worker has some */
+#define BURST	     50	  /* at most, to catch up after a pause of this program */
+#define SOCKETS	     32	  /* for NTP, so that every worker has some */
 #define CONNECTIONS  8192 /* at a time */
 #define SOURCE_FIRST 0x7f010001U
 #define SOURCES	     250U
@@ -32,14 +32,14 @@
 #define EVENTS	     256
 
 struct account {
-	uint64_t asked, answered;
+	uint64_t requests, replies;
 	int64_t longest;
 };
 
 struct connection {
 	int fd; /* 0: free */
 	int size;
-	int64_t asked;
+	int64_t sent;
 };
 
 struct load {
@@ -47,8 +47,8 @@ struct load {
 	int epoll, sockets[SOCKETS];
 	struct account datagrams, connections;
 	struct connection open[CONNECTIONS];
-	int64_t *asked; /* when each request of NTP was; 0 once it is answered */
-	uint64_t room;	/* for so many */
+	int64_t *sent; /* the time of each NTP request; 0 after its reply */
+	uint64_t size; /* of that array */
 	uint32_t sources;
 };
 
@@ -75,42 +75,42 @@ static void watch(struct load *load, int fd, uint64_t tag)
 	require(epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
 }
 
-static void take_answer(struct account *account, int64_t asked)
+static void count_reply(struct account *account, int64_t sent)
 {
-	int64_t waited = now() - asked;
+	int64_t waited = now() - sent;
 
-	account->answered++;
+	account->replies++;
 	if (waited > account->longest)
 		account->longest = waited;
 }
 
-static void ask_ntp(struct load *load)
+static void send_ntp(struct load *load)
 {
-	uint64_t number = load->datagrams.asked++;
+	uint64_t number = load->datagrams.requests++;
 	uint8_t request[NTP_SIZE] = { 4 << 3 | 3 };
 
-	require(number < load->room, "more requests than planned");
+	require(number < load->size, "more requests than planned");
 	memcpy(request + 40, &number, sizeof(number));
-	load->asked[number] = now();
+	load->sent[number] = now();
 	sendto(load->sockets[number % SOCKETS], request, sizeof(request), 0,
 	       (struct sockaddr *)&load->ntp, sizeof(load->ntp));
 }
 
-static void hear_ntp(struct load *load, int fd)
+static void receive_ntp(struct load *load, int fd)
 {
 	uint8_t reply[NTP_SIZE + 1];
 	uint64_t number;
 
 	while (recv(fd, reply, sizeof(reply), MSG_DONTWAIT) == NTP_SIZE) {
 		memcpy(&number, reply + 24, sizeof(number));
-		require(number < load->datagrams.asked && load->asked[number] != 0,
-			"an answer to nothing");
-		take_answer(&load->datagrams, load->asked[number]);
-		load->asked[number] = 0;
+		require(number < load->datagrams.requests && load->sent[number] != 0,
+			"a reply without a request");
+		count_reply(&load->datagrams, load->sent[number]);
+		load->sent[number] = 0;
 	}
 }
 
-static void ask_tcp(struct load *load)
+static void connect_tcp(struct load *load)
 {
 	struct sockaddr_in source = {
 		.sin_family = AF_INET,
@@ -126,17 +126,17 @@ static void ask_tcp(struct load *load)
 	require(fd > 0, "socket");
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	require(bind(fd, (struct sockaddr *)&source, sizeof(source)) == 0, "bind");
-	load->connections.asked++;
+	load->connections.requests++;
 	if (connect(fd, (struct sockaddr *)&load->tcp, sizeof(load->tcp)) < 0 &&
 	    errno != EINPROGRESS) {
 		close(fd);
 		return;
 	}
-	load->open[index] = (struct connection){ .fd = fd, .asked = now() };
+	load->open[index] = (struct connection){ .fd = fd, .sent = now() };
 	watch(load, fd, SOCKETS + index);
 }
 
-static void hear_tcp(struct load *load, struct connection *connection)
+static void receive_tcp(struct load *load, struct connection *connection)
 {
 	char text[TEXT_SIZE + 1];
 	ssize_t size = recv(connection->fd, text, sizeof(text), MSG_DONTWAIT);
@@ -148,12 +148,12 @@ static void hear_tcp(struct load *load, struct connection *connection)
 		return;
 	}
 	if (size == 0 && connection->size == TEXT_SIZE)
-		take_answer(&load->connections, connection->asked);
+		count_reply(&load->connections, connection->sent);
 	close(connection->fd);
 	connection->fd = 0;
 }
 
-static void hear(struct load *load, int timeout)
+static void receive(struct load *load, int timeout)
 {
 	struct epoll_event events[EVENTS];
 	int count = epoll_wait(load->epoll, events, EVENTS, timeout);
@@ -162,13 +162,13 @@ static void hear(struct load *load, int timeout)
 		uint64_t tag = events[i].data.u64;
 
 		if (tag < SOCKETS)
-			hear_ntp(load, load->sockets[tag]);
+			receive_ntp(load, load->sockets[tag]);
 		else
-			hear_tcp(load, &load->open[tag - SOCKETS]);
+			receive_tcp(load, &load->open[tag - SOCKETS]);
 	}
 }
 
-/* How many are due by now at a pace; after a pause of our own the others never are. */
+/* The number that is due now at a rate. A backlog from a pause of this program is not caught up. */
 static unsigned due(uint64_t done, int64_t elapsed, uint64_t each_second)
 {
 	uint64_t planned = (uint64_t)elapsed * each_second / (1000 * MILLISECOND);
@@ -176,33 +176,33 @@ static unsigned due(uint64_t done, int64_t elapsed, uint64_t each_second)
 	return planned <= done ? 0 : planned - done > BURST ? BURST : (unsigned)(planned - done);
 }
 
-static bool is_to_end(void)
+static bool is_input_closed(void)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 
 	return poll(&input, 1, 0) > 0;
 }
 
-static bool is_all_answered(const struct load *load)
+static bool has_all_replies(const struct load *load)
 {
-	return load->datagrams.answered == load->datagrams.asked &&
-	       load->connections.answered == load->connections.asked;
+	return load->datagrams.replies == load->datagrams.requests &&
+	       load->connections.replies == load->connections.requests;
 }
 
-static void ask_for(struct load *load, uint64_t requests, uint64_t connections, int64_t span)
+static void run(struct load *load, uint64_t requests, uint64_t connections, int64_t span)
 {
 	int64_t begin = now(), elapsed = 0;
 
-	for (; elapsed < span && !is_to_end(); elapsed = now() - begin) {
-		for (unsigned i = due(load->datagrams.asked, elapsed, requests); i > 0; i--)
-			ask_ntp(load);
-		for (unsigned i = due(load->connections.asked, elapsed, connections); i > 0; i--)
-			ask_tcp(load);
-		hear(load, 1);
+	for (; elapsed < span && !is_input_closed(); elapsed = now() - begin) {
+		for (unsigned i = due(load->datagrams.requests, elapsed, requests); i > 0; i--)
+			send_ntp(load);
+		for (unsigned i = due(load->connections.requests, elapsed, connections); i > 0; i--)
+			connect_tcp(load);
+		receive(load, 1);
 	}
 	begin = now();
-	while (!is_all_answered(load) && now() - begin < LAST_WAIT)
-		hear(load, 10);
+	while (!has_all_replies(load) && now() - begin < LAST_WAIT)
+		receive(load, 10);
 }
 
 static uint64_t number(const char *text)
@@ -226,22 +226,22 @@ int main(int argc, char **argv)
 	require(inet_pton(AF_INET, argv[1], &load.ntp.sin_addr) == 1, argv[1]);
 	load.tcp = load.ntp;
 	load.tcp.sin_port = htons((uint16_t)number(argv[3]));
-	load.room = requests * (uint64_t)(span / MILLISECOND) / 1000 + BURST;
-	load.asked = calloc(load.room, sizeof(*load.asked));
+	load.size = requests * (uint64_t)(span / MILLISECOND) / 1000 + BURST;
+	load.sent = calloc(load.size, sizeof(*load.sent));
 	load.epoll = epoll_create1(0);
-	require(load.asked && load.epoll >= 0, "memory");
+	require(load.sent && load.epoll >= 0, "memory");
 	for (unsigned i = 0; i < SOCKETS; i++) {
 		load.sockets[i] = socket(AF_INET, SOCK_DGRAM, 0);
 		require(load.sockets[i] >= 0, "socket");
 		watch(&load, load.sockets[i], i);
 	}
-	ask_for(&load, requests, connections, span);
+	run(&load, requests, connections, span);
 	printf("{\"requests\": %llu, \"replies\": %llu, \"longest\": %lld, \"connections\": %llu,"
-	       " \"answers\": %llu, \"longest_connection\": %lld}\n",
-	       (unsigned long long)load.datagrams.asked,
-	       (unsigned long long)load.datagrams.answered,
-	       (long long)load.datagrams.longest / 1000, (unsigned long long)load.connections.asked,
-	       (unsigned long long)load.connections.answered,
+	       " \"tcp_replies\": %llu, \"longest_connection\": %lld}\n",
+	       (unsigned long long)load.datagrams.requests,
+	       (unsigned long long)load.datagrams.replies, (long long)load.datagrams.longest / 1000,
+	       (unsigned long long)load.connections.requests,
+	       (unsigned long long)load.connections.replies,
 	       (long long)load.connections.longest / 1000);
 	return 0;
 }

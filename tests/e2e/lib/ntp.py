@@ -1,4 +1,4 @@
-"""NTP's packets, as the tests write and read them."""
+"""An NTP client: packets, requests, and the server state that replies show."""
 import collections
 import socket
 import struct
@@ -7,7 +7,7 @@ import time
 from lib.environment import longer, wait_until
 
 FORMAT = struct.Struct("!BBbbIII QQQQ".replace(" ", ""))
-UNIX = 2208988800  # 1970 on NTP's scale
+UNIX_EPOCH = 2208988800  # 1970-01-01, in seconds since 1900
 
 Packet = collections.namedtuple(
     "Packet", "leap version mode stratum poll precision root_delay root_dispersion reference_id"
@@ -23,8 +23,8 @@ def pack(leap, version, mode, **fields):
 
 
 def stamp(time):
-    """A time of Unix's as one of NTP's."""
-    return int((time + UNIX) * 2**32) % 2**64
+    """A Unix time as an NTP timestamp."""
+    return int((time + UNIX_EPOCH) * 2**32) % 2**64
 
 
 def parse(data):
@@ -35,11 +35,11 @@ def parse(data):
 
 
 def seconds(stamp):
-    """A time of NTP's as one of Unix, in this era."""
-    return stamp / 2**32 - UNIX
+    """An NTP timestamp of this era as a Unix time."""
+    return stamp / 2**32 - UNIX_EPOCH
 
 
-def client(host="127.0.0.1", port=0, timeout=5):
+def udp_socket(host="127.0.0.1", port=0, timeout=5):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.settimeout(timeout)
@@ -48,16 +48,16 @@ def client(host="127.0.0.1", port=0, timeout=5):
 
 
 def query(port, host="127.0.0.1", **fields):
-    """The reply to one request, and whom it came from."""
-    with client(host) as asking:
-        asking.sendto(request(**fields), (host, port))
-        data, peer = asking.recvfrom(2048)
+    """The reply to one request, and the address it came from."""
+    with udp_socket(host) as client:
+        client.sendto(request(**fields), (host, port))
+        data, peer = client.recvfrom(2048)
     assert len(data) == 48
     return parse(data), peer
 
 
-def is_answered(data, port):
-    """The table of what is answered: RFC 5905 and 7822, as timeserver(8) has it."""
+def gets_reply(data, port):
+    """Whether a datagram is a request that gets a reply: RFC 5905 and 7822, as in timeserver(8)."""
     if len(data) < 48:
         return False
     version, mode, tail = data[0] >> 3 & 7, data[0] & 7, data[48:]
@@ -76,7 +76,7 @@ def is_answered(data, port):
 
 
 def wait_for_state(port, leap, stratum, reference):
-    """Waits for a state on the wire; gives the seconds that it took, and a reply."""
+    """Waits until replies show this state. Returns the seconds it took, and the reply."""
     began = time.monotonic()
 
     def reply():
@@ -89,7 +89,7 @@ def wait_for_state(port, leap, stratum, reference):
 
 
 def query_from(host, port, count, server="127.0.0.1"):
-    """So many requests of NTP from an address of this machine, all answered."""
+    """Sends NTP requests from an address of this machine; each must get a reply."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind((host, 0))
         client.settimeout(longer(5))

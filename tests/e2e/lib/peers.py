@@ -29,11 +29,13 @@ def needs_peer(path):
 
 
 def serve(testbed, *lines):
+    """A daemon without a rate limit, synchronised to its own clock."""
     return testbed.start(*directives(*lines, "clock local", "ratelimit off"))
 
 
 @contextlib.contextmanager
 def running_program(testbed, command, **more):
+    """Runs a program during the with block; yields a function that returns its output so far."""
     popen, out, err = testbed.popen(command, **more)
     try:
         yield lambda: read_back(out) + read_back(err)
@@ -44,7 +46,7 @@ def running_program(testbed, command, **more):
 
 @contextlib.contextmanager
 def user_with_home(testbed, name, home, directories):
-    """A user that this machine need not have, for a program that will not run without."""
+    """Adds a user with a home directory below /var/lib, which some daemons need to start."""
     user = pwd.getpwnam("nobody")
     passwd = testbed.root / "passwd"
     shutil.copy("/etc/passwd", passwd)

@@ -1,4 +1,4 @@
-"""A client that asks all the time while something else goes on, and remembers how it was served."""
+"""Clients that send requests in the background, and count and time the replies."""
 import statistics
 import threading
 import time
@@ -11,36 +11,36 @@ TRIES = 3
 
 
 class Probe(threading.Thread):
-    """Asks by NTP and by Daytime over TCP in turn. A datagram may get lost where a queue is full, so a
-    request is made three times before it counts as unanswered, as clients do."""
+    """Queries NTP and Daytime over TCP in turn. A full queue may drop a datagram, so an NTP request
+    counts as lost after three tries, as clients do."""
 
     def __init__(self, port, host="127.0.0.1", udp=None, pause=0.01):
         super().__init__()
         self.port, self.host, self.udp, self.pause = port, host, udp or port, pause
-        self.stopping, self.waits, self.unanswered, self.again = threading.Event(), [], 0, 0
+        self.stopping, self.waits, self.lost, self.retries = threading.Event(), [], 0, 0
 
     def run(self):
         while not self.stopping.wait(self.pause):
-            self.time(self.ask_ntp)
-            self.time(lambda: is_daytime(query(self.port, self.host)))
+            self.measure(self.query_ntp)
+            self.measure(lambda: is_daytime(query(self.port, self.host)))
 
-    def time(self, once):
+    def measure(self, query_once):
         began = time.monotonic()
         try:
-            answered = once()
+            got_reply = query_once()
         except OSError:
-            answered = False
-        self.unanswered += not answered
+            got_reply = False
+        self.lost += not got_reply
         self.waits.append(time.monotonic() - began)
 
-    def ask_ntp(self):
+    def query_ntp(self):
         for number in range(TRIES):
             try:
-                with ntp.client(self.host, timeout=0.5) as asking:
-                    asking.sendto(ntp.request(), (self.host, self.udp))
-                    return len(asking.recv(100)) == 48
+                with ntp.udp_socket(self.host, timeout=0.5) as client:
+                    client.sendto(ntp.request(), (self.host, self.udp))
+                    return len(client.recv(100)) == 48
             except TimeoutError:
-                self.again += number < TRIES - 1
+                self.retries += number < TRIES - 1
         return False
 
     def __enter__(self):
@@ -52,33 +52,33 @@ class Probe(threading.Thread):
         self.join()
 
     def __str__(self):
-        return (f"another client: {len(self.waits) - self.unanswered} of {len(self.waits)} answered,"
-                f" {self.again} asked again, median {statistics.median(self.waits) * 1000:.1f} ms,"
+        return (f"another client got {len(self.waits) - self.lost} replies to {len(self.waits)} requests,"
+                f" {self.retries} retries, median {statistics.median(self.waits) * 1000:.1f} ms,"
                 f" longest {max(self.waits) * 1000:.1f} ms")
 
 
-def recovery(port, host="127.0.0.1", udp=None):
-    """Milliseconds until both protocols have answered."""
+def milliseconds_to_recover(port, host="127.0.0.1", udp=None):
+    """Milliseconds until both protocols reply."""
     began = time.monotonic()
-    looking = Probe(port, host, udp)
-    while not (looking.ask_ntp() and is_daytime(query(port, host))):
-        assert time.monotonic() - began < 10, "no answer for 10 s"
+    probe = Probe(port, host, udp)
+    while not (probe.query_ntp() and is_daytime(query(port, host))):
+        assert time.monotonic() - began < 10, "no reply for 10 s"
     return (time.monotonic() - began) * 1000
 
 
 class Requester(threading.Thread):
-    """Asks without a pause until told to stop; counts questions and answers."""
+    """Calls query_once() in a loop; it returns how many requests it sent and replies it got."""
 
-    def __init__(self, once):
+    def __init__(self, query_once):
         super().__init__()
-        self.once, self.stopping = once, threading.Event()
-        self.asked = self.answered = 0
+        self.query_once, self.stopping = query_once, threading.Event()
+        self.requests = self.replies = 0
 
     def run(self):
         while not self.stopping.is_set():
-            asked, answered = self.once()
-            self.asked += asked
-            self.answered += answered
+            requests, replies = self.query_once()
+            self.requests += requests
+            self.replies += replies
 
     def __enter__(self):
         self.start()

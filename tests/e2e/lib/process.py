@@ -1,4 +1,4 @@
-"""Watching processes from outside, and stopping exactly those."""
+"""Processes under test: what /proc shows of them, signals, and their end."""
 import contextlib
 import os
 import pathlib
@@ -11,7 +11,7 @@ from lib.environment import longer
 
 
 class Process:
-    """Something to watch and stop, held by a descriptor so that it is surely that one."""
+    """A process, held by a PID descriptor: the kernel may give its number to another one."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -75,7 +75,7 @@ class Daemon(Process):
 
 
 class Foreground(Process):
-    """A server that stays our child: popen is its handle, log what it wrote on standard error."""
+    """A server that is our child, with its log on standard error."""
 
     def __init__(self, testbed, popen, stderr):
         super().__init__(popen.pid)
@@ -98,7 +98,7 @@ class Foreground(Process):
 
 
 def read_back(file):
-    """The text of a file of ours; what valgrind has to say is not the program's."""
+    """The output of a program, without the lines of valgrind."""
     file.seek(0)
     lines = file.read().decode(errors="surrogateescape").splitlines(keepends=True)
     return "".join(line for line in lines if not re.match(r"(==|--)\d+(==|--) ", line))
@@ -123,6 +123,7 @@ def cmdline(pid):
 
 
 def cpu_share(daemon, seconds):
+    """The CPU time of a process during the next seconds, as a share of one CPU."""
     before = daemon.cpu_seconds()
     time.sleep(seconds)
     return (daemon.cpu_seconds() - before) / seconds

@@ -1,4 +1,4 @@
-"""The table of SECURITY.md: threats, promises, and the tests that prove them."""
+"""The table of SECURITY.md: threats, promises and tests."""
 import collections
 import pathlib
 

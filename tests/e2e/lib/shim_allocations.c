@@ -1,6 +1,6 @@
-/* For LD_PRELOAD: counts allocations in the file that ALLOCATIONS names, and has one of them fail.
- * The file has three numbers of 64 bits: how many there were, which is to fail (0: none), and how
- * many are not freed. */
+/* For LD_PRELOAD: counts allocations in the file named by ALLOCATIONS, and makes one of them fail.
+ * The file has three 64-bit numbers: the allocations so far, the number of the one that fails
+ * (0: none), and the allocations that are not freed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The C library's own, under the names that it gives them; its parameters' are reserved.
+/* The functions of the C library, whose names are reserved.
  * NOLINTBEGIN(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);

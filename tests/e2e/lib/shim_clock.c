@@ -1,6 +1,6 @@
-/* For LD_PRELOAD: a kernel clock as the test wants it. What the kernel says of its clock is read
- * from the file KERNEL ("status state maxerror"), and the clock counts as set whenever a byte comes
- * out of the FIFO STEPS. The real clock is left alone. */
+/* For LD_PRELOAD: a kernel clock that the test controls. Its state is in the file named by KERNEL
+ * ("status state maxerror"), and each byte in the FIFO named by STEPS is a step. The real clock is
+ * left alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ int ntp_adjtime(struct timex *kernel)
 	return state;
 }
 
-/* Where a time of 32 bits would be the usual one, the two have one name. */
+/* With a 64-bit time_t on 32 bits, the C library redirects both functions to one symbol. */
 #if __TIMESIZE == 64
 int adjtimex(struct timex *kernel)
 {

@@ -1,5 +1,4 @@
-/* Goes between a program and the C library: the clock is not set, but what would have been done to
- * it is written to the file named by SHIM_SET. */
+/* For LD_PRELOAD: writes changes of the clock to the file named by SHIM_SET instead of making them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-"""Sockets that timeserver inherits, as from a service manager."""
+"""Starts timeserver with inherited sockets, as a service manager does."""
 import sys
 
-# What a service manager does: the sockets from 3 on, and in the environment who they are for.
+# Passes the sockets as descriptors 3 and up, and says in the environment which process they are for.
 ACTIVATE = """
 import os, sys
 count = int(sys.argv[1])

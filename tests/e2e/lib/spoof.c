@@ -2,8 +2,8 @@
  * spoof: sends datagrams or SYNs with forged source addresses, at a given rate.
  *
  * usage: spoof syn|ntp ADDRESS PORT FIRST-SOURCE SOURCES STEP RATE COUNT
- * The sources are SOURCES addresses, STEP apart, in turn. Prints how many it sent and in how many
- * milliseconds. Needs root.
+ * The sources are SOURCES addresses, STEP apart, in turn. Prints the number of packets sent and the
+ * milliseconds that it took. Needs root.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -55,7 +55,7 @@ static uint64_t number(const char *text)
 	return strtoull(text, NULL, 10);
 }
 
-/* Adds up 16 bits at a time, as checksums do. */
+/* The sum of big-endian 16-bit words, for the Internet checksum (RFC 1071). */
 static uint32_t add_up(const void *bytes, size_t size, uint32_t sum)
 {
 	const uint8_t *byte = bytes;
@@ -81,7 +81,7 @@ static void write_syn(struct packet *packet, uint16_t source, uint16_t port)
 		.syn = 1,
 		.window = htons(64240),
 	};
-	/* The addresses and the length count, too. */
+	/* The checksum includes a pseudo-header. */
 	packet->tcp.check = fold(add_up(&packet->ip.saddr, 8,
 					add_up(&packet->tcp, sizeof(packet->tcp),
 					       IPPROTO_TCP + sizeof(packet->tcp))));

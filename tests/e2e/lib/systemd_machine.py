@@ -1,7 +1,7 @@
-"""A real systemd, as process 1 of a machine of its own that consists of a few namespaces.
+"""A real systemd as process 1 of its own mount, PID and cgroup namespaces.
 
-It comes from Debian's package, unpacked among the peers, and manages nothing but the units that it
-is given. Its clients' ports are those of the test.
+It is Debian's, unpacked by bench/fetch-peers, and runs the units of the test alone. It shares the
+network namespace of the test.
 """
 import contextlib
 import glob
@@ -15,7 +15,7 @@ from lib.peers import LIBRARIES, PEERS
 
 SYSTEMD = f"{PEERS}/lib/systemd/systemd"
 
-# What a unit expects by default: nothing is behind these names.
+# Empty targets, which units depend on by default.
 TARGETS = ["default", "sysinit", "basic", "sockets", "network", "multi-user", "shutdown", "umount"]
 
 BOOT = """
@@ -50,7 +50,7 @@ def libraries():
 
 
 def hierarchies():
-    """All that can be entered: in a new group of cpuset there would be nothing to run on."""
+    """All cgroup hierarchies except cpuset, where a new group has no CPU to run on."""
     root = pathlib.Path("/sys/fs/cgroup")
     found = [path for path in [root, *root.iterdir()] if (path / "cgroup.procs").exists()]
     return [path for path in found if path.name != "cpuset" and not path.is_symlink()]
@@ -61,26 +61,26 @@ class Systemd:
         self.testbed, self.units, self.token = testbed, testbed.root / "units", f"timeserver-{uuid.uuid4().hex}"
         self.units.mkdir()
         for name in TARGETS:
-            self.unit(f"{name}.target", "[Unit]\nDescription=nothing but what the test starts\n")
+            self.write_unit(f"{name}.target", "[Unit]\nDescription=empty target of the tests\n")
 
-    def unit(self, name, text):
+    def write_unit(self, name, text):
         (self.units / name).write_text(text)
 
-    def service(self, name, log):
-        """One of ours, as make install would install it, but with a log that can be read."""
+    def install_unit(self, name, log):
+        """Installs a unit of dist/ as make install does, but with its log in a file."""
         text = pathlib.Path(f"dist/{name}").read_text(encoding="ascii")
-        self.unit(name, text.replace("@PREFIX@", str(self.testbed.root / "usr")))
+        self.write_unit(name, text.replace("@PREFIX@", str(self.testbed.root / "usr")))
         if name.endswith(".service"):
             directory = self.units / f"{name}.d"
             directory.mkdir()
             (directory / "log.conf").write_text(f"[Service]\nStandardError=append:{log}\n")
 
     def enter(self, *words):
-        """The words of a command that is run on that machine."""
+        """The words of a command, to run in the namespaces of systemd."""
         return ["nsenter", "--target", str(self.process()), "--mount", "--pid", "--cgroup", *words]
 
     def process(self):
-        """systemd's, as seen from here: the first child of the one that made the namespaces."""
+        """The PID of systemd out here: the first child of the unshare that made the namespaces."""
         children = pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
         return int(children.read_text().split()[0])
 
@@ -118,19 +118,19 @@ class Systemd:
         self.popen.kill()
         self.popen.wait(longer(10))
         for group in self.groups:
-            wait_until(lambda group=group: is_removed(group), what="the end of all services")
+            wait_until(lambda group=group: is_removed(group), what="all services to end")
 
 
 def is_removed(group):
-    """Removes a control group with all below; not yet, while processes in it are still ending."""
+    """Removes a control group and all below it; fails while processes in it are still ending."""
     with contextlib.suppress(OSError):
         for directory, _, _ in os.walk(group, topdown=False):
             os.rmdir(directory)
     return not group.exists()
 
 
-def why_not():
-    """Why there can be no systemd here; None if there can."""
+def reason_to_skip():
+    """The reason why systemd cannot run here; None if it can."""
     if not os.path.exists(SYSTEMD):
         return f"needs {SYSTEMD} (bench/fetch-peers)"
     try:

@@ -1,4 +1,4 @@
-"""Starting programs and daemons, and proving that they are gone. All that the tests use is here."""
+"""Starts programs and daemons for a test, and checks that all of them have ended."""
 import contextlib
 import os
 import pathlib
@@ -23,9 +23,9 @@ def directives(*lines):
 
 
 class Testbed:
-    """One test's directory, programs and daemons."""
+    """The directory, programs and daemons of one test."""
 
-    __test__ = False  # for pytest: no class of tests
+    __test__ = False  # not a test class of pytest
 
     def __init__(self):
         self.token = uuid.uuid4().hex
@@ -49,7 +49,7 @@ class Testbed:
         return {name: value for name, value in (plain | extra).items() if value is not None}
 
     def popen(self, arguments, env=None, **more):
-        """Output goes to files, not pipes, so that nobody's end has to be waited for."""
+        """Output goes to files: a pipe stays open while any process that inherited it runs."""
         out, err = tempfile.TemporaryFile(dir=self.logs), tempfile.TemporaryFile(dir=self.logs)
         self.reports += [out, err]
         settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, "cwd": self.dir}
@@ -58,7 +58,7 @@ class Testbed:
         return subprocess.Popen(command, **settings), out, err
 
     def run(self, *arguments, timeout=20, **more):
-        """Any program, to its end."""
+        """Runs a program until it ends."""
         began = time.monotonic()
         popen, out, err = self.popen(arguments, **more)
         try:
@@ -74,28 +74,28 @@ class Testbed:
 
     def command(self, *arguments, pidfile=True):
         own = ["--pidfile", self.pidfile] if pidfile else []
-        asks = {"--signal", "-s"} & set(map(str, arguments))  # of a daemon, and is none itself
-        return [*([] if asks else WRAPPER), SERVER, *own, *arguments]
+        is_signal = {"--signal", "-s"} & set(map(str, arguments))  # it starts no daemon
+        return [*([] if is_signal else WRAPPER), SERVER, *own, *arguments]
 
     def server(self, *arguments, pidfile=True, before=(), **more):
-        """timeserver, to the end of the process that was started; there may be a daemon then."""
+        """Runs timeserver until the started process ends, which may leave a daemon."""
         result = self.run(*before, *self.command(*arguments, pidfile=pidfile), **more)
         if result.code == 0 and "serving as process" in result.out:
             self.running.append(Daemon(self, result))
         return result
 
     def start(self, *arguments, **more):
-        """A daemon that serves. It is stopped when the test ends."""
+        """Starts a daemon that serves; it is stopped when the test ends."""
         result = self.server(*arguments, **more)
         assert result.code == 0 and self.running, f"no daemon: {result}"
         return self.running[-1]
 
     def listen(self, port, *more, **settings):
-        """A daemon with one plain listener."""
+        """Starts a daemon with one Daytime listener over TCP."""
         return self.start("-o", f"listen daytime/tcp {port}", *more, **settings)
 
     def foreground(self, *arguments, before=(), pidfile=True, **more):
-        """A server that does not fork. Whoever calls waits for what tells that it serves."""
+        """Starts a server that does not fork. The caller has to wait until it serves."""
         command = [*before, *self.command(*arguments, pidfile=pidfile)]
         popen, _, err = self.popen(command, **more)
         self.running.append(Foreground(self, popen, err))
@@ -110,7 +110,7 @@ class Testbed:
         return self.server("--signal", what, **more)
 
     def status(self):
-        """What --signal status says: words by their name, but listen lines as a list."""
+        """The output of --signal status: values by their names, and the listen lines as a list."""
         result = self.signal("status")
         assert result.code == 0, result
         pairs = [line.split(": ", 1) for line in result.out.splitlines()]
@@ -120,7 +120,7 @@ class Testbed:
         return sorted(str(path.relative_to(self.dir)) for path in self.dir.rglob("*"))
 
     def processes(self):
-        """Every living process that this test started, or that came from one."""
+        """The running processes of this test and their descendants."""
         mark = f"TIMESERVER_TEST={self.token}".encode()
         for _ in range(10):
             found, vanished = [], False
@@ -130,14 +130,14 @@ class Testbed:
                         found.append(int(pid))
                 except PermissionError:
                     continue
-                except OSError:  # it has ended, perhaps after it forked: so look again
+                except OSError:  # it has ended, but may have forked: look again
                     vanished = True
             if not vanished:
                 break
         return found
 
     def close(self):
-        """Stops what runs. Fails if anything does not stop, or an instrument found something."""
+        """Stops all processes. Fails if one does not stop, or if an instrument found something."""
         problems = []
         for process in self.running:
             try:
@@ -161,15 +161,15 @@ class Testbed:
         assert not problems, "\n".join(problems)
 
     def findings(self):
-        """What sanitizers and valgrind have reported."""
+        """The reports of sanitizers and valgrind."""
         found = [path.read_text() for path in self.logs.glob("sanitizer*")]
-        servers, said = {str(process.pid) for process in self.running}, {}
+        servers, reports = {str(process.pid) for process in self.running}, {}
         for file in self.reports if WRAPPER else []:
             file.seek(0)
             for pid, line in re.findall(rb"^==(\d+)== (.*)$", file.read(), re.MULTILINE):
-                said.setdefault(pid.decode(), []).append(line.decode(errors="replace"))
-        for pid, lines in said.items():
-            # What a process has open is of interest in one that runs on, not in those that start it.
+                reports.setdefault(pid.decode(), []).append(line.decode(errors="replace"))
+        for pid, lines in reports.items():
+            # Open descriptors matter in a daemon, not in the processes that start it.
             pattern = r"Invalid |ninitialised|are (definitely|indirectly|possibly) lost"
             pattern += "|Open (file descriptor|AF_)" if pid in servers else ""
             if re.search(pattern, "\n".join(lines)):

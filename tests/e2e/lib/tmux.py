@@ -1,10 +1,10 @@
-"""A terminal that a test can look at."""
+"""A terminal whose screen a test can read."""
 
 from lib.environment import wait_until
 
 
 class Tmux:
-    """A terminal with a shell in it, to look at."""
+    """A shell in a terminal of tmux."""
 
     def __init__(self, testbed, columns, rows, shell="bash --norc"):
         self.testbed, self.socket = testbed, testbed.root / "tmux"

@@ -7,11 +7,11 @@ from lib import ntp
 
 
 def query_udp(port, data=b"", host="127.0.0.1", own=0):
-    """What comes back for a datagram; None: nothing, as an answer to a later one shows."""
-    with ntp.client(host, own, 0.3) as asking:
-        asking.sendto(data, (host, port))
+    """The reply to a datagram; None if there is none within 0.3 s."""
+    with ntp.udp_socket(host, own, 0.3) as client:
+        client.sendto(data, (host, port))
         with contextlib.suppress(TimeoutError):
-            return asking.recv(2048)
+            return client.recv(2048)
     return None
 
 

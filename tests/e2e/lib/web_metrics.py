@@ -1,4 +1,4 @@
-"""/metrics as a dictionary."""
+"""The samples of /metrics as a dictionary."""
 import re
 
 from lib.http_client import fetch
@@ -13,12 +13,12 @@ def series(name, **labels):
 
 
 def metrics(port):
-    """Every sample of /metrics by its series; none may be there twice."""
-    answer = fetch(port, "/metrics")
-    assert answer.status == 200
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    """Every sample of /metrics by its series; a duplicate series is an error."""
+    reply = fetch(port, "/metrics")
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = {}
-    for line in answer.body.decode().splitlines():
+    for line in reply.body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = SAMPLE.fullmatch(line).groups()
             key = series(name, **dict(re.findall(r'([a-z]+)="([^"]*)"', labels or "")))

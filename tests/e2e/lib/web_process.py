@@ -13,7 +13,7 @@ def children_of(daemon):
 
 @contextlib.contextmanager
 def web_process_of(daemon):
-    """Its web process, once there is exactly one."""
+    """The web process of a daemon, once there is exactly one."""
     pid, = wait_until(lambda: len(children_of(daemon)) == 1 and children_of(daemon), what="one web process")
     web = Process(pid)
     try:
@@ -23,9 +23,9 @@ def web_process_of(daemon):
 
 
 def serves_http(port, path="/time.json"):
-    """Whether a new connection gets a complete response."""
+    """Whether a new connection gets a complete reply."""
     try:
-        answer = fetch(port, path)
+        reply = fetch(port, path)
     except (OSError, http.client.HTTPException):
         return False
-    return answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
+    return reply.status == 200 and len(reply.body) == int(reply.headers["Content-Length"])
