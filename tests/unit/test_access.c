@@ -1,4 +1,4 @@
-/* The access list: prefixes as they are read and shown, and which one decides. */
+/* The access list: parsing and formatting prefixes, and the prefix that decides. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,7 @@ static void expect(const char *const *lines, const char *const *hosts)
 
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static void prefixes_are_read_and_shown(void **state)
+static void prefixes_are_parsed_and_formatted(void **state)
 {
 	static const struct {
 		const char *text, *shown;
@@ -92,7 +92,7 @@ static void prefixes_are_read_and_shown(void **state)
 	}
 }
 
-static void other_words_are_no_prefixes(void **state)
+static void invalid_prefixes_are_refused(void **state)
 {
 	static const char *const wrong[] = { "",
 					     "/",
@@ -129,11 +129,11 @@ static void other_words_are_no_prefixes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		if (access_prefix_parse(&prefix, wrong[i]))
-			fail_msg("'%s' is no prefix", wrong[i]);
+			fail_msg("'%s' is not a prefix", wrong[i]);
 	}
 }
 
-static void without_rules_all_are_allowed(void **state)
+static void without_a_matching_rule_all_are_allowed(void **state)
 {
 	const char *const none[] = { NULL };
 
@@ -142,7 +142,7 @@ static void without_rules_all_are_allowed(void **state)
 	expect(LIST("allow 192.0.2.0/24"), LIST("+192.0.2.1", "+198.51.100.1", "+::1"));
 }
 
-static void a_rule_ends_where_its_prefix_ends(void **state)
+static void a_rule_covers_its_prefix_exactly(void **state)
 {
 	(void)state;
 	expect(LIST("deny 192.0.2.0/24"), LIST("+192.0.1.255", "-192.0.2.0", "-192.0.2.255",
@@ -176,7 +176,7 @@ static void the_longest_prefix_decides(void **state)
 	       hosts);
 }
 
-static void prefixes_that_begin_or_end_together(void **state)
+static void nested_prefixes_with_a_common_end(void **state)
 {
 	(void)state;
 	expect(LIST("deny 10.0.0.0/8", "allow 10.0.0.0/16", "deny 10.0.0.0/24", "allow 10.0.0.0"),
@@ -190,7 +190,7 @@ static void prefixes_that_begin_or_end_together(void **state)
 	       LIST("-10.0.0.127", "+10.0.0.128", "+10.0.0.255", "-10.0.1.0", "+10.0.2.0"));
 }
 
-static void all_of_one_family_or_of_both(void **state)
+static void rules_for_one_family_or_both(void **state)
 {
 	(void)state;
 	expect(LIST("deny all"), LIST("-0.0.0.0", "-255.255.255.255", "-::", "-::ffff:192.0.2.1",
@@ -203,7 +203,7 @@ static void all_of_one_family_or_of_both(void **state)
 	expect(LIST("allow 0.0.0.0/0", "deny all"), LIST("+192.0.2.1", "-2001:db8::1"));
 }
 
-static void the_later_of_two_counts(void **state)
+static void the_later_of_two_rules_decides(void **state)
 {
 	(void)state;
 	expect(LIST("deny 10.0.0.0/8", "deny all", "allow 10.0.0.0/8"),
@@ -213,13 +213,13 @@ static void the_later_of_two_counts(void **state)
 	expect(LIST("deny ::ffff:10.0.0.0/104", "allow 10.0.0.0/8"), LIST("+10.0.0.1"));
 }
 
-static void rules_count_once_they_are_worked_out(void **state)
+static void rules_apply_after_build(void **state)
 {
 	struct access access = { 0 };
 
 	(void)state;
 	add(&access, "allow 192.0.2.0/24");
-	assert_false(allows(&access, "192.0.2.1")); /* nobody is, for want of ranges */
+	assert_false(allows(&access, "192.0.2.1")); /* no ranges yet: all are denied */
 	for (int round = 0; round < 2; round++) {
 		assert_true(access_build(&access));
 		assert_true(allows(&access, "192.0.2.1"));
@@ -229,7 +229,7 @@ static void rules_count_once_they_are_worked_out(void **state)
 	access_free(&access);
 }
 
-static void neighbours_that_say_the_same_are_one_range(void **state)
+static void adjacent_ranges_with_the_same_result_are_merged(void **state)
 {
 	struct access access = make(LIST("allow 10.0.0.0/8", "deny 10.0.0.0/25",
 					 "deny 10.0.0.128/25", "deny 10.0.0.7"));
@@ -240,7 +240,7 @@ static void neighbours_that_say_the_same_are_one_range(void **state)
 	access_free(&access);
 }
 
-/* The naive list: every rule is looked at, bit by bit. */
+/* A naive list: compares every rule, bit by bit. */
 struct naive_rule {
 	int family; /* AF_UNSPEC: both */
 	uint8_t bytes[16];
@@ -248,7 +248,7 @@ struct naive_rule {
 	bool allow;
 };
 
-static bool naive_holds(const struct naive_rule *rule, int family, const uint8_t *bytes)
+static bool naive_matches(const struct naive_rule *rule, int family, const uint8_t *bytes)
 {
 	if (rule->family != AF_UNSPEC && rule->family != family)
 		return false;
@@ -267,7 +267,7 @@ static bool naive_allows(const struct naive_rule *rules, size_t count, int famil
 
 	for (size_t i = 0; i < count; i++) {
 		length = rules[i].family == AF_UNSPEC ? 0 : (int)rules[i].length + 1;
-		if (length >= longest && naive_holds(&rules[i], family, bytes)) {
+		if (length >= longest && naive_matches(&rules[i], family, bytes)) {
 			longest = length;
 			allow = rules[i].allow;
 		}
@@ -275,8 +275,8 @@ static bool naive_allows(const struct naive_rule *rules, size_t count, int famil
 	return allow;
 }
 
-/* Bytes of few values and, now and then, bits flipped: so that prefixes nest, touch and end at the
- * ends of the world. */
+/* Bytes of few values with some bits flipped, so that prefixes nest, touch, and end at the first and
+ * last addresses. */
 static void random_bytes(uint8_t *bytes, size_t size)
 {
 	static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
@@ -290,7 +290,7 @@ static void random_bytes(uint8_t *bytes, size_t size)
 		bytes[10] &= 0xfe; /* never IPv4 in IPv6 form */
 }
 
-/* Draws a rule, and says it as the operator would. */
+/* Draws a rule, and formats it as a line of configuration. */
 static void random_rule(struct naive_rule *rule, char *text, size_t size)
 {
 	unsigned most, bit;
@@ -311,7 +311,7 @@ static void random_rule(struct naive_rule *rule, char *text, size_t size)
 	snprintf(text, size, "%s %s/%u", rule->allow ? "allow" : "deny", literal, rule->length);
 }
 
-/* A peer at the edge of a rule, or anywhere. */
+/* A random peer, often at the edge of a rule. */
 static struct address random_peer(const struct naive_rule *rule, int *family, uint8_t bytes[16])
 {
 	struct address peer = address_any(AF_INET6, 123);
@@ -343,7 +343,7 @@ static struct address random_peer(const struct naive_rule *rule, int *family, ui
 
 #define RULES 40
 
-static void random_rounds(void **state)
+static void random_rules_agree_with_the_naive_list(void **state)
 {
 	static struct naive_rule rules[RULES];
 	uint8_t bytes[16];
@@ -376,17 +376,17 @@ static void random_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(prefixes_are_read_and_shown),
-		cmocka_unit_test(other_words_are_no_prefixes),
-		cmocka_unit_test(without_rules_all_are_allowed),
-		cmocka_unit_test(a_rule_ends_where_its_prefix_ends),
+		cmocka_unit_test(prefixes_are_parsed_and_formatted),
+		cmocka_unit_test(invalid_prefixes_are_refused),
+		cmocka_unit_test(without_a_matching_rule_all_are_allowed),
+		cmocka_unit_test(a_rule_covers_its_prefix_exactly),
 		cmocka_unit_test(the_longest_prefix_decides),
-		cmocka_unit_test(prefixes_that_begin_or_end_together),
-		cmocka_unit_test(all_of_one_family_or_of_both),
-		cmocka_unit_test(the_later_of_two_counts),
-		cmocka_unit_test(rules_count_once_they_are_worked_out),
-		cmocka_unit_test(neighbours_that_say_the_same_are_one_range),
-		cmocka_unit_test(random_rounds),
+		cmocka_unit_test(nested_prefixes_with_a_common_end),
+		cmocka_unit_test(rules_for_one_family_or_both),
+		cmocka_unit_test(the_later_of_two_rules_decides),
+		cmocka_unit_test(rules_apply_after_build),
+		cmocka_unit_test(adjacent_ranges_with_the_same_result_are_merged),
+		cmocka_unit_test(random_rules_agree_with_the_naive_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
-static void writer_never_leaves_its_buffer(void **state)
+static void writer_stays_within_its_buffer(void **state)
 {
 	(void)state;
 	for (size_t room = 0; room <= 8; room++) {
@@ -38,7 +38,7 @@ static void writer_keeps_its_error(void **state)
 
 	(void)state;
 	bytes_put(&writer, "too long", 8);
-	bytes_put_byte(&writer, 'x'); /* would fit, but the reply is already broken */
+	bytes_put_byte(&writer, 'x'); /* fits, but the reply is incomplete already */
 	assert_true(writer.failed);
 	assert_int_equal(bytes_written(&writer), 0);
 }
@@ -66,7 +66,7 @@ static void decimals_are_padded(void **state)
 	}
 }
 
-static void escapes_what_is_not_text(void **state)
+static void unprintable_bytes_are_escaped(void **state)
 {
 	static const struct {
 		const char *bytes;
@@ -89,7 +89,7 @@ static void escapes_what_is_not_text(void **state)
 				    rows[i].expected);
 }
 
-static void escapes_within_its_room(void **state)
+static void escaped_text_stays_within_its_capacity(void **state)
 {
 	static const char bytes[] = "abc\xff\xff\xff\xff";
 	char escaped[32];
@@ -107,7 +107,7 @@ static void escapes_within_its_room(void **state)
 	}
 }
 
-static void numbers_are_digits_only(void **state)
+static void numbers_have_digits_only(void **state)
 {
 	static const char *const wrong[] = {
 		"",    " 1",  "1 ",    "+1",  "-1",
@@ -124,7 +124,7 @@ static void numbers_are_digits_only(void **state)
 	assert_int_equal(number, 65535);
 }
 
-static void addresses_are_read_and_shown(void **state)
+static void addresses_are_parsed_and_formatted(void **state)
 {
 	static const struct {
 		const char *host;
@@ -151,7 +151,7 @@ static void addresses_are_read_and_shown(void **state)
 	}
 }
 
-static void names_are_no_addresses(void **state)
+static void invalid_addresses_are_refused(void **state)
 {
 	static const char *const wrong[] = {
 		"",	     "localhost", "1.2.3",     "1.2.3.4.5",
@@ -165,7 +165,7 @@ static void names_are_no_addresses(void **state)
 		assert_false(address_parse(&address, wrong[i], 13));
 }
 
-static void any_addresses_are_known(void **state)
+static void wildcard_addresses(void **state)
 {
 	struct address any4 = address_any(AF_INET, 5050), any6 = address_any(AF_INET6, 5050);
 	struct address one;
@@ -213,8 +213,8 @@ static void hosts_and_ports_are_split(void **state)
 	}
 }
 
-/* IPv6 addresses are compared in four words: a difference in any of them is one. */
-static void any_word_of_an_address_counts(void **state)
+/* IPv6 addresses are compared as four words. */
+static void addresses_that_differ_in_one_word_are_different(void **state)
 {
 	static const char *const hosts[] = { "1::", "0:0:1::", "::1:0:0", "::1" };
 	struct address any = address_any(AF_INET6, 13), one, zoned;
@@ -230,8 +230,8 @@ static void any_word_of_an_address_counts(void **state)
 	assert_false(address_equal(&one, &zoned));
 }
 
-/* An interface may be gone by the time that an address is shown. */
-static void a_zone_without_a_name_is_a_number(void **state)
+/* The interface may have been removed since the address was parsed. */
+static void a_zone_without_a_name_is_formatted_as_a_number(void **state)
 {
 	char text[ADDRESS_TEXT_SIZE];
 	struct address address;
@@ -242,7 +242,7 @@ static void a_zone_without_a_name_is_a_number(void **state)
 	assert_string_equal(address_format(&address, text), "[fe80::1%4000000000]:13");
 }
 
-static void a_host_too_long_is_no_address(void **state)
+static void a_host_that_is_too_long_is_refused(void **state)
 {
 	char host[1024];
 	struct address address;
@@ -258,7 +258,7 @@ static void a_host_too_long_is_no_address(void **state)
 	}
 }
 
-static void numbers_end_with_their_bytes(void **state)
+static void reader_fails_at_the_end_of_its_bytes(void **state)
 {
 	static const uint8_t bytes[] = { 1, 2, 3 };
 	struct bytes_reader reader = bytes_reader_open(bytes, sizeof(bytes));
@@ -269,11 +269,11 @@ static void numbers_end_with_their_bytes(void **state)
 	assert_int_equal(bytes_get_16(&reader), 0x0102);
 	assert_int_equal(bytes_get_16(&reader), 0);
 	assert_true(reader.failed);
-	bytes_put_decimal(&writer, 7, 20, ' '); /* wider than any number is filled no further */
+	bytes_put_decimal(&writer, 7, 20, ' '); /* the padding is limited to 16 bytes */
 	assert_int_equal(bytes_written(&writer), 16);
 }
 
-static void the_network_of_an_address(void **state)
+static void addresses_have_a_network(void **state)
 {
 	static const struct {
 		const char *host;
@@ -297,20 +297,20 @@ static void the_network_of_an_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writer_never_leaves_its_buffer),
+		cmocka_unit_test(writer_stays_within_its_buffer),
 		cmocka_unit_test(writer_keeps_its_error),
 		cmocka_unit_test(decimals_are_padded),
-		cmocka_unit_test(escapes_what_is_not_text),
-		cmocka_unit_test(escapes_within_its_room),
-		cmocka_unit_test(numbers_are_digits_only),
-		cmocka_unit_test(addresses_are_read_and_shown),
-		cmocka_unit_test(names_are_no_addresses),
-		cmocka_unit_test(any_addresses_are_known),
-		cmocka_unit_test(any_word_of_an_address_counts),
-		cmocka_unit_test(the_network_of_an_address),
-		cmocka_unit_test(a_zone_without_a_name_is_a_number),
-		cmocka_unit_test(a_host_too_long_is_no_address),
-		cmocka_unit_test(numbers_end_with_their_bytes),
+		cmocka_unit_test(unprintable_bytes_are_escaped),
+		cmocka_unit_test(escaped_text_stays_within_its_capacity),
+		cmocka_unit_test(numbers_have_digits_only),
+		cmocka_unit_test(addresses_are_parsed_and_formatted),
+		cmocka_unit_test(invalid_addresses_are_refused),
+		cmocka_unit_test(wildcard_addresses),
+		cmocka_unit_test(addresses_that_differ_in_one_word_are_different),
+		cmocka_unit_test(addresses_have_a_network),
+		cmocka_unit_test(a_zone_without_a_name_is_formatted_as_a_number),
+		cmocka_unit_test(a_host_that_is_too_long_is_refused),
+		cmocka_unit_test(reader_fails_at_the_end_of_its_bytes),
 		cmocka_unit_test(hosts_and_ports_are_split),
 	};
 

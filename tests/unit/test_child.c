@@ -1,4 +1,4 @@
-/* Supervised child processes: this test is executed again in roles of its own. */
+/* Supervised child processes: the test program is executed again in several roles. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@
 #define NUMBER	    4711
 #define NUMBER_TEXT "4711"
 
-static int report[2]; /* a pipe that each process is passed the writing end of */
+static int report[2]; /* a pipe; each child gets the writing end */
 static struct counter starts, crashes;
 
 static int pass(void *context, struct child_args *args)
@@ -48,7 +48,7 @@ static const struct child_role silent = { "silent", "silent process", pass };
 static const struct child_role hanging = { "hanging", "hanging process", pass };
 static const struct child_role greedy = { "good", "greedy process", pass_too_much };
 
-/* The process in a role. */
+/* The main function of a role. */
 static int play(const char *name, char **words)
 {
 	struct pollfd readable;
@@ -102,7 +102,7 @@ static void replace(struct child *child)
 	assert_string_equal(text, NUMBER_TEXT);
 }
 
-/* Waits for the end of one of its processes. */
+/* Waits until one of the processes ends. */
 static pid_t reap(struct child *child)
 {
 	int status;
@@ -118,10 +118,10 @@ static void close_child(struct child *child)
 {
 	child_release(child);
 	child_wait_exit(child);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* there is no process left */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no process is left */
 }
 
-static void a_process_is_passed_what_its_role_says(void **state)
+static void a_process_gets_the_arguments_of_its_role(void **state)
 {
 	struct child child = open_child(&good);
 	char link[64], path[64] = "";
@@ -162,7 +162,7 @@ static void a_failed_start_has_a_reason(void **state)
 	}
 }
 
-static void what_pass_returns_fails_the_start(void **state)
+static void an_error_of_pass_fails_the_start(void **state)
 {
 	struct child child = open_child(&good);
 	int error = ENFILE;
@@ -198,7 +198,7 @@ static void restarts_back_off(void **state)
 		delay = delay == 0 ? CLOCK_SECOND / 5 : 2 * delay;
 	}
 	assert_int_equal(counter_read(&starts), 5);
-	child.started -= 11 * CLOCK_SECOND; /* it was healthy */
+	child.started -= 11 * CLOCK_SECOND; /* as if it had run for longer */
 	kill(child.process, SIGKILL);
 	reap(&child);
 	assert_true(child.restart_at <= clock_monotonic());
@@ -221,7 +221,7 @@ static void the_new_process_serves_before_the_old_one_ends(void **state)
 	close_child(&child);
 }
 
-static void a_failed_replacement_leaves_the_present_process(void **state)
+static void a_failed_replacement_leaves_the_current_process(void **state)
 {
 	struct child child = open_child(&good);
 	struct failure failure;
@@ -290,7 +290,7 @@ static void a_replaced_process_that_hangs_is_killed(void **state)
 	close_child(&child);
 }
 
-static void the_end_does_not_wait_for_a_hanging_process(void **state)
+static void a_stop_does_not_wait_for_a_hanging_process(void **state)
 {
 	struct child child = open_child(&hanging);
 	int64_t before;
@@ -302,7 +302,7 @@ static void the_end_does_not_wait_for_a_hanging_process(void **state)
 	assert_true(clock_monotonic() - before < CLOCK_SECOND);
 }
 
-static void words_that_are_no_descriptors(void **state)
+static void invalid_descriptors_are_refused(void **state)
 {
 	static char cases[][8] = { "", "x", "-1", "9999" };
 	struct role role;
@@ -321,17 +321,17 @@ static void words_that_are_no_descriptors(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_process_is_passed_what_its_role_says),
+		cmocka_unit_test(a_process_gets_the_arguments_of_its_role),
 		cmocka_unit_test(a_failed_start_has_a_reason),
-		cmocka_unit_test(what_pass_returns_fails_the_start),
+		cmocka_unit_test(an_error_of_pass_fails_the_start),
 		cmocka_unit_test(restarts_back_off),
 		cmocka_unit_test(the_new_process_serves_before_the_old_one_ends),
-		cmocka_unit_test(a_failed_replacement_leaves_the_present_process),
+		cmocka_unit_test(a_failed_replacement_leaves_the_current_process),
 		cmocka_unit_test(a_hanging_process_is_killed),
 		cmocka_unit_test(a_serving_process_replies_to_pings),
 		cmocka_unit_test(a_replaced_process_that_hangs_is_killed),
-		cmocka_unit_test(the_end_does_not_wait_for_a_hanging_process),
-		cmocka_unit_test(words_that_are_no_descriptors),
+		cmocka_unit_test(a_stop_does_not_wait_for_a_hanging_process),
+		cmocka_unit_test(invalid_descriptors_are_refused),
 	};
 
 	if (argc > 2 && strncmp(argv[1], ROLE_OPTION, strlen(ROLE_OPTION)) == 0)

@@ -1,4 +1,4 @@
-/* Parsing the texts of Daytime servers, and formatting times, spans and offsets. */
+/* timeclient: parsing the texts of Daytime servers, formatting times, spans and offsets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

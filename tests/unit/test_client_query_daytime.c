@@ -30,7 +30,7 @@ static void expect_error(const void *bytes, size_t size, const char *error)
 	assert_string_equal(sample.error, error);
 }
 
-/* For literals with zero bytes, without the last one. */
+/* For literals that contain NUL bytes. */
 #define EXPECT_TEXT(bytes, text)   expect_text(bytes, sizeof(bytes) - 1, text)
 #define EXPECT_ERROR(bytes, error) expect_error(bytes, sizeof(bytes) - 1, error)
 

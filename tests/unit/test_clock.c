@@ -1,4 +1,4 @@
-/* Times and spans in NTP's format: exact values.
+/* Times and spans in NTP format: exact values.
  *
  *   63            32 31             0
  *  +----------------+----------------+
@@ -64,12 +64,12 @@ static void differences_cross_the_wrap(void **state)
 	assert_in_range(-clock_span_from_ntp(-span), 199999999, 200000001);
 }
 
-static void spans_to_and_fro(void **state)
+static void spans_are_converted_both_ways(void **state)
 {
 	static const struct {
 		int64_t nanoseconds;
 		clock_ntp_span expected;
-		int64_t back; /* both ways round towards zero */
+		int64_t back; /* both conversions round towards zero */
 	} rows[] = {
 		{ 0, 0, 0 },
 		{ 1, 4, 0 },
@@ -92,7 +92,7 @@ static void spans_to_and_fro(void **state)
 	}
 }
 
-static void spans_at_the_ends(void **state)
+static void extreme_spans(void **state)
 {
 	(void)state;
 	assert_int_equal(clock_span_from_ntp(INT64_MAX), 2147483647999999999);
@@ -103,8 +103,8 @@ static void spans_at_the_ends(void **state)
 	assert_int_equal(clock_span_from_ntp(-5), -1);
 }
 
-/* A span survives the way there and back up to the nanosecond that rounding may take. */
-static void random_spans_survive(void **state)
+/* Converted there and back, a span differs by one nanosecond at most. */
+static void random_spans_convert_there_and_back(void **state)
 {
 	(void)state;
 	srandom(5905);
@@ -120,13 +120,13 @@ static void random_spans_survive(void **state)
 static void the_clocks_are_read(void **state)
 {
 	struct timespec now;
-	clock_ntp_span gone;
+	clock_ntp_span elapsed;
 	int64_t before = clock_monotonic();
 
 	(void)state;
 	clock_gettime(CLOCK_REALTIME, &now);
-	gone = (clock_ntp_span)(clock_read_ntp() - clock_to_ntp(&now));
-	assert_in_range(clock_span_from_ntp(gone), 0, 60 * CLOCK_SECOND);
+	elapsed = (clock_ntp_span)(clock_read_ntp() - clock_to_ntp(&now));
+	assert_in_range(clock_span_from_ntp(elapsed), 0, 60 * CLOCK_SECOND);
 	assert_true(clock_monotonic() >= before);
 }
 
@@ -144,9 +144,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_in_every_era),
 		cmocka_unit_test(differences_cross_the_wrap),
-		cmocka_unit_test(spans_to_and_fro),
-		cmocka_unit_test(spans_at_the_ends),
-		cmocka_unit_test(random_spans_survive),
+		cmocka_unit_test(spans_are_converted_both_ways),
+		cmocka_unit_test(extreme_spans),
+		cmocka_unit_test(random_spans_convert_there_and_back),
 		cmocka_unit_test(the_clocks_are_read),
 		cmocka_unit_test(precision_is_plausible),
 	};

@@ -1,4 +1,5 @@
-/* The clock monitor at work, with a kernel that says what the test wants it to. */
+/* The clock monitor, with a kernel clock that the test controls. */
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,19 +17,19 @@
 #include "base/log.h"
 #include "server/clock/clock_monitor.h"
 
-/* The test's own kernel: the program's function goes before that of the C library. */
+/* The kernel clock of the test, which ntp_adjtime() below returns. */
 static atomic_int kernel_status, kernel_result;
 static atomic_long kernel_maxerror;
-static atomic_uint kernel_asked;
+static atomic_uint kernel_reads;
 
-/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): of the library's own */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): reserved in the library */
 int ntp_adjtime(struct timex *kernel)
 {
-	assert_int_equal(kernel->modes, 0); /* it is only ever asked */
+	assert_int_equal(kernel->modes, 0); /* the clock is only read */
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->status = kernel_status;
 	kernel->maxerror = kernel_maxerror;
-	kernel_asked++;
+	kernel_reads++;
 	return kernel_result;
 }
 
@@ -69,7 +70,7 @@ static struct clock_state read_state(void)
 	return state;
 }
 
-/* Waits until what is published has a leap indicator and a stratum; not for ever. */
+/* Waits up to 10 s for a state with this leap indicator and stratum. */
 static struct clock_state wait_for(uint8_t leap, uint8_t stratum)
 {
 	struct clock_state state = read_state();
@@ -83,7 +84,7 @@ static struct clock_state wait_for(uint8_t leap, uint8_t stratum)
 	return state;
 }
 
-static void the_first_state_is_there_at_once(void **state)
+static void the_first_state_is_published_at_the_start(void **state)
 {
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
@@ -101,7 +102,7 @@ static void the_first_state_is_there_at_once(void **state)
 	assert_int_equal(read_state().reference_id, CLOCK_REFERENCE_INIT);
 }
 
-static void the_kernel_is_looked_at_all_the_time(void **state)
+static void changes_of_the_kernel_clock_are_published(void **state)
 {
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
@@ -118,7 +119,7 @@ static void the_kernel_is_looked_at_all_the_time(void **state)
 	assert_int_equal(wait_for(CLOCK_LEAP_UNKNOWN, 0).reference_id, CLOCK_REFERENCE_INIT);
 }
 
-/* Only a bound of the error that shrinks shows a correction. */
+/* A correction shows as a smaller error bound. */
 static void the_reference_time_is_that_of_a_correction(void **state)
 {
 	struct clock_state before, now;
@@ -136,8 +137,8 @@ static void the_reference_time_is_that_of_a_correction(void **state)
 	assert_true((clock_ntp_span)(now.reference_time - before.reference_time) > 0);
 }
 
-/* Whatever else vouches for a clock, it tells the second before again. */
-static void a_leap_second_is_one_for_everyone(void **state)
+/* During a leap second no clock is trusted, whatever its source: it repeats a second. */
+static void a_leap_second_unsynchronises_every_source(void **state)
 {
 	(void)state;
 	set_kernel(STA_UNSYNC, TIME_ERROR, 0);
@@ -156,36 +157,44 @@ static void a_quiet_clock_costs_little(void **state)
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
 	start(CLOCK_SOURCE_SYSTEM, "");
-	before = kernel_asked;
+	before = kernel_reads;
 	usleep(1000000);
-	assert_in_range(kernel_asked - before, 1, 30);
+	assert_in_range(kernel_reads - before, 1, 30);
 }
 
-/* The signals that the monitor's thread blocks, as the kernel shows them: all that can be. */
-static unsigned long long blocked_by_monitor(void)
+/* The signals that a thread of this process blocks, from /proc. */
+static unsigned long long blocked_by_thread(const char *thread)
 {
-	unsigned long long blocked = 0, least = 0;
+	unsigned long long blocked = 0;
 	char path[64], line[128];
 	FILE *file;
 
-	/* Threads of a process are numbered upwards: the monitor's is the latest. */
-	for (int id = getpid(); id < getpid() + 1000; id++) {
-		snprintf(path, sizeof(path), "/proc/self/task/%d/status", id);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		while (fgets(line, sizeof(line), file)) {
-			if (strncmp(line, "SigBlk:", 7) == 0)
-				blocked = strtoull(line + 7, NULL, 16);
-		}
-		fclose(file);
-		if (id != getpid())
-			least = blocked;
+	snprintf(path, sizeof(path), "/proc/self/task/%.16s/status", thread);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "SigBlk:", 7) == 0)
+			blocked = strtoull(line + 7, NULL, 16);
 	}
-	return least;
+	fclose(file);
+	return blocked;
 }
 
-static void signals_are_for_others(void **state)
+/* The monitor's thread is the last one in /proc/self/task, which has the order of creation. */
+static unsigned long long blocked_by_monitor(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	char last[32] = "";
+
+	assert_non_null(tasks);
+	while ((entry = readdir(tasks)))
+		snprintf(last, sizeof(last), "%.16s", entry->d_name);
+	closedir(tasks);
+	return blocked_by_thread(last);
+}
+
+static void the_monitor_blocks_all_signals(void **state)
 {
 	const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGALRM };
 	sigset_t before, after;
@@ -195,13 +204,16 @@ static void signals_are_for_others(void **state)
 	set_kernel(0, TIME_OK, 1000);
 	start(CLOCK_SOURCE_SYSTEM, "");
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	set_kernel(STA_INS, TIME_INS, 1000);
+	wait_for(CLOCK_LEAP_INSERT,
+		 CLOCK_SYSTEM_STRATUM); /* a new thread has its mask when it runs */
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		assert_int_equal(sigismember(&after, signals[i]), sigismember(&before, signals[i]));
 		assert_true(blocked_by_monitor() >> (signals[i] - 1) & 1);
 	}
 }
 
-static void the_kernel_is_asked_once(void **state)
+static void the_kernel_clock_is_read_before_the_monitor_runs(void **state)
 {
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
@@ -213,13 +225,13 @@ static void the_kernel_is_asked_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(the_first_state_is_there_at_once, end),
-		cmocka_unit_test_teardown(the_kernel_is_looked_at_all_the_time, end),
+		cmocka_unit_test_teardown(the_first_state_is_published_at_the_start, end),
+		cmocka_unit_test_teardown(changes_of_the_kernel_clock_are_published, end),
 		cmocka_unit_test_teardown(the_reference_time_is_that_of_a_correction, end),
-		cmocka_unit_test_teardown(a_leap_second_is_one_for_everyone, end),
+		cmocka_unit_test_teardown(a_leap_second_unsynchronises_every_source, end),
 		cmocka_unit_test_teardown(a_quiet_clock_costs_little, end),
-		cmocka_unit_test_teardown(signals_are_for_others, end),
-		cmocka_unit_test(the_kernel_is_asked_once),
+		cmocka_unit_test_teardown(the_monitor_blocks_all_signals, end),
+		cmocka_unit_test(the_kernel_clock_is_read_before_the_monitor_runs),
 	};
 
 	log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);

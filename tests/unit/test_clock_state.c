@@ -1,4 +1,4 @@
-/* What is known of the clock: published and read, grown old, and taken from the kernel. */
+/* The clock state: published and read, its age, and the state of the kernel clock. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static const struct clock_state full = {
 	.measured = 1000 * CLOCK_SECOND,
 };
 
-/* Field by field: a struct has holes. */
+/* Field by field, because a struct has padding. */
 static void assert_same(const struct clock_state *state, const struct clock_state *expected)
 {
 	assert_int_equal(state->leap, expected->leap);
@@ -48,7 +48,7 @@ static void assert_unsynchronised(const struct clock_state *state, uint32_t reas
 	assert_false(clock_state_is_synchronised(state));
 }
 
-static void an_empty_board_is_not_synchronised(void **cmocka)
+static void an_empty_snapshot_is_not_synchronised(void **cmocka)
 {
 	static const struct clock_state_snapshot snapshot;
 	struct clock_state state;
@@ -58,7 +58,7 @@ static void an_empty_board_is_not_synchronised(void **cmocka)
 	assert_unsynchronised(&state, 0x494e4954); /* "INIT" */
 }
 
-static void what_is_published_is_read(void **cmocka)
+static void a_published_state_can_be_read(void **cmocka)
 {
 	struct clock_state_snapshot snapshot = { 0 };
 	struct clock_state state, none;
@@ -74,13 +74,13 @@ static void what_is_published_is_read(void **cmocka)
 		clock_state_read(&snapshot, full.measured, &state);
 		assert_unsynchronised(&state, 0x53544550); /* "STEP" */
 	}
-	snapshot.sequence = UINT32_MAX; /* the next one is 0, and counts nevertheless */
+	snapshot.sequence = UINT32_MAX; /* the next sequence number is 0 */
 	clock_state_publish(&snapshot, &full);
 	clock_state_read(&snapshot, full.measured, &state);
 	assert_same(&state, &full);
 }
 
-/* The dispersion after so many nanoseconds, in units of 2^-16 s, rounded up. */
+/* In units of 2^-16 s, rounded up. */
 static void dispersion_grows_with_age(void **cmocka)
 {
 	static const struct {
@@ -89,7 +89,7 @@ static void dispersion_grows_with_age(void **cmocka)
 		uint32_t dispersion, expected;
 	} rows[] = {
 		{ 0, 15, 7, 7 },
-		{ -CLOCK_SECOND, 15, 7, 7 }, /* read before it was measured */
+		{ -CLOCK_SECOND, 15, 7, 7 }, /* an age below zero */
 		{ INT64_MIN / 2, 15, 7, 7 },
 		{ 3600 * CLOCK_SECOND, 0, 7, 7 },
 		{ 1, 15, 7, 8 },
@@ -126,7 +126,7 @@ static void dispersion_grows_with_age(void **cmocka)
 	}
 }
 
-static void an_age_has_no_end(void **cmocka)
+static void an_age_that_overflows_is_zero(void **cmocka)
 {
 	struct clock_state_snapshot snapshot = { 0 };
 	struct clock_state state = full;
@@ -168,7 +168,7 @@ static void short_spans(void **cmocka)
 	assert_int_equal(clock_short_add(UINT32_MAX, UINT32_MAX), UINT32_MAX);
 }
 
-/* Every field of the nth state follows from n, so that a mixture of two is seen. */
+/* Every field of the nth state follows from n, so that a torn read is detected. */
 #define PUBLICATIONS 200000
 
 static struct clock_state nth_state(uint32_t n)
@@ -215,7 +215,7 @@ static void *read_until_last(void *argument)
 	return NULL;
 }
 
-static void no_reader_sees_half_a_state(void **cmocka)
+static void no_read_is_torn(void **cmocka)
 {
 	struct clock_state_snapshot snapshot = { 0 };
 	struct reading readings[2] = { { .snapshot = &snapshot }, { .snapshot = &snapshot } };
@@ -237,7 +237,7 @@ static void no_reader_sees_half_a_state(void **cmocka)
 	}
 }
 
-static void a_local_clock_was_right_lately(void **cmocka)
+static void a_local_clock_has_a_recent_reference_time(void **cmocka)
 {
 	static const struct {
 		clock_ntp_time now, reference;
@@ -306,7 +306,7 @@ static void assert_kernel_unsynchronised(int status, int result, long maxerror, 
 	assert_unsynchronised(&state, reason);
 }
 
-static void the_kernel_is_believed(void **cmocka)
+static void synchronised_states_of_the_kernel(void **cmocka)
 {
 	(void)cmocka;
 	assert_kernel_synchronised(STA_PLL, TIME_OK, 0, CLOCK_LEAP_NONE, 0);
@@ -318,11 +318,11 @@ static void the_kernel_is_believed(void **cmocka)
 	assert_kernel_synchronised(STA_DEL, TIME_DEL, 1000, CLOCK_LEAP_DELETE, 66);
 	assert_kernel_synchronised(STA_INS, TIME_WAIT, 1000, CLOCK_LEAP_NONE, 66);
 	assert_kernel_synchronised(STA_DEL, TIME_WAIT, 1000, CLOCK_LEAP_NONE, 66);
-	/* Asked for a moment ago; the kernel takes it up with the next second. */
+	/* The leap second was requested within this second. */
 	assert_kernel_synchronised(STA_INS, TIME_OK, 1000, CLOCK_LEAP_NONE, 66);
 }
 
-static void the_kernel_is_not_believed(void **cmocka)
+static void unsynchronised_states_of_the_kernel(void **cmocka)
 {
 	static const int results[] = { TIME_OK, TIME_INS, TIME_DEL, TIME_WAIT, TIME_ERROR };
 
@@ -346,15 +346,15 @@ static void the_kernel_is_not_believed(void **cmocka)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_empty_board_is_not_synchronised),
-		cmocka_unit_test(what_is_published_is_read),
+		cmocka_unit_test(an_empty_snapshot_is_not_synchronised),
+		cmocka_unit_test(a_published_state_can_be_read),
 		cmocka_unit_test(dispersion_grows_with_age),
-		cmocka_unit_test(an_age_has_no_end),
+		cmocka_unit_test(an_age_that_overflows_is_zero),
 		cmocka_unit_test(short_spans),
-		cmocka_unit_test(no_reader_sees_half_a_state),
-		cmocka_unit_test(a_local_clock_was_right_lately),
-		cmocka_unit_test(the_kernel_is_believed),
-		cmocka_unit_test(the_kernel_is_not_believed),
+		cmocka_unit_test(no_read_is_torn),
+		cmocka_unit_test(a_local_clock_has_a_recent_reference_time),
+		cmocka_unit_test(synchronised_states_of_the_kernel),
+		cmocka_unit_test(unsynchronised_states_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

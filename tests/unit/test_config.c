@@ -1,4 +1,4 @@
-/* The configuration: what is read, what is refused, and in which words. */
+/* The configuration: directives, errors and the dump. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,7 @@ static const char *file(const char *name, const char *content)
 	return path;
 }
 
-/* Loads, and returns the errors without the name of the directory, to be freed; NULL: none. */
+/* Loads, and returns the errors without the name of the directory, to be freed; NULL: no error. */
 static char *load(struct config *config, const struct config_source *source)
 {
 	char *errors = NULL, *found;
@@ -80,7 +80,7 @@ static void expect_errors(const struct config_source *source, const char *expect
 	config_free(&config);
 }
 
-/* Loads without an error and compares what is dumped. */
+/* Loads without an error and compares the dump. */
 static void expect_dump(const struct config_source *source, const char *expected)
 {
 	struct config config;
@@ -130,7 +130,7 @@ static void every_directive(void **state)
 			     "user root\npidfile /run/x.pid\nsyslog local3\n");
 }
 
-/* A line for each row of the table that is dumped, with another value than the default. */
+/* A line for each row of the table, with another value than the default. */
 static void a_dump_reads_back_to_itself(void **state)
 {
 	static const char text[] = "listen daytime/tcp *:65535\n"
@@ -223,7 +223,7 @@ static void numbers_and_limits(void **state)
 		"limits.conf:5: clock: stratum '16': expected a number from 1 to 15\n");
 }
 
-static void seconds_have_three_decimals_at_most(void **state)
+static void seconds_have_up_to_three_decimals(void **state)
 {
 	const char *wrong[] = { "0", "0.000", "3600.001", "1.2345", "1.", ".5", "1.2.3", "-1" };
 	char line[64], expected[256];
@@ -241,7 +241,7 @@ static void seconds_have_three_decimals_at_most(void **state)
 	}
 }
 
-static void every_error_in_one_run(void **state)
+static void all_errors_are_reported_in_one_run(void **state)
 {
 	struct config_source source = {
 		.file = file("bad.conf", "listn daytime/tcp 1\n"
@@ -314,7 +314,7 @@ static void options_are_named_in_errors(void **state)
 			       "timeserver: --user: unknown user 'nobody-here'\n");
 }
 
-static void includes_start_from_their_file(void **state)
+static void relative_includes_start_from_their_file(void **state)
 {
 	struct config_source source;
 	char path[128];
@@ -324,7 +324,7 @@ static void includes_start_from_their_file(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	file("conf.d/20.conf", "listen daytime/tcp 20\n");
 	file("conf.d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
-	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: only by include */
+	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: read by include only */
 	file("conf.d/.hidden.conf", "nonsense\n");
 	file("main.conf", "confdir conf.d\npidfile /x.pid\n");
 	snprintf(path, sizeof(path), "%s/main.conf", directory);
@@ -340,7 +340,7 @@ static void includes_start_from_their_file(void **state)
 		      "[ADDRESS:]PORT\n");
 }
 
-static void includes_come_to_an_end(void **state)
+static void includes_nested_too_deep_are_an_error(void **state)
 {
 	struct config_source source = { .file = file("loop.conf", "include loop.conf\n") };
 
@@ -359,7 +359,7 @@ static void unreadable_files(void **state)
 	expect_errors(&root, "timeserver: cannot read /: Is a directory\n");
 }
 
-static void strange_bytes(void **state)
+static void unprintable_bytes_and_long_lines(void **state)
 {
 	struct config_source source = { .file = file("strange.conf", "") };
 	char long_line[70 * 2 + 1];
@@ -386,14 +386,14 @@ int main(void)
 		cmocka_unit_test(the_port_of_the_protocol_is_the_default),
 		cmocka_unit_test(flags),
 		cmocka_unit_test(numbers_and_limits),
-		cmocka_unit_test(seconds_have_three_decimals_at_most),
-		cmocka_unit_test(every_error_in_one_run),
+		cmocka_unit_test(seconds_have_up_to_three_decimals),
+		cmocka_unit_test(all_errors_are_reported_in_one_run),
 		cmocka_unit_test(options_come_after_the_file),
 		cmocka_unit_test(options_are_named_in_errors),
-		cmocka_unit_test(includes_start_from_their_file),
-		cmocka_unit_test(includes_come_to_an_end),
+		cmocka_unit_test(relative_includes_start_from_their_file),
+		cmocka_unit_test(includes_nested_too_deep_are_an_error),
 		cmocka_unit_test(unreadable_files),
-		cmocka_unit_test(strange_bytes),
+		cmocka_unit_test(unprintable_bytes_and_long_lines),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

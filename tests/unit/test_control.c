@@ -1,4 +1,4 @@
-/* Messages on the control socket, and of an upgrade. */
+/* Messages on the control socket, and messages of an upgrade. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include "server/control/control_message.h"
 #include "server/upgrade/upgrade_message.h"
 
-static void a_request_is_read_as_it_is_written(void **state)
+static void requests_are_written_and_read(void **state)
 {
 	static const char *const bad[] = { "",
 					   "status",
@@ -38,7 +38,7 @@ static void a_request_is_read_as_it_is_written(void **state)
 		assert_int_equal(control_message_read(bad[i]), CONTROL_COMMAND_INVALID);
 }
 
-static void a_reply_is_read_as_it_is_written(void **state)
+static void replies_are_written_and_read(void **state)
 {
 	char *reply = control_message_reply(EXIT_CONFIGURATION, "t.conf:1: \"x\"\nt.conf:2: \\y\n");
 	char text[64];
@@ -132,8 +132,8 @@ static void an_upgrade_message_of_a_newer_version_is_unknown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_request_is_read_as_it_is_written),
-		cmocka_unit_test(a_reply_is_read_as_it_is_written),
+		cmocka_unit_test(requests_are_written_and_read),
+		cmocka_unit_test(replies_are_written_and_read),
 		cmocka_unit_test(an_upgrade_message_arrives_with_its_descriptor),
 		cmocka_unit_test(an_upgrade_message_of_a_newer_version_is_unknown),
 	};

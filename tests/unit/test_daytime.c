@@ -42,7 +42,8 @@ static void exact_bytes(void **state)
 		{ -1, "Wed Dec 31 23:59:59 1969\r\n" },
 		{ 2085978495, "Thu Feb  7 06:28:15 2036\r\n" }, /* the last second of NTP era 0 */
 		{ 2085978496, "Thu Feb  7 06:28:16 2036\r\n" },
-		{ 2147483647, "Tue Jan 19 03:14:07 2038\r\n" }, /* the last one of 32 bits */
+		{ 2147483647,
+		  "Tue Jan 19 03:14:07 2038\r\n" }, /* the last one of a signed 32-bit time */
 		{ 2147483648, "Tue Jan 19 03:14:08 2038\r\n" },
 		{ 1709164800, "Thu Feb 29 00:00:00 2024\r\n" },
 		{ 253402300799, "Fri Dec 31 23:59:59 9999\r\n" },
@@ -55,16 +56,16 @@ static void exact_bytes(void **state)
 				    rows[i].expected);
 }
 
-static void silence_where_the_form_ends(void **state)
+static void no_reply_outside_of_four_digit_years(void **state)
 {
 	(void)state;
 	assert_string_equal(reply_at(253402300800, PROTOCOL_REPLY_MAX), ""); /* the year 10000 */
 	assert_string_equal(reply_at(-30610224001, PROTOCOL_REPLY_MAX), ""); /* the year 999 */
-	assert_string_equal(reply_at(INT64_MAX, PROTOCOL_REPLY_MAX), ""); /* no calendar has it */
+	assert_string_equal(reply_at(INT64_MAX, PROTOCOL_REPLY_MAX), "");    /* no calendar date */
 	assert_string_equal(reply_at(INT64_MIN, PROTOCOL_REPLY_MAX), "");
 }
 
-static void whole_or_nothing(void **state)
+static void no_partial_reply(void **state)
 {
 	(void)state;
 	for (size_t room = 0; room < 26; room++)
@@ -72,8 +73,8 @@ static void whole_or_nothing(void **state)
 	assert_int_equal(strlen(reply_at(0, 26)), 26);
 }
 
-/* Against the C library, over some 8,000 years of seconds drawn at random. */
-static void agrees_with_the_library(void **state)
+/* For random seconds of 9,000 years. */
+static void random_seconds_agree_with_the_c_library(void **state)
 {
 	char expected[64];
 	struct tm calendar;
@@ -90,7 +91,7 @@ static void agrees_with_the_library(void **state)
 	}
 }
 
-static void rows_are_found_by_their_words(void **state)
+static void protocols_are_found_by_their_word(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
@@ -101,7 +102,7 @@ static void rows_are_found_by_their_words(void **state)
 	assert_null(protocol_find("daytime/tcpx"));
 }
 
-static void a_second_is_read_once(void **state)
+static void the_current_second_is_read(void **state)
 {
 	struct clock_second now = { 0 };
 	time_t before = time(NULL);
@@ -113,7 +114,7 @@ static void a_second_is_read_once(void **state)
 	assert_int_equal(mktime(&now.local), now.seconds);
 }
 
-static void a_changed_zone_is_seen(void **state)
+static void a_changed_time_zone_is_read(void **state)
 {
 	struct clock_second now = { 0 };
 
@@ -122,7 +123,7 @@ static void a_changed_zone_is_seen(void **state)
 	clock_reload_zone();
 	clock_read_second(&now);
 	assert_int_equal(now.local.tm_gmtoff, 3 * 3600);
-	assert_string_equal(getenv("TZ"), "XXX-03"); /* put back after the detour */
+	assert_string_equal(getenv("TZ"), "XXX-03"); /* restored */
 	unsetenv("TZ");
 	clock_reload_zone();
 	assert_null(getenv("TZ"));
@@ -132,12 +133,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_bytes),
-		cmocka_unit_test(silence_where_the_form_ends),
-		cmocka_unit_test(whole_or_nothing),
-		cmocka_unit_test(agrees_with_the_library),
-		cmocka_unit_test(rows_are_found_by_their_words),
-		cmocka_unit_test(a_second_is_read_once),
-		cmocka_unit_test(a_changed_zone_is_seen),
+		cmocka_unit_test(no_reply_outside_of_four_digit_years),
+		cmocka_unit_test(no_partial_reply),
+		cmocka_unit_test(random_seconds_agree_with_the_c_library),
+		cmocka_unit_test(protocols_are_found_by_their_word),
+		cmocka_unit_test(the_current_second_is_read),
+		cmocka_unit_test(a_changed_time_zone_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* "clock follow": what is believed of a server's answer, and how the server is asked.
+/* "clock follow": the clock state that a server's reply gives.
  *
  *   byte 0                1         2        3
  *   +----+-------+------+---------+--------+-----------+
@@ -9,7 +9,7 @@
  *
  *     server          T2 ---- T3
  *                    /          \
- *     we           T1            T4      offset ((T2-T1)+(T3-T4))/2, delay (T4-T1)-(T3-T2)
+ *     client       T1            T4      offset ((T2-T1)+(T3-T4))/2, delay (T4-T1)-(T3-T2)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@
 
 #define NONCE 0x0123456789abcdef
 #define T1    0xeeadbdbc00000000
-#define UNIT  (UINT64_C(1) << 16) /* of the short format, in that of times */
+#define UNIT  (UINT64_C(1) << 16) /* of the short format, in the timestamp format */
 
 /* 2 units there, 3 units at the server, 4 units back: offset -1 unit, delay 6 units. */
 static const struct ntp_reference_context remote = {
@@ -50,15 +50,15 @@ static const struct ntp_packet good = {
 	.transmit = T1 + 5 * UNIT,
 };
 
-static enum ntp_client_verdict judge(const struct ntp_reference_context *context,
-				     const struct ntp_packet *packet, struct clock_state *state)
+static enum ntp_client_verdict evaluate(const struct ntp_reference_context *context,
+					const struct ntp_packet *packet, struct clock_state *state)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
-	uint32_t kiss = 0;
+	uint32_t kod = 0;
 
 	ntp_packet_write(packet, &writer);
-	return ntp_reference_from_reply(context, bytes, bytes_written(&writer), state, &kiss);
+	return ntp_reference_from_reply(context, bytes, bytes_written(&writer), state, &kod);
 }
 
 static void assert_same(const struct clock_state *state, const struct clock_state *expected)
@@ -73,7 +73,7 @@ static void assert_same(const struct clock_state *state, const struct clock_stat
 	assert_int_equal(state->measured, expected->measured);
 }
 
-static void a_server_elsewhere_is_one_above(void **cmocka)
+static void a_remote_server_gives_the_next_stratum(void **cmocka)
 {
 	static const struct clock_state expected = {
 		.leap = CLOCK_LEAP_INSERT,
@@ -88,11 +88,11 @@ static void a_server_elsewhere_is_one_above(void **cmocka)
 	struct clock_state state;
 
 	(void)cmocka;
-	assert_int_equal(judge(&remote, &good, &state), NTP_CLIENT_OK);
+	assert_int_equal(evaluate(&remote, &good, &state), NTP_CLIENT_OK);
 	assert_same(&state, &expected);
 }
 
-static void the_server_here_is_quoted(void **cmocka)
+static void the_fields_of_a_local_server_are_taken_over(void **cmocka)
 {
 	static const struct clock_state expected = {
 		.leap = CLOCK_LEAP_INSERT,
@@ -109,19 +109,19 @@ static void the_server_here_is_quoted(void **cmocka)
 
 	(void)cmocka;
 	here.same_host = true;
-	assert_int_equal(judge(&here, &good, &state), NTP_CLIENT_OK);
+	assert_int_equal(evaluate(&here, &good, &state), NTP_CLIENT_OK);
 	assert_same(&state, &expected);
 }
 
-/* A change to the good answer, and what becomes of it. */
+/* A change to the good reply, and its verdict. */
 static const struct {
 	const char *what;
-	size_t field; /* where in the packet's bytes, */
-	size_t width; /* how many of them, */
+	size_t field; /* the offset in the packet */
+	size_t width; /* in bytes */
 	uint64_t value;
 	enum ntp_client_verdict verdict;
-	const char *reason; /* kiss code of the state; NULL: it is left alone */
-} lies[] = {
+	const char *reason; /* reference identifier of the state; NULL: the state is unchanged */
+} changes[] = {
 	{ "origin off by a bit", 24, 8, NONCE ^ 1, NTP_CLIENT_ORIGIN, NULL },
 	{ "origin of our time", 24, 8, T1, NTP_CLIENT_ORIGIN, NULL },
 	{ "no origin", 24, 8, 0, NTP_CLIENT_ORIGIN, NULL },
@@ -150,40 +150,40 @@ static const struct {
 	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, NTP_CLIENT_OK, NULL },
 	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
 	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
-	/* 100/2 + 65485 units are less than a second, by one. */
+	/* 100/2 + 65485 units are one unit less than a second. */
 	{ "a distance below 1 s", 8, 4, 65485, NTP_CLIENT_OK, NULL },
 	{ "a distance of 1 s", 8, 4, 65486, NTP_CLIENT_DISTANCE, "INIT" },
-	{ "no end of dispersion", 8, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
-	{ "no end of delay", 4, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
+	{ "maximal dispersion", 8, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
+	{ "maximal delay", 4, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
 };
 
-static void each_lie_is_known_by_name(void **cmocka)
+static void every_invalid_reply_has_its_verdict(void **cmocka)
 {
 	struct clock_state state, unsynchronised;
 	uint8_t bytes[NTP_PACKET_SIZE];
-	uint32_t kiss;
+	uint32_t kod;
 
 	(void)cmocka;
-	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 		struct bytes_writer change;
 		enum ntp_client_verdict verdict;
 
 		ntp_packet_write(&good, &writer);
-		change = bytes_writer_open(bytes + lies[i].field, lies[i].width);
-		for (size_t byte = lies[i].width; byte > 0; byte--)
-			bytes_put_byte(&change, (uint8_t)(lies[i].value >> (8 * (byte - 1))));
+		change = bytes_writer_open(bytes + changes[i].field, changes[i].width);
+		for (size_t byte = changes[i].width; byte > 0; byte--)
+			bytes_put_byte(&change, (uint8_t)(changes[i].value >> (8 * (byte - 1))));
 		memset(&state, 0xee, sizeof(state));
-		verdict = ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kiss);
-		if (verdict != lies[i].verdict)
-			fail_msg("%s: verdict %d: %s", lies[i].what, verdict,
+		verdict = ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kod);
+		if (verdict != changes[i].verdict)
+			fail_msg("%s: verdict %d: %s", changes[i].what, verdict,
 				 ntp_client_describe(verdict));
-		if (lies[i].reason) {
+		if (changes[i].reason) {
 			clock_state_unsynchronised(&unsynchronised,
-						   CLOCK_REFERENCE(lies[i].reason[0],
-								   lies[i].reason[1],
-								   lies[i].reason[2],
-								   lies[i].reason[3]));
+						   CLOCK_REFERENCE(changes[i].reason[0],
+								   changes[i].reason[1],
+								   changes[i].reason[2],
+								   changes[i].reason[3]));
 			assert_same(&state, &unsynchronised);
 		} else if (verdict != NTP_CLIENT_OK) {
 			assert_int_equal(state.leap, 0xee);
@@ -191,7 +191,7 @@ static void each_lie_is_known_by_name(void **cmocka)
 	}
 }
 
-static void the_same_host_has_the_last_stratum_too(void **cmocka)
+static void a_local_server_may_have_stratum_15(void **cmocka)
 {
 	struct ntp_reference_context here = remote;
 	struct ntp_packet packet = good;
@@ -200,11 +200,11 @@ static void the_same_host_has_the_last_stratum_too(void **cmocka)
 	(void)cmocka;
 	here.same_host = true;
 	packet.stratum = 15;
-	assert_int_equal(judge(&here, &packet, &state), NTP_CLIENT_OK);
+	assert_int_equal(evaluate(&here, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.stratum, 15);
 }
 
-static void a_question_that_was_not_asked_has_no_answer(void **cmocka)
+static void a_reply_without_a_request_is_refused(void **cmocka)
 {
 	struct ntp_reference_context none = remote;
 	struct ntp_packet packet = good;
@@ -213,47 +213,47 @@ static void a_question_that_was_not_asked_has_no_answer(void **cmocka)
 	(void)cmocka;
 	none.exchange.nonce = 0;
 	packet.origin = 0;
-	assert_int_equal(judge(&none, &packet, &state), NTP_CLIENT_ORIGIN);
+	assert_int_equal(evaluate(&none, &packet, &state), NTP_CLIENT_ORIGIN);
 }
 
-static void only_a_whole_answer_counts(void **cmocka)
+static void a_reply_has_at_least_48_bytes(void **cmocka)
 {
 	uint8_t bytes[NTP_PACKET_SIZE + 20] = { 0 };
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 	struct clock_state state;
-	uint32_t kiss;
+	uint32_t kod;
 
 	(void)cmocka;
 	ntp_packet_write(&good, &writer);
 	for (size_t size = 0; size < NTP_PACKET_SIZE; size++)
-		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kiss),
+		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kod),
 				 NTP_CLIENT_SHORT);
-	/* What follows, an authenticator or extension fields, is none of our business. */
+	/* An authenticator or extension fields may follow. */
 	for (size_t size = NTP_PACKET_SIZE; size <= sizeof(bytes); size++)
-		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kiss),
+		assert_int_equal(ntp_reference_from_reply(&remote, bytes, size, &state, &kod),
 				 NTP_CLIENT_OK);
 }
 
-static void kisses_are_handed_on(void **cmocka)
+static void the_code_of_a_kod_is_returned(void **cmocka)
 {
 	struct ntp_packet packet = { .leap = 3, .version = 4, .mode = 4, .origin = NONCE };
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 	struct clock_state state;
-	uint32_t kiss = 0;
+	uint32_t kod = 0;
 
 	(void)cmocka;
 	packet.reference_id = CLOCK_REFERENCE('R', 'A', 'T', 'E');
 	ntp_packet_write(&packet, &writer);
-	assert_int_equal(ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kiss),
+	assert_int_equal(ntp_reference_from_reply(&remote, bytes, sizeof(bytes), &state, &kod),
 			 NTP_CLIENT_KISS);
-	assert_int_equal(kiss, 0x52415445);
+	assert_int_equal(kod, 0x52415445);
 	assert_false(clock_state_is_synchronised(&state));
 }
 
-/* The server's clock is ahead by offset; the way there and back takes delay. */
-static enum ntp_client_verdict judge_offset(int64_t offset, int64_t delay,
-					    struct clock_state *state)
+/* For a server whose clock is ahead by offset, with a round trip of delay. */
+static enum ntp_client_verdict evaluate_offset(int64_t offset, int64_t delay,
+					       struct clock_state *state)
 {
 	struct ntp_reference_context context = remote;
 	struct ntp_packet packet = good;
@@ -261,45 +261,46 @@ static enum ntp_client_verdict judge_offset(int64_t offset, int64_t delay,
 	context.exchange.received = T1 + (uint64_t)clock_span_to_ntp(delay);
 	packet.receive = T1 + (uint64_t)clock_span_to_ntp(offset + delay / 2);
 	packet.transmit = packet.receive;
-	return judge(&context, &packet, state);
+	return evaluate(&context, &packet, state);
 }
 
-static void the_clock_must_be_the_same(void **cmocka)
+static void a_server_with_a_different_clock_is_refused(void **cmocka)
 {
 	const int64_t ms = CLOCK_MILLISECOND, us = ms / 1000;
 	struct clock_state state;
 
 	(void)cmocka;
 	for (int sign = -1; sign <= 1; sign += 2) {
-		assert_int_equal(judge_offset(sign * 127999 * us, 0, &state), NTP_CLIENT_OK);
-		assert_int_equal(judge_offset(sign * 128001 * us, 0, &state), NTP_CLIENT_OFFSET);
+		assert_int_equal(evaluate_offset(sign * 127999 * us, 0, &state), NTP_CLIENT_OK);
+		assert_int_equal(evaluate_offset(sign * 128001 * us, 0, &state), NTP_CLIENT_OFFSET);
 		assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
-		/* A long way may hide as much as half of itself. */
-		assert_int_equal(judge_offset(sign * 177999 * us, 100 * ms, &state), NTP_CLIENT_OK);
-		assert_int_equal(judge_offset(sign * 178001 * us, 100 * ms, &state),
+		/* The limit grows by half the delay. */
+		assert_int_equal(evaluate_offset(sign * 177999 * us, 100 * ms, &state),
+				 NTP_CLIENT_OK);
+		assert_int_equal(evaluate_offset(sign * 178001 * us, 100 * ms, &state),
 				 NTP_CLIENT_OFFSET);
-		assert_int_equal(judge_offset(sign * 3600000 * ms, 1 * ms, &state),
+		assert_int_equal(evaluate_offset(sign * 3600000 * ms, 1 * ms, &state),
 				 NTP_CLIENT_OFFSET);
 	}
-	/* 50 units were there before; 0.1 s are 6553.6, and half of 20 ms 655.4. */
-	assert_int_equal(judge_offset(100 * ms, 20 * ms, &state), NTP_CLIENT_OK);
+	/* 50 units of the server; 0.1 s are 6553.6 units, and half of 20 ms are 655.4. */
+	assert_int_equal(evaluate_offset(100 * ms, 20 * ms, &state), NTP_CLIENT_OK);
 	assert_in_range(state.root_dispersion, 50 + 7208, 50 + 7210);
 	assert_in_range(state.root_delay, 100 + 1310, 100 + 1311);
 }
 
-static void a_clock_that_went_back_measures_nothing(void **cmocka)
+static void a_clock_that_was_set_back_gives_no_measurement(void **cmocka)
 {
 	struct ntp_reference_context context = remote;
 	struct clock_state state;
 
 	(void)cmocka;
 	context.exchange.received = T1 - 1;
-	assert_int_equal(judge(&context, &good, &state), NTP_CLIENT_OFFSET);
+	assert_int_equal(evaluate(&context, &good, &state), NTP_CLIENT_OFFSET);
 	context.exchange.received = T1 + INT64_MIN;
-	assert_int_equal(judge(&context, &good, &state), NTP_CLIENT_OFFSET);
+	assert_int_equal(evaluate(&context, &good, &state), NTP_CLIENT_OFFSET);
 }
 
-/* Longer at the server than away from here: clocks are coarse, and a delay is never negative. */
+/* The time at the server may seem longer than the round trip: clocks are coarse. */
 static void a_delay_is_not_negative(void **cmocka)
 {
 	struct ntp_packet packet = good;
@@ -308,12 +309,12 @@ static void a_delay_is_not_negative(void **cmocka)
 	(void)cmocka;
 	packet.receive = T1 - UNIT;
 	packet.transmit = T1 + 10 * UNIT;
-	assert_int_equal(judge(&remote, &packet, &state), NTP_CLIENT_OK);
+	assert_int_equal(evaluate(&remote, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.root_delay, 100);
 	assert_int_equal(state.root_dispersion, 50);
 }
 
-static void eras_do_not_matter(void **cmocka)
+static void the_exchange_may_cross_an_era(void **cmocka)
 {
 	struct ntp_reference_context context = remote;
 	struct ntp_packet packet = good;
@@ -324,12 +325,12 @@ static void eras_do_not_matter(void **cmocka)
 	context.exchange.received = 6 * UNIT;
 	packet.receive = 0 - UNIT;
 	packet.transmit = 2 * UNIT;
-	assert_int_equal(judge(&context, &packet, &state), NTP_CLIENT_OK);
+	assert_int_equal(evaluate(&context, &packet, &state), NTP_CLIENT_OK);
 	assert_int_equal(state.root_delay, 106);
 	assert_int_equal(state.root_dispersion, 54);
 }
 
-static void servers_have_names(void **cmocka)
+static void servers_have_a_reference_identifier(void **cmocka)
 {
 	static const struct {
 		const char *host;
@@ -348,7 +349,7 @@ static void servers_have_names(void **cmocka)
 	}
 }
 
-static void every_verdict_has_words(void **cmocka)
+static void every_verdict_has_a_description(void **cmocka)
 {
 	(void)cmocka;
 	for (int verdict = NTP_CLIENT_OK; verdict <= NTP_CLIENT_STRATUM_LAST; verdict++)
@@ -358,19 +359,19 @@ static void every_verdict_has_words(void **cmocka)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_server_elsewhere_is_one_above),
-		cmocka_unit_test(the_server_here_is_quoted),
-		cmocka_unit_test(each_lie_is_known_by_name),
-		cmocka_unit_test(the_same_host_has_the_last_stratum_too),
-		cmocka_unit_test(a_question_that_was_not_asked_has_no_answer),
-		cmocka_unit_test(only_a_whole_answer_counts),
-		cmocka_unit_test(kisses_are_handed_on),
-		cmocka_unit_test(the_clock_must_be_the_same),
-		cmocka_unit_test(a_clock_that_went_back_measures_nothing),
+		cmocka_unit_test(a_remote_server_gives_the_next_stratum),
+		cmocka_unit_test(the_fields_of_a_local_server_are_taken_over),
+		cmocka_unit_test(every_invalid_reply_has_its_verdict),
+		cmocka_unit_test(a_local_server_may_have_stratum_15),
+		cmocka_unit_test(a_reply_without_a_request_is_refused),
+		cmocka_unit_test(a_reply_has_at_least_48_bytes),
+		cmocka_unit_test(the_code_of_a_kod_is_returned),
+		cmocka_unit_test(a_server_with_a_different_clock_is_refused),
+		cmocka_unit_test(a_clock_that_was_set_back_gives_no_measurement),
 		cmocka_unit_test(a_delay_is_not_negative),
-		cmocka_unit_test(eras_do_not_matter),
-		cmocka_unit_test(servers_have_names),
-		cmocka_unit_test(every_verdict_has_words),
+		cmocka_unit_test(the_exchange_may_cross_an_era),
+		cmocka_unit_test(servers_have_a_reference_identifier),
+		cmocka_unit_test(every_verdict_has_a_description),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

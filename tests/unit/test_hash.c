@@ -13,8 +13,8 @@
 /* The key 00 01 02 ... 0f of the published vectors. */
 static const struct hash_key published_key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
-/* Of the bytes 00 01 02 ...; size 15 is the example of the SipHash paper, appendix A, the others
- * are from the reference implementation. */
+/* Hashes of the bytes 00 01 02 ...: size 15 is from the SipHash paper, appendix A, the others are
+ * from the reference implementation. */
 static void published_vectors(void **state)
 {
 	static const struct {
@@ -38,7 +38,7 @@ static void published_vectors(void **state)
 		assert_true(hash_bytes(&published_key, bytes, rows[i].size) == rows[i].hash);
 }
 
-static void bytes_may_lie_anywhere(void **state)
+static void bytes_need_no_alignment(void **state)
 {
 	uint8_t bytes[64 + 8];
 
@@ -51,7 +51,7 @@ static void bytes_may_lie_anywhere(void **state)
 	}
 }
 
-static void zeros_behind_make_a_difference(void **state)
+static void trailing_zeros_change_the_hash(void **state)
 {
 	static const uint8_t zeros[32];
 	uint64_t hashes[sizeof(zeros)];
@@ -64,7 +64,7 @@ static void zeros_behind_make_a_difference(void **state)
 	}
 }
 
-static void every_bit_of_the_key_counts(void **state)
+static void every_bit_of_the_key_changes_the_hash(void **state)
 {
 	(void)state;
 	for (unsigned bit = 0; bit < 128; bit++) {
@@ -91,7 +91,7 @@ static int check_keys(void)
 	return 0;
 }
 
-static void keys_are_not_made_twice(void **state)
+static void keys_are_different(void **state)
 {
 	(void)state;
 	assert_int_equal(check_keys(), 0);
@@ -99,14 +99,14 @@ static void keys_are_not_made_twice(void **state)
 
 static int check_keys_without_randomness(void)
 {
-	return child_give_up_calls() ? check_keys() : 3;
+	return child_filter_calls() ? check_keys() : 3;
 }
 
-/* As early in the start of a machine, where getrandom(2) gives none. */
+/* Early at boot getrandom(2) has no randomness yet. */
 static void keys_are_made_without_randomness(void **state)
 {
 	(void)state;
-	if (!child_may_give_up_calls())
+	if (!child_can_filter_calls())
 		skip();
 	child_run(check_keys_without_randomness);
 }
@@ -115,10 +115,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_vectors),
-		cmocka_unit_test(bytes_may_lie_anywhere),
-		cmocka_unit_test(zeros_behind_make_a_difference),
-		cmocka_unit_test(every_bit_of_the_key_counts),
-		cmocka_unit_test(keys_are_not_made_twice),
+		cmocka_unit_test(bytes_need_no_alignment),
+		cmocka_unit_test(trailing_zeros_change_the_hash),
+		cmocka_unit_test(every_bit_of_the_key_changes_the_hash),
+		cmocka_unit_test(keys_are_different),
 		cmocka_unit_test(keys_are_made_without_randomness),
 	};
 

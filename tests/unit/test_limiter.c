@@ -1,4 +1,4 @@
-/* The limits of rate by prefix. */
+/* Rate limits by prefix. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,12 +17,12 @@
 #define SECOND	INT64_C(1000000000)
 #define MINUTES (60 * SECOND)
 
-/* Any moment: the monotonic clock starts with the machine. */
+/* Any time: the monotonic clock starts at boot. */
 #define START (7 * SECOND)
 
 static const struct limiter_rate rate = { .interval = SECOND, .burst = 4 };
 
-/* A limiter whose key is known, so that each run is the same. */
+/* A limiter with a fixed key, so that each run is the same. */
 static struct limiter make(void)
 {
 	struct limiter limiter;
@@ -40,7 +40,7 @@ static bool admit(struct limiter *limiter, const char *host, int64_t now)
 	return limiter_admit(limiter, &rate, &peer, now);
 }
 
-/* How many of so many requests at one moment are within the rate. */
+/* Returns how many of these requests at one time are admitted. */
 static unsigned admitted(struct limiter *limiter, const char *host, unsigned requests, int64_t now)
 {
 	unsigned count = 0;
@@ -58,7 +58,7 @@ static struct address ip4(uint32_t number)
 	return address;
 }
 
-static void a_burst_and_then_one_an_interval(void **state)
+static void a_burst_and_then_one_request_each_interval(void **state)
 {
 	static const char *const hosts[] = { "192.0.2.1", "2001:db8::1" };
 	struct limiter limiter = make();
@@ -77,7 +77,7 @@ static void a_burst_and_then_one_an_interval(void **state)
 	limiter_close(&limiter);
 }
 
-static void even_requests_at_the_rate_are_all_admitted(void **state)
+static void requests_at_the_rate_are_all_admitted(void **state)
 {
 	struct limiter limiter = make();
 
@@ -88,7 +88,7 @@ static void even_requests_at_the_rate_are_all_admitted(void **state)
 	limiter_close(&limiter);
 }
 
-static void silence_is_paid_back_up_to_a_burst(void **state)
+static void idle_time_restores_up_to_a_burst(void **state)
 {
 	struct limiter limiter = make();
 
@@ -101,8 +101,7 @@ static void silence_is_paid_back_up_to_a_burst(void **state)
 	limiter_close(&limiter);
 }
 
-/* Five neighbours, of whom four may have a burst at once: what is refused to one takes nothing from
- * the next. */
+/* Five neighbours, of which four may have a burst at once. A limited request costs nothing. */
 static void expect_wider(const char *const hosts[5], const char *outside)
 {
 	struct limiter limiter = make();
@@ -110,7 +109,7 @@ static void expect_wider(const char *const hosts[5], const char *outside)
 	for (size_t i = 0; i < 5; i++)
 		assert_int_equal(admitted(&limiter, hosts[i], 9, START), i < LIMITER_WIDER ? 4 : 0);
 	assert_int_equal(admitted(&limiter, outside, 9, START), 4);
-	/* What was refused has cost the fifth nothing: it has its whole burst in hand. */
+	/* The fifth was limited at no cost: it has its whole burst left. */
 	assert_int_equal(admitted(&limiter, hosts[4], 9, START + SECOND), 4);
 	assert_int_equal(admitted(&limiter, hosts[0], 9, START + SECOND), 0);
 	assert_int_equal(admitted(&limiter, hosts[0], 9, START + SECOND + SECOND / 4), 1);
@@ -128,7 +127,7 @@ static void neighbours_share_a_wider_limit(void **state)
 		     "2001:db8:1::1");
 }
 
-static void who_is_one_and_who_is_not(void **state)
+static void addresses_of_one_prefix_share_a_limit(void **state)
 {
 	struct limiter limiter = make();
 
@@ -140,14 +139,14 @@ static void who_is_one_and_who_is_not(void **state)
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 9, START), 0);
 	assert_int_equal(admitted(&limiter, "::ffff:192.0.2.2", 9, START), 4);
 	assert_int_equal(admitted(&limiter, "::ffff:198.51.100.1", 9, START), 4);
-	/* What only begins with the same bytes is something else. */
+	/* An IPv4 address with the first bytes of the IPv6 prefix is another prefix. */
 	assert_int_equal(admitted(&limiter, "32.1.13.184", 9, START), 4);
 	assert_int_equal(admitted(&limiter, "0.0.0.0", 9, START), 4);
 	assert_int_equal(admitted(&limiter, "::", 9, START), 4);
 	limiter_close(&limiter);
 }
 
-static void time_does_not_run_backwards(void **state)
+static void an_earlier_time_counts_as_the_latest(void **state)
 {
 	struct limiter limiter = make();
 
@@ -184,8 +183,8 @@ static void extreme_rates(void **state)
 	limiter_close(&limiter);
 }
 
-/* Who has used up a burst of hours is not held to them when the operator has made them seconds. */
-static void a_milder_rate_is_felt_at_once(void **state)
+/* A prefix that has used up a burst of hours is limited for seconds only after such a reload. */
+static void a_higher_rate_applies_at_once(void **state)
 {
 	static const struct limiter_rate severe = { .interval = 60 * MINUTES, .burst = 4 };
 	struct limiter limiter = make();
@@ -200,8 +199,8 @@ static void a_milder_rate_is_felt_at_once(void **state)
 	limiter_close(&limiter);
 }
 
-/* How many pages of a limiter there are in memory. */
-static unsigned pages_touched(const struct limiter *limiter)
+/* The resident pages of a limiter. */
+static unsigned resident_pages(const struct limiter *limiter)
 {
 	unsigned char pages[LIMITER_SIZE / 4096];
 	unsigned count = 0;
@@ -213,7 +212,7 @@ static unsigned pages_touched(const struct limiter *limiter)
 	return count;
 }
 
-/* Pages of address space of this process. */
+/* The address space of this process, in pages. */
 static long address_space(void)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
@@ -225,19 +224,19 @@ static long address_space(void)
 	return strtol(line, NULL, 10);
 }
 
-static void memory_is_touched_only_as_prefixes_come(void **state)
+static void memory_is_resident_only_when_used(void **state)
 {
 	struct limiter limiter = make();
 
 	(void)state;
-	assert_int_equal(pages_touched(&limiter), 0);
+	assert_int_equal(resident_pages(&limiter), 0);
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 1000, START), 4);
-	assert_in_range(pages_touched(&limiter), 1, 2);
+	assert_in_range(resident_pages(&limiter), 1, 2);
 	limiter_close(&limiter);
-	limiter_close(&limiter); /* and once more does no harm */
+	limiter_close(&limiter); /* a second close does nothing */
 }
 
-static void a_million_prefixes_take_no_more_memory(void **state)
+static void a_million_prefixes_allocate_no_memory(void **state)
 {
 	struct limiter limiter = make();
 	long before = address_space();
@@ -252,7 +251,7 @@ static void a_million_prefixes_take_no_more_memory(void **state)
 	limiter_close(&limiter);
 }
 
-static void a_flood_from_one_prefix_leaves_others_alone(void **state)
+static void a_flood_from_one_prefix_does_not_limit_others(void **state)
 {
 	struct limiter limiter = make();
 	unsigned flood = 0;
@@ -271,9 +270,9 @@ static void a_flood_from_one_prefix_leaves_others_alone(void **state)
 	limiter_close(&limiter);
 }
 
-/* Whoever comes from everywhere fills the table with entries that are nearer to being forgotten
- * than the one of a prefix that has used up its burst. */
-static void a_flood_from_everywhere_frees_nobody(void **state)
+/* A flood from many addresses fills the table with entries that expire earlier than that of a prefix
+ * that has used up its burst. */
+static void a_flood_from_many_prefixes_keeps_a_limited_one(void **state)
 {
 	struct limiter limiter = make();
 
@@ -288,8 +287,7 @@ static void a_flood_from_everywhere_frees_nobody(void **state)
 	limiter_close(&limiter);
 }
 
-/* Both prefixes are remembered also where they have their places in the same set, as those of
- * some of so many nets do. */
+/* Also if both prefixes of an address are in the same set of the table, as for some of these nets. */
 static void both_prefixes_are_remembered(void **state)
 {
 	static const struct limiter_rate single = { .interval = SECOND, .burst = 1 };
@@ -310,41 +308,41 @@ static void both_prefixes_are_remembered(void **state)
 	limiter_close(&limiter);
 }
 
-/* The naive model: what a prefix has in hand, in nanoseconds, up to a burst. */
+/* A naive model: the credit of a prefix, in nanoseconds, up to a burst. */
 struct naive_bucket {
-	int64_t credit, interval, most, last;
+	int64_t credit, interval, max, last;
 };
 
-static bool naive_has(struct naive_bucket *bucket, int64_t now)
+static bool naive_has_credit(struct naive_bucket *bucket, int64_t now)
 {
 	bucket->credit += now - bucket->last;
 	bucket->last = now;
-	if (bucket->credit > bucket->most)
-		bucket->credit = bucket->most;
+	if (bucket->credit > bucket->max)
+		bucket->credit = bucket->max;
 	return bucket->credit >= bucket->interval;
 }
 
 #define NETS  200
 #define HOSTS 8
 
-static void random_rounds(void **state)
+static void random_requests_agree_with_the_naive_model(void **state)
 {
 	static struct naive_bucket narrow[NETS][HOSTS], wider[NETS];
 	struct limiter_rate drawn = { .interval = SECOND / 100, .burst = 5 };
 	struct limiter limiter = make();
 	int64_t now = START;
-	unsigned decided[2][2] = { 0 }; /* by whether the prefixes had enough in hand */
+	unsigned decided[2][2] = { 0 }; /* by the credit of both prefixes */
 
 	(void)state;
 	print_message("seed %d\n", SEED);
 	srandom(SEED);
 	for (int net = 0; net < NETS; net++) {
-		int64_t most = drawn.interval * drawn.burst;
+		int64_t max = drawn.interval * drawn.burst;
 
-		wider[net] = (struct naive_bucket){ most, drawn.interval / 4, most, START };
+		wider[net] = (struct naive_bucket){ max, drawn.interval / 4, max, START };
 		for (int host = 0; host < HOSTS; host++)
 			narrow[net][host] =
-				(struct naive_bucket){ most, drawn.interval, most, START };
+				(struct naive_bucket){ max, drawn.interval, max, START };
 	}
 	for (int i = 0; i < 500000; i++) {
 		unsigned net = (unsigned)random() % NETS, host = (unsigned)random() % HOSTS;
@@ -352,10 +350,10 @@ static void random_rounds(void **state)
 		struct address peer;
 
 		now += random() % 12000;
-		host &= (unsigned)random(); /* some come more often than others */
+		host &= (unsigned)random(); /* some hosts send more often than others */
 		peer = ip4(net << 8 | host);
-		narrow_has = naive_has(&narrow[net][host], now);
-		wider_has = naive_has(&wider[net], now);
+		narrow_has = naive_has_credit(&narrow[net][host], now);
+		wider_has = naive_has_credit(&wider[net], now);
 		assert_int_equal(limiter_admit(&limiter, &drawn, &peer, now),
 				 narrow_has && wider_has);
 		decided[narrow_has][wider_has]++;
@@ -364,7 +362,7 @@ static void random_rounds(void **state)
 		narrow[net][host].credit -= narrow[net][host].interval;
 		wider[net].credit -= wider[net].interval;
 	}
-	for (int i = 0; i < 4; i++) /* each there was often */
+	for (int i = 0; i < 4; i++) /* each case was frequent */
 		assert_in_range(decided[i / 2][i % 2], 1000, 400000);
 	limiter_close(&limiter);
 }
@@ -372,20 +370,20 @@ static void random_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_burst_and_then_one_an_interval),
-		cmocka_unit_test(even_requests_at_the_rate_are_all_admitted),
-		cmocka_unit_test(silence_is_paid_back_up_to_a_burst),
+		cmocka_unit_test(a_burst_and_then_one_request_each_interval),
+		cmocka_unit_test(requests_at_the_rate_are_all_admitted),
+		cmocka_unit_test(idle_time_restores_up_to_a_burst),
 		cmocka_unit_test(neighbours_share_a_wider_limit),
-		cmocka_unit_test(who_is_one_and_who_is_not),
-		cmocka_unit_test(time_does_not_run_backwards),
+		cmocka_unit_test(addresses_of_one_prefix_share_a_limit),
+		cmocka_unit_test(an_earlier_time_counts_as_the_latest),
 		cmocka_unit_test(extreme_rates),
-		cmocka_unit_test(a_milder_rate_is_felt_at_once),
-		cmocka_unit_test(memory_is_touched_only_as_prefixes_come),
-		cmocka_unit_test(a_million_prefixes_take_no_more_memory),
-		cmocka_unit_test(a_flood_from_one_prefix_leaves_others_alone),
-		cmocka_unit_test(a_flood_from_everywhere_frees_nobody),
+		cmocka_unit_test(a_higher_rate_applies_at_once),
+		cmocka_unit_test(memory_is_resident_only_when_used),
+		cmocka_unit_test(a_million_prefixes_allocate_no_memory),
+		cmocka_unit_test(a_flood_from_one_prefix_does_not_limit_others),
+		cmocka_unit_test(a_flood_from_many_prefixes_keeps_a_limited_one),
 		cmocka_unit_test(both_prefixes_are_remembered),
-		cmocka_unit_test(random_rounds),
+		cmocka_unit_test(random_requests_agree_with_the_naive_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The log on standard error, which here is a pipe: one line a record, and never in the way. */
+/* The log on standard error, which is a pipe here: one line for each record, and no waiting. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +37,8 @@ static int close_pipe(void **state)
 	return dup2(standard_error, STDERR_FILENO) < 0 || close(standard_error) < 0 ? -1 : 0;
 }
 
-/* What was written since the last look. */
-static const char *written(void)
+/* The output since the last call. */
+static const char *read_output(void)
 {
 	static char text[100000];
 	ssize_t size = read(reader, text, sizeof(text) - 1);
@@ -51,13 +51,13 @@ static void a_record_is_one_line(void **state)
 {
 	(void)state;
 	log_write(LOG_INFO, "%s", "two\nlines\r\x1b[31m\xff");
-	assert_string_equal(written(), "test: two\\nlines\\r\\x1b[31m\\xff\n");
+	assert_string_equal(read_output(), "test: two\\nlines\\r\\x1b[31m\\xff\n");
 	log_open("test", LOG_TO_JOURNAL, LOG_DAEMON, false);
 	log_write(LOG_ERR, "%d", 7);
-	assert_string_equal(written(), "<3>7\n");
+	assert_string_equal(read_output(), "<3>7\n");
 }
 
-static void a_long_record_is_cut(void **state)
+static void a_long_record_is_truncated(void **state)
 {
 	char text[5000];
 	const char *record;
@@ -66,24 +66,24 @@ static void a_long_record_is_cut(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	log_write(LOG_INFO, "begin %s", text);
-	record = written();
+	record = read_output();
 	assert_memory_equal(record, "test: begin xxx", 15);
 	assert_in_range(strlen(record), 100, sizeof(text) - 1);
 	assert_ptr_equal(strchr(record, '\n'), record + strlen(record) - 1);
 }
 
-static void debug_records_are_written_if_asked_for(void **state)
+static void debug_records_are_written_if_enabled(void **state)
 {
 	(void)state;
-	log_write(LOG_DEBUG, "nobody asked");
-	assert_string_equal(written(), "");
+	log_write(LOG_DEBUG, "disabled");
+	assert_string_equal(read_output(), "");
 	log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, true);
-	log_write(LOG_DEBUG, "asked");
-	assert_string_equal(written(), "test: asked\n");
+	log_write(LOG_DEBUG, "enabled");
+	assert_string_equal(read_output(), "test: enabled\n");
 }
 
-/* A full pipe loses records, and says how many as soon as it can. */
-static void what_is_lost_is_told(void **state)
+/* A full pipe loses records. The next record says how many. */
+static void lost_records_are_counted(void **state)
 {
 	char text[400];
 	unsigned count = 0;
@@ -97,36 +97,38 @@ static void what_is_lost_is_told(void **state)
 	errno = ENOENT;
 	log_write(LOG_INFO, "lost");
 	log_write(LOG_INFO, "lost");
-	assert_int_equal(errno, ENOENT); /* it tells of what went wrong, and is no part of it */
-	while (*written())
+	assert_int_equal(errno, ENOENT); /* logging keeps errno */
+	while (*read_output())
 		;
 	log_write(LOG_INFO, "there");
-	assert_string_equal(written(), "test: 2 log records were lost here\ntest: there\n");
+	assert_string_equal(read_output(), "test: 2 log records were lost here\ntest: there\n");
 }
 
-/* The same again and again is told once in a while, with how often it was. */
-static void records_are_held_to_a_limit(void **state)
+/* A repeated record is written once in a while, with the number of repetitions. */
+static void repeated_records_are_limited(void **state)
 {
 	struct log_limit limit = { 0 };
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		log_limited(&limit, LOG_INFO, "number %d", i);
-	assert_string_equal(written(), "test: number 0\n");
+	assert_string_equal(read_output(), "test: number 0\n");
 	limit.next = 0; /* the time has come */
 	log_limited(&limit, LOG_INFO, "number %d", 3);
-	assert_string_equal(written(), "test: number 3\ntest: the same 2 times more in between\n");
+	assert_string_equal(read_output(),
+			    "test: number 3\ntest: the same 2 times more in between\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_record_is_one_line, open_pipe, close_pipe),
-		cmocka_unit_test_setup_teardown(a_long_record_is_cut, open_pipe, close_pipe),
-		cmocka_unit_test_setup_teardown(debug_records_are_written_if_asked_for, open_pipe,
+		cmocka_unit_test_setup_teardown(a_long_record_is_truncated, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(debug_records_are_written_if_enabled, open_pipe,
 						close_pipe),
-		cmocka_unit_test_setup_teardown(what_is_lost_is_told, open_pipe, close_pipe),
-		cmocka_unit_test_setup_teardown(records_are_held_to_a_limit, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(lost_records_are_counted, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(repeated_records_are_limited, open_pipe,
+						close_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

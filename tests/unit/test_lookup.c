@@ -1,4 +1,4 @@
-/* Names of servers, looked up while the clock is watched. */
+/* Lookups of server names, in the background. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +11,13 @@
 #include "server/clock/follow.h"
 #include "server/clock/lookup.h"
 
-#define PATIENCE 10000 /* milliseconds */
+#define TIMEOUT 10000 /* milliseconds */
 
 static enum lookup_result wait_for(struct lookup *lookup, unsigned which, struct address *address)
 {
 	enum lookup_result result = lookup_poll(lookup, which, 123, address);
 
-	for (int i = 0; i < PATIENCE && result == LOOKUP_PENDING; i++) {
+	for (int i = 0; i < TIMEOUT && result == LOOKUP_PENDING; i++) {
 		usleep(1000);
 		result = lookup_poll(lookup, which, 123, address);
 	}
@@ -43,7 +43,7 @@ static void a_name_has_addresses_in_turn(void **state)
 	lookup_release(lookup);
 }
 
-static void a_name_may_lead_nowhere(void **state)
+static void an_unknown_name_fails(void **state)
 {
 	struct lookup *lookup = lookup_start("no..name");
 	struct address address;
@@ -54,8 +54,8 @@ static void a_name_may_lead_nowhere(void **state)
 	lookup_release(lookup);
 }
 
-/* Whoever is the last to come releases it: nothing leaks, and nothing is used afterwards. */
-static void a_lookup_may_be_left_to_itself(void **state)
+/* The last user frees it: nothing leaks, and nothing is used after that. */
+static void a_lookup_can_be_released_while_it_runs(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 20; i++) {
@@ -66,10 +66,10 @@ static void a_lookup_may_be_left_to_itself(void **state)
 		lookup_release(lookup);
 	}
 	lookup_release(NULL);
-	usleep(200000); /* so that the threads are gone when a leak is looked for */
+	usleep(200000); /* until the threads have ended, before leaks are counted */
 }
 
-static void a_server_is_followed_by_its_name(void **state)
+static void a_server_can_be_followed_by_name(void **state)
 {
 	const struct config_clock source = { .host = "localhost", .port = 1123 };
 	struct follow follow;
@@ -77,7 +77,7 @@ static void a_server_is_followed_by_its_name(void **state)
 
 	(void)state;
 	follow_open(&follow, &source, now);
-	for (int i = 0; i < PATIENCE && follow.socket < 0; i++) {
+	for (int i = 0; i < TIMEOUT && follow.socket < 0; i++) {
 		now = follow_tick(&follow, now);
 		usleep(1000);
 	}
@@ -87,7 +87,7 @@ static void a_server_is_followed_by_its_name(void **state)
 	follow_close(&follow);
 }
 
-static void a_server_that_is_nowhere_is_looked_for_again(void **state)
+static void an_unknown_server_is_looked_up_again(void **state)
 {
 	const struct config_clock source = { .host = "no..name", .port = 123 };
 	struct clock_state clock;
@@ -96,7 +96,7 @@ static void a_server_that_is_nowhere_is_looked_for_again(void **state)
 
 	(void)state;
 	follow_open(&follow, &source, now);
-	for (int i = 0; i < PATIENCE && follow.attempt < 2; i++) {
+	for (int i = 0; i < TIMEOUT && follow.attempt < 2; i++) {
 		now = follow_tick(&follow, now);
 		assert_int_equal(follow.socket, -1);
 		usleep(1000);
@@ -111,10 +111,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_has_addresses_in_turn),
-		cmocka_unit_test(a_name_may_lead_nowhere),
-		cmocka_unit_test(a_lookup_may_be_left_to_itself),
-		cmocka_unit_test(a_server_is_followed_by_its_name),
-		cmocka_unit_test(a_server_that_is_nowhere_is_looked_for_again),
+		cmocka_unit_test(an_unknown_name_fails),
+		cmocka_unit_test(a_lookup_can_be_released_while_it_runs),
+		cmocka_unit_test(a_server_can_be_followed_by_name),
+		cmocka_unit_test(an_unknown_server_is_looked_up_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
-/* NTP's and Time's replies, byte for byte.
+/* Replies of NTP and Time, byte for byte.
  *
  *	 0 leap, version, mode	stratum	poll	precision
  *	 4 root delay
  *	 8 root dispersion
  *	12 reference identifier
  *	16 reference time
- *	24 origin: the request's transmit time, whatever it holds
+ *	24 origin: the transmit time of the request, unchanged
  *	32 receive
  *	40 transmit
  *	48 extension fields: type, length, value
@@ -34,9 +34,9 @@ static const struct clock_state state = {
 	.root_dispersion = 0x00000456,
 };
 
-/* Sends bytes through both halves of the protocol; returns the size of the reply. */
-static size_t ask(const uint8_t *bytes, size_t size, uint16_t port, enum protocol_kod kod,
-		  uint8_t answer[static PROTOCOL_REPLY_MAX])
+/* Prepares and writes a reply to a request; returns its size, 0: no reply. */
+static size_t serve(const uint8_t *bytes, size_t size, uint16_t port, enum protocol_kod kod,
+		    uint8_t reply[static PROTOCOL_REPLY_MAX])
 {
 	const struct protocol_request request = {
 		.bytes = bytes,
@@ -49,12 +49,12 @@ static size_t ask(const uint8_t *bytes, size_t size, uint16_t port, enum protoco
 		.precision = -24,
 	};
 	const struct protocol *ntp = protocol_find("ntp");
-	struct bytes_writer reply = bytes_writer_open(answer, PROTOCOL_REPLY_MAX);
+	struct bytes_writer writer = bytes_writer_open(reply, PROTOCOL_REPLY_MAX);
 
 	if (!ntp->prepare(&request))
 		return 0;
-	ntp->reply(&request, &reply);
-	return bytes_written(&reply);
+	ntp->reply(&request, &writer);
+	return bytes_written(&writer);
 }
 
 static void request_make(uint8_t bytes[static SIZE_MAX_TRIED], unsigned version, unsigned mode)
@@ -78,28 +78,28 @@ static void exact_bytes(void **unused)
 		0xee, 0,    0x11, 0x23, 0,    0,    0,	  1,	/* receive */
 		0xee, 0,    0x11, 0x23, 0,    0,    0,	  2,	/* transmit */
 	};
-	uint8_t bytes[SIZE_MAX_TRIED], answer[PROTOCOL_REPLY_MAX];
+	uint8_t bytes[SIZE_MAX_TRIED], reply[PROTOCOL_REPLY_MAX];
 
 	(void)unused;
 	request_make(bytes, 4, NTP_MODE_CLIENT);
-	assert_int_equal(ask(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_NONE, answer), 48);
-	assert_memory_equal(answer, expected, sizeof(expected));
+	assert_int_equal(serve(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_NONE, reply), 48);
+	assert_memory_equal(reply, expected, sizeof(expected));
 }
 
-static void kisses(void **unused)
+static void kod_replies(void **unused)
 {
-	uint8_t bytes[SIZE_MAX_TRIED], answer[PROTOCOL_REPLY_MAX];
+	uint8_t bytes[SIZE_MAX_TRIED], reply[PROTOCOL_REPLY_MAX];
 
 	(void)unused;
 	request_make(bytes, 3, NTP_MODE_CLIENT);
-	assert_int_equal(ask(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_RATE, answer), 48);
-	assert_memory_equal(answer, "\xdc\0\6\xe8\0\0\0\0\0\0\0\0RATE\0\0\0\0\0\0\0\0\xde\xad\xbe",
+	assert_int_equal(serve(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_RATE, reply), 48);
+	assert_memory_equal(reply, "\xdc\0\6\xe8\0\0\0\0\0\0\0\0RATE\0\0\0\0\0\0\0\0\xde\xad\xbe",
 			    27);
-	assert_int_equal(ask(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_DENY, answer), 48);
-	assert_memory_equal(answer + 12, "DENY", 4);
+	assert_int_equal(serve(bytes, NTP_PACKET_SIZE, 5000, PROTOCOL_KOD_DENY, reply), 48);
+	assert_memory_equal(reply + 12, "DENY", 4);
 }
 
-/* The mode of the reply to a request of 48 bytes; 0: none. */
+/* The mode of the reply to a request of 48 bytes; 0: no reply. */
 static unsigned expected_mode(unsigned version, unsigned mode, uint16_t port)
 {
 	if (version < 1 || version > 4)
@@ -114,7 +114,7 @@ static unsigned expected_mode(unsigned version, unsigned mode, uint16_t port)
 static void versions_modes_and_ports(void **unused)
 {
 	static const uint16_t ports[] = { 1, 123, 1023, 1024, 65535 };
-	uint8_t bytes[SIZE_MAX_TRIED], answer[PROTOCOL_REPLY_MAX];
+	uint8_t bytes[SIZE_MAX_TRIED], reply[PROTOCOL_REPLY_MAX];
 
 	(void)unused;
 	for (unsigned i = 0; i < 8 * 8 * 5; i++) {
@@ -123,20 +123,20 @@ static void versions_modes_and_ports(void **unused)
 
 		request_make(bytes, version, mode);
 		wanted = expected_mode(version, mode, port);
-		assert_int_equal(ask(bytes, 48, port, PROTOCOL_KOD_NONE, answer), wanted ? 48 : 0);
+		assert_int_equal(serve(bytes, 48, port, PROTOCOL_KOD_NONE, reply), wanted ? 48 : 0);
 		if (wanted)
-			assert_int_equal(answer[0], 0x40 | version << 3 | wanted);
+			assert_int_equal(reply[0], 0x40 | version << 3 | wanted);
 	}
 }
 
-static bool is_answered(const uint8_t *bytes, size_t size)
+static bool gets_reply(const uint8_t *bytes, size_t size)
 {
-	uint8_t answer[PROTOCOL_REPLY_MAX];
+	uint8_t reply[PROTOCOL_REPLY_MAX];
 
-	return ask(bytes, size, 5000, PROTOCOL_KOD_NONE, answer) == 48;
+	return serve(bytes, size, 5000, PROTOCOL_KOD_NONE, reply) == 48;
 }
 
-/* Sets the extension field at offset: its length; its type is one that nobody knows. */
+/* Writes an extension field of an unknown type. */
 static void extend(uint8_t *bytes, size_t offset, unsigned length)
 {
 	bytes[offset] = 0xbe;
@@ -152,7 +152,7 @@ static void lengths_without_fields(void **unused)
 	for (unsigned version = 1; version <= 4; version++) {
 		for (size_t size = 0; size <= SIZE_MAX_TRIED; size++) {
 			request_make(bytes, version, NTP_MODE_CLIENT);
-			assert_int_equal(is_answered(bytes, size), size == 48);
+			assert_int_equal(gets_reply(bytes, size), size == 48);
 		}
 	}
 }
@@ -165,28 +165,28 @@ static void extension_fields(void **unused)
 	for (unsigned length = 0; length <= 112; length++) {
 		request_make(bytes, 4, NTP_MODE_CLIENT);
 		extend(bytes, 48, length);
-		assert_int_equal(is_answered(bytes, 48 + length),
+		assert_int_equal(gets_reply(bytes, 48 + length),
 				 length == 0 || (length >= 28 && length % 4 == 0));
 		assert_false(
-			is_answered(bytes,
-				    48 + length + 4)); /* an authenticator of 4, or a field of 0 */
+			gets_reply(bytes,
+				   48 + length + 4)); /* an authenticator of 4, or a field of 0 */
 		if (length > 1)
-			assert_false(is_answered(bytes, 48 + length - 1));
+			assert_false(gets_reply(bytes, 48 + length - 1));
 	}
 	request_make(bytes, 4, NTP_MODE_CLIENT);
 	extend(bytes, 48, 16);
 	extend(bytes, 64, 28);
-	assert_true(is_answered(bytes, 92));
-	assert_false(is_answered(bytes, 64)); /* 16 bytes could be an authenticator: RFC 7822 */
-	assert_false(is_answered(bytes, 92 + 20)); /* and so could 20 after the fields */
+	assert_true(gets_reply(bytes, 92));
+	assert_false(gets_reply(bytes, 64));	  /* 16 bytes could be an authenticator: RFC 7822 */
+	assert_false(gets_reply(bytes, 92 + 20)); /* so could 20 bytes after the fields */
 	request_make(bytes, 3, NTP_MODE_CLIENT);
 	extend(bytes, 48, 28);
-	assert_false(is_answered(bytes, 76)); /* before version 4 there are none */
+	assert_false(gets_reply(bytes, 76)); /* no extension fields before version 4 */
 }
 
-static void whatever_comes_no_reply_is_longer(void **unused)
+static void no_reply_is_longer_than_its_request(void **unused)
 {
-	uint8_t bytes[SIZE_MAX_TRIED], answer[PROTOCOL_REPLY_MAX];
+	uint8_t bytes[SIZE_MAX_TRIED], reply[PROTOCOL_REPLY_MAX];
 
 	(void)unused;
 	srandom(5905);
@@ -196,13 +196,13 @@ static void whatever_comes_no_reply_is_longer(void **unused)
 		request_make(bytes, 4, NTP_MODE_CLIENT);
 		for (long changes = random() % 8; changes > 0; changes--)
 			bytes[random() % SIZE_MAX_TRIED] = (uint8_t)random();
-		length = ask(bytes, size, (uint16_t)random(), (enum protocol_kod)(random() % 3),
-			     answer);
+		length = serve(bytes, size, (uint16_t)random(), (enum protocol_kod)(random() % 3),
+			       reply);
 		assert_true(length == 0 || (length == 48 && length <= size));
 	}
 }
 
-static void time_is_modulo_2_to_the_32(void **unused)
+static void time_wraps_at_2_to_the_32(void **unused)
 {
 	static const struct {
 		time_t seconds;
@@ -231,7 +231,7 @@ static void time_is_modulo_2_to_the_32(void **unused)
 	}
 }
 
-static void answers_are_known_as_such(void **unused)
+static void replies_are_recognised(void **unused)
 {
 	uint8_t bytes[SIZE_MAX_TRIED];
 
@@ -263,13 +263,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_bytes),
-		cmocka_unit_test(kisses),
+		cmocka_unit_test(kod_replies),
 		cmocka_unit_test(versions_modes_and_ports),
 		cmocka_unit_test(lengths_without_fields),
 		cmocka_unit_test(extension_fields),
-		cmocka_unit_test(whatever_comes_no_reply_is_longer),
-		cmocka_unit_test(time_is_modulo_2_to_the_32),
-		cmocka_unit_test(answers_are_known_as_such),
+		cmocka_unit_test(no_reply_is_longer_than_its_request),
+		cmocka_unit_test(time_wraps_at_2_to_the_32),
+		cmocka_unit_test(replies_are_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Dropped privileges, in a child: what is refused and what still works. */
+/* Dropped privileges, in a child process: refused and allowed calls. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static int remove_directory(void **state)
 	return unlink(victim) == 0 && rmdir(directory) == 0 ? 0 : -1;
 }
 
-/* Runs check in a sandboxed child; it returns the number of what went wrong, or 0. */
+/* Runs check in a sandboxed child; it returns 0, or the number of the check that failed. */
 static void in_sandboxed_child(int (*check)(const struct privileges *privileges))
 {
 	const struct user nobody = { .name = "" };
@@ -77,7 +77,7 @@ static int check_rights(const struct privileges *privileges)
 	return 0;
 }
 
-static void no_right_is_regained(void **state)
+static void no_capability_is_left(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_rights);
@@ -102,11 +102,11 @@ static int check_calls(const struct privileges *privileges)
 		return 5;
 	if (syscall(SYS_init_module, NULL, 0, "") != -1 || errno != EPERM)
 		return 6;
-	/* and what it needs is there */
+	/* needed calls work */
 	return getpid() > 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 7;
 }
 
-/* In another user namespace it would have every capability again. */
+/* A new user namespace would give every capability back. */
 static int check_namespaces(const struct privileges *privileges)
 {
 	long child;
@@ -130,7 +130,7 @@ static int check_namespaces(const struct privileges *privileges)
 	return waitpid((pid_t)child, NULL, 0) == child ? 0 : 4;
 }
 
-static void no_namespace_is_made(void **state)
+static void no_namespace_can_be_created(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_namespaces);
@@ -145,14 +145,14 @@ static int check_zones(const struct privileges *privileges)
 	return index > 0 && if_indextoname(index, name) && strcmp(name, "lo") == 0 ? 0 : 1;
 }
 
-/* A reload has addresses to read, such as fe80::1%eth0. */
-static void interfaces_are_known_by_name(void **state)
+/* A reload may have addresses such as fe80::1%eth0. */
+static void interfaces_have_names(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_zones);
 }
 
-static void other_calls_are_refused(void **state)
+static void calls_that_are_not_needed_are_refused(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_calls);
@@ -181,13 +181,13 @@ static int check_paths(const struct privileges *privileges)
 	return unlink(path) == 0 ? 0 : 5;
 }
 
-static void files_are_made_in_one_directory(void **state)
+static void files_can_be_created_in_one_directory_only(void **state)
 {
 	(void)state;
 	in_sandboxed_child(check_paths);
 }
 
-static void it_says_what_is_in_force(void **state)
+static void the_sandbox_is_described(void **state)
 {
 	static const struct {
 		struct privileges privileges;
@@ -210,12 +210,12 @@ static void it_says_what_is_in_force(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_right_is_regained),
-		cmocka_unit_test(other_calls_are_refused),
-		cmocka_unit_test(no_namespace_is_made),
-		cmocka_unit_test(interfaces_are_known_by_name),
-		cmocka_unit_test(files_are_made_in_one_directory),
-		cmocka_unit_test(it_says_what_is_in_force),
+		cmocka_unit_test(no_capability_is_left),
+		cmocka_unit_test(calls_that_are_not_needed_are_refused),
+		cmocka_unit_test(no_namespace_can_be_created),
+		cmocka_unit_test(interfaces_have_names),
+		cmocka_unit_test(files_can_be_created_in_one_directory_only),
+		cmocka_unit_test(the_sandbox_is_described),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -1,4 +1,4 @@
-/* The rights that a process gives up, each in a process of its own. */
+/* The sandbox: each right is given up in a process of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static int check_calls(void)
 
 	if (sandbox_calls(many, SANDBOX_CALLS_MAX + 1))
 		return 1;
-	if (!child_give_up_calls())
+	if (!child_filter_calls())
 		return 2;
 	if (syscall(SYS_getppid) != -1 || errno != EPERM)
 		return 3;
@@ -50,7 +50,7 @@ static int check_calls(void)
 static void a_call_that_is_not_on_the_list_is_refused(void **state)
 {
 	(void)state;
-	if (!child_may_give_up_calls())
+	if (!child_can_filter_calls())
 		skip();
 	child_run(check_calls);
 }
@@ -60,7 +60,7 @@ static int check_signals(void)
 	struct f_owner_ex owner = { F_OWNER_PID, getppid() };
 	int pipes[2], value = owner.pid;
 
-	if (pipe(pipes) < 0 || !child_give_up_calls())
+	if (pipe(pipes) < 0 || !child_filter_calls())
 		return 1;
 	if (fcntl(pipes[0], F_SETOWN, owner.pid) != -1 || errno != EPERM)
 		return 2;
@@ -73,11 +73,11 @@ static int check_signals(void)
 	return fcntl(pipes[0], F_SETFD, FD_CLOEXEC) == 0 ? 0 : 6;
 }
 
-/* Where a process may send none, a descriptor might be made to. */
-static void no_descriptor_sends_signals(void **state)
+/* A descriptor with an owner could send a signal where the process itself may not. */
+static void no_descriptor_can_send_signals(void **state)
 {
 	(void)state;
-	if (!child_may_give_up_calls())
+	if (!child_can_filter_calls())
 		skip();
 	child_run(check_signals);
 }
@@ -107,8 +107,8 @@ static int check_paths(void)
 	return !can_make_directory() && errno == EACCES ? 0 : 5;
 }
 
-/* An incomplete set of rules is not put in force: it would take away what is needed. */
-static void files_are_made_where_the_rules_allow_it(void **state)
+/* An incomplete set of rules is not applied: it would forbid needed files. */
+static void files_can_be_created_where_the_rules_allow_it(void **state)
 {
 	(void)state;
 	if (sandbox_write_rights() == 0)
@@ -129,7 +129,7 @@ static int check_reading(void)
 	return open(directory, O_RDONLY | O_DIRECTORY) >= 0 ? 0 : 3;
 }
 
-static void folders_are_read_where_the_rules_allow_it(void **state)
+static void directories_can_be_read_where_the_rules_allow_it(void **state)
 {
 	(void)state;
 	if (sandbox_read_rights() == 0)
@@ -137,7 +137,7 @@ static void folders_are_read_where_the_rules_allow_it(void **state)
 	child_run(check_reading);
 }
 
-static void no_rights_make_no_rules(void **state)
+static void no_rights_need_no_rules(void **state)
 {
 	(void)state;
 	assert_int_equal(sandbox_begin_paths(0), -1);
@@ -147,10 +147,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_that_is_not_on_the_list_is_refused),
-		cmocka_unit_test(no_descriptor_sends_signals),
-		cmocka_unit_test(files_are_made_where_the_rules_allow_it),
-		cmocka_unit_test(folders_are_read_where_the_rules_allow_it),
-		cmocka_unit_test(no_rights_make_no_rules),
+		cmocka_unit_test(no_descriptor_can_send_signals),
+		cmocka_unit_test(files_can_be_created_where_the_rules_allow_it),
+		cmocka_unit_test(directories_can_be_read_where_the_rules_allow_it),
+		cmocka_unit_test(no_rights_need_no_rules),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -1,4 +1,4 @@
-/* Memory that processes share, and messages that are read while they change. */
+/* Shared memory, and snapshots in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 
 #define SIZE 10000
 
-static void memory_is_shared_and_cannot_be_taken_away(void **state)
+static void read_only_memory_is_shared_and_sealed(void **state)
 {
 	uint8_t *mine, *theirs;
 	int fd;
@@ -39,7 +39,7 @@ static void memory_is_shared_and_cannot_be_taken_away(void **state)
 	close(fd);
 }
 
-static void memory_is_written_by_both_if_that_was_meant(void **state)
+static void writable_memory_is_shared(void **state)
 {
 	uint8_t *mine, *theirs;
 	int fd;
@@ -63,7 +63,7 @@ static void expect_refused(int fd, int error)
 	assert_int_equal(errno, error);
 }
 
-/* What is not there, is no file of this kind, has another size, or could still be given one. */
+/* A closed descriptor, another kind of file, another size, or no seal on the size. */
 static void other_memory_is_refused(void **state)
 {
 	int changeable = memfd_create("test", MFD_CLOEXEC);
@@ -84,7 +84,7 @@ static void other_memory_is_refused(void **state)
 	munmap(mine, SIZE + 1);
 }
 
-static void expect_not_made(size_t size)
+static void expect_not_created(size_t size)
 {
 	int next = dup(0), fd = 0;
 
@@ -93,18 +93,18 @@ static void expect_not_made(size_t size)
 	assert_int_not_equal(errno, 0);
 	assert_int_equal(fd, -1);
 	close(next);
-	assert_int_equal(dup(0), next); /* nothing was left open */
+	assert_int_equal(dup(0), next); /* no descriptor is left open */
 	close(next);
 }
 
-static void memory_that_cannot_be_had_leaves_nothing_open(void **state)
+static void a_failed_creation_leaves_no_descriptor_open(void **state)
 {
 	struct rlimit before, none = { 0 };
 	int fd = 0;
 
 	(void)state;
-	expect_not_made(SIZE_MAX - 4095); /* no size of a file, or more than can be mapped */
-	expect_not_made((size_t)INT64_MAX);
+	expect_not_created(SIZE_MAX - 4095); /* not a valid file size */
+	expect_not_created((size_t)INT64_MAX);
 	getrlimit(RLIMIT_NOFILE, &before);
 	none.rlim_max = before.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -115,8 +115,8 @@ static void memory_that_cannot_be_had_leaves_nothing_open(void **state)
 	assert_int_equal(fd, -1);
 }
 
-/* Of any size: the last word of a message may be needed only in part. */
-static void a_message_is_read_as_it_was_published(void **state)
+/* For any size: the last word may be used only in part. */
+static void a_snapshot_is_read_as_it_was_published(void **state)
 {
 	static const char text[] = "what is published is read";
 	_Atomic uint64_t places[2 * SNAPSHOT_WORDS(sizeof(text))] = { 0 };
@@ -136,11 +136,11 @@ static void a_message_is_read_as_it_was_published(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_is_shared_and_cannot_be_taken_away),
-		cmocka_unit_test(memory_is_written_by_both_if_that_was_meant),
+		cmocka_unit_test(read_only_memory_is_shared_and_sealed),
+		cmocka_unit_test(writable_memory_is_shared),
 		cmocka_unit_test(other_memory_is_refused),
-		cmocka_unit_test(memory_that_cannot_be_had_leaves_nothing_open),
-		cmocka_unit_test(a_message_is_read_as_it_was_published),
+		cmocka_unit_test(a_failed_creation_leaves_no_descriptor_open),
+		cmocka_unit_test(a_snapshot_is_read_as_it_was_published),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

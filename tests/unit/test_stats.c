@@ -1,4 +1,4 @@
-/* The stats: histograms, the history, the top clients, and the table of figures. */
+/* The stats: histograms, history, top clients, and the table of figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static void a_span_is_counted_in_its_step(void **state)
 	}
 }
 
-static void steps_grow_and_have_no_gap(void **state)
+static void bounds_increase_up_to_infinity(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i < HISTOGRAM_STEPS; i++)
@@ -107,7 +107,7 @@ static void count(struct top_clients *top_clients, const char *host, uint64_t re
 	top_clients_count(top_clients, &peer, requests, CLOCK_SECOND);
 }
 
-static void networks_are_told_by_their_share(void **state)
+static void top_clients_are_sorted_by_requests(void **state)
 {
 	struct top_clients one = { 0 }, other = { 0 };
 	struct top_clients_list list = { 0 };
@@ -131,8 +131,8 @@ static void networks_are_told_by_their_share(void **state)
 	assert_int_equal(list.items[3].count, 0);
 }
 
-/* One network in ten thousand that asks a tenth of the time. */
-static void who_asks_a_lot_is_never_missed(void **state)
+/* One network in ten thousand that sends a tenth of the requests. */
+static void a_busy_network_is_never_missed(void **state)
 {
 	struct top_clients top_clients = { .halve_at = INT64_MAX };
 	struct top_clients_list list = { 0 };
@@ -157,9 +157,9 @@ static uint64_t count_at(const struct top_clients *top_clients, int64_t now)
 	return list.total;
 }
 
-/* By a half in each interval, whether anything was asked in it or not: the counts of a worker that
- * has nothing to do do not outlive those of the others. */
-static void what_was_asked_long_ago_fades(void **state)
+/* Counts are halved in each interval, also without a request: those of an idle worker must not
+ * outlive the others. */
+static void old_requests_lose_weight(void **state)
 {
 	struct top_clients top_clients = { 0 };
 	struct address peer = make_address("192.0.2.1");
@@ -201,8 +201,8 @@ static void new_stats_have_all_figures(void **state)
 	json_decref(json);
 }
 
-/* A clock that is not monitored is null, and an empty list is there once it is to be shown. */
-static void what_is_not_known_is_null(void **state)
+/* A clock that is not monitored is null, and a list of top clients may be empty. */
+static void unknown_figures_are_null(void **state)
 {
 	static struct stats stats;
 	static struct web_counters web;
@@ -235,8 +235,8 @@ static bool is_sibling(const struct figure *figure, const char *name, size_t len
 	return false;
 }
 
-/* Each has a help and a place, no metric is there twice, and a text names what is beside it. */
-static void rows_are_sound(void **state)
+/* Each row has a help text and an offset, no metric is a duplicate, and texts name existing rows. */
+static void rows_are_consistent(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < figures_table_size; i++) {
@@ -271,7 +271,7 @@ static void assert_text(const char *json, const char *expected)
 	free(text);
 }
 
-/* As "--signal status" shows it, also what a daemon of another version says. */
+/* As in "--signal status", also of a daemon of another version. */
 static void a_status_as_text(void **state)
 {
 	(void)state;
@@ -296,15 +296,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_span_is_counted_in_its_step),
-		cmocka_unit_test(steps_grow_and_have_no_gap),
+		cmocka_unit_test(bounds_increase_up_to_infinity),
 		cmocka_unit_test(histograms_add_up),
 		cmocka_unit_test(the_last_hour_is_kept),
-		cmocka_unit_test(networks_are_told_by_their_share),
-		cmocka_unit_test(who_asks_a_lot_is_never_missed),
-		cmocka_unit_test(what_was_asked_long_ago_fades),
+		cmocka_unit_test(top_clients_are_sorted_by_requests),
+		cmocka_unit_test(a_busy_network_is_never_missed),
+		cmocka_unit_test(old_requests_lose_weight),
 		cmocka_unit_test(new_stats_have_all_figures),
-		cmocka_unit_test(what_is_not_known_is_null),
-		cmocka_unit_test(rows_are_sound),
+		cmocka_unit_test(unknown_figures_are_null),
+		cmocka_unit_test(rows_are_consistent),
 		cmocka_unit_test(a_status_as_text),
 	};
 

@@ -1,4 +1,4 @@
-/* When a reply leaves: what is expected, and what is learned from those that were watched. */
+/* The transmit delay: predictions, and how samples update them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,10 @@
 
 #define MICROSECOND (CLOCK_MILLISECOND / 1000)
 
-/* A time, the same for all batches: only differences count. */
+/* The clock of all batches: only differences matter. */
 static const clock_ntp_time clock_now = UINT64_C(0xee00000000000000);
 
-/* Begins a batch at now and reckons from clock_now. */
+/* Begins a batch at now, whose clock is clock_now. */
 static void begin(struct tx_delay *tx_delay, int64_t now)
 {
 	tx_delay_begin_batch(tx_delay, now);
@@ -21,14 +21,14 @@ static void begin(struct tx_delay *tx_delay, int64_t now)
 	tx_delay_set_clock(tx_delay, clock_now);
 }
 
-/* The delay that is expected for a reply of the present batch, nanoseconds. */
-static int64_t expected(const struct tx_delay *tx_delay, unsigned position)
+/* The delay predicted for a reply of the current batch, in nanoseconds. */
+static int64_t predicted(const struct tx_delay *tx_delay, unsigned position)
 {
 	return clock_span_from_ntp(
 		(clock_ntp_span)(tx_delay_predict(tx_delay, position) - clock_now));
 }
 
-static void learn(struct tx_delay *tx_delay, unsigned position, int64_t delay)
+static void update(struct tx_delay *tx_delay, unsigned position, int64_t delay)
 {
 	tx_delay_update(tx_delay, position, clock_now + (clock_ntp_time)clock_span_to_ntp(delay));
 }
@@ -38,27 +38,27 @@ static void assert_near(int64_t value, int64_t wanted)
 	assert_in_range(value, wanted - 2, wanted + 2);
 }
 
-static void nothing_is_known_at_first(void **state)
+static void the_first_prediction_is_zero(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
-	assert_int_equal(expected(&tx_delay, 0), 0);
-	assert_int_equal(expected(&tx_delay, 31), 0);
+	assert_int_equal(predicted(&tx_delay, 0), 0);
+	assert_int_equal(predicted(&tx_delay, 31), 0);
 }
 
-static void the_first_sample_is_believed(void **state)
+static void the_first_sample_is_taken_over(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
-	learn(&tx_delay, 0, 7 * MICROSECOND);
-	assert_near(expected(&tx_delay, 0), 7 * MICROSECOND);
+	update(&tx_delay, 0, 7 * MICROSECOND);
+	assert_near(predicted(&tx_delay, 0), 7 * MICROSECOND);
 }
 
-/* However long ago the last batch began: caches are warm if the worker has not waited since. */
+/* The caches are warm if the worker has not waited, however long ago the last batch began. */
 static void a_worker_that_did_not_wait_is_warm(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
@@ -73,55 +73,55 @@ static void a_worker_that_did_not_wait_is_warm(void **state)
 	assert_false(tx_delay.warm);
 }
 
-static void one_outlier_teaches_little(void **state)
+static void an_outlier_has_little_effect(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
-	learn(&tx_delay, 0, 8 * MICROSECOND);
-	learn(&tx_delay, 0, 900 * MICROSECOND);
-	assert_in_range(expected(&tx_delay, 0), 8 * MICROSECOND, 9 * MICROSECOND);
+	update(&tx_delay, 0, 8 * MICROSECOND);
+	update(&tx_delay, 0, 900 * MICROSECOND);
+	assert_in_range(predicted(&tx_delay, 0), 8 * MICROSECOND, 9 * MICROSECOND);
 }
 
-static void what_cannot_be_is_not_believed(void **state)
+static void implausible_samples_are_ignored(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
-	learn(&tx_delay, 0, -MICROSECOND);
-	learn(&tx_delay, 0, 2 * CLOCK_MILLISECOND);
-	learn(&tx_delay, 0, 3600 * CLOCK_SECOND);
-	assert_int_equal(expected(&tx_delay, 0), 0);
+	update(&tx_delay, 0, -MICROSECOND);
+	update(&tx_delay, 0, 2 * CLOCK_MILLISECOND);
+	update(&tx_delay, 0, 3600 * CLOCK_SECOND);
+	assert_int_equal(predicted(&tx_delay, 0), 0);
 }
 
-static void a_median_is_learned(void **state)
+static void predictions_converge_to_the_median(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
 	for (int i = 0; i < 300; i++)
-		learn(&tx_delay, 0, (i % 3 == 0 ? 100 : 5) * MICROSECOND);
-	assert_in_range(expected(&tx_delay, 0), 4 * MICROSECOND, 7 * MICROSECOND);
+		update(&tx_delay, 0, (i % 3 == 0 ? 100 : 5) * MICROSECOND);
+	assert_in_range(predicted(&tx_delay, 0), 4 * MICROSECOND, 7 * MICROSECOND);
 }
 
-static void cold_and_hot_are_learned_apart(void **state)
+static void cold_and_warm_batches_are_predicted_separately(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
 	assert_false(tx_delay.warm);
-	learn(&tx_delay, 0, 9 * MICROSECOND);
+	update(&tx_delay, 0, 9 * MICROSECOND);
 	begin(&tx_delay, CLOCK_SECOND + 50 * MICROSECOND);
 	assert_true(tx_delay.warm);
-	assert_int_equal(expected(&tx_delay, 0), 0);
-	learn(&tx_delay, 0, 2 * MICROSECOND);
-	assert_near(expected(&tx_delay, 0), 2 * MICROSECOND);
+	assert_int_equal(predicted(&tx_delay, 0), 0);
+	update(&tx_delay, 0, 2 * MICROSECOND);
+	assert_near(predicted(&tx_delay, 0), 2 * MICROSECOND);
 	begin(&tx_delay, 2 * CLOCK_SECOND);
-	assert_near(expected(&tx_delay, 0), 9 * MICROSECOND);
+	assert_near(predicted(&tx_delay, 0), 9 * MICROSECOND);
 }
 
 static void later_replies_wait_for_earlier_ones(void **state)
@@ -130,17 +130,17 @@ static void later_replies_wait_for_earlier_ones(void **state)
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
-	learn(&tx_delay, 0, 4 * MICROSECOND);
-	learn(&tx_delay, 10, 24 * MICROSECOND);
-	assert_near(expected(&tx_delay, 0), 4 * MICROSECOND);
-	assert_near(expected(&tx_delay, 5), 14 * MICROSECOND);
+	update(&tx_delay, 0, 4 * MICROSECOND);
+	update(&tx_delay, 10, 24 * MICROSECOND);
+	assert_near(predicted(&tx_delay, 0), 4 * MICROSECOND);
+	assert_near(predicted(&tx_delay, 5), 14 * MICROSECOND);
 }
 
-/* Every 4 ms one, the first and the last of a batch by turns. */
-static void few_are_watched(void **state)
+/* One every 4 ms, the first and the last reply of a batch in turn. */
+static void few_replies_are_sampled(void **state)
 {
 	struct tx_delay tx_delay = { 0 };
-	int watched = 0;
+	int samples = 0;
 
 	(void)state;
 	begin(&tx_delay, CLOCK_SECOND);
@@ -151,23 +151,23 @@ static void few_are_watched(void **state)
 	assert_int_equal(tx_delay_choose_sample(&tx_delay, 8), 7);
 	for (int64_t now = 2 * CLOCK_SECOND; now < 3 * CLOCK_SECOND; now += 10 * MICROSECOND) {
 		begin(&tx_delay, now);
-		watched += tx_delay_choose_sample(&tx_delay, 1) >= 0;
+		samples += tx_delay_choose_sample(&tx_delay, 1) >= 0;
 	}
-	assert_int_equal(watched, 250);
+	assert_int_equal(samples, 250);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_known_at_first),
-		cmocka_unit_test(the_first_sample_is_believed),
+		cmocka_unit_test(the_first_prediction_is_zero),
+		cmocka_unit_test(the_first_sample_is_taken_over),
 		cmocka_unit_test(a_worker_that_did_not_wait_is_warm),
-		cmocka_unit_test(one_outlier_teaches_little),
-		cmocka_unit_test(what_cannot_be_is_not_believed),
-		cmocka_unit_test(a_median_is_learned),
-		cmocka_unit_test(cold_and_hot_are_learned_apart),
+		cmocka_unit_test(an_outlier_has_little_effect),
+		cmocka_unit_test(implausible_samples_are_ignored),
+		cmocka_unit_test(predictions_converge_to_the_median),
+		cmocka_unit_test(cold_and_warm_batches_are_predicted_separately),
 		cmocka_unit_test(later_replies_wait_for_earlier_ones),
-		cmocka_unit_test(few_are_watched),
+		cmocka_unit_test(few_replies_are_sampled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What strangers write into a request. */
+/* HTTP requests: queries, hosts and languages; and the list of leap seconds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static void a_stamp_is_digits_and_points(void **state)
 		assert_false(query_read_stamp(bad[i], stamp));
 }
 
-static void a_host_has_no_strange_letters(void **state)
+static void a_host_has_no_special_characters(void **state)
 {
 	(void)state;
 	assert_true(query_is_host("time.example") && query_is_host("[fe80::1%eth0]"));
@@ -40,7 +40,7 @@ static void a_host_has_no_strange_letters(void **state)
 		     query_is_host("a b") || query_is_host("a\"b"));
 }
 
-static void the_language_that_is_liked_best(void **state)
+static void the_preferred_language_is_chosen(void **state)
 {
 	static const struct {
 		const char *header;
@@ -88,9 +88,9 @@ static struct leap read_list(const char *text)
 	return leap;
 }
 
-#define NEW_YEAR INT64_C(1483228800) /* 2017, when the last one ended */
+#define NEW_YEAR INT64_C(1483228800) /* 2017-01-01, after the latest leap second */
 
-static void the_list_of_leap_seconds(void **state)
+static void a_list_of_leap_seconds(void **state)
 {
 	struct leap leap = read_list("# comment\n#$ 3676924800\n#@\t3707596800\n"
 				     "3644697600\t36\t# 1 Jul 2015\n3692217600 37 # 1 Jan 2017\n");
@@ -104,7 +104,7 @@ static void the_list_of_leap_seconds(void **state)
 	assert_false(leap_is_known(&leap, 1498608000)); /* 28 June 2017 */
 }
 
-static void the_days_that_a_leap_second_can_end(void **state)
+static void days_that_can_end_with_a_leap_second(void **state)
 {
 	(void)state;
 	assert_true(leap_may_end_day(NEW_YEAR - 1));
@@ -115,8 +115,8 @@ static void the_days_that_a_leap_second_can_end(void **state)
 	assert_false(leap_may_end_day(1709164799));
 }
 
-/* No list, one that does not say until when it holds, or one without a line. */
-static void a_list_that_says_nothing(void **state)
+/* No list, a list without an expiry date, and a list without entries. */
+static void an_incomplete_list_is_not_used(void **state)
 {
 	static const char *const lists[] = {
 		"",
@@ -140,11 +140,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stamp_is_digits_and_points),
-		cmocka_unit_test(a_host_has_no_strange_letters),
-		cmocka_unit_test(the_language_that_is_liked_best),
-		cmocka_unit_test(the_list_of_leap_seconds),
-		cmocka_unit_test(the_days_that_a_leap_second_can_end),
-		cmocka_unit_test(a_list_that_says_nothing),
+		cmocka_unit_test(a_host_has_no_special_characters),
+		cmocka_unit_test(the_preferred_language_is_chosen),
+		cmocka_unit_test(a_list_of_leap_seconds),
+		cmocka_unit_test(days_that_can_end_with_a_leap_second),
+		cmocka_unit_test(an_incomplete_list_is_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

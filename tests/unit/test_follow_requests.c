@@ -1,5 +1,5 @@
-/* "clock follow": how the server is asked. The test is the server, on a socket of this host, where
- * what is sent has arrived; the monotonic clock is whatever the test says it is. */
+/* "clock follow": requests to the server. The test is the server, on the loopback interface, where
+ * sent datagrams have arrived at once. It also sets the monotonic time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 static struct {
 	int socket;
-	struct address client; /* who asked last */
+	struct address client; /* of the last request */
 	struct config_clock source;
 	struct follow follow;
 } test;
@@ -47,7 +47,7 @@ static int end(void **cmocka)
 	return 0;
 }
 
-/* The next request that came; false if there is none. */
+/* Receives the next request; returns false if there is none. */
 static bool receive(struct ntp_packet *request)
 {
 	uint8_t bytes[2 * NTP_PACKET_SIZE], expected[NTP_PACKET_SIZE];
@@ -60,7 +60,7 @@ static bool receive(struct ntp_packet *request)
 		return false;
 	assert_int_equal(length, NTP_PACKET_SIZE);
 	assert_true(ntp_packet_read(request, &reader));
-	/* Nothing but who asks how, and a number that only the server learns. */
+	/* Only the version, the mode, and a nonce as transmit time (RFC 9109). */
 	memset(expected, 0, sizeof(expected));
 	expected[0] = 0x23;
 	assert_memory_equal(bytes, expected, 40);
@@ -78,8 +78,8 @@ static unsigned count_requests(void)
 	return count;
 }
 
-/* The good answer to a request, from a server that is where the clock is. */
-static struct ntp_packet answer_to(const struct ntp_packet *request)
+/* A valid reply to a request, from a server with the same clock. */
+static struct ntp_packet reply_to(const struct ntp_packet *request)
 {
 	clock_ntp_time now = clock_read_ntp();
 
@@ -95,39 +95,39 @@ static struct ntp_packet answer_to(const struct ntp_packet *request)
 	};
 }
 
-static void send_answer(const struct ntp_packet *answer, int64_t now)
+static void send_reply(const struct ntp_packet *reply, int64_t now)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
-	ntp_packet_write(answer, &writer);
+	ntp_packet_write(reply, &writer);
 	assert_int_equal(sendto(test.socket, bytes, sizeof(bytes), 0, &test.client.any,
 				address_length(&test.client)),
 			 sizeof(bytes));
 	follow_receive(&test.follow, now);
 }
 
-/* Has the server asked at now, and answer. */
+/* Lets a request be sent at now, and replies to it. */
 static void exchange(int64_t now)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 
 	follow_tick(&test.follow, now);
 	assert_true(receive(&request));
-	answer = answer_to(&request);
-	send_answer(&answer, now);
+	reply = reply_to(&request);
+	send_reply(&reply, now);
 }
 
-static void kiss(const char *code, int64_t now)
+static void reply_with_kod(const char *code, int64_t now)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 
 	follow_tick(&test.follow, now);
 	assert_true(receive(&request));
-	answer = answer_to(&request);
-	answer.stratum = 0;
-	answer.reference_id = CLOCK_REFERENCE(code[0], code[1], code[2], code[3]);
-	send_answer(&answer, now);
+	reply = reply_to(&request);
+	reply.stratum = 0;
+	reply.reference_id = CLOCK_REFERENCE(code[0], code[1], code[2], code[3]);
+	send_reply(&reply, now);
 }
 
 static void assert_synchronised(void)
@@ -148,7 +148,7 @@ static void assert_unsynchronised(const char *reason)
 	assert_int_equal(state.stratum, 0);
 }
 
-static void asks_four_times_a_second(void **cmocka)
+static void requests_are_sent_four_times_a_second(void **cmocka)
 {
 	struct ntp_packet requests[4] = { 0 };
 
@@ -166,24 +166,24 @@ static void asks_four_times_a_second(void **cmocka)
 	}
 }
 
-static void an_answer_counts_once(void **cmocka)
+static void a_duplicate_reply_is_ignored(void **cmocka)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 
 	(void)cmocka;
 	follow_tick(&test.follow, 0);
 	assert_true(receive(&request));
-	answer = answer_to(&request);
-	send_answer(&answer, 1 * MS);
+	reply = reply_to(&request);
+	send_reply(&reply, 1 * MS);
 	assert_synchronised();
-	answer.leap = CLOCK_LEAP_UNKNOWN;
-	send_answer(&answer, 2 * MS);
+	reply.leap = CLOCK_LEAP_UNKNOWN;
+	send_reply(&reply, 2 * MS);
 	assert_synchronised();
 }
 
-static void an_answer_may_be_overtaken(void **cmocka)
+static void a_reply_to_an_earlier_request_is_accepted(void **cmocka)
 {
-	struct ntp_packet first, request, answer;
+	struct ntp_packet first, request, reply;
 
 	(void)cmocka;
 	follow_tick(&test.follow, 0);
@@ -192,20 +192,20 @@ static void an_answer_may_be_overtaken(void **cmocka)
 		follow_tick(&test.follow, now);
 		assert_true(receive(&request));
 	}
-	answer = answer_to(&first);
-	send_answer(&answer, 999 * MS);
+	reply = reply_to(&first);
+	send_reply(&reply, 999 * MS);
 	assert_synchronised();
 }
 
-static void a_late_answer_is_none(void **cmocka)
+static void a_late_reply_is_ignored(void **cmocka)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 
 	(void)cmocka;
 	follow_tick(&test.follow, 0);
 	assert_true(receive(&request));
-	answer = answer_to(&request);
-	send_answer(&answer, 1001 * MS);
+	reply = reply_to(&request);
+	send_reply(&reply, 1001 * MS);
 	follow_tick(&test.follow, 1001 * MS);
 	assert_unsynchronised("sent a reply with the wrong origin");
 }
@@ -226,18 +226,18 @@ static void a_silent_server_is_lost(void **cmocka)
 	assert_synchronised();
 }
 
-/* What anyone can send neither keeps a server alive nor harms it. */
-static void a_forger_changes_nothing(void **cmocka)
+/* A reply with a wrong origin neither refreshes nor unsynchronises the clock state. */
+static void forged_replies_change_nothing(void **cmocka)
 {
 	struct ntp_packet forged = { 0 };
 
 	(void)cmocka;
 	exchange(0);
-	forged = answer_to(&forged);
+	forged = reply_to(&forged);
 	forged.leap = CLOCK_LEAP_UNKNOWN;
 	for (int64_t now = 0; now < 750 * MS; now += 50 * MS) {
 		forged.origin = (clock_ntp_time)now;
-		send_answer(&forged, now);
+		send_reply(&forged, now);
 		follow_tick(&test.follow, now);
 		assert_synchronised();
 	}
@@ -245,28 +245,28 @@ static void a_forger_changes_nothing(void **cmocka)
 	assert_unsynchronised("sent a reply with the wrong origin");
 }
 
-static void a_server_that_lies_is_left_at_once(void **cmocka)
+static void a_server_with_another_time_is_lost_at_once(void **cmocka)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 
 	(void)cmocka;
 	exchange(0);
 	follow_tick(&test.follow, 250 * MS);
 	assert_true(receive(&request));
-	answer = answer_to(&request);
-	answer.transmit += UINT64_C(1) << 32;
-	answer.receive = answer.transmit;
-	send_answer(&answer, 251 * MS);
+	reply = reply_to(&request);
+	reply.transmit += UINT64_C(1) << 32;
+	reply.receive = reply.transmit;
+	send_reply(&reply, 251 * MS);
 	assert_unsynchronised("differs from this clock by more than 128 ms");
 }
 
-static void asks_less_often_when_told_to(void **cmocka)
+static void a_rate_kod_doubles_the_interval(void **cmocka)
 {
 	int64_t now = 0, interval = 250 * MS;
 
 	(void)cmocka;
 	for (int i = 0; i < 12; i++) {
-		kiss("RATE", now);
+		reply_with_kod("RATE", now);
 		assert_unsynchronised("asks for fewer requests (kiss code RATE)");
 		interval = 2 * interval < 64 * CLOCK_SECOND ? 2 * interval : 64 * CLOCK_SECOND;
 		assert_int_equal(follow_tick(&test.follow, now), now + interval);
@@ -274,7 +274,7 @@ static void asks_less_often_when_told_to(void **cmocka)
 		assert_int_equal(count_requests(), 0);
 		now += interval;
 	}
-	/* It is good for as many intervals as ever. */
+	/* A reply is valid for three intervals, whatever their length. */
 	exchange(now);
 	follow_tick(&test.follow, now + 3 * interval - 1);
 	assert_synchronised();
@@ -282,7 +282,7 @@ static void asks_less_often_when_told_to(void **cmocka)
 	assert_unsynchronised("does not reply");
 }
 
-static void asks_no_more_when_told_to(void **cmocka)
+static void a_deny_kod_stops_requests_for_a_minute(void **cmocka)
 {
 	static const char *const codes[] = { "DENY", "RSTR" };
 
@@ -290,7 +290,7 @@ static void asks_no_more_when_told_to(void **cmocka)
 	for (int i = 0; i < 2; i++) {
 		int64_t now = i * 60 * CLOCK_SECOND;
 
-		kiss(codes[i], now);
+		reply_with_kod(codes[i], now);
 		assert_unsynchronised("refuses requests (kiss code DENY or RSTR)");
 		for (int64_t second = 0; second < 60; second++)
 			follow_tick(&test.follow, now + second * CLOCK_SECOND);
@@ -301,19 +301,19 @@ static void asks_no_more_when_told_to(void **cmocka)
 	assert_synchronised();
 }
 
-static void other_kisses_are_no_reason_to_go(void **cmocka)
+static void other_kods_do_not_stop_requests(void **cmocka)
 {
 	(void)cmocka;
 	exchange(0);
-	kiss("INIT", 250 * MS);
+	reply_with_kod("INIT", 250 * MS);
 	assert_unsynchronised("sent a kiss-o'-death");
 	exchange(500 * MS);
 	assert_synchronised();
 }
 
-static void what_was_asked_before_a_step_is_forgotten(void **cmocka)
+static void replies_to_requests_from_before_a_step_are_ignored(void **cmocka)
 {
-	struct ntp_packet request, answer;
+	struct ntp_packet request, reply;
 	struct clock_state state;
 
 	(void)cmocka;
@@ -324,14 +324,14 @@ static void what_was_asked_before_a_step_is_forgotten(void **cmocka)
 	assert_unsynchronised("has not replied since the clock was set");
 	follow_state(&test.follow, &state);
 	assert_int_equal(state.reference_id, CLOCK_REFERENCE_STEP);
-	answer = answer_to(&request);
-	send_answer(&answer, 252 * MS);
+	reply = reply_to(&request);
+	send_reply(&reply, 252 * MS);
 	assert_unsynchronised("has not replied since the clock was set");
 	exchange(500 * MS);
 	assert_synchronised();
 }
 
-static void asks_from_another_port_now_and_then(void **cmocka)
+static void the_source_port_changes_every_64_requests(void **cmocka)
 {
 	uint16_t ports[8], last = 0;
 	unsigned changes = 0;
@@ -347,13 +347,13 @@ static void asks_from_another_port_now_and_then(void **cmocka)
 		assert_true(changes < 8);
 		ports[changes++] = last;
 	}
-	assert_true(changes >= 7); /* the same one may be drawn twice running, but hardly thrice */
+	assert_true(changes >= 7); /* the same port may be drawn twice */
 	assert_int_not_equal(ports[0], ports[1]);
 }
 
-static void a_lost_server_is_looked_for(void **cmocka)
+static void requests_to_a_lost_server_back_off(void **cmocka)
 {
-	unsigned asked = 0;
+	unsigned requests = 0;
 	int64_t now = 0;
 
 	(void)cmocka;
@@ -362,9 +362,9 @@ static void a_lost_server_is_looked_for(void **cmocka)
 	assert_in_range(count_requests(), 30, 33);
 	for (; now < 600 * CLOCK_SECOND; now += 10 * MS) {
 		follow_tick(&test.follow, now);
-		asked += count_requests();
+		requests += count_requests();
 	}
-	assert_in_range(asked, 550, 650); /* once a second by then */
+	assert_in_range(requests, 550, 650); /* once a second by then */
 	assert_int_equal(test.follow.retry_backoff, FOLLOW_BACKOFF_MAX);
 	while (follow_tick(&test.follow, now) <= now)
 		continue;
@@ -378,19 +378,19 @@ static void a_lost_server_is_looked_for(void **cmocka)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(asks_four_times_a_second),
-		TEST(an_answer_counts_once),
-		TEST(an_answer_may_be_overtaken),
-		TEST(a_late_answer_is_none),
+		TEST(requests_are_sent_four_times_a_second),
+		TEST(a_duplicate_reply_is_ignored),
+		TEST(a_reply_to_an_earlier_request_is_accepted),
+		TEST(a_late_reply_is_ignored),
 		TEST(a_silent_server_is_lost),
-		TEST(a_forger_changes_nothing),
-		TEST(a_server_that_lies_is_left_at_once),
-		TEST(asks_less_often_when_told_to),
-		TEST(asks_no_more_when_told_to),
-		TEST(other_kisses_are_no_reason_to_go),
-		TEST(what_was_asked_before_a_step_is_forgotten),
-		TEST(asks_from_another_port_now_and_then),
-		TEST(a_lost_server_is_looked_for),
+		TEST(forged_replies_change_nothing),
+		TEST(a_server_with_another_time_is_lost_at_once),
+		TEST(a_rate_kod_doubles_the_interval),
+		TEST(a_deny_kod_stops_requests_for_a_minute),
+		TEST(other_kods_do_not_stop_requests),
+		TEST(replies_to_requests_from_before_a_step_are_ignored),
+		TEST(the_source_port_changes_every_64_requests),
+		TEST(requests_to_a_lost_server_back_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
