@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool valid, valid_again;
 	char *text, *again;
 
-	/* Files and users of this machine would make a finding hard to repeat. */
+	/* Files and users of this machine would make a crash hard to reproduce. */
 	if (memmem(data, size, "include", 7) || memmem(data, size, "confdir", 7) ||
 	    memmem(data, size, "user", 4))
 		return 0;

@@ -1,5 +1,5 @@
-/* What a followed NTP server says, from any bytes: a state of the clock that can be told, or none.
- * The first eight bytes are the question's, so that some answers are to it. */
+/* Replies of a followed NTP server from any bytes: the clock state is valid, unsynchronised or
+ * unchanged. The first eight bytes are the nonce of the request, so that some replies match it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct clock_state state;
 	enum ntp_client_verdict verdict;
-	uint32_t kiss = 0;
+	uint32_t kod = 0;
 
 	context.exchange.nonce = bytes_get_64(&reader);
 	context.same_host = (context.exchange.nonce & 1) != 0;
 	memset(&state, 0xa5, sizeof(state));
 	size = bytes_left(&reader);
-	verdict =
-		ntp_reference_from_reply(&context, bytes_skip(&reader, size), size, &state, &kiss);
+	verdict = ntp_reference_from_reply(&context, bytes_skip(&reader, size), size, &state, &kod);
 	check(ntp_client_describe(verdict) != NULL);
 	if (verdict == NTP_CLIENT_OK)
 		check(state.leap < CLOCK_LEAP_UNKNOWN && state.stratum >= 1 && state.stratum <= 15);

@@ -1,4 +1,4 @@
-/* The command line of the daemon: each line of the input is a word. */
+/* The command line of timeserver from any text: one word per line. */
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>

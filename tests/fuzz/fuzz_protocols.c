@@ -1,6 +1,6 @@
-/* Every protocol, from any bytes: the reply of one that does not answer anything is never longer
- * than its request, and NTP's are 48 bytes that give the request's transmit time back. The first
- * bytes choose the protocol, the verdict and the port. */
+/* Every protocol, from any bytes: a bounded reply is never longer than its request, and an NTP reply
+ * has 48 bytes and the transmit time of the request as origin. The first bytes choose the protocol,
+ * the KoD and the port. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct clock_state clock = { .stratum = 2 };
 	struct bytes_reader reader = bytes_reader_open(data, size);
 	const struct protocol *protocol = &protocol_table[bytes_get_8(&reader) % PROTOCOL_COUNT];
-	uint8_t answer[PROTOCOL_REPLY_MAX];
-	struct bytes_writer reply = bytes_writer_open(answer, sizeof(answer));
+	uint8_t reply[PROTOCOL_REPLY_MAX];
+	struct bytes_writer writer = bytes_writer_open(reply, sizeof(reply));
 	struct protocol_request request = { .now = &now, .clock = &clock };
 	size_t length;
 
@@ -33,12 +33,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!request.bytes || !protocol->reply ||
 	    (protocol->prepare && !protocol->prepare(&request)))
 		return 0;
-	protocol->reply(&request, &reply);
-	length = bytes_written(&reply);
+	protocol->reply(&request, &writer);
+	length = bytes_written(&writer);
 	protocol_is_reply(request.bytes, request.size, now.seconds);
 	if (!protocol->bounded_reply || length == 0)
 		return 0;
 	check(length == 48 && length <= request.size);
-	check(memcmp(answer + 24, (const uint8_t *)request.bytes + 40, 8) == 0);
+	check(memcmp(reply + 24, (const uint8_t *)request.bytes + 40, 8) == 0);
 	return 0;
 }

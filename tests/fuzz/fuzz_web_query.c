@@ -1,4 +1,4 @@
-/* What the web process itself reads of a request; the rest is libevent's. */
+/* The parts of a request that the web process parses; libevent parses the others. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (query_read_origin(text, stamp) && stamp[0] != '\0' && !strstr(text, stamp))
 		abort();
-	/* What passes for a host stands in a page, and in JSON, as it is. */
+	/* A valid host is copied into a page and into JSON unescaped. */
 	if (query_is_host(text) && strpbrk(text, "<>\"'&\\ \t\r\n"))
 		abort();
 	query_choose_language(text);

@@ -1,5 +1,5 @@
-/* Stands in for libFuzzer where only inputs that are known are to be tried: those in the folders
- * that are its arguments. Linked with a fuzzer; needs no particular compiler. */
+/* Replaces libFuzzer to replay known inputs: the files in the directories that are its arguments.
+ * Linked with a fuzzer; works with any compiler. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@ static int fail(const char *path)
 	return EXIT_FAILURE;
 }
 
-/* In memory of just its size, so that a sanitizer sees a read beyond it. */
-static int try_file(const char *folder, const char *name)
+/* In memory of its exact size, so that a sanitizer detects a read beyond its end. */
+static int try_file(const char *directory, const char *name)
 {
 	static uint8_t buffer[SIZE_MAX_OF_INPUT];
 	char path[4096];
@@ -24,7 +24,7 @@ static int try_file(const char *folder, const char *name)
 	size_t size;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	file = fopen(path, "rb");
 	if (!file)
 		return fail(path);
@@ -40,21 +40,21 @@ static int try_file(const char *folder, const char *name)
 	return EXIT_SUCCESS;
 }
 
-static int try_folder(const char *path, unsigned *count)
+static int try_directory(const char *path, unsigned *count)
 {
-	DIR *folder = opendir(path);
+	DIR *directory = opendir(path);
 	int status = EXIT_SUCCESS;
 	struct dirent *entry;
 
-	if (!folder)
+	if (!directory)
 		return fail(path);
-	while (status == EXIT_SUCCESS && (entry = readdir(folder))) {
+	while (status == EXIT_SUCCESS && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		status = try_file(path, entry->d_name);
 		++*count;
 	}
-	closedir(folder);
+	closedir(directory);
 	return status;
 }
 
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	unsigned count = 0;
 
 	for (int i = 1; i < argc && status == EXIT_SUCCESS; i++)
-		status = try_folder(argv[i], &count);
+		status = try_directory(argv[i], &count);
 	if (status == EXIT_SUCCESS)
 		printf("%u inputs\n", count);
 	return status == EXIT_SUCCESS && count == 0 ? EXIT_FAILURE : status;
