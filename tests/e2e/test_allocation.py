@@ -14,7 +14,7 @@ REQUEST = b"\x23" + bytes(39) + b"12345678"
 
 
 def query_every_protocol(ports, rounds):
-    """Sends a request of every protocol, so many times."""
+    """Sends requests of every protocol in turn."""
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.settimeout(5)
         for _ in range(rounds):

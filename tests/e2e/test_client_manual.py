@@ -48,7 +48,7 @@ def run(testbed, command):
     program.write_text(f'#!/bin/sh\nLD_PRELOAD={"" if SANITIZED else library} exec {CLIENT} "$@"\n')
     program.chmod(0o755)
     result = testbed.run("sh", "-c", command.replace("-n 600", "-n 600 -i 0.001"), timeout=30,
-                     env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(logged)})
+                         env={"PATH": f"{directory}:/usr/bin:/bin", "SHIM_SET": str(logged)})
     return result, logged.exists()
 
 
@@ -68,7 +68,7 @@ PRINTED = [  # by the examples, in their order
 ]
 
 
-def test_every_example_is_known():
+def test_every_example_is_tested():
     assert len(examples()) == len(PRINTED)
 
 

@@ -130,7 +130,7 @@ def setting(testbed):
     def run(*words, output=None, **more):
         logged.write_text("")
         result = testbed.client("--set", *words, **({"stdout": output} if output else {}),
-                            env={"LD_PRELOAD": str(library), "SHIM_SET": str(logged)} | more)
+                                env={"LD_PRELOAD": str(library), "SHIM_SET": str(logged)} | more)
         return result, logged.read_text().split()
     return run
 
@@ -258,7 +258,7 @@ def test_watch_without_replies(testbed, port):
 def test_watch_ends_with_its_pipe(testbed):
     with ntp_server() as server:
         popen, out, err = testbed.popen(["sh", "-c", '"$@" | head -n 1', "sh", CLIENT, "--watch", "-i", "0.01",
-                                     f"ntp://{server.name}"])
+                                         f"ntp://{server.name}"])
         assert popen.wait(longer(5)) == 0
     assert read_back(err) == "timeclient: cannot write standard output: Broken pipe\n"
 

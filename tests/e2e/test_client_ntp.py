@@ -10,7 +10,7 @@ from lib.daytime_client import free_port, json_lines
 from lib.environment import as_nobody, fewer, longer, needs_private
 from lib.fake_servers import ntp_reply, ntp_server, UdpServer
 from lib.isolate import mounted, MS_BIND
-from lib.peers import CHRONYD, LIBRARIES, needs_peer, running_program, WITHOUT_SYS_TIME
+from lib.peers import background, CHRONYD, LIBRARIES, needs_peer, WITHOUT_SYS_TIME
 from lib.testbed import directives
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
@@ -53,8 +53,8 @@ def test_offset_is_within_bound(testbed, host, ahead):
         sample = query(testbed, server)
     assert abs(sample["offset"] - ahead) < sample["error_bound"] < longer(0.5)
     assert sample["ntp"] == {"version": 4, "leap": "none", "stratum": 2, "precision": -20,
-                           "root_delay": 0, "root_dispersion": pytest.approx(655 / 65536),
-                           "reference_id": "7f7f0101"}
+                             "root_delay": 0, "root_dispersion": pytest.approx(655 / 65536),
+                             "reference_id": "7f7f0101"}
 
 
 def test_asymmetric_delay(testbed):
@@ -67,8 +67,8 @@ def test_asymmetric_delay(testbed):
 FORGERIES = {
     "wrong origin": lambda request: ntp_reply(request, origin=1),
     "wrong origin, zero": lambda request: ntp_reply(request, origin=0),
-    "wrong origin of a kiss": lambda request: ntp_reply(request, origin=1, stratum=0, leap=3,
-                                                        reference_id=0x52415445),
+    "wrong origin of a KoD": lambda request: ntp_reply(request, origin=1, stratum=0, leap=3,
+                                                       reference_id=0x52415445),
     "kiss-o'-death": lambda request: ntp_reply(request, stratum=0, leap=3, reference_id=0x52415445),
     "too short": lambda request: ntp_reply(request)[:47],
     "too short, empty": lambda request: b"",
@@ -83,8 +83,8 @@ FORGERIES = {
 }
 
 
-def name_of(forgery):
-    """The origin of the echoed request is checked before its mode."""
+def reason_for(forgery):
+    """The reason for a forgery. An echoed request fails the check of the origin before that of the mode."""
     return "wrong origin" if forgery == "wrong mode" else re.split(" of a |, | 5", forgery)[0]
 
 
@@ -94,12 +94,12 @@ def test_forged_replies_are_rejected(testbed, forgery):
     with UdpServer(lambda request: [FORGERIES[forgery](request)]) as server:
         sample = query(testbed, server, "-w", "0.3")
     assert sample["ok"] is False and sample["error"]
-    assert sample["rejected"] == [{"reason": name_of(forgery), "count": 1}]
+    assert sample["rejected"] == [{"reason": reason_for(forgery), "count": 1}]
     with UdpServer(lambda request: [FORGERIES[forgery](request)] * 3
-                       + [0.1, ntp_reply(request, 5)]) as server:
+                   + [0.1, ntp_reply(request, 5)]) as server:
         sample = query(testbed, server)
     assert sample["ok"] is True and abs(sample["offset"] - 5) < sample["error_bound"]
-    assert sample["rejected"] == [{"reason": name_of(forgery), "count": 3}]
+    assert sample["rejected"] == [{"reason": reason_for(forgery), "count": 3}]
 
 
 def test_reply_from_wrong_port(testbed):
@@ -107,7 +107,7 @@ def test_reply_from_wrong_port(testbed):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))
         with UdpServer(lambda request: [(ntp_reply(request, 9), elsewhere),
-                                            ntp_reply(request, 5)]) as server:
+                                        ntp_reply(request, 5)]) as server:
             sample = query(testbed, server)
     assert round(sample["offset"]) == 5
     assert sample["rejected"] == [{"reason": "from another address or port", "count": 1}]
@@ -214,9 +214,10 @@ def test_least_delay_is_best(testbed):
 def test_accuracy_against_chronyd(testbed, port):
     """The true offset is 0: 1,000 samples are within their bounds, and the median within 1 ms."""
     config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
-                        f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
+                            f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
     target, samples = f"ntp://127.0.0.1:{port}", fewer(1000)
-    with running_program(testbed, [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES):
+    command = [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config]
+    with background(testbed, command, env=LIBRARIES):
         assert testbed.client("--wait", "5", "-i", "0.1", "-q", target).code == 0
         result = testbed.client("--watch", "-j", "-n", samples, "-i", "0.002", target, timeout=60)
     taken = json_lines(result.out)

@@ -7,8 +7,8 @@ import pytest
 
 from lib.daytime_client import json_lines
 from lib.environment import compile_shim, needs_private, not_instrumented, wait_until
-from lib.peers import (CHRONYD, INETDS, LIBRARIES, needs_peer, NTPD, OPENNTPD, running_program,
-                       user_with_home, WITHOUT_SYS_TIME, XINETD)
+from lib.peers import (background, CHRONYD, INETDS, LIBRARIES, needs_peer, NTPD, OPENNTPD, user_with_home,
+                       WITHOUT_SYS_TIME, XINETD)
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the ports of the protocols")]
 
@@ -35,8 +35,9 @@ def wait_for_reply(testbed, target, seconds=10):
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_chronyd(testbed, port, host):
     config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
-                        f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
-    with running_program(testbed, [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config], env=LIBRARIES) as output:
+                            f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
+    command = [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config]
+    with background(testbed, command, env=LIBRARIES) as output:
         result = wait_for_reply(testbed, f"ntp://{host}:{port}")
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, output())
 
@@ -46,10 +47,10 @@ def test_chronyd(testbed, port, host):
 def test_ntpsec(testbed):
     """Until ntpd is synchronised its replies are rejected by name."""
     config = testbed.config("server 127.127.1.0 minpoll 3 maxpoll 3 prefer\nfudge 127.127.1.0 stratum 5\n"
-                        "tos minsane 1 orphan 5 orphanwait 1\ndisable kernel\nrestrict default\n", "ntp.conf")
-    with running_program(testbed, [*WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as output:
+                            "tos minsane 1 orphan 5 orphanwait 1\ndisable kernel\nrestrict default\n", "ntp.conf")
+    with background(testbed, [*WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES) as output:
         wait_until(lambda: "kiss" in testbed.client("-w", "1.5", "ntp://127.0.0.1").err, 10,
-                   what=f"it to listen; its output: {output()}")
+                   what=f"ntpd to listen; its output: {output()}")
         result = testbed.client("--wait", "25", "-i", "0.2", "-q", "ntp://127.0.0.1", timeout=40)
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, output())
 
@@ -64,8 +65,8 @@ def test_openntpd(testbed, clock_shim):
     config = testbed.config(f"listen on 127.0.0.1\nserver {INETD_HOST}\n", "openntpd.conf")
     seconds = int(os.environ.get("OPENNTPD_SECONDS", "3"))
     with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running_program(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config], env=clock_shim) as output:
-        wait_until(lambda: "ntp engine ready" in output(), 10, what="it to listen")
+         background(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config], env=clock_shim) as output:
+        wait_until(lambda: "ntp engine ready" in output(), 10, what="openntpd to listen")
         result = testbed.client("--wait", seconds, "-i", "0.5", "ntp://127.0.0.1", timeout=seconds + 20)
         print(f"{result.out or result.err}after {result.seconds:.0f} s")
         if result.code == 1:
@@ -96,7 +97,7 @@ def inetd(testbed, kind):
 def test_inetds(testbed, kind):
     """All four services. inetutils sends 8 bytes instead of 4, as the error says."""
     assert testbed.run("ip", "addr", "replace", f"{INETD_HOST}/32", "dev", "lo").code == 0
-    with running_program(testbed, inetd(testbed, kind), env=LIBRARIES) as output:
+    with background(testbed, inetd(testbed, kind), env=LIBRARIES) as output:
         assert wait_for_reply(testbed, f"daytime://{INETD_HOST}").code == 0, output()
         for name, transport in SERVICES:
             scheme = name + ("+udp" if transport == "udp" else "")

@@ -80,7 +80,7 @@ def test_an_unusable_server_unsynchronises_the_clock(testbed, port, followed, ch
     for name, value in changes.items():
         setattr(followed, name, value)
     seconds, _ = wait_for_state(port, 3, 0, reference)
-    print(f"{seconds:.2f} s until replies said leap 3")
+    print(f"{seconds:.2f} s until replies had leap 3")
     for name, value in before.items():
         setattr(followed, name, value)
     wait_for_state(port, 0, 3, bytes([192, 0, 2, 1]))
@@ -101,8 +101,8 @@ def test_a_lost_server_is_noticed_within_a_second(testbed, port, followed):
 def test_require_sync_silences_daytime_when_the_clock_is_lost(testbed, followed):
     ports = [free_port(), free_port()]
     testbed.start("-o", f"listen ntp {ports[0]}", "-o", f"listen daytime/udp {ports[1]}",
-              "-o", "require-sync", "-o", "ratelimit off",
-              "-o", f"clock follow 127.0.0.1:{followed.port}")
+                  "-o", "require-sync", "-o", "ratelimit off",
+                  "-o", f"clock follow 127.0.0.1:{followed.port}")
     wait_for_state(ports[0], 0, 3, bytes([192, 0, 2, 1]))
     assert is_daytime(query_udp(ports[1]))
     followed.silent = True

@@ -72,7 +72,7 @@ def test_an_unsynchronised_kernel_clock_means_leap_3(testbed, port, kernel, stat
     wait_for_state(port, 0, 8, LOCAL)
     kernel.set_state(status, state, error)
     seconds, _ = wait_for_state(port, 3, 0, b"STEP" if state == TIME_OOP else b"INIT")
-    print(f"{seconds * 1000:.0f} ms until replies said leap 3")
+    print(f"{seconds * 1000:.0f} ms until replies had leap 3")
     kernel.set_state(0, TIME_OK)
     wait_for_state(port, 0, 8, LOCAL)
 

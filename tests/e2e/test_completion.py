@@ -52,8 +52,8 @@ def test_bash(testbed, program, typed, wanted):
 @pytest.mark.parametrize("program, typed, wanted", CASES)
 def test_fish(testbed, program, typed, wanted):
     result = testbed.run("fish", "--no-config", "-c",
-                     f"source {DIST}/{program}.fish; complete -C '{program} {typed}'",
-                     env={"HOME": str(testbed.root)})
+                         f"source {DIST}/{program}.fish; complete -C '{program} {typed}'",
+                         env={"HOME": str(testbed.root)})
     assert {line.split("\t")[0] for line in result.out.splitlines()} == set(wanted.split()), result
 
 
@@ -79,7 +79,7 @@ def test_zsh(testbed, program, typed, wanted):
 def test_make_install_installs_completions(testbed):
     """In the directories where each shell looks."""
     result = testbed.run("make", "--assume-old=all", "install", f"BUILD={BUILD}", "PREFIX=/usr",
-                     f"DESTDIR={testbed.dir}", cwd=DIST.parent.parent, timeout=60)
+                         f"DESTDIR={testbed.dir}", cwd=DIST.parent.parent, timeout=60)
     assert result.code == 0, result
     for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
         for program in PROGRAMS:

@@ -25,7 +25,7 @@ def manual_files():
 
 def test_a_valid_file_passes_the_test_and_nothing_starts(testbed, port):
     config = testbed.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
-                        f"user root\nsyslog local3\npidfile /run/x.pid\n")
+                            f"user root\nsyslog local3\npidfile /run/x.pid\n")
     assert tuple(testbed.server("--test", "-c", config)) == (0, "", "")
     assert testbed.files() == ["t.conf"] and testbed.processes() == [] and not serves(port)
 
@@ -152,12 +152,12 @@ def test_the_default_file_is_read(testbed, port):
 
 def test_a_dump_reads_back_to_itself(testbed):
     config = testbed.config("syslog local7\nuser root\nlisten daytime/tcp 13 127.0.0.1:5050\n"
-                        "listen daytime/tcp [2001:DB8:0::1]:5050\n")
+                            "listen daytime/tcp [2001:DB8:0::1]:5050\n")
     dump = testbed.server("--dump-config", "-c", config)
     assert tuple(dump) == (0, "listen daytime/tcp *:13\nlisten daytime/tcp 127.0.0.1:5050\n"
-                              "listen daytime/tcp [2001:db8::1]:5050\nclock system\n"
-                              "workers auto\nbusy-poll 0\nuser root\n"
-                              f"pidfile {testbed.pidfile}\nsyslog local7\n", "")
+                           "listen daytime/tcp [2001:db8::1]:5050\nclock system\n"
+                           "workers auto\nbusy-poll 0\nuser root\n"
+                           f"pidfile {testbed.pidfile}\nsyslog local7\n", "")
     again = testbed.server("-T", "-c", testbed.config(dump.out, "again.conf"), pidfile=False)
     assert tuple(again) == tuple(dump)
 
@@ -167,7 +167,7 @@ def test_options_replace_the_default_file_or_follow_a_given_one(testbed):
     alone = testbed.server("-T", "-o", "listen daytime/tcp 7000", "-o", "syslog mail").out
     assert "*:7000" in alone and "6000" not in alone and "syslog mail" in alone
     both = testbed.server("-T", "-c", config, "--option", "listen daytime/tcp 7000",
-                      "--option=syslog mail").out
+                          "--option=syslog mail").out
     assert both.splitlines()[:2] == ["listen daytime/tcp *:6000", "listen daytime/tcp *:7000"]
     assert "syslog mail" in both and "syslog user" not in both
 
@@ -279,6 +279,6 @@ def test_a_file_may_have_a_thousand_listeners(testbed):
 def test_many_listeners_serve(testbed):
     ports = sorted({free_port() for _ in range(50)})
     testbed.start("-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[:25]),
-              "-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[25:]))
+                  "-o", "listen daytime/tcp " + " ".join(f"127.0.0.1:{port}" for port in ports[25:]))
     assert all(serves(port) for port in ports) and set(ports) <= listening_ports()
     assert len(testbed.status()["listen"]) == len(ports)

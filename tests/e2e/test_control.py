@@ -145,7 +145,7 @@ def test_an_unsynchronised_clock_has_a_reason(testbed, port):
 def expected_text(status):
     """The text form of a JSON status."""
     lines = [f"{name}: {status[name]}" for name in ("process", "state", "uptime", "user", "confined",
-                                                   "workers")]
+                                                    "workers")]
     lines[2] += " s"
     lines.append("clock: synchronised, stratum {stratum}, leap {leap}".format(**status["clock"]))
     lines += ["listen: {protocol} {address}".format(**each) for each in status["listen"]]

@@ -211,7 +211,7 @@ def start_on_terminal(testbed, port):
     master, slave = pty.openpty()
     line = " ".join(map(str, testbed.command("-o", f"'listen daytime/tcp {port}'"))) + "; exec sleep 60"
     shell, _, _ = testbed.popen(["setsid", "--ctty", "sh", "-c", line],
-                            stdin=slave, stdout=slave, stderr=slave)
+                                stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     output = b""
     while not output.endswith(b"\r\n"):
@@ -260,7 +260,7 @@ def test_a_caller_with_standard_descriptors_closed(testbed, port, closed):
 def test_a_caller_that_captures_output_does_not_wait(testbed, port):
     """As in $(timeserver): the pipe is closed although the daemon runs."""
     popen, _, _ = testbed.popen(testbed.command("-o", f"listen daytime/tcp {port}"),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, _ = popen.communicate(timeout=5)
     testbed.running.append(Daemon(testbed, Result(popen.returncode, output.decode(), "", 0)))
 

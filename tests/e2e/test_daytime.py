@@ -16,7 +16,7 @@ from lib.environment import fewer, locale, longer, needs_private, wait_until
 def is_current(reply, clock):
     """Whether reply is the ctime of now, or of the second before, since one may just have begun."""
     return reply in {(clock() - datetime.timedelta(seconds=back)).ctime().encode() + b"\r\n"
-                      for back in (0, 1)}
+                     for back in (0, 1)}
 
 
 def clock_of(zone):

@@ -26,7 +26,7 @@ REASONS = (1, 77, 78)
 
 pytestmark = [not_instrumented("every call"), needs_program("cc")]
 needs_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64" or BITS != 64,
-                                 reason="needs the registers of x86-64")
+                                  reason="needs the registers of x86-64")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ class Calls(Faults):
     def hit(self):
         """Describes the call that failed; raises if a process crashed."""
         lines = self.log.read_text().splitlines()
-        # SIGTERM is no crash: the test itself stops the daemon with it.
+        # SIGTERM is no crash: the parent ends the session of a daemon that does not report its status.
         assert not [line for line in lines if re.match(r"killed \d+ (?!15$)", line)], lines
         return next((line for line in reversed(lines) if line.startswith("fault")), "nothing")
 

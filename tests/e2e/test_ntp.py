@@ -160,7 +160,7 @@ def test_a_reply_comes_from_the_address_of_the_request(testbed, port, family):
 
 
 def replies_to(port, count, sockets=1):
-    """The replies to count requests in a row, from so many ports."""
+    """The replies to count requests in a row, from a number of ports."""
     found = []
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(ntp.udp_socket(timeout=1)) for _ in range(sockets)]

@@ -8,8 +8,8 @@ import pytest
 
 from lib import ntp
 from lib.environment import needs_private, not_instrumented, wait_until
-from lib.peers import (INETDS, LIBRARIES, needs_peer, OPENNTPD, PEERS, running_program, serve,
-                       user_with_home, WITHOUT_SYS_TIME, XINETD)
+from lib.peers import (background, INETDS, LIBRARIES, needs_peer, OPENNTPD, PEERS, serve, user_with_home,
+                       WITHOUT_SYS_TIME, XINETD)
 from lib.udp_client import forged_datagram, raw_socket
 
 NTPDIG = f"{PEERS}/usr/bin/ntpdig"
@@ -24,7 +24,7 @@ def test_openntpd_follows(testbed, host):
     serve(testbed, "listen ntp *:123")
     config = testbed.config(f"server {host}\n", "openntpd.conf")
     with user_with_home(testbed, "ntpd", "/var/lib/openntpd", ("db", "run")), \
-         running_program(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config]) as output:
+         background(testbed, [*WITHOUT_SYS_TIME, OPENNTPD, "-d", "-v", "-f", config]) as output:
         wait_until(lambda: "reply from" in output(), 15, what="a reply that it accepts")
         offset = re.search(r"reply from \S+: offset (-?[\d.]+) delay ([\d.]+)", output())
     assert offset, output()
@@ -90,7 +90,7 @@ def test_no_loop_with_an_inetd(testbed, kind):
     for host, _ in (OURS, THEIRS):
         assert testbed.run("ip", "addr", "replace", f"{host}/32", "dev", "lo").code == 0
     serve(testbed, f"listen daytime/udp {OURS[0]}:{OURS[1]}")
-    with running_program(testbed, inetd_command(testbed, kind), env=LIBRARIES) as output, ntp.udp_socket() as client:
+    with background(testbed, inetd_command(testbed, kind), env=LIBRARIES) as output, ntp.udp_socket() as client:
         client.settimeout(0.2)
 
         def inetd_reply():

@@ -26,8 +26,8 @@ def test_chronyd_queries_once(testbed, port, host):
     """It accepts the server, and finds an offset below a millisecond."""
     serve(testbed, f"listen ntp {port}")
     result = testbed.run(*WITHOUT_SYS_TIME, CHRONYD, "-Q", "-t", "10", "-u", "root",
-                     f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
-                     "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
+                         f"server {host} port {port} iburst maxdelay 1", "pidfile /run/none.pid",
+                         "cmdport 0", "bindcmdaddress /", env=LIBRARIES)
     output = result.out + result.err
     offset = re.search(r"System clock wrong by (-?[\d.]+) seconds \(ignored\)", output)
     assert result.code == 0 and offset, output
@@ -44,10 +44,10 @@ def test_chronyd_follows(testbed, port):
     log = testbed.root / "chrony"
     log.mkdir()
     config = testbed.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
-                        f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
-                        "logbanner 0\n", "chrony.conf")
+                            f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
+                            "logbanner 0\n", "chrony.conf")
     popen, _, err = testbed.popen([*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
-                              env=LIBRARIES)
+                                  env=LIBRARIES)
     measurements = log / "measurements.log"
     time.sleep(float(os.environ.get("CHRONYD_SECONDS", "4")))
     wait_until(lambda: measurements.exists() and len(measurements.read_text().splitlines()) > 20,
@@ -147,7 +147,7 @@ def test_tshark_finds_nothing_malformed(testbed):
     serve(testbed, *(f"listen {name} *:{port}" for name, port in ports.items()))
     capture = testbed.root / "capture.pcap"
     tshark, _, err = testbed.popen(["tshark", "-q", "-i", "lo", "-w", capture,
-                                "-f", "port 13 or port 37 or port 123"], env={"HOME": testbed.root})
+                                    "-f", "port 13 or port 37 or port 123"], env={"HOME": testbed.root})
     wait_until(lambda: "Capturing on" in read_back(err) and capture.exists()
                and capture.stat().st_size > 0, what="tshark to listen")
     try:
@@ -157,8 +157,8 @@ def test_tshark_finds_nothing_malformed(testbed):
         tshark.send_signal(signal.SIGINT)
         tshark.wait()
     seen = testbed.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
-                   env={"HOME": str(testbed.root)}, timeout=60)
+                       env={"HOME": str(testbed.root)}, timeout=60)
     malformed = testbed.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",
-                  env={"HOME": str(testbed.root)}, timeout=60)
+                            env={"HOME": str(testbed.root)}, timeout=60)
     print(f"{len(seen.out.splitlines())} packets of the protocols, malformed: {malformed.out!r}")
     assert len(seen.out.splitlines()) >= 2 * (16 + 2 + 2) and malformed.out == ""

@@ -50,7 +50,7 @@ def test_200_starts_at_once_leave_exactly_one(testbed, port):
     daemon = testbed.running[-1]
     errors = {read_back(err) for number, (_, _, err) in enumerate(starts) if number != winner}
     assert errors == {f"timeserver: already running as process {daemon.pid} "
-                    f"(pid file {testbed.pidfile})\n"}
+                      f"(pid file {testbed.pidfile})\n"}
     assert testbed.processes() == [daemon.pid] and is_daytime(query(port))
 
 
@@ -182,7 +182,7 @@ def test_an_unsafe_directory_in_tmp_is_refused(testbed, port, kind):
             os.chown(directory, 0 if kind == "of another user" else NOBODY, NOBODY)
             os.chmod(directory, 0o777)
         code, out, err = testbed.server("-o", f"listen daytime/tcp {port}", pidfile=False,
-                                    **as_nobody())
+                                        **as_nobody())
         assert code in (1, 77) and out == "" and err.startswith("timeserver: ")
         assert directory in err and err.count("\n") == 1
         assert os.listdir(directory) == []
@@ -239,7 +239,7 @@ def test_a_user_cannot_stop_the_daemon_of_another(testbed, port):
     daemon = testbed.listen(port)
     result = testbed.signal("stop", **as_nobody())
     assert tuple(result) == (77, "", f"timeserver: cannot stop process {daemon.pid}: "
-                                     "Operation not permitted\n")
+                             "Operation not permitted\n")
     assert serves(port)
 
 

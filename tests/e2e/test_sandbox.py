@@ -70,7 +70,7 @@ def test_systemd_analyze_rates_the_units_as_safe(testbed, unit, highest):
     libraries = ":".join([directories, *(f"{directory}/systemd" for directory in directories.split(":")),
                           *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
     result = testbed.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
-                     env={"LD_LIBRARY_PATH": libraries})
+                         env={"LD_LIBRARY_PATH": libraries})
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
     assert exposure, result
     print(f"{unit}.service: exposure level {exposure[1]}")

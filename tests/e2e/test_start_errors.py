@@ -222,7 +222,7 @@ def test_output_that_cannot_be_written_is_an_error(testbed):
             popen, _, err = testbed.popen(testbed.command(words), stdout=full)
             assert popen.wait(longer(5)) == 1
             assert read_back(err) == ("timeserver: cannot write standard output: "
-                                              "No space left on device\n")
+                                      "No space left on device\n")
 
 
 @needs_private("the default port")

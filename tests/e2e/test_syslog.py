@@ -39,7 +39,7 @@ class Syslogd:
         fields = "|".join(f"%{field}%" for field in FIELDS)
         config.write_text(RSYSLOG.format(directory=self.directory, fields=fields))
         self.popen, self.out, _ = testbed.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
-                                             "-i", self.directory / "pid"])
+                                                 "-i", self.directory / "pid"])
         wait_until(self.listens, what="rsyslogd to listen")
 
     def listens(self):

@@ -113,7 +113,7 @@ def test_watchdog(testbed, port):
     """A message at half the interval, so that one may be late."""
     manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
     testbed.foreground("-o", f"listen daytime/tcp {port}",
-                   env=manager.environment | {"WATCHDOG_USEC": "400000"})
+                       env=manager.environment | {"WATCHDOG_USEC": "400000"})
     assert manager.next()["READY"] == "1"
     moments = []
     while len(moments) < 5:
@@ -138,7 +138,7 @@ def served_by(listener):
     return serves(*reversed(listener.getsockname()[:2]))
 
 
-@pytest.mark.parametrize("names", [None, "daytime/tcp", "whatever", "", "::"])
+@pytest.mark.parametrize("names", [None, "daytime/tcp", "other", "", "::"])
 def test_an_inherited_socket_is_served(testbed, names):
     """The built-in listener is not opened. The next server can inherit the same socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -186,7 +186,7 @@ def test_an_inherited_descriptor_that_is_not_a_listener_is_an_error(testbed, kin
             thing = stack.enter_context(socket.socket(family))
         result = activate(testbed, [thing], "-o", "clock system", start=testbed.server)
     assert tuple(result) == (1, "", "timeserver: inherited descriptor 3: "
-                                    "is neither a listening TCP socket nor a UDP socket\n")
+                             "is neither a listening TCP socket nor a UDP socket\n")
     assert testbed.files() == []
 
 
@@ -196,7 +196,7 @@ def test_an_inherited_descriptor_that_is_not_a_listener_is_an_error(testbed, kin
 def test_as_process_1(testbed, port):
     """As in a container: it does not fork, and SIGTERM from outside stops it."""
     outer, _, err = testbed.popen(["unshare", "--pid", "--fork", "--mount-proc",
-                               *testbed.command("-o", f"listen daytime/tcp {port}")])
+                                   *testbed.command("-o", f"listen daytime/tcp {port}")])
     wait_until(lambda: serves(port), what="a reply")
     assert testbed.pidfile.read_text() == "1\n"
     inner = next(pid for pid in testbed.processes() if pid != outer.pid)
@@ -242,7 +242,7 @@ def test_starts_as_root_and_as_a_user_in_turn(testbed, port):
 def test_no_descriptor_is_inherited_in_the_foreground(testbed, port):
     reader, writer = os.pipe()
     server = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", pass_fds=[writer],
-                            cwd=testbed.dir)
+                                cwd=testbed.dir)
     os.close(writer)
     wait_until(lambda: serves(port))
     assert os.read(reader, 1) == b"" and os.readlink(server.proc("cwd")) == "/"

@@ -22,7 +22,7 @@ def start(testbed, *lines, **more):
 
 def is_time(reply):
     return len(reply) == 4 and abs(int.from_bytes(reply, "big") - (int(time.time()) + ntp.UNIX_EPOCH)
-                                    % 2**32) <= 2
+                                   % 2**32) <= 2
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -109,7 +109,7 @@ def test_an_unsynchronised_clock_silences_daytime_only_with_require_sync(testbed
 def test_a_busy_udp_port_is_an_error(testbed, port):
     start(testbed, f"listen daytime/udp {port}")
     other = testbed.server("-o", f"listen ntp {port}", "-o", "clock local", "-p", testbed.dir / "o.pid",
-                       pidfile=False)
+                           pidfile=False)
     assert tuple(other) == (
         1, "", f"timeserver: cannot listen on udp {port}: Address already in use\n")
 
@@ -145,7 +145,7 @@ def test_a_forged_datagram_between_two_servers_starts_no_loop(testbed, one, othe
     ports = [free_port(), free_port()]
     for number, name in enumerate((one, other)):
         testbed.start("-o", f"listen {name} {ports[number]}", "-o", "clock local",
-                  "-o", "ratelimit off", "-p", testbed.dir / f"{number}.pid", pidfile=False)
+                      "-o", "ratelimit off", "-p", testbed.dir / f"{number}.pid", pidfile=False)
     tap = Tap()
     with raw_socket() as sender:
         sender.sendto(forged_datagram(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), ntp.request()),

@@ -223,7 +223,7 @@ def test_no_reply_is_lost(testbed, port, load, change, times):
     pace = 200 if INSTRUMENTED else 2000 * PACE
     testbed.start(*ntp_and_daytime(port, "ratelimit off"))
     load_client = subprocess.Popen([load, "127.0.0.1", str(port), str(port), str(pace), str(pace // 10),
-                               "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                    "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     changes, until = 0, time.monotonic() + 1
     while changes < fewer(times) or time.monotonic() < until:
         if change == "reload":

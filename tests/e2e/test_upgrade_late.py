@@ -89,8 +89,8 @@ def test_a_refused_upgrade(testbed, port, refusal):
         assert testbed.files() == ["t.pid", "t.sock"]
 
 
-def test_a_daemon_of_a_newer_version(testbed, port):
-    """Unknown messages are skipped, and their descriptors are closed."""
+def test_unknown_messages_of_a_newer_version_are_skipped(testbed, port):
+    """Their descriptors are closed."""
     with upgrade_of_fake_daemon(testbed, port) as (peer, fd, listening, outcome):
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = other.getsockname()[1]

@@ -111,7 +111,7 @@ def test_a_failed_replacement_leaves_the_current_web_process(testbed, port):
     os.chown(testbed.dir, user, user)
     config = testbed.config(f"listen http 127.0.0.1:{port}\nclock local\nworkers 1\n")
     server = testbed.foreground("-n", "-c", config, before=["prlimit", "--nproc=4:4"], user=user, group=user,
-                            extra_groups=[])
+                                extra_groups=[])
     wait_until(lambda: serves_http(port), what="the first reply")
     with web_process_of(server) as web:
         result = testbed.signal("reload")
@@ -126,7 +126,7 @@ def test_a_failed_replacement_leaves_the_current_web_process(testbed, port):
 def test_an_invalid_host_is_not_repeated(testbed, port, path, host):
     start_web(testbed, port)
     reply = send_raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: text/html\r\n"
-                 b"Connection: close\r\n\r\n")
+                     b"Connection: close\r\n\r\n")
     assert status_code(reply) == 200 and b"<b>" not in reply and b"x\xe4" not in reply
     if path == b"/cgi-bin/json":
         assert json.loads(reply.partition(b"\r\n\r\n")[2])["id"] == "timeserver"
@@ -155,7 +155,7 @@ def count_listeners(port):
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
 
 
-@not_instrumented("so many threads")
+@not_instrumented("the number of threads")
 def test_many_workers_and_one_web_process(testbed, port):
     """HTTP has one listener for each address, also where other protocols have many shards, and after
     reloads and upgrades."""

@@ -16,7 +16,7 @@ from lib.daytime_client import connect, free_port, is_daytime, query
 from lib.environment import needs_private, not_instrumented, wait_until
 from lib.fake_servers import ntp_server
 from lib.http_client import fetch, start_web
-from lib.peers import needs_peer, PEERS, running_program
+from lib.peers import background, needs_peer, PEERS
 from lib.udp_client import forged_datagram, query_udp, raw_socket
 from lib.web_metrics import metrics, REASONS, series, SERVICES, value
 
@@ -120,7 +120,7 @@ def test_the_clock_metrics_agree_with_ntp(testbed, port):
 
 
 def query_every_protocol(ports, counts):
-    """Sends so many requests of each protocol."""
+    """Sends counts[protocol] requests of each protocol."""
     for service, count in counts.items():
         for _ in range(count):
             if service.endswith("tcp"):
@@ -167,7 +167,7 @@ def test_drops_are_counted_by_reason(testbed, port):
     """Each reason has a different count."""
     daytime, ntp_port = free_port(), free_port()
     start_web(testbed, port, f"listen daytime/udp 127.0.0.1:{daytime}", f"listen ntp [::1]:{ntp_port}",
-          "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
+              "ratelimit interval 1000 burst 3 leak 0", "deny ::1")
     assert [bool(query_udp(daytime)) for _ in range(5)] == [True] * 3 + [False] * 2  # limited
     for _ in range(3):
         assert query_udp(daytime, b"Sun Nov 22 19:15:08 2026\r\n") is None  # loop
@@ -188,7 +188,7 @@ def test_drops_are_counted_by_reason(testbed, port):
 def test_drops_of_an_unsynchronised_clock_are_counted(testbed, port):
     daytime = free_port()
     start_web(testbed, port, f"listen daytime/tcp {daytime}", "require-sync",
-          clock=f"follow 127.0.0.1:{free_port()}")
+              clock=f"follow 127.0.0.1:{free_port()}")
     assert [query(daytime) for _ in range(2)] == [b""] * 2
     wait_until(lambda: drops(port) == {"unsynchronised": 2}, what="2 drops")
 
@@ -231,7 +231,8 @@ def test_histograms_are_consistent_while_they_grow(testbed, port):
         assert [key for key, count in before.items() if found[key] < count
                 and key[0].endswith(("_total", "_bucket", "_count", "_sum"))] == []
         before = found
-    wait_until(lambda: all(sum_is_plausible(metrics(port), *item) for item in HISTOGRAMS.items()), what="plausible sums")
+    wait_until(lambda: all(sum_is_plausible(metrics(port), *item) for item in HISTOGRAMS.items()),
+               what="plausible sums")
     print(", ".join(f"{name}: {count:.0f}" for name, count in counts.items()))
     assert counts.pop("timeserver_http_response_time_seconds") >= 19
     for name, count in counts.items():
@@ -302,7 +303,7 @@ def test_alerts_and_dashboard_use_existing_metrics(testbed, port, file):
 
 
 @needs_peer(PROMTOOL)
-def test_alerts_fire_where_they_should(testbed):
+def test_alerts_fire_as_expected(testbed):
     tests = pathlib.Path(__file__).with_name("alerts.test.yml")
     result = testbed.run(PROMTOOL, "test", "rules", tests)
     assert result.code == 0, result.out + result.err
@@ -332,7 +333,7 @@ def scraping(testbed, port):
         with contextlib.suppress(OSError, ValueError):
             return query_api("query", query="count_over_time(up[1m]) > 3 and up == 1")["result"]
         return None
-    with running_program(testbed, command) as output:
+    with background(testbed, command) as output:
         wait_until(is_up, 20, what="the target to be up")
         yield query_api
         assert output() == ""
@@ -352,7 +353,7 @@ def test_prometheus_scrapes_it(testbed, port):
             "__name__": "up", "instance": f"127.0.0.1:{port}", "job": "timeserver"}
         rate = 'rate(timeserver_requests_total{protocol="ntp"}[10s]) > 0'
         wait_until(lambda: ntp.query(ntp_port) and query_api("query", query=rate)["result"], 10, what=rate)
-        wait_until(lambda: {rule["health"] for rule in rules_of(query_api)} == {"ok"}, what="all rules to be evaluated")
+        wait_until(lambda: {rule["health"] for rule in rules_of(query_api)} == {"ok"}, what="all rules")
         wait_until(lambda: query_api("alerts")["alerts"] == [], what="no alert, pending ones included")
         for rule in rules_of(query_api):
             for selector in re.findall(r"timeserver_\w+(?:\{[^}]*\})?", rule["query"]):

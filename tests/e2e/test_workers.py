@@ -92,7 +92,8 @@ def test_clients_of_a_retired_worker_delay_no_reply(testbed, port):
         testbed.config(lines_of(*lines, "workers 1"))
         assert testbed.signal("reload").code == 0
         time.sleep(0.1)
-    print(f"{requester.replies} replies to {requester.requests} requests, the longest wait {max(waits) * 1000:.1f} ms")
+    print(f"{requester.replies} replies to {requester.requests} requests,"
+          f" the longest wait {max(waits) * 1000:.1f} ms")
     assert requester.replies == requester.requests and statistics.median(waits) < 0.1
     assert max(waits) < longer(0.2)
 

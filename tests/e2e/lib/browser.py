@@ -48,7 +48,7 @@ def driver_program(testbed):
 
 @contextlib.contextmanager
 def browser():
-    """A browser in a testbed of its own, which removes its files and processes."""
+    """A browser in its own testbed, which removes its files and processes."""
     testbed = Testbed()
     environment = testbed.environment({"HOME": str(testbed.dir), "TMPDIR": str(testbed.dir)})
     try:
@@ -112,7 +112,7 @@ class Page:
 
     def size(self, width, height, mobile=False):
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=1, mobile=mobile)
+                      deviceScaleFactor=1, mobile=mobile)
 
     def media(self, **features):
         self.devtools("Emulation.setEmulatedMedia", features=[
@@ -188,7 +188,7 @@ class Clock(Page):
         self.devtools("Network.setBlockedURLs", urls=["*time.json*"] if block else [])
 
     def set_device_clock_ahead(self, ahead):
-        """Makes the device's clock differ by so many seconds."""
+        """Sets the device's clock ahead, in seconds."""
         self.prepare(f"{{ const now = Date.now; Date.now = () => now() + {ahead * 1000}; }}")
 
     def choose_zone(self, zone):

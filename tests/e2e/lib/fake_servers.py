@@ -8,7 +8,7 @@ from lib import ntp
 
 
 class TcpServer:
-    """Calls serve(connection) in a thread of its own for each connection."""
+    """Calls serve(connection) in a new thread for each connection."""
 
     def __init__(self, serve, host="127.0.0.1", port=0):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -105,7 +105,7 @@ class UdpServer:
 
 
 def ntp_reply(request, ahead=0.0, **fields):
-    """A valid NTP reply from a clock that is ahead by so many seconds, with the given fields changed."""
+    """A valid NTP reply from a clock that is ahead, in seconds, with the given fields changed."""
     now = ntp.stamp(time.time() + ahead)
     packet = {"leap": 0, "version": 4, "mode": 4, "stratum": 2, "poll": 6, "precision": -20,
               "root_delay": 0, "root_dispersion": 655, "reference_id": 0x7f7f0101,

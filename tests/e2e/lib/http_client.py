@@ -13,7 +13,7 @@ PAGES = ["/", "/time.json", "/cgi-bin/json", "/status", "/status.json", "/metric
 
 
 def start_web(testbed, port, *lines, clock="local"):
-    """A daemon that serves HTTP, and what the lines say."""
+    """Starts a daemon that serves HTTP, with more lines of configuration."""
     lines = [f"clock {clock}", f"listen http 127.0.0.1:{port}", *lines]
     return testbed.start(*directives(*lines))
 

@@ -29,12 +29,12 @@ def needs_peer(path):
 
 
 def serve(testbed, *lines):
-    """A daemon without a rate limit, synchronised to its own clock."""
+    """Starts a daemon without a rate limit and with "clock local"."""
     return testbed.start(*directives(*lines, "clock local", "ratelimit off"))
 
 
 @contextlib.contextmanager
-def running_program(testbed, command, **more):
+def background(testbed, command, **more):
     """Runs a program during the with block; yields a function that returns its output so far."""
     popen, out, err = testbed.popen(command, **more)
     try:

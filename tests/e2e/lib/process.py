@@ -119,7 +119,7 @@ class Result:
 def cmdline(pid):
     with contextlib.suppress(OSError):
         return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    return "gone"
+    return "ended"
 
 
 def cpu_share(daemon, seconds):

@@ -14,7 +14,7 @@ class Tmux:
 
     def __call__(self, *words):
         result = self.testbed.run("tmux", "-S", self.socket, "-f", "/dev/null", *words,
-                              env={"LC_ALL": "C.UTF-8", "TERM": "xterm"})
+                                  env={"LC_ALL": "C.UTF-8", "TERM": "xterm"})
         assert result.code == 0, result
         return result.out
 
