@@ -1,5 +1,5 @@
-/* Every protocol, from any bytes: a bounded reply is never longer than its request, and an NTP reply
- * has 48 bytes and the transmit time of the request as origin. The first bytes choose the protocol,
+/* Every protocol, from any bytes: a bounded reply is never longer than its request; NTP replies are
+ * 48 bytes with the transmit time of the request as origin. The first bytes select the protocol,
  * the KoD and the port. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -275,8 +275,8 @@ static bool naive_allows(const struct naive_rule *rules, size_t count, int famil
 	return allow;
 }
 
-/* Bytes of few values with some bits flipped, so that prefixes nest, touch, and end at the first and
- * last addresses. */
+/* Bytes of few values with some bits flipped, so that prefixes nest, touch, and end at the first or
+ * last address. */
 static void random_bytes(uint8_t *bytes, size_t size)
 {
 	static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };

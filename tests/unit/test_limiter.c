@@ -183,7 +183,7 @@ static void extreme_rates(void **state)
 	limiter_close(&limiter);
 }
 
-/* A prefix that has used up a burst of hours is limited for seconds only after such a reload. */
+/* A prefix that was limited for hours recovers in seconds when a reload has raised the rate. */
 static void a_higher_rate_applies_at_once(void **state)
 {
 	static const struct limiter_rate severe = { .interval = 60 * MINUTES, .burst = 4 };
@@ -270,8 +270,8 @@ static void a_flood_from_one_prefix_does_not_limit_others(void **state)
 	limiter_close(&limiter);
 }
 
-/* A flood from many addresses fills the table with entries that expire earlier than that of a prefix
- * that has used up its burst. */
+/* A flood from many addresses fills the table with entries that expire earlier than the entry of a
+ * prefix that has used up its burst. */
 static void a_flood_from_many_prefixes_keeps_a_limited_one(void **state)
 {
 	struct limiter limiter = make();
@@ -287,7 +287,7 @@ static void a_flood_from_many_prefixes_keeps_a_limited_one(void **state)
 	limiter_close(&limiter);
 }
 
-/* Also if both prefixes of an address are in the same set of the table, as for some of these nets. */
+/* Also if both prefixes of an address are in the same set of the table, as for some of these. */
 static void both_prefixes_are_remembered(void **state)
 {
 	static const struct limiter_rate single = { .interval = SECOND, .burst = 1 };

@@ -54,7 +54,7 @@ static void an_unknown_name_fails(void **state)
 	lookup_release(lookup);
 }
 
-/* The last user frees it: nothing leaks, and nothing is used after that. */
+/* The last user frees it: no leak, and no use after free. */
 static void a_lookup_can_be_released_while_it_runs(void **state)
 {
 	(void)state;

@@ -235,7 +235,7 @@ static bool is_sibling(const struct figure *figure, const char *name, size_t len
 	return false;
 }
 
-/* Each row has a help text and an offset, no metric is a duplicate, and texts name existing rows. */
+/* Each row has a help text and an offset, no metric is twice there, and texts name other rows. */
 static void rows_are_consistent(void **state)
 {
 	(void)state;

@@ -75,7 +75,7 @@ static void the_end_has_the_watchdog(void **state)
 	assert_true(received.watchdog == sent.watchdog && received.fd == -1);
 }
 
-static void an_end_without_a_watchdog_is_not_one(void **state)
+static void an_end_without_a_watchdog_is_unknown(void **state)
 {
 	struct upgrade_message message = { .item = UPGRADE_END };
 
@@ -86,7 +86,7 @@ static void an_end_without_a_watchdog_is_not_one(void **state)
 	assert_int_equal(message.item, UPGRADE_UNKNOWN);
 }
 
-/* Whichever allocation fails: what is received is the message as a whole, or a refusal. */
+/* When an allocation fails the receiver gets a refusal instead of the message. */
 static void no_message_is_sent_in_part(void **state)
 {
 	struct upgrade_message sent[] = { listener_message(), { .item = UPGRADE_END, .fd = -1 } };
@@ -119,7 +119,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_listener_arrives_with_its_descriptor, open_ends,
 						close_ends),
 		cmocka_unit_test_setup_teardown(the_end_has_the_watchdog, open_ends, close_ends),
-		cmocka_unit_test(an_end_without_a_watchdog_is_not_one),
+		cmocka_unit_test(an_end_without_a_watchdog_is_unknown),
 		cmocka_unit_test_setup_teardown(no_message_is_sent_in_part, open_ends, close_ends),
 	};
 

@@ -1,4 +1,4 @@
-/* For LD_PRELOAD: writes changes of the clock to the file named by SHIM_SET instead of making them. */
+/* For LD_PRELOAD: logs changes of the clock to the file named by SHIM_SET, and makes none. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
