@@ -52,7 +52,7 @@ def test_each_second_is_drawn_when_it_begins(testbed, port, page):
     start_web(testbed, port)
     page.show()
     error, bound = page.run("""
-        const error = reckon(performance.now()).time - Date.now() / 1000;
+        const error = timeAt(performance.now()).time - Date.now() / 1000;
         return [error, sample.bound]""")
     assert abs(error) < bound + 0.002 and bound < 0.05
     drawn = page.next_seconds(4)
@@ -87,7 +87,7 @@ def test_the_accuracy_decreases_with_age(testbed, port, page):
     page.set_device_clock_ahead(5)
     page.show()
     page.block_time_requests()
-    page.run("sample.moment -= 3.6e6; sample.time -= 3600; dispatchEvent(new Event('online'));")
+    page.run("sample.mono -= 3.6e6; sample.time -= 3600; dispatchEvent(new Event('online'));")
     page.await_contact("lost")
     words = page.text("#accuracy")
     age, accuracy = re.search(r"last synchronised (.+) ago\. Accurate to ± (.+)", words).groups()
@@ -105,7 +105,7 @@ def test_events_that_cause_a_synchronisation(testbed, port, page):
     page.run("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})")
     before = page.synchronised_at()
     page.run("document.dispatchEvent(new Event('visibilitychange')); synchronise()")
-    assert page.synchronised_at() == before and not page.run("return asking"), "the page is hidden"
+    assert page.synchronised_at() == before and not page.run("return querying"), "the page is hidden"
     assert_synchronises(page, "being seen", "delete document.hidden; "
                         "document.dispatchEvent(new Event('visibilitychange'))")
     assert_synchronises(page, "a late tick", "const real = setTimeout; window.setTimeout = "
@@ -124,7 +124,7 @@ def test_a_synchronisation_after_sleep(testbed, port, page):
     assert abs(device_error(page.text("#device"))[0] - 60) < 1
     daemon.stop()
     page.run("const now = Date.now; Date.now = () => now() - 60000")
-    page.await_contact("doubt")
+    page.await_contact("suspect")
     wait_until(lambda: "may be wrong" in page.text("#accuracy"), what="the warning")
     assert page.text("#device") == ""
     start_web(testbed, port)

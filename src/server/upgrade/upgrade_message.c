@@ -149,10 +149,9 @@ void upgrade_message_read(const char *line, struct upgrade_message *message)
 	if (json_object_get(object, "status")) {
 		message->item = UPGRADE_REFUSED;
 		control_message_read_reply(line, message->text, sizeof(message->text));
-	} else if (message->item == UPGRADE_LISTENER &&
-		   !read_listener(object, &message->listener)) {
-		message->item = UPGRADE_UNKNOWN;
-	} else if (message->item == UPGRADE_END && !read_watchdog(object, &message->watchdog)) {
+	} else if ((message->item == UPGRADE_LISTENER &&
+		    !read_listener(object, &message->listener)) ||
+		   (message->item == UPGRADE_END && !read_watchdog(object, &message->watchdog))) {
 		message->item = UPGRADE_UNKNOWN;
 	}
 	json_decref(object);

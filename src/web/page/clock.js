@@ -4,7 +4,7 @@
  * The clock shows the server's time: the best of eight replies of /time.json, extrapolated with
  * performance.now(). The device's own clock is only compared with it.
  *
- * A time is in seconds of UTC since 1970, as in POSIX. A moment is a value of performance.now(), in
+ * A time is in seconds of UTC since 1970, as in POSIX. A mono is a time of performance.now(), in
  * milliseconds. A bound is the largest possible error, in seconds.
  */
 
@@ -27,12 +27,12 @@ const texts = {
 		behind: (error, bound) => `This device is ${error} behind (± ${bound})`,
 		right: bound => `This device is right, within ± ${bound}`,
 		ifServerIs: ", if this server is right",
-		asking: () => "Asking the server …",
+		querying: () => "Asking the server …",
 		good: accuracy => accuracy,
 		lost: (accuracy, age) =>
 			`Server unreachable, last synchronised ${age} ago. ${accuracy}`,
 		never: () => "Server unreachable: the time shown has stopped",
-		doubt: () => "This device was asleep, or its clock was set: the time shown may be wrong",
+		suspect: () => "This device was asleep, or its clock was set: the time shown may be wrong",
 	},
 	zh: {
 		locale: "zh-CN",
@@ -43,11 +43,11 @@ const texts = {
 		behind: (error, bound) => `本设备慢 ${error}（± ${bound}）`,
 		right: bound => `本设备时间准确，误差在 ± ${bound}以内`,
 		ifServerIs: "，以本服务器为准",
-		asking: () => "正在询问服务器……",
+		querying: () => "正在询问服务器……",
 		good: accuracy => accuracy,
 		lost: (accuracy, age) => `无法连接服务器，上次同步在 ${age}前。${accuracy}`,
 		never: () => "无法连接服务器：所示时间已停止",
-		doubt: () => "本设备曾休眠，或其时钟被调整：所示时间可能有误",
+		suspect: () => "本设备曾休眠，或其时钟被调整：所示时间可能有误",
 	},
 };
 
@@ -59,9 +59,9 @@ const resolution = measureResolution();
 
 let sample = null; // the best reply of the last synchronisation; all that is shown comes from it
 let failures = 0; // of synchronisations since then
-let asking = false; // a synchronisation is running
+let querying = false; // a synchronisation is running
 let ticking, waiting; // the timers of the next second and of the next synchronisation
-let due = Infinity; // the moment to draw the next second
+let due = Infinity; // the mono to draw the next second
 let shift = clockShift(); // at the last tick
 let format; // of the chosen zone
 let wakeLock = null;
@@ -125,7 +125,7 @@ function measureResolution() {
 }
 
 /** Whether the device slept, or its clock was set, since clockShift() was this. */
-function movedSince(earlier) {
+function jumpedSince(earlier) {
 	return Math.abs(clockShift() - earlier) > STEP;
 }
 
@@ -134,7 +134,7 @@ function compareDevice() {
 	const before = performance.now();
 	const device = Date.now() / 1000;
 	const after = performance.now();
-	const error = device - reckon((before + after) / 2).time;
+	const error = device - timeAt((before + after) / 2).time;
 	const coarseness = Math.max(0.001, resolution) + (after - before) / 1000;
 	return { error, bound: sample.bound + coarseness };
 }
@@ -142,7 +142,7 @@ function compareDevice() {
 /* The server's clock */
 
 /** One request. Half the round trip is the bound, for neither way can take less than no time. */
-async function ask() {
+async function query() {
 	const sent = performance.now();
 	const origin = sent.toFixed(3);
 	const limit = new AbortController();
@@ -150,21 +150,21 @@ async function ask() {
 	const response = await fetch(`/time.json?origin=${origin}`,
 		{ cache: "no-store", credentials: "omit", signal: limit.signal });
 	const received = performance.now();
-	const answer = await response.json();
-	if (!response.ok || answer.origin !== origin)
-		throw new Error("not an answer to this question");
-	const travel = (received - sent) / 1000 - (answer.transmit - answer.receive);
-	const distance = answer.synchronised ? answer.root_distance : 0; // else it has no meaning
-	const bound = Math.max(travel, 0) / 2 + distance + 1.5 * resolution;
-	const time = (answer.receive + answer.transmit) / 2;
-	return { moment: (sent + received) / 2, time, bound, travel, answer, ...turnOf(answer) };
+	const reply = await response.json();
+	if (!response.ok || reply.origin !== origin)
+		throw new Error("not a reply to this request");
+	const delay = (received - sent) / 1000 - (reply.transmit - reply.receive);
+	const distance = reply.synchronised ? reply.root_distance : 0; // else it has no meaning
+	const bound = Math.max(delay, 0) / 2 + distance + 1.5 * resolution;
+	const time = (reply.receive + reply.transmit) / 2;
+	return { mono: (sent + received) / 2, time, bound, delay, reply, ...leapOf(reply) };
 }
 
 /**
  * When UTC jumps for an announced leap second, and by how much: into 23:59:60, or over 23:59:59.
  * Only the last day of a month can have one, whatever a server says.
  */
-function turnOf({ leap, transmit }) {
+function leapOf({ leap, transmit }) {
 	const midnight = (Math.floor(transmit / DAY) + 1) * DAY;
 	const jump = { 1: -1, 2: 1 }[leap];
 	if (!jump || new Date(midnight * 1000).getUTCDate() !== 1)
@@ -173,30 +173,30 @@ function turnOf({ leap, transmit }) {
 }
 
 /** The best of several replies, requested one after the other; undefined without a reply. */
-async function askRepeatedly() {
+async function querySamples() {
 	const earlier = clockShift();
-	const answers = [];
+	const samples = [];
 	try {
-		while (answers.length < SAMPLES)
-			answers.push(await ask());
+		while (samples.length < SAMPLES)
+			samples.push(await query());
 	} catch {
 		// The replies before it are still good.
 	}
-	answers.sort((one, other) => one.travel - other.travel);
-	return movedSince(earlier) ? null : answers[0];
+	samples.sort((one, other) => one.delay - other.delay);
+	return jumpedSince(earlier) ? null : samples[0];
 }
 
 /** A hidden page waits until it is visible again. */
 async function synchronise() {
-	if (asking || document.hidden)
+	if (querying || document.hidden)
 		return;
 	clearTimeout(waiting);
-	asking = true;
-	const best = await askRepeatedly();
-	asking = false;
+	querying = true;
+	const best = await querySamples();
+	querying = false;
 	failures = best ? 0 : failures + 1;
 	if (best)
-		adopt(best);
+		use(best);
 	else
 		miss();
 	announce();
@@ -208,11 +208,11 @@ function secondsToNext() {
 	if (failures > 0)
 		return Math.min(2 ** (failures - 1), LONGEST_WAIT);
 	const usual = INTERVAL * (0.9 + 0.2 * Math.random());
-	const afterTurn = sample.turn + 5 - reckon(performance.now()).time;
+	const afterTurn = sample.turn + 5 - timeAt(performance.now()).time;
 	return afterTurn > 0 ? Math.min(usual, afterTurn) : usual;
 }
 
-function adopt(best) {
+function use(best) {
 	sample = best;
 	sample.device = compareDevice();
 	shift = clockShift();
@@ -220,26 +220,26 @@ function adopt(best) {
 	root.dataset.contact = "good";
 	root.dataset.state = stateOf(sample);
 	for (const element of document.getElementsByClassName("reason"))
-		element.textContent = sample.answer.reason;
+		element.textContent = sample.reply.reason;
 	tick();
 }
 
 /** The value of data-state. A leap second is shown on its day only. */
-function stateOf({ answer, jump }) {
-	if (!answer.synchronised)
+function stateOf({ reply, jump }) {
+	if (!reply.synchronised)
 		return "unsynchronised";
 	return { "-1": "insert", 0: "synchronised", 1: "delete" }[jump];
 }
 
 function miss() {
-	if (root.dataset.contact !== "doubt")
+	if (root.dataset.contact !== "suspect")
 		root.dataset.contact = sample ? "lost" : "never";
 	report();
 }
 
-/** The time at a moment, and whether it is in an inserted second, which repeats 23:59:59. */
-function reckon(moment) {
-	const time = sample.time + (moment - sample.moment) / 1000;
+/** The time at mono, and whether it is in an inserted second, which repeats 23:59:59. */
+function timeAt(mono) {
+	const time = sample.time + (mono - sample.mono) / 1000;
 	if (time < sample.turn)
 		return { time, leap: false };
 	return { time: time + sample.jump, leap: sample.jump < 0 && time < sample.turn + 1 };
@@ -250,12 +250,12 @@ function reckon(moment) {
 /** Draws a second when it begins, never earlier, and sets the timer for the next one. */
 function tick() {
 	clearTimeout(ticking);
-	const moment = performance.now();
-	const now = reckon(moment);
+	const mono = performance.now();
+	const now = timeAt(mono);
 	draw(now);
 	report();
-	noticeSleep(moment);
-	due = moment + 1000 * (1 - now.time % 1);
+	noticeSleep(mono);
+	due = mono + 1000 * (1 - now.time % 1);
 	ticking = setTimeout(tick, Math.max(Math.ceil(due - performance.now()), 0));
 }
 
@@ -292,11 +292,11 @@ function shiftWords(date) {
 }
 
 /** performance.now() may stop during sleep: a time extrapolated with it can be wrong. */
-function noticeSleep(moment) {
-	const slept = movedSince(shift);
+function noticeSleep(mono) {
+	const slept = jumpedSince(shift);
 	if (slept)
-		root.dataset.contact = "doubt";
-	if (slept || moment > due + LATE)
+		root.dataset.contact = "suspect";
+	if (slept || mono > due + LATE)
 		synchronise();
 	shift = clockShift();
 }
@@ -307,13 +307,13 @@ function report() {
 	if (!sample)
 		return put("accuracy", text[contact]());
 	const synchronised = root.dataset.state !== "unsynchronised";
-	const age = (performance.now() - sample.moment) / 1000;
+	const age = (performance.now() - sample.mono) / 1000;
 	const aged = age * DRIFT;
 	const bound = boundWords(sample.bound + aged);
 	const accuracy = synchronised ? text.accurate(bound) : text.unsynchronised(bound);
 	put("accuracy", text[contact](accuracy, durationWords(age < 60 ? age : age - age % 60)));
 	const device = deviceWords(sample.device.error, sample.device.bound + aged);
-	put("device", contact === "doubt" ? "" : device + (synchronised ? "" : text.ifServerIs));
+	put("device", contact === "suspect" ? "" : device + (synchronised ? "" : text.ifServerIs));
 }
 
 /** Tells screen readers a change of state, once. */
@@ -397,7 +397,7 @@ function watchWall() {
 	keepAwake();
 }
 
-root.dataset.contact = "asking";
+root.dataset.contact = "querying";
 offerZones();
 watchWall();
 report();

@@ -180,7 +180,7 @@ class Clock(Page):
 
     def synchronised_at(self):
         """A number that changes with each synchronisation."""
-        return self.run("return sample.moment")
+        return self.run("return sample.mono")
 
     def block_time_requests(self, block=True):
         """Blocks the requests for the server's time."""
