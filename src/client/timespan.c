@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#define POLL_MAX (CLOCK_DAY * 1000) /* milliseconds */
+
 struct timespec timespan_to_timespec(int64_t span)
 {
 	return (struct timespec){
@@ -21,16 +23,20 @@ struct timespec timespan_add(struct timespec time, int64_t span)
 	return time;
 }
 
+/* Not ppoll(2): with 64-bit times on a 32-bit machine, glibc 2.36 ends it at once. */
 int timespan_poll(struct pollfd *descriptors, nfds_t count, int64_t until)
 {
+	int64_t left;
 	int ready;
 
+	/* Rounded up to milliseconds, and at most a day of them at a time. */
 	do {
-		int64_t left = until - clock_monotonic();
-		struct timespec timeout = timespan_to_timespec(left > 0 ? left : 0);
-
-		ready = ppoll(descriptors, count, &timeout, NULL);
-	} while (ready < 0 && errno == EINTR);
+		left = (until - clock_monotonic() + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND;
+		ready = poll(descriptors, count,
+			     left < 0	     ? 0 :
+			     left > POLL_MAX ? POLL_MAX :
+					       (int)left);
+	} while ((ready < 0 && errno == EINTR) || (ready == 0 && left > POLL_MAX));
 	return ready;
 }
 

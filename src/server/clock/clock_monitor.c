@@ -56,7 +56,7 @@ static const char *read_kernel(struct clock_monitor *monitor, int64_t now,
 	/* The kernel lets maxerror grow; only a correction makes it less. */
 	if (kernel.maxerror < monitor->maxerror || monitor->corrected == 0)
 		monitor->corrected = time;
-	monitor->maxerror = kernel.maxerror;
+	monitor->maxerror = (long)kernel.maxerror;
 	if (!clock_state_is_synchronised(state))
 		return monitor->kernel == TIME_OOP ? "is inserting a leap second" :
 						     "says that the clock is not synchronised";
