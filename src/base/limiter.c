@@ -1,6 +1,5 @@
 #include "base/limiter.h"
 
-#include <string.h>
 #include <sys/mman.h>
 
 /* A prefix is its hash and a theoretical arrival time (generic cell rate algorithm, ITU-T I.371).

@@ -1,6 +1,5 @@
 #include "stats/figures.h"
 
-#include <stdio.h>
 #include <time.h>
 
 /* Type and place of a member of struct figures. */

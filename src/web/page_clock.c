@@ -1,5 +1,4 @@
 /* The clock page, and the same in plain text. In the browser, page/clock.js keeps it running. */
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 

@@ -1,6 +1,5 @@
 #include "server/process/privileges.h"
 
-#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <link.h>

@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "server/process/event.h"
 
