@@ -1,5 +1,6 @@
 /* RFC 5905, the server's part. This file reads the 48 bytes of a plain request and no more, so that
- * it compiles for the BPF target; ntp_tail.c reads what follows them. */
+ * it compiles for the BPF target; ntp_tail.c reads what follows them. That no reply is longer than
+ * its request is checked where it is sent (datagrams.c), by bounded_reply in the row. */
 #include "protocol/ntp_packet.h"
 #include "protocol/protocol.h"
 

@@ -46,7 +46,10 @@ enum config_ratelimit_scope {
 struct config_ratelimit {
 	enum config_ratelimit_scope scope;
 	struct limiter_rate rate;
-	uint32_t leak; /* NTP replies to 1 in this many requests above the rate; 0: to none */
+
+	/* Of NTP requests above the rate 1 in leak gets a reply, and of the others 1 in leak a KoD;
+	 * 0: none does. */
+	uint32_t leak;
 };
 
 struct config {

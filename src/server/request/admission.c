@@ -77,8 +77,10 @@ static enum drop over_rate(struct admission *admission, const struct protocol *p
 		return DROP_LIMITED;
 	if (one_in_n(admission, leak))
 		return DROP_NONE;
+	if (!one_in_n(admission, leak))
+		return DROP_LIMITED;
 	datagram->kod = PROTOCOL_KOD_RATE;
-	return one_in_n(admission, leak) ? DROP_NONE : DROP_LIMITED;
+	return DROP_NONE;
 }
 
 static enum drop judge(struct admission *admission, const struct listener *listener,
