@@ -11,7 +11,7 @@ TRIES = 10  # half a second each: a queue stays full while other tests have both
 
 class Probe(threading.Thread):
     """Queries NTP and Daytime over TCP in turn. A full queue may drop a datagram, so an NTP request
-    counts as lost after three tries, as clients do."""
+    counts as lost after TRIES tries."""
 
     def __init__(self, port, host="127.0.0.1", udp=None, pause=0.01):
         super().__init__()
