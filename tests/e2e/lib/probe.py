@@ -9,14 +9,30 @@ from lib.daytime_client import is_daytime, query
 TRIES = 10  # half a second each: a queue stays full while other tests have both cores
 
 
-class Probe(threading.Thread):
+class Background(threading.Thread):
+    """Runs during a with block; run() returns once stopping is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.stopping = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.join()
+
+
+class Probe(Background):
     """Queries NTP and Daytime over TCP in turn. A full queue may drop a datagram, so an NTP request
     counts as lost after TRIES tries."""
 
     def __init__(self, port, host="127.0.0.1", udp=None, pause=0.01):
         super().__init__()
         self.port, self.host, self.udp, self.pause = port, host, udp or port, pause
-        self.stopping, self.waits, self.lost, self.retries = threading.Event(), [], 0, 0
+        self.waits, self.lost, self.retries = [], 0, 0
 
     def run(self):
         while not self.stopping.wait(self.pause):
@@ -42,14 +58,6 @@ class Probe(threading.Thread):
                 self.retries += number < TRIES - 1
         return False
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
-
     def __str__(self):
         return (f"another client got {len(self.waits) - self.lost} replies to {len(self.waits)} requests,"
                 f" {self.retries} retries, median {statistics.median(self.waits) * 1000:.1f} ms,"
@@ -65,12 +73,12 @@ def milliseconds_to_recover(port, host="127.0.0.1", udp=None):
     return (time.monotonic() - began) * 1000
 
 
-class Requester(threading.Thread):
+class Requester(Background):
     """Calls query_once() in a loop; it returns how many requests it sent and replies it got."""
 
     def __init__(self, query_once):
         super().__init__()
-        self.query_once, self.stopping = query_once, threading.Event()
+        self.query_once = query_once
         self.requests = self.replies = 0
 
     def run(self):
@@ -78,11 +86,3 @@ class Requester(threading.Thread):
             requests, replies = self.query_once()
             self.requests += requests
             self.replies += replies
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
