@@ -165,7 +165,7 @@ struct walk {
 	size_t depth;
 };
 
-/* Begins a range at first. Leaves out empty ranges, and those that decide like the one before. */
+/* Begins a range at first. Omits empty ranges, and merges neighbours with the same decision. */
 static void begin_range(struct access *access, const uint8_t *first, bool allow)
 {
 	struct access_range *ranges = access->ranges;

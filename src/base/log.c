@@ -94,7 +94,7 @@ static bool syslog_write(int priority, const char *text)
 	return syslog_deliver(record, (size_t)size);
 }
 
-/* A terminal or pipe that nobody reads must not block either. */
+/* A terminal or pipe without a reader must not block either. */
 static bool stderr_write(int priority, const char *text)
 {
 	char record[RECORD_SIZE + 128];

@@ -33,8 +33,8 @@ struct result_agreement {
 size_t result_intersect(const struct result_interval *intervals, size_t count,
 			struct result_interval *common);
 
-/* Marks the falsetickers among count results. A majority is more than half of those with an
- * offset. */
+/* Marks the falsetickers among count results. A majority is more than half of the
+ * results with an offset. */
 struct result_agreement result_compare(struct result *results, size_t count);
 
 #endif

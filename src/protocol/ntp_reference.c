@@ -1,6 +1,5 @@
 #include "protocol/ntp_reference.h"
 
-/* The magnitude of the offset. */
 static uint64_t magnitude_of(const struct ntp_client_measurement *measurement)
 {
 	clock_ntp_span offset = measurement->offset;

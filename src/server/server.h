@@ -23,8 +23,8 @@ struct server {
 	struct notify notify;
 	struct pidfile pidfile;
 	struct control control;
-	struct take_over take_over; /* from the daemon that ran before */
-	struct hand_over hand_over; /* to the one that runs after */
+	struct take_over take_over; /* from the predecessor */
+	struct hand_over hand_over; /* to the successor */
 	int epoll;
 	int signals;	     /* signalfd(2) */
 	bool reload_wanted;  /* by SIGHUP */

@@ -9,8 +9,8 @@
 /* Descriptors kept free for anything else. */
 #define FD_SPARE 8
 
-/* One in so many of the descriptors for connections is kept for those that were shut down and are
- * not closed yet. */
+/* One fifth of the descriptors for connections is kept for connections that are shut down but not
+ * closed yet. */
 #define FD_RESERVE_DIV 5
 
 /* Descriptors below this are counted at the start. */

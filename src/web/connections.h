@@ -1,9 +1,10 @@
 /* The connections of HTTP: limited in number, and each in time. evhttp can do neither.
  *
  * A connection on which no request was completed for CONNECTIONS_TIMEOUT is shut down, whether
- * it sends too slowly, does not read its reply or is idle; so is one from an address that may
- * not use this server. When all slots are taken, a new connection evicts one of the network that
- * holds the most: the one that has been idle for the longest, if any has been replied to. */
+ * it sends too slowly, does not read its reply or is idle; so is a connection from an address
+ * that may not use this server. When all slots are taken, a new connection evicts one of the
+ * network with the most: the longest idle or, if none is idle, the longest without a completed
+ * request. */
 #ifndef WEB_CONNECTIONS_H
 #define WEB_CONNECTIONS_H
 
@@ -65,8 +66,8 @@ bool connections_allow(const struct connections *connections, struct bufferevent
 /* Has the connection shut down by the next connections_expire, if it is still there. */
 void connections_close_soon(struct connections *connections, const struct bufferevent *stream);
 
-/* Frees the slots of closed connections and shuts down those that have timed out. To be called
- * several times a second. */
+/* Frees the slots of closed connections and shuts down timed-out connections. To be called several
+ * times a second. */
 void connections_expire(struct connections *connections, int64_t now);
 
 /* How many there are. */

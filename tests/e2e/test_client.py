@@ -262,7 +262,7 @@ def test_output_errors(testbed, words, output, reason):
 
 
 def test_replies_are_printed_at_once(testbed):
-    """A slow target does not delay the output of those before it."""
+    """A slow target does not delay the output of the targets before it."""
     with tcp_server(b"fast\n") as fast, silent_server() as slow:
         popen, out, _ = testbed.popen([CLIENT, "-w", "2", fast.target, slow.target])
         began = time.monotonic()

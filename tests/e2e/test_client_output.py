@@ -52,7 +52,7 @@ def blur(text):
 
 @contextlib.contextmanager
 def three_servers():
-    """Two servers that agree and one that does not."""
+    """Two servers that agree, and a falseticker."""
     with ntp_server() as one, ntp_server() as other, ntp_server(3600) as false:
         yield [f"ntp://{server.name}" for server in (one, other, false)]
 

@@ -185,7 +185,7 @@ def test_signal_handlers_and_mask_are_reset(testbed, port):
     def numbers(field):
         mask = int(daemon.status(field), 16)
         return {number for number in range(1, 65) if mask >> (number - 1) & 1}
-    assert numbers("SigBlk") <= SIGNALFD, "only those that it reads from a signalfd"
+    assert numbers("SigBlk") <= SIGNALFD, "only the signals of its signalfd"
     # 32 and 33 are reserved for the C library; posix_spawn leaves them ignored.
     assert numbers("SigIgn") <= {signal.SIGPIPE, 32, 33}
     daemon.stop()

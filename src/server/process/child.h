@@ -49,7 +49,7 @@ struct child {
 	struct log_limit crash_log, start_log, hang_log;
 };
 
-/* Starts nothing yet. starts counts attempts, crashes the ends that nobody asked for. */
+/* Starts nothing yet. starts counts attempts; crashes counts unexpected exits. */
 void child_open(struct child *child, const struct child_role *role, void *context,
 		struct counter *starts, struct counter *crashes);
 

@@ -19,7 +19,7 @@ struct privileges {
 	bool calls;	    /* only system calls of a list */
 };
 
-/* Becomes user and drops the privileges of this thread and of those that it will start. Files can
+/* Becomes user and drops the privileges of this thread and its future threads. Files can
  * still be created in directory, where the pid file is. With web, the program can be executed again
  * in any case; else only where the kernel can restrict execution to this program. Fails only where
  * user_become does. */
@@ -32,8 +32,8 @@ struct privileges privileges_supported(void);
 /* Writes what is in force as words ("nothing" if nothing is) into text and returns text. */
 const char *privileges_describe(const struct privileges *privileges, char *text, size_t size);
 
-/* From now on refuses all system calls but those that serving needs and, with executes, execve(2).
- * Returns whether that is in force. */
+/* Refuses all system calls from now on, except a list of what serving needs and, with executes,
+ * execve(2). Returns whether the filter is in force. */
 bool privileges_filter_syscalls(bool executes);
 
 #endif

@@ -251,8 +251,8 @@ bool streams_accept(struct streams *streams, const struct listener *listener, in
 {
 	uint32_t burst = streams->burst;
 
-	/* The accept4 that finds nobody costs as much as one that finds a client. So a burst is one
-	 * client on a quiet server, and doubles as long as bursts are full. */
+	/* An accept4 without a client costs as much as with one. So a burst is one client on a
+	 * quiet server, and doubles as long as bursts are full. */
 	streams->burst = burst < BURST_MAX ? burst * 2 : BURST_MAX;
 	for (uint32_t i = 0; i < burst; i++) {
 		int fd = stream_accept(streams, listener, now);

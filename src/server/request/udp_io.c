@@ -84,8 +84,8 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 	return (unsigned)count;
 }
 
-/* The reply leaves from the address that was asked. The routing table chooses the interface, except
- * for link-local peers, which need the one that the request came by. */
+/* The reply leaves from the destination address of the request. The routing table chooses the
+ * interface, except for a link-local peer: the reply leaves by the interface of the request. */
 static void keep_local_address(struct cmsghdr *control, const struct address *peer)
 {
 	if (control->cmsg_level == IPPROTO_IP) {
@@ -105,7 +105,7 @@ static bool is_local_address(const struct cmsghdr *control)
 	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
 }
 
-/* The reply's control message is the request's that says which address was asked. */
+/* The reply sends the local address of the request back as its control message, in place. */
 static void set_local_address(struct msghdr *reply, struct msghdr *request)
 {
 	struct cmsghdr *control = CMSG_FIRSTHDR(request);
@@ -118,7 +118,7 @@ static void set_local_address(struct msghdr *reply, struct msghdr *request)
 		keep_local_address(control, request->msg_name);
 }
 
-/* Makes message number `number` of what is sent the reply to item i. */
+/* Makes replies[number] the reply to item i. */
 static void set_reply(struct udp_io *io, unsigned number, unsigned i, void *bytes, size_t size)
 {
 	struct msghdr *request = &io->requests[i].msg_hdr, *reply = &io->replies[number].msg_hdr;

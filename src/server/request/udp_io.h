@@ -15,9 +15,9 @@ void udp_io_close(struct udp_io *io);
 /* Receives what waits at fd, DATAGRAM_BATCH datagrams at most, into items. Returns how many. */
 unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH]);
 
-/* Sends the replies of the first count items received last that have one, each from the address
- * that was asked. Returns how many were sent. Of reply number sample (-1: of none), counted from 0
- * among those that there are, *stamp becomes the time when it left; 0: no stamp. */
+/* Sends the replies among the first count items, each from the destination address of its request.
+ * Returns how many were sent. sample is the index of a reply, counted without the items that have
+ * none (-1: no sample); *stamp becomes its transmit time, 0 if the kernel gave none. */
 unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
 		     unsigned count, int sample, clock_ntp_time *stamp);
 

@@ -36,7 +36,7 @@ static void ignore_path_mtu(int fd, sa_family_t family)
 		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
-/* A wildcard socket has to be told which address was asked. */
+/* Only a wildcard socket needs the destination address of each request. */
 static bool want_local_address(int fd, const struct address *address)
 {
 	if (!address_is_any(address))

@@ -44,8 +44,8 @@ static inline bool hand_over_is_active(const struct hand_over *hand_over)
 	return hand_over->peer >= 0;
 }
 
-/* Whether this process holds everything for itself: there is no successor, nor one that failed and
- * still has the PID lock. */
+/* Whether no upgrade is under way: there is no successor, and no failed successor still has the PID
+ * lock. */
 static inline bool hand_over_is_settled(const struct hand_over *hand_over)
 {
 	return hand_over->peer < 0 && hand_over->relock_at == INT64_MAX;

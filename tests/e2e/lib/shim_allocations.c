@@ -1,6 +1,6 @@
 /* For LD_PRELOAD: counts allocations in the file named by ALLOCATIONS, and makes one of them fail.
- * The file has three 64-bit numbers: the allocations so far, the number of the one that fails
- * (0: none), and the allocations that are not freed. */
+ * The file has three 64-bit numbers: the allocations so far, the number of the allocation
+ * to fail (0: none), and the allocations that are not freed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
