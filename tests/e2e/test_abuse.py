@@ -15,8 +15,8 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import idle_connections, serves
-from lib.environment import (compile_c, fewer, needs_private, needs_program, not_instrumented, not_wrapped,
-                             SANITIZED, wait_until)
+from lib.environment import (compile_c, fewer, needs_descriptors, needs_private, needs_program,
+                             not_instrumented, not_wrapped, SANITIZED, wait_until)
 from lib.isolate import mounted
 from lib.probe import milliseconds_to_recover, Probe
 from lib.testbed import directives
@@ -104,6 +104,7 @@ def open_idle_connections(port, stopping):
             stopping.wait(0.1)
 
 
+@needs_descriptors(1600)
 def test_idle_clients_do_not_delay_others(testbed, port):
     """More than a thousand connections that read nothing and never close."""
     daemon, stopping = start(testbed, port), threading.Event()

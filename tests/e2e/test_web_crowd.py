@@ -9,7 +9,8 @@ import pytest
 
 
 from lib.daytime_client import receive_all
-from lib.environment import fewer, longer, needs_private, not_instrumented, not_wrapped, SANITIZED, wait_until
+from lib.environment import (fewer, longer, needs_descriptors, needs_private, not_instrumented, not_wrapped,
+                             SANITIZED, wait_until)
 from lib.http_client import connections_of, fetch, is_closed, start_web, status_code
 from lib.isolate import mounted, MS_BIND
 from lib.web_metrics import metrics, value
@@ -26,6 +27,7 @@ def connect_from(host, port, request=b""):
 
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
+@needs_descriptors(1100)
 def test_every_connection_of_a_burst_gets_a_reply(testbed, port, last):
     """Many more connections than slots at once, all from one network."""
     daemon, count = start_web(testbed, port), fewer(1000)
@@ -38,6 +40,7 @@ def test_every_connection_of_a_burst_gets_a_reply(testbed, port, last):
     assert replies == [200] * count
 
 
+@needs_descriptors(2100)
 def test_eviction_truncates_no_reply(testbed, port):
     """A connection is evicted only after its reply was sent."""
     daemon = start_web(testbed, port)

@@ -2,6 +2,7 @@
 import functools
 import os
 import pathlib
+import resource
 import shlex
 import shutil
 import subprocess
@@ -58,6 +59,12 @@ def needs_private(what):
 def needs_program(name, what=""):
     return pytest.mark.skipif(not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"),
                               reason=f"needs {name} {what}".strip())
+
+
+def needs_descriptors(count):
+    """Skips a test that opens up to count descriptors itself."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return pytest.mark.skipif(hard < count, reason=f"needs a hard limit of {count} descriptors, not {hard}")
 
 
 def not_instrumented(what):

@@ -6,6 +6,8 @@ files are gone when the process ends. This needs root: without, PRIVATE is false
 import contextlib
 import ctypes
 import os
+import resource
+import signal
 import subprocess
 import tempfile
 
@@ -69,14 +71,27 @@ def replace_dev():
     mount(new, "/dev", flags=MS_MOVE)
 
 
+def reset():
+    """Undoes what the caller may have set: signals ignored in the background, or by nohup, and a low
+    soft limit of descriptors."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python's own
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 20)), hard))
+
+
 def enter():
     """Moves this process, and so its future children, into the new namespaces."""
     global PRIVATE, REASON
+    reset()
     if os.geteuid() != 0:
         return
     try:
-        check(libc.unshare(CLONE_NEWNET | CLONE_NEWNS), "unshare")
+        # The mounts first: without a root that is a mount point, as in some chroots, nothing is private.
+        check(libc.unshare(CLONE_NEWNS), "unshare")
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
+        check(libc.unshare(CLONE_NEWNET), "unshare")
         mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
         replace_dev()
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

@@ -7,7 +7,10 @@ import select
 import signal
 import time
 
-from lib.environment import longer
+from lib.environment import longer, wait_until
+
+
+STATUS_PIPE = 3
 
 
 class Process:
@@ -68,6 +71,9 @@ class Daemon(Process):
         assert result.code == 0 and match, f"no daemon: {result}"
         super().__init__(int(match.group(1)))
         self.testbed, self.result = testbed, result
+        # The daemon closes the status pipe just after its parent has read the report.
+        with contextlib.suppress(OSError):
+            wait_until(lambda: not self.descriptors().get(STATUS_PIPE, "").startswith("pipe:"))
 
     def stop(self):
         self.signal(signal.SIGTERM)

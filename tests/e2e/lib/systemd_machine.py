@@ -52,7 +52,7 @@ def libraries():
 def hierarchies():
     """All cgroup hierarchies except cpuset, where a new group has no CPU to run on."""
     root = pathlib.Path("/sys/fs/cgroup")
-    found = [path for path in [root, *root.iterdir()] if (path / "cgroup.procs").exists()]
+    found = [path for path in [root, *root.glob("*")] if (path / "cgroup.procs").exists()]
     return [path for path in found if path.name != "cpuset" and not path.is_symlink()]
 
 
@@ -133,6 +133,8 @@ def reason_to_skip():
     """The reason why systemd cannot run here; None if it can."""
     if not os.path.exists(SYSTEMD):
         return f"needs {SYSTEMD} (bench/fetch-peers)"
+    if not hierarchies():
+        return "needs control groups, and none are mounted at /sys/fs/cgroup"
     try:
         for path in hierarchies():
             probe = path / f"probe-{uuid.uuid4().hex}"
