@@ -15,6 +15,11 @@ from lib import testbed as testbeds  # noqa: E402
 pytest_plugins = ["lib.browser"]  # its fixtures
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    config.option.basetemp = environment.home / "pytest"
+
+
 def pytest_unconfigure():
     shutil.rmtree(environment.home, ignore_errors=True)
 

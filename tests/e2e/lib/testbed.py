@@ -121,19 +121,19 @@ class Testbed:
 
     def processes(self):
         """The running processes of this test and their descendants."""
-        mark = f"TIMESERVER_TEST={self.token}".encode()
-        for _ in range(10):
-            found, vanished = [], False
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    if mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                        found.append(int(pid))
-                except PermissionError:
-                    continue
-                except OSError:  # it has ended, but may have forked: look again
-                    vanished = True
-            if not vanished:
-                break
+        # A process may fork and end between the list of /proc and the look at it: two looks must agree.
+        found, before = self.marked(), None
+        while found != before:
+            found, before = self.marked(), found
+        return found
+
+    def marked(self):
+        """The processes whose environment has the token."""
+        mark, found = f"TIMESERVER_TEST={self.token}".encode(), []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append(int(pid))
         return found
 
     def close(self):
