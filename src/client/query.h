@@ -8,15 +8,23 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "client/resolve.h"
 #include "client/sample.h"
 
 struct udp_protocol;
+
+/* Addresses that have denied access and are not queried again (RFC 5905 section 7.4). */
+struct query_denied {
+	struct address addresses[RESOLVE_MAX]; /* a ring, of the last ones */
+	size_t count;
+};
 
 struct query {
 	const struct address *addresses; /* of the server, with its port, in order of preference */
 	size_t address_count;
 	int64_t deadline;    /* on the monotonic clock */
 	const char *timeout; /* the seconds up to the deadline as the user wrote them */
+	struct query_denied *denied; /* what denies access to this query is added */
 };
 
 struct query_scheme {
@@ -31,7 +39,8 @@ struct query_scheme {
 extern const struct query_scheme query_schemes[];
 extern const size_t query_scheme_count;
 
-/* The scheme of the name that length characters spell; NULL if there is none. */
+/* The scheme of the name that length characters spell, in upper or lower case; NULL if there is
+ * none. */
 const struct query_scheme *query_find_scheme(const char *name, size_t length);
 
 /* Daytime (RFC 867): the server sends a line of text in a form of its choice. Over TCP the reply

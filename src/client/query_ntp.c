@@ -37,9 +37,12 @@ static const char *verdict_name(enum ntp_client_verdict verdict)
 	return names[verdict];
 }
 
-/* The reference identifier of stratum 0 is a code of up to four letters (RFC 5905 section 7.4). */
-static void fail_kiss(struct sample *sample, uint32_t code)
+/* The reference identifier of stratum 0 is a code of up to four letters (RFC 5905 section 7.4).
+ * Returns the verdict. */
+static enum udp_verdict fail_kiss(struct sample *sample, uint32_t code)
 {
+	bool denied = code == CLOCK_REFERENCE('D', 'E', 'N', 'Y') ||
+		      code == CLOCK_REFERENCE('R', 'S', 'T', 'R');
 	uint32_t bytes = htobe32(code);
 	char shown[4 * sizeof(bytes) + sizeof("...")];
 	size_t size = strnlen((const char *)&bytes, sizeof(bytes));
@@ -47,8 +50,11 @@ static void fail_kiss(struct sample *sample, uint32_t code)
 	if (size == 0)
 		sample_fail(sample, "not synchronised (stratum 0)");
 	else
-		sample_fail(sample, "kiss-o'-death with code %s",
-			    text_escape(shown, sizeof(shown), &bytes, size));
+		sample_fail(sample, "kiss-o'-death with code %s%s",
+			    text_escape(shown, sizeof(shown), &bytes, size),
+			    denied ? ": not queried again" : "");
+	sample->rate_limited |= code == CLOCK_REFERENCE('R', 'A', 'T', 'E');
+	return denied ? UDP_DENIED : UDP_UNUSABLE;
 }
 
 /* The whole delay may be on one of the two ways: the offset can be wrong by half of it, in addition
@@ -92,9 +98,8 @@ static enum udp_verdict check_reply(const struct udp_reply *reply, struct sample
 			return UDP_REJECTED;
 	}
 	if (verdict == NTP_CLIENT_KISS)
-		fail_kiss(sample, sample->packet.reference_id);
-	else
-		sample_fail(sample, "%s", *reason);
+		return fail_kiss(sample, sample->packet.reference_id);
+	sample_fail(sample, "%s", *reason);
 	return UDP_UNUSABLE;
 }
 

@@ -108,6 +108,8 @@ void sample_set_server_second(struct sample *sample, int64_t seconds, int64_t ex
 
 static bool is_better(const struct sample *sample, const struct sample *best)
 {
+	if (sample->denied)
+		return true;
 	if (sample->valid != best->valid)
 		return sample->valid;
 	if (sample->has_offset != best->has_offset)

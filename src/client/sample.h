@@ -25,6 +25,8 @@ struct sample {
 	bool reached;	 /* address is set */
 	bool has_offset; /* server_time, offset and bound are set */
 	bool is_ntp;	 /* packet is set */
+	bool rate_limited; /* the server asks for fewer queries (RFC 5905 section 7.4) */
+	bool denied;	   /* every address has denied access: the last sample of its target */
 
 	struct address address; /* of the server */
 	struct sample_rejection rejected[SAMPLE_REJECTIONS_MAX];
@@ -74,7 +76,8 @@ struct sample_series {
 };
 
 /* Adds a sample. The best one has an offset and the least delay: the network can have distorted it
- * least. Without an offset, the best is the last valid sample, or else the last one. */
+ * least. Without an offset, the best is the last valid sample, or else the last one. A denied one
+ * replaces all others, since the target must not be used any more. */
 void sample_series_add(struct sample_series *series, const struct sample *sample);
 
 /* The range of the offsets, in nanoseconds. */

@@ -7,11 +7,13 @@
 #include "client/resolve.h"
 #include "client/timespan.h"
 
+#define INTERVAL_MAX (CLOCK_DAY * CLOCK_SECOND) /* is not doubled any more */
 #define STACK_SIZE (256 * 1024) /* many times what a look-up needs */
 
 struct lookup {
 	struct address addresses[RESOLVE_MAX];
 	size_t count; /* 0: to be looked up */
+	struct query_denied denied;
 };
 
 static void set_stage(struct survey_job *job, enum survey_stage stage)
@@ -24,6 +26,28 @@ static void set_stage(struct survey_job *job, enum survey_stage stage)
 	pthread_mutex_unlock(&survey->lock);
 }
 
+static bool has_denied(const struct query_denied *denied, const struct address *address)
+{
+	for (size_t i = 0; i < denied->count && i < RESOLVE_MAX; i++) {
+		if (address_equal(&denied->addresses[i], address))
+			return true;
+	}
+	return false;
+}
+
+/* Removes the addresses that have denied access. Returns whether any is left. */
+static bool remove_denied(struct lookup *lookup)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < lookup->count; i++) {
+		if (!has_denied(&lookup->denied, &lookup->addresses[i]))
+			lookup->addresses[kept++] = lookup->addresses[i];
+	}
+	lookup->count = kept;
+	return kept > 0;
+}
+
 /* The addresses are kept until a query fails. */
 static void take_sample(struct survey_job *job, struct lookup *lookup, struct sample *sample)
 {
@@ -33,19 +57,25 @@ static void take_sample(struct survey_job *job, struct lookup *lookup, struct sa
 		.addresses = lookup->addresses,
 		.deadline = job->deadline,
 		.timeout = plan->timeout_text,
+		.denied = &lookup->denied,
 	};
 	const char *problem = NULL;
+	bool known;
 
 	*sample = (struct sample){ .valid = false };
 	if (lookup->count == 0)
 		problem = resolve_host(lookup->addresses, &lookup->count, target->host,
 				       target->port, plan->family);
+	known = !problem;
+	if (known && !remove_denied(lookup))
+		problem = "every address has denied access";
 	query.address_count = lookup->count;
 	set_stage(job, SURVEY_QUERY);
 	if (problem)
 		sample_fail(sample, "%s", problem);
 	else
 		target->scheme->query(&query, sample);
+	sample->denied = known && !sample->valid && !remove_denied(lookup);
 	if (!sample->valid)
 		lookup->count = 0;
 }
@@ -57,6 +87,8 @@ static void add_sample(struct survey_job *job, const struct sample *sample)
 	const struct survey_plan *plan = survey->plan;
 
 	sample_series_add(&job->series, sample);
+	if (sample->rate_limited && job->interval < INTERVAL_MAX)
+		job->interval *= 2;
 	if (plan->on_sample)
 		plan->on_sample(plan->context, (size_t)(job - survey->jobs), sample);
 }
@@ -68,6 +100,8 @@ static bool await_next(const struct survey_job *job, int64_t start)
 	struct timespec until = timespan_to_timespec(start);
 	int error = 0;
 
+	if (job->series.best.denied)
+		return false;
 	if (survey->plan->count > 0 && job->series.queries >= survey->plan->count)
 		return false;
 	while (!survey->stopping && error == 0)
@@ -85,12 +119,12 @@ static void *run_job(void *argument)
 	bool more;
 
 	do {
-		int64_t next = clock_monotonic() + plan->interval;
+		int64_t start = clock_monotonic();
 
 		take_sample(job, &lookup, &sample);
 		pthread_mutex_lock(&survey->lock);
 		add_sample(job, &sample);
-		more = await_next(job, next);
+		more = await_next(job, start + job->interval);
 		job->stage = more ? SURVEY_LOOKUP : SURVEY_DONE;
 		job->deadline = clock_monotonic() + plan->timeout;
 		pthread_cond_signal(&survey->progress);
@@ -151,6 +185,7 @@ int survey_start(struct survey *survey, const struct survey_plan *plan,
 			.survey = survey,
 			.target = &targets[i],
 			.deadline = clock_monotonic() + plan->timeout,
+			.interval = plan->interval,
 		};
 		start_job(&survey->jobs[i], &attributes);
 	}
@@ -195,12 +230,19 @@ void survey_wait(struct survey *survey, size_t index, struct sample_series *seri
 	}
 }
 
-void survey_wait_all(struct survey *survey, const int64_t *limit)
+bool survey_is_done(const struct survey *survey)
 {
 	for (size_t i = 0; i < survey->count; i++) {
-		while (survey->jobs[i].stage != SURVEY_DONE && clock_monotonic() < *limit)
-			await_progress(survey, *limit);
+		if (survey->jobs[i].stage != SURVEY_DONE)
+			return false;
 	}
+	return true;
+}
+
+void survey_wait_all(struct survey *survey, const int64_t *limit)
+{
+	while (!survey_is_done(survey) && clock_monotonic() < *limit)
+		await_progress(survey, *limit);
 }
 
 void survey_stop(struct survey *survey)

@@ -1,5 +1,5 @@
 /* A survey: all targets queried at once. Each has a thread, since getaddrinfo() blocks without a
- * time limit.
+ * time limit. A target ends early if all its addresses deny access (RFC 5905 section 7.4).
  *
  * A thread still in a look-up when the survey ends is abandoned and runs as long as the process:
  * the survey, its plan and its targets have to be in static memory. */
@@ -26,7 +26,7 @@ struct survey_plan {
 	int64_t timeout;	     /* of a sample with its look-up, in nanoseconds */
 	const char *timeout_text;    /* the same in seconds, for messages */
 	unsigned count;		     /* samples per target; 0: until survey_stop */
-	int64_t interval;	     /* from the start of a sample to the start of the next */
+	int64_t interval;	     /* between samples, until a server asks for fewer of them */
 	survey_on_sample *on_sample; /* or NULL */
 	void *context;
 };
@@ -46,6 +46,7 @@ struct survey_job {
 	/* Under the lock: */
 	enum survey_stage stage;
 	int64_t deadline; /* of the current sample */
+	int64_t interval; /* from the start of a sample to the start of the next */
 	struct sample_series series;
 };
 
@@ -66,6 +67,9 @@ int survey_start(struct survey *survey, const struct survey_plan *plan,
 /* Waits until the target at index is done, or its look-up has passed the deadline, which adds a
  * sample with an error; and copies its series. */
 void survey_wait(struct survey *survey, size_t index, struct sample_series *series);
+
+/* Whether all jobs are done. With the lock held. */
+bool survey_is_done(const struct survey *survey);
 
 /* Waits until all jobs are done or until the monotonic time *limit, which on_sample may change.
  * With the lock held. */

@@ -24,6 +24,7 @@ struct udp_request {
 struct udp_job {
 	struct attempts attempts; /* first: attempts_ops get a pointer to it */
 	const struct udp_protocol *protocol;
+	struct query_denied *denied;
 	struct sample *sample;
 	bool unusable; /* a reply was */
 	struct udp_request requests[ATTEMPTS_MAX];
@@ -170,6 +171,11 @@ static enum udp_verdict check_reply(struct udp_job *job, const struct udp_reques
 	return verdict;
 }
 
+static void deny(struct query_denied *denied, const struct address *address)
+{
+	denied->addresses[denied->count++ % RESOLVE_MAX] = *address;
+}
+
 static void wait_for_better(struct udp_job *job)
 {
 	int64_t until = clock_monotonic() + BETTER_WAIT;
@@ -186,15 +192,20 @@ static int check(struct attempts *attempts, size_t index, int descriptor)
 	struct udp_job *job = (struct udp_job *)attempts;
 	struct udp_request *request = &job->requests[index];
 	int error = read_error_queue(request, descriptor);
+	const struct address *server = attempts_address(attempts, index);
 	struct udp_datagram datagram;
 
 	for (int i = 0; i < BATCH && error == 0; i++) {
 		receive(&datagram, descriptor, 0);
 		if (datagram.size < 0)
 			return errno;
-		switch (check_reply(job, request, attempts_address(attempts, index), &datagram)) {
+		switch (check_reply(job, request, server, &datagram)) {
 		case UDP_ACCEPTED:
 			return 0;
+		case UDP_DENIED:
+			deny(job->denied, server);
+			wait_for_better(job);
+			break;
 		case UDP_UNUSABLE:
 			wait_for_better(job);
 			break;
@@ -222,6 +233,7 @@ void udp_query(const struct query *query, struct sample *sample,
 			.deadline = query->deadline,
 		},
 		.protocol = protocol,
+		.denied = query->denied,
 		.sample = sample,
 	};
 	size_t winner;

@@ -25,6 +25,7 @@ struct udp_reply {
 enum udp_verdict {
 	UDP_ACCEPTED, /* sample is valid */
 	UDP_UNUSABLE, /* the server's reply, but without a usable time: sample has the error */
+	UDP_DENIED,   /* the same, and its address is not to be queried again */
 	UDP_REJECTED, /* not a reply to this request */
 };
 

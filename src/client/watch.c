@@ -31,12 +31,17 @@ struct watch {
 	struct screen_line lines[SURVEY_TARGETS_MAX];
 };
 
-static bool print_sample(const struct watch *watch, size_t index, const struct sample *sample)
+static struct result result_of(const struct watch *watch, size_t index, const struct sample *sample)
 {
-	struct result result = {
+	return (struct result){
 		.target = &watch->targets[index],
 		.series = { .queries = 1, .replies = sample->valid, .best = *sample },
 	};
+}
+
+static bool print_sample(const struct watch *watch, size_t index, const struct sample *sample)
+{
+	struct result result = result_of(watch, index, sample);
 
 	return watch->json ? print_json(&result, false) : print_line(&result, &watch->style);
 }
@@ -107,14 +112,12 @@ static bool handle_signal(int signals)
 	return signal.ssi_signo == SIGTSTP || signal.ssi_signo == SIGWINCH;
 }
 
-static bool all_sampled(struct watch *watch)
+static bool is_over(struct watch *watch)
 {
-	unsigned samples = watch->survey->plan->count;
-	bool over = samples > 0;
+	bool over;
 
 	pthread_mutex_lock(&watch->survey->lock);
-	for (size_t i = 0; i < watch->count; i++)
-		over = over && watch->lines[i].queries >= samples;
+	over = survey_is_done(watch->survey);
 	pthread_mutex_unlock(&watch->survey->lock);
 	return over;
 }
@@ -129,7 +132,7 @@ static int draw_until_over(struct watch *watch, int signals)
 	bool running = true;
 	eventfd_t changes;
 
-	while (running && !all_sampled(watch)) {
+	while (running && !is_over(watch)) {
 		if (!draw(watch))
 			return errno;
 		if (poll(ready, 2, REFRESH) <= 0)
@@ -140,6 +143,23 @@ static int draw_until_over(struct watch *watch, int signals)
 			eventfd_read(watch->changed, &changes);
 	}
 	return 0;
+}
+
+/* Whether each target has had a valid sample, and none has denied access. On a screen the error is
+ * gone with it: it is printed again. With the lock held. */
+static bool check_all_valid(const struct watch *watch)
+{
+	bool all_valid = true;
+
+	for (size_t i = 0; i < watch->count; i++) {
+		const struct screen_line *line = &watch->lines[i];
+		struct result result = result_of(watch, i, &line->last);
+
+		if (line->last.denied && watch->changed >= 0)
+			print_errors(&result, &watch->style);
+		all_valid = all_valid && line->replies > 0 && !line->last.denied;
+	}
+	return all_valid;
 }
 
 static int run_on_screen(struct watch *watch, int signals)
@@ -201,10 +221,8 @@ int watch_run(struct survey *survey, struct survey_plan *plan, const struct targ
 	error = survey_start(survey, plan, targets, count);
 	if (error == 0)
 		error = screen ? run_on_screen(&watch, signals) : run_by_lines(&watch);
-	*all_valid = true;
 	pthread_mutex_lock(&survey->lock);
-	for (size_t i = 0; i < count; i++)
-		*all_valid = *all_valid && watch.lines[i].replies > 0;
+	*all_valid = check_all_valid(&watch);
 	pthread_mutex_unlock(&survey->lock);
 	return error;
 }

@@ -49,6 +49,7 @@ static void check_ntp(struct bytes_reader *reader, struct sample *sample)
 		check_offset(sample);
 		break;
 	case UDP_UNUSABLE:
+	case UDP_DENIED:
 		check_printable(sample->error);
 		check_printable(reason);
 		break;
