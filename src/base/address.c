@@ -1,9 +1,23 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/text.h"
+
+/* The index of the interface of this name or number; 0 if there is none. */
+static uint32_t parse_zone(const char *zone)
+{
+	char name[IF_NAMESIZE];
+	unsigned index = if_nametoindex(zone);
+
+	if (index == 0 && text_to_number(zone, 1, INT_MAX, &index) && !if_indextoname(index, name))
+		return 0;
+	return index;
+}
 
 static bool parse_ip6(struct sockaddr_in6 *ip6, const char *host)
 {
@@ -19,7 +33,7 @@ static bool parse_ip6(struct sockaddr_in6 *ip6, const char *host)
 		return false;
 	if (!zone)
 		return true;
-	ip6->sin6_scope_id = if_nametoindex(zone + 1);
+	ip6->sin6_scope_id = parse_zone(zone + 1);
 	return ip6->sin6_scope_id != 0;
 }
 
@@ -65,6 +79,12 @@ bool address_is_any(const struct address *address)
 	if (address->any.sa_family == AF_INET6)
 		return IN6_IS_ADDR_UNSPECIFIED(&address->ip6.sin6_addr);
 	return address->ip4.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool address_lacks_zone(const struct address *address)
+{
+	return address->any.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LINKLOCAL(&address->ip6.sin6_addr) && address->ip6.sin6_scope_id == 0;
 }
 
 bool address_equal(const struct address *a, const struct address *b)

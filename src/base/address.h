@@ -19,8 +19,9 @@ struct address {
 /* Room for "[IPv6%interface]:port" and its end. */
 #define ADDRESS_TEXT_SIZE 80
 
-/* Sets address from host, an IPv4 or IPv6 literal without brackets, with a zone if need be
- * (fe80::1%eth0), and port. Returns false for anything else; names are not looked up. */
+/* Sets address from host, an IPv4 or IPv6 literal without brackets, with a zone if need be (the
+ * name or number of an interface: fe80::1%eth0), and port. Returns false for anything else; names
+ * are not looked up. */
 bool address_parse(struct address *address, const char *host, uint16_t port);
 
 /* The wildcard address of a family (AF_INET or AF_INET6), with port. */
@@ -33,6 +34,9 @@ uint16_t address_port(const struct address *address);
 
 /* Whether it is the wildcard address of its family. */
 bool address_is_any(const struct address *address);
+
+/* Whether it is a link-local IPv6 address without a zone, which no packet can be sent to. */
+bool address_lacks_zone(const struct address *address);
 
 /* Same family, address, zone and port. */
 bool address_equal(const struct address *a, const struct address *b);

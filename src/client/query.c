@@ -11,11 +11,25 @@ const struct query_scheme query_schemes[] = {
 };
 const size_t query_scheme_count = sizeof(query_schemes) / sizeof(query_schemes[0]);
 
+/* Of ASCII letters, in every locale. */
+static bool equals_ignoring_case(const char *one, const char *other, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		char letter = other[i];
+
+		if (letter >= 'A' && letter <= 'Z')
+			letter = (char)(letter - 'A' + 'a');
+		if (one[i] != letter)
+			return false;
+	}
+	return true;
+}
+
 const struct query_scheme *query_find_scheme(const char *name, size_t length)
 {
 	for (size_t i = 0; i < query_scheme_count; i++) {
 		if (strlen(query_schemes[i].name) == length &&
-		    strncmp(query_schemes[i].name, name, length) == 0)
+		    equals_ignoring_case(query_schemes[i].name, name, length))
 			return &query_schemes[i];
 	}
 	return NULL;

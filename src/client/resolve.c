@@ -55,10 +55,10 @@ const char *resolve_host(struct address addresses[static RESOLVE_MAX], size_t *c
 	for (struct addrinfo *found = list; found && *count < RESOLVE_MAX; found = found->ai_next) {
 		struct address address = address_of(found, port);
 
-		if (!holds(addresses, *count, &address))
+		if (!address_lacks_zone(&address) && !holds(addresses, *count, &address))
 			addresses[(*count)++] = address;
 	}
 	freeaddrinfo(list);
 	resolve_interleave(addresses, *count);
-	return NULL;
+	return *count > 0 ? NULL : "link-local address without a zone";
 }

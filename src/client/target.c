@@ -24,19 +24,49 @@ static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 	return false;
 }
 
-/* Checks the form only: a name needs no escaping afterwards, and colons or brackets require an IPv6
- * address. */
-static bool is_valid_host(const char *host, bool bracketed)
+#define HOST_EXPECTED "invalid host: expected a name, an IPv4 or an IPv6 address"
+
+/* Returns what is wrong with an IPv6 address, or NULL. */
+static const char *check_ip6(const char *host)
 {
+	const char *zone = strchr(host, '%');
 	struct address address;
 
+	if (!address_parse(&address, host, 0))
+		return zone ? "invalid host: expected an IPv6 address and the name or number of an"
+			      " interface, such as fe80::1%eth0" :
+			      HOST_EXPECTED;
+	if (address.any.sa_family != AF_INET6)
+		return HOST_EXPECTED;
+	if (address_lacks_zone(&address))
+		return "link-local address without a zone: expected the interface after it, such as"
+		       " fe80::1%eth0";
+	if (zone && !IN6_IS_ADDR_LINKLOCAL(&address.ip6.sin6_addr))
+		return "invalid host: only a link-local address has a zone";
+	return NULL;
+}
+
+/* Checks the form only: a name needs no escaping afterwards, and colons or brackets require an IPv6
+ * address. Returns what is wrong, or NULL. */
+static const char *check_host(const char *host, bool bracketed)
+{
 	for (const char *character = host; *character != '\0'; character++) {
 		if (*character <= ' ' || *character > '~' || *character == '/')
-			return false;
+			return HOST_EXPECTED;
 	}
-	if (!bracketed && !strchr(host, ':'))
-		return true;
-	return address_parse(&address, host, 0) && address.any.sa_family == AF_INET6;
+	return bracketed || strchr(host, ':') ? check_ip6(host) : NULL;
+}
+
+/* A URL has the path "/" at most. In it a zone follows "%25" (RFC 6874), or "%" as elsewhere. */
+static void decode_url(char *host_port)
+{
+	size_t length = strlen(host_port);
+	char *zone = *host_port == '[' ? strstr(host_port, "%25") : NULL;
+
+	if (length > 0 && host_port[length - 1] == '/')
+		host_port[length - 1] = '\0';
+	if (zone && zone[3] != ']')
+		memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
 }
 
 static void set_names(struct target *target)
@@ -57,13 +87,14 @@ static bool parse_host_port(struct target *target, char *host_port,
 {
 	bool bracketed = *host_port == '[';
 	unsigned number = target->port;
+	const char *problem_of_host;
 	char *host, *port;
 
 	if (!address_split(host_port, &host, &port))
 		return report_problem(problem, "expected [SCHEME://]HOST[:PORT]");
-	if (!is_valid_host(host, bracketed))
-		return report_problem(problem,
-				      "invalid host: expected a name, an IPv4 or an IPv6 address");
+	problem_of_host = check_host(host, bracketed);
+	if (problem_of_host)
+		return report_problem(problem, problem_of_host);
 	if (port && !text_to_number(port, 1, PORT_MAX, &number))
 		return report_problem(problem, "invalid port: expected a number from 1 to 65535");
 	if (strlen(host) >= sizeof(target->host))
@@ -90,5 +121,7 @@ bool target_parse(struct target *target, const char *word, char problem[static T
 	if (strlen(word) >= sizeof(host_port))
 		return report_problem(problem, "invalid host: expected at most 253 characters");
 	memcpy(host_port, word, strlen(word) + 1);
+	if (mark)
+		decode_url(host_port);
 	return parse_host_port(target, host_port, problem);
 }

@@ -136,6 +136,7 @@ static void addresses_are_parsed_and_formatted(void **state)
 		{ "2001:db8::1", "[2001:db8::1]:13" },
 		{ "2001:0DB8:0:0:0:0:0:1", "[2001:db8::1]:13" },
 		{ "fe80::1%lo", "[fe80::1%lo]:13" },
+		{ "fe80::1%1", "[fe80::1%lo]:13" },
 	};
 	struct address address, again;
 	char text[ADDRESS_TEXT_SIZE];
@@ -154,9 +155,13 @@ static void addresses_are_parsed_and_formatted(void **state)
 static void invalid_addresses_are_refused(void **state)
 {
 	static const char *const wrong[] = {
-		"",	     "localhost", "1.2.3",     "1.2.3.4.5",
-		"256.1.1.1", "[::1]",	  "::1%",      "fe80::1%nosuchinterface",
-		"::1::",     "1.2.3.4:5", "0x7f.0.0.1"
+		"",	      "localhost",
+		"1.2.3",      "1.2.3.4.5",
+		"256.1.1.1",  "[::1]",
+		"::1%",	      "fe80::1%nosuchinterface",
+		"::1::",      "1.2.3.4:5",
+		"0x7f.0.0.1", "fe80::1%0",
+		"fe80::1%x1", "fe80::1%4294967297",
 	};
 	struct address address;
 

@@ -28,6 +28,13 @@ static const struct good_case good_cases[] = {
 	{ "[::1]:13", "::1", "[::1]:13", 13 },
 	{ "daytime://[2001:db8::1]", "2001:db8::1", "[2001:db8::1]:13", 13 },
 	{ "fe80::1%lo", "fe80::1%lo", "[fe80::1%lo]:5050", 5050 },
+	{ "fe80::1%1", "fe80::1%1", "[fe80::1%1]:5050", 5050 },
+	{ "daytime://[fe80::1%lo]/", "fe80::1%lo", "[fe80::1%lo]:13", 13 },
+	{ "daytime://[fe80::1%25lo]", "fe80::1%lo", "[fe80::1%lo]:13", 13 },
+	{ "daytime://[fe80::1%251]:13/", "fe80::1%1", "[fe80::1%1]:13", 13 },
+	{ "Daytime://host", "host", "host:13", 13 },
+	{ "DAYTIME://host/", "host", "host:13", 13 },
+	{ "daytime://host:5/", "host", "host:5", 5 },
 	{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", "[::ffff:192.0.2.1]:5050", 5050 },
 	{ "host_name", "host_name", "host_name:5050", 5050 },
 };
@@ -52,15 +59,22 @@ static void parses_every_form(void **state)
 #define SCHEME_PROBLEM "unknown scheme: expected daytime, daytime+udp, time, time+udp, ntp"
 #define FORM_PROBLEM   "expected [SCHEME://]HOST[:PORT]"
 #define HOST_PROBLEM   "invalid host: expected a name, an IPv4 or an IPv6 address"
-#define PORT_PROBLEM   "invalid port: expected a number from 1 to 65535"
-#define LENGTH_PROBLEM "invalid host: expected at most 253 characters"
+#define ZONE_PROBLEM                                                                             \
+	"invalid host: expected an IPv6 address and the name or number of an interface, such as" \
+	" fe80::1%eth0"
+#define NO_ZONE_PROBLEM \
+	"link-local address without a zone: expected the interface after it, such as fe80::1%eth0"
+#define EXTRA_ZONE_PROBLEM "invalid host: only a link-local address has a zone"
+#define PORT_PROBLEM	   "invalid port: expected a number from 1 to 65535"
+#define LENGTH_PROBLEM	   "invalid host: expected at most 253 characters"
 
 static const char *const bad_cases[][2] = {
 	{ "nts://x", SCHEME_PROBLEM },
 	{ "://x", SCHEME_PROBLEM },
 	{ "daytim://x", SCHEME_PROBLEM },
 	{ "daytimes://x", SCHEME_PROBLEM },
-	{ "DAYTIME://x", SCHEME_PROBLEM },
+	{ "DAYTIM://x", SCHEME_PROBLEM },
+	{ "DAYTIME\x0bUDP://x", SCHEME_PROBLEM },
 	{ "", FORM_PROBLEM },
 	{ ":13", FORM_PROBLEM },
 	{ "host:", FORM_PROBLEM },
@@ -74,10 +88,25 @@ static const char *const bad_cases[][2] = {
 	{ "[127.0.0.1]:13", HOST_PROBLEM },
 	{ "a:b:c", HOST_PROBLEM },
 	{ "::1::", HOST_PROBLEM },
-	{ "fe80::1%no-such-zone", HOST_PROBLEM },
+	{ "fe80::1%no-such-zone", ZONE_PROBLEM },
+	{ "fe80::1%", ZONE_PROBLEM },
+	{ "fe80::1%0", ZONE_PROBLEM },
+	{ "fe80::1%4000000000", ZONE_PROBLEM },
+	{ "[fe80::1%25lo]", ZONE_PROBLEM },
+	{ "ntp://fe80::1%25lo", ZONE_PROBLEM },
+	{ "ntp://[::1%25]", ZONE_PROBLEM },
+	{ "fe80::1", NO_ZONE_PROBLEM },
+	{ "ntp://[FE80::1]:123", NO_ZONE_PROBLEM },
+	{ "febf::1", NO_ZONE_PROBLEM },
+	{ "::1%lo", EXTRA_ZONE_PROBLEM },
+	{ "ntp://[2001:db8::1%25lo]", EXTRA_ZONE_PROBLEM },
+	{ "127.0.0.1%lo/", HOST_PROBLEM },
 	{ "a b", HOST_PROBLEM },
 	{ "a\nb", HOST_PROBLEM },
-	{ "daytime://host/", HOST_PROBLEM },
+	{ "daytime://host//", HOST_PROBLEM },
+	{ "daytime://host/x", HOST_PROBLEM },
+	{ "host/", HOST_PROBLEM },
+	{ "daytime:///", FORM_PROBLEM },
 	{ "h\xc3\xb6st", HOST_PROBLEM },
 	{ "host:0", PORT_PROBLEM },
 	{ "host:65536", PORT_PROBLEM },
@@ -109,6 +138,8 @@ static void url_omits_default_port(void **state)
 		{ "ntp://[2001:db8::1]", "ntp://[2001:db8::1]" },
 		{ "time+udp://[2001:db8::1]:123", "time+udp://[2001:db8::1]:123" },
 		{ "time://host:37", "time://host" },
+		{ "NTP://[fe80::1%25lo]/", "ntp://[fe80::1%lo]" },
+		{ "Time+UDP://host", "time+udp://host" },
 		{ "host", "daytime://host:5050" },
 		{ "host:13", "daytime://host" },
 	};
