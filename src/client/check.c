@@ -65,7 +65,8 @@ static void write_result(const struct result *result)
 	if (!best->valid) {
 		write_without_bars(best->error);
 	} else if (!best->has_offset) {
-		fputs("no offset: ", stdout);
+		fputs(best->zone_unknown ? "no offset, " SAMPLE_ZONE_UNKNOWN ": " : "no offset: ",
+		      stdout);
 		write_without_bars(best->text);
 	} else {
 		printf("offset %s s, bound %s s", write_seconds(offset, best->offset),

@@ -10,14 +10,35 @@
 #define MJD_OF_1970 40587	 /* modified Julian day */
 #define NIST_ERROR  CLOCK_SECOND /* the text is sent early by an estimated delay */
 
-/* For strptime, which expects English names: LC_TIME is the C locale. */
-static const char *const formats[] = {
-	"%a %b %d %H:%M:%S %Y",	  /* ctime */
-	"%d %b %Y %H:%M:%S",	  /* xinetd */
-	"%Y-%m-%dT%H:%M:%S",	  /* ISO 8601 */
-	"%Y-%m-%d %H:%M:%S",	  /* a common variant */
-	"%A, %B %d, %Y %H:%M:%S", /* the example of RFC 867, where -PST follows */
-	"%a, %d %b %Y %H:%M:%S",  /* RFC 5322 */
+/* For strptime, which expects English names: LC_TIME is the C locale. Blanks, a fraction and a dash
+ * may stand before the zone. */
+static const struct format {
+	const char *before_zone, *after_zone;
+} formats[] = {
+	{ "%a %b %d %H:%M:%S %Y", "" },	   /* ctime */
+	{ "%a %b %d %H:%M:%S", " %Y" },	   /* date(1) */
+	{ "%a %b %d %I:%M:%S %p", " %Y" }, /* date(1) in American English */
+	{ "%d %b %Y %H:%M:%S", "" },	   /* xinetd */
+	{ "%d %b %y %H:%M:%S", "" },	   /* the second example of RFC 867 */
+	{ "%d-%b-%Y %H:%M:%S", "" },	   /* VMS */
+	{ "%d-%b-%y %H:%M:%S", "" },	   /* TOPS-20 */
+	{ "%Y-%m-%dT%H:%M:%S", "" },	   /* ISO 8601 */
+	{ "%Y-%m-%d %H:%M:%S", "" },	   /* a common variant */
+	{ "%A, %B %d, %Y %H:%M:%S", "" },  /* the first example of RFC 867, where -PST follows */
+	{ "%a, %d %b %Y %H:%M:%S", "" },   /* RFC 5322 */
+	{ "%I:%M:%S %p %m/%d/%Y", "" },	   /* Windows in America */
+	{ "%I:%M:%S %p %d/%m/%Y", "" },	   /* in Australia */
+	{ "%H:%M:%S %d/%m/%Y", "" },	   /* in Britain */
+	{ "%H:%M:%S %d.%m.%Y", "" },	   /* in Germany */
+};
+
+/* The names of RFC 5322 section 4.3 that mean one zone, and UTC. */
+static const struct zone {
+	const char *name;
+	int hours; /* east of UTC */
+} zones[] = {
+	{ "UTC", 0 },  { "GMT", 0 },  { "UT", 0 },   { "EST", -5 }, { "EDT", -4 }, { "CST", -6 },
+	{ "CDT", -5 }, { "MST", -7 }, { "MDT", -6 }, { "PST", -8 }, { "PDT", -7 },
 };
 
 static const char *skip_blanks(const char *text)
@@ -46,29 +67,37 @@ static bool is_local_zone(const char *name, int64_t seconds)
 	return localtime_r(&time, &local) && local.tm_zone && strcmp(name, local.tm_zone) == 0;
 }
 
-/* Converts calendar from the zone that rest names, or from the local zone if rest is empty. */
-static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const char *rest)
+/* Sets offset to the seconds east of UTC of a zone by its name or as "+01:00". */
+static bool find_zone(const char *name, long *offset)
 {
-	struct tm zone = { 0 }, local = *calendar;
+	struct tm numeric = { 0 };
 	const char *end;
+
+	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
+		if (strcmp(name, zones[i].name) == 0) {
+			*offset = zones[i].hours * 3600L;
+			return true;
+		}
+	}
+	end = strptime(name, "%z", &numeric);
+	*offset = numeric.tm_gmtoff;
+	return end && *end == '\0';
+}
+
+/* Converts calendar from the zone of this name, or from the local zone if it is empty. */
+static bool apply_zone(struct daytime_text *parsed, struct tm *calendar, const char *name)
+{
+	struct tm local = *calendar;
+	long offset;
 
 	local.tm_isdst = -1;
 	parsed->seconds = mktime(&local);
-	parsed->has_zone = true;
-	if (*rest == '\0') {
-		parsed->has_zone = false;
+	parsed->has_zone = *name != '\0';
+	if (!parsed->has_zone || is_local_zone(name, parsed->seconds))
 		return true;
-	}
-	if (is_local_zone(rest, parsed->seconds))
-		return true;
-	if (strcmp(rest, "UTC") == 0 || strcmp(rest, "GMT") == 0) {
-		parsed->seconds = timegm(calendar);
-		return true;
-	}
-	end = strptime(rest, "%z", &zone);
-	if (!end || *end != '\0')
+	if (!find_zone(name, &offset))
 		return false;
-	parsed->seconds = timegm(calendar) - zone.tm_gmtoff;
+	parsed->seconds = timegm(calendar) - offset;
 	return true;
 }
 
@@ -83,23 +112,27 @@ static const char *skip_to_zone(const char *rest)
 	return rest;
 }
 
-static bool parse_format(const char *text, const char *format, struct daytime_text *parsed)
+static enum daytime_result parse_format(const char *text, const struct format *format,
+					struct daytime_text *parsed)
 {
 	struct tm calendar = { 0 };
-	const char *rest = strptime(text, format, &calendar);
+	const char *rest = strptime(text, format->before_zone, &calendar);
 	char zone[32];
 	size_t length;
 
-	if (!rest || !is_plausible(&calendar))
-		return false;
+	if (!rest)
+		return DAYTIME_NO_DATE;
 	rest = skip_to_zone(rest);
 	length = strcspn(rest, " ");
-	if (*skip_blanks(rest + length) != '\0' || length >= sizeof(zone))
-		return false;
+	if (length >= sizeof(zone))
+		return DAYTIME_NO_DATE;
 	memcpy(zone, rest, length);
 	zone[length] = '\0';
+	rest = strptime(rest + length, format->after_zone, &calendar);
+	if (!rest || *skip_blanks(rest) != '\0' || !is_plausible(&calendar))
+		return DAYTIME_NO_DATE;
 	parsed->extra_error = 0;
-	return apply_zone(parsed, &calendar, zone);
+	return apply_zone(parsed, &calendar, zone) ? DAYTIME_OK : DAYTIME_NO_ZONE;
 }
 
 /* JJJJJ YR-MO-DA HH:MM:SS TT L H msADV UTC(NIST) OTM, where JJJJJ is the modified Julian day. */
@@ -121,14 +154,26 @@ static bool parse_nist(const char *text, struct daytime_text *parsed)
 	return true;
 }
 
-bool daytime_text_parse(const char *text, struct daytime_text *parsed)
+static bool is_nearer(const struct daytime_text *one, const struct daytime_text *other, int64_t now)
 {
+	return llabs(one->seconds - now) < llabs(other->seconds - now);
+}
+
+enum daytime_result daytime_text_parse(const char *text, int64_t now, struct daytime_text *parsed)
+{
+	enum daytime_result best = DAYTIME_NO_DATE;
+
 	text = skip_blanks(text);
 	if (parse_nist(text, parsed))
-		return true;
+		return DAYTIME_OK;
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		if (parse_format(text, formats[i], parsed))
-			return true;
+		struct daytime_text other;
+		enum daytime_result result = parse_format(text, &formats[i], &other);
+
+		if (result < best || (result == DAYTIME_OK && is_nearer(&other, parsed, now))) {
+			best = result;
+			*parsed = other;
+		}
 	}
-	return false;
+	return best;
 }

@@ -12,9 +12,17 @@ struct daytime_text {
 	int64_t extra_error; /* nanoseconds, in addition to the resolution of a second */
 };
 
-/* Parses the formats of ctime(3), xinetd (22 NOV 2026 19:15:08 UTC), NIST (JJJJJ YR-MO-DA HH:MM:SS
- * ...), ISO 8601 and the example of RFC 867. A zone may follow: UTC, GMT, an offset, or the name of
- * the local zone. Returns false for anything else. */
-bool daytime_text_parse(const char *text, struct daytime_text *parsed);
+enum daytime_result {
+	DAYTIME_OK,
+	DAYTIME_NO_ZONE, /* a date with a zone that is not known */
+	DAYTIME_NO_DATE, /* any other text */
+};
+
+/* Parses the formats of ctime(3), date(1), xinetd (22 NOV 2026 19:15:08 UTC), NIST (JJJJJ YR-MO-DA
+ * HH:MM:SS ...), Windows (3:03:50 PM 11/26/2026), ISO 8601 and the examples of RFC 867. A zone may
+ * follow: UTC, GMT, EST and the like (RFC 5322 section 4.3), an offset, or the name of the local
+ * zone. Of several readings (day and month of Windows) the one that is nearer to now is taken.
+ * Sets parsed if it returns DAYTIME_OK. now: seconds since 1970. */
+enum daytime_result daytime_text_parse(const char *text, int64_t now, struct daytime_text *parsed);
 
 #endif

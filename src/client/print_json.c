@@ -124,6 +124,8 @@ static bool describe(json_t *object, const struct result *result, bool compared)
 		return false;
 	if (best->has_offset && !add(object, describe_clock(best)))
 		return false;
+	if (best->zone_unknown && !add(object, json_pack("{s:b}", "zone_unknown", 1)))
+		return false;
 	if (best->is_ntp && !add(object, describe_ntp(&best->packet)))
 		return false;
 	if (result->series.queries > 1 && !add(object, describe_series(&result->series)))

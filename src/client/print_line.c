@@ -27,6 +27,9 @@ void print_errors(const struct result *result, const struct print_style *style)
 	else if (sample->rejected[0].reason)
 		fprintf(stderr, PROGRAM_NAME ": %s: rejected %s\n", result->target->name,
 			sample_format_rejected(sample, rejected));
+	if (sample->zone_unknown && (style->table || !style->local_zone))
+		fprintf(stderr, PROGRAM_NAME ": %s: no offset: " SAMPLE_ZONE_UNKNOWN "\n",
+			result->target->name);
 }
 
 static void write_offset(const struct sample *sample, const struct format_style *style)

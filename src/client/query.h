@@ -49,8 +49,8 @@ void query_daytime(const struct query *query, struct sample *sample);
 void query_daytime_udp(const struct query *query, struct sample *sample);
 
 /* Parses a Daytime reply: one line of 1 to SAMPLE_TEXT_MAX printable ASCII characters, between any
- * number of CR and LF. Given local_time and delay, sets valid, text and, for a text that is a known
- * date, the offset; or error. Returns valid. */
+ * number of CR and LF, and a NUL at the end. Given local_time and delay, sets valid, text and,
+ * for a text that is a known date, the offset or zone_unknown; or error. Returns valid. */
 bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size);
 
 /* Time (RFC 868): the server sends four bytes, the seconds since 1900 modulo 2^32. */

@@ -22,7 +22,7 @@ static bool is_printable(char byte)
 	return byte >= ' ' && byte <= '~';
 }
 
-/* An offset near a multiple of 15 minutes is probably another time zone: not an offset. */
+/* An offset near a multiple of 15 minutes is probably another zone. */
 static bool may_be_other_zone(int64_t offset)
 {
 	int64_t magnitude = timespan_magnitude(offset);
@@ -36,10 +36,18 @@ static void parse_offset(struct sample *sample)
 {
 	struct daytime_text parsed;
 
-	if (!daytime_text_parse(sample->text, &parsed))
-		return;
-	sample_set_server_second(sample, parsed.seconds, parsed.extra_error);
-	if (!parsed.has_zone && may_be_other_zone(sample->offset))
+	switch (daytime_text_parse(sample->text, sample->local_time.tv_sec, &parsed)) {
+	case DAYTIME_OK:
+		sample_set_server_second(sample, parsed.seconds, parsed.extra_error);
+		sample->zone_unknown = !parsed.has_zone && may_be_other_zone(sample->offset);
+		break;
+	case DAYTIME_NO_ZONE:
+		sample->zone_unknown = true;
+		break;
+	case DAYTIME_NO_DATE:
+		break;
+	}
+	if (sample->zone_unknown)
 		sample->has_offset = false;
 }
 
@@ -48,6 +56,8 @@ bool query_daytime_parse(struct sample *sample, const void *bytes, size_t size)
 	const char *text = bytes;
 	bool lines = false;
 
+	if (size > 1 && text[size - 1] == '\0')
+		size--; /* some servers send the end of a C string */
 	for (; size > 0 && is_line_end(*text); size--)
 		text++;
 	while (size > 0 && is_line_end(text[size - 1]))

@@ -14,6 +14,9 @@
 #define SAMPLE_ERROR_SIZE     512
 #define SAMPLE_REJECTIONS_MAX 16 /* different reasons */
 
+/* Why a Daytime reply that is a date gives no offset. */
+#define SAMPLE_ZONE_UNKNOWN "text without a zone that can be told"
+
 /* Packets received that did not count as the reply, by reason. */
 struct sample_rejection {
 	const char *reason; /* static; NULL after the last one */
@@ -25,8 +28,6 @@ struct sample {
 	bool reached;	 /* address is set */
 	bool has_offset; /* server_time, offset and bound are set */
 	bool is_ntp;	 /* packet is set */
-	bool rate_limited; /* the server asks for fewer queries (RFC 5905 section 7.4) */
-	bool denied;	   /* every address has denied access: the last sample of its target */
 
 	struct address address; /* of the server */
 	struct sample_rejection rejected[SAMPLE_REJECTIONS_MAX];
@@ -41,6 +42,9 @@ struct sample {
 	int64_t bound;	/* error bound of the offset, if the server is right */
 
 	char text[SAMPLE_TEXT_MAX + 1]; /* of a Daytime reply, printable ASCII; otherwise "" */
+	bool zone_unknown;		/* the text gives no offset: see SAMPLE_ZONE_UNKNOWN */
+	bool rate_limited; /* the server asks for fewer queries (RFC 5905 section 7.4) */
+	bool denied;	   /* every address has denied access: the last sample of its target */
 	struct ntp_packet packet;
 };
 

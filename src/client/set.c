@@ -21,6 +21,15 @@ static void ignore_non_ntp(struct result *results, size_t count)
 	}
 }
 
+static bool is_any_zone_unknown(const struct result *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].series.best.zone_unknown)
+			return true;
+	}
+	return false;
+}
+
 struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options)
 {
@@ -29,7 +38,9 @@ struct set_decision set_decide(struct result *results, size_t count,
 	if (!options->trust_one)
 		ignore_non_ntp(results, count);
 	decision.agreement = result_compare(results, count);
-	if (decision.agreement.total == 0)
+	if (decision.agreement.total == 0 && is_any_zone_unknown(results, count))
+		decision.problem = "no target gave an offset: " SAMPLE_ZONE_UNKNOWN;
+	else if (decision.agreement.total == 0)
 		decision.problem = "no target gave an offset";
 	else if (decision.agreement.total == 1 && !options->trust_one)
 		decision.problem = "only one NTP server replied: expected two, or --trust-one";

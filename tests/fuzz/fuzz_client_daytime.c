@@ -23,12 +23,13 @@ static void check_printable(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sample sample = { .valid = false };
+	struct sample sample = { .local_time = { 1795374908, 0 }, .delay = 40000000 };
 	bool valid = query_daytime_parse(&sample, data, size);
 
 	check(valid == sample.valid);
 	if (valid) {
 		check_printable(sample.text);
+		check(!sample.has_offset || (!sample.zone_unknown && sample.bound >= 0));
 		check(memmem(data, size, sample.text, strlen(sample.text)) != NULL);
 	} else {
 		check_printable(sample.error);

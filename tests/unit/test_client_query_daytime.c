@@ -59,6 +59,8 @@ static void accepts_every_line_end(void **state)
 	EXPECT_TEXT(CTIME "\r\n\r\n", CTIME);
 	EXPECT_TEXT("\r\n\n\r" CTIME, CTIME);
 	EXPECT_TEXT("\n" CTIME "\n", CTIME);
+	EXPECT_TEXT(CTIME "\n\0", CTIME);
+	EXPECT_TEXT(CTIME "\0", CTIME);
 }
 
 static void rejects_empty_reply(void **state)
@@ -67,6 +69,7 @@ static void rejects_empty_reply(void **state)
 	EXPECT_ERROR("", "empty reply");
 	EXPECT_ERROR("\n", "empty reply");
 	EXPECT_ERROR("\r\n", "empty reply");
+	EXPECT_ERROR("\r\n\0", "empty reply");
 	EXPECT_ERROR("\r\r\n\n\n\r", "empty reply");
 }
 
@@ -97,7 +100,8 @@ static void rejects_binary(void **state)
 	(void)state;
 	EXPECT_ERROR("\0", "reply is not text: \"\\x00\"");
 	EXPECT_ERROR("\0\xff\r\n", "reply is not text: \"\\x00\\xff\"");
-	EXPECT_ERROR(CTIME "\n\0", "reply is not text: \"" CTIME "\\n\\x00\"");
+	EXPECT_ERROR(CTIME "\n\0\0", "reply is not text: \"" CTIME "\\n\\x00\"");
+	EXPECT_ERROR(CTIME "\0\n", "reply is not text: \"" CTIME "\\x00\"");
 	EXPECT_ERROR("a\tb", "reply is not text: \"a\\tb\"");
 	EXPECT_ERROR("a\\\x7f", "reply is not text: \"a\\\\x7f\"");
 	EXPECT_ERROR("\x1b[2J", "reply is not text: \"\\x1b[2J\"");
