@@ -9,14 +9,14 @@ _timeclient()
 		mapfile -t COMPREPLY < <(compgen -W 'step slew' -- "$word")
 		return ;;
 	-w | --timeout | -n | --count | -i | --interval | --format | -W | --warning | -C | --critical | \
-		--wait | --max-offset)
+		--expect | --wait | --max-offset)
 		COMPREPLY=()
 		return ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-4 -6 -w --timeout -n --count -i --interval --utc
-			--format -j --json -q --quiet --watch --check -W --warning -C --critical --wait --set
-			--max-offset --trust-one --dry-run -V --version -h --help' -- "$word")
+			--format -j --json -q --quiet --watch --check -W --warning -C --critical --expect
+			--wait --set --max-offset --trust-one --dry-run -V --version -h --help' -- "$word")
 		return
 	fi
 	compopt -o nospace

@@ -3,23 +3,32 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client/format.h"
 #include "client/timespan.h"
 
 #define NUMBER_SIZE 32
 
-enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical)
+/* How far an offset that is right can be measured from the expected one: Time and Daytime tell no
+ * more than the second. */
+static int64_t tolerance_of(const struct sample *sample)
+{
+	return sample->is_ntp ? 0 : sample->bound;
+}
+
+enum check_state check_evaluate(const struct result *result, const struct check_limits *limits)
 {
 	const struct sample *best = &result->series.best;
+	int64_t error = timespan_magnitude(best->offset - limits->expected) - tolerance_of(best);
 
 	if (!best->valid)
 		return CHECK_CRITICAL;
 	if (!best->has_offset)
 		return CHECK_UNKNOWN;
-	if (timespan_magnitude(best->offset) > critical)
+	if (error > limits->critical)
 		return CHECK_CRITICAL;
-	if (timespan_magnitude(best->offset) > warning)
+	if (error > limits->warning)
 		return CHECK_WARNING;
-	return best->bound > critical ? CHECK_UNKNOWN : CHECK_OK;
+	return best->bound > limits->critical ? CHECK_UNKNOWN : CHECK_OK;
 }
 
 static bool is_worse(enum check_state one, enum check_state other)
@@ -56,10 +65,21 @@ static void write_without_bars(const char *text)
 		putchar(*text == '|' ? '/' : *text);
 }
 
-static void write_result(const struct result *result)
+static void write_offset(const struct sample *sample, int64_t expected)
+{
+	char text[FORMAT_SIZE], number[NUMBER_SIZE];
+
+	printf("offset %s s", format_seconds(text, sample->offset, sample->bound));
+	if (expected != 0)
+		printf(", expected %s s", write_seconds(number, expected));
+	printf(", bound %s s", format_seconds(text, sample->bound, sample->bound));
+	if (sample->is_ntp)
+		printf(", stratum %u", sample->packet.stratum);
+}
+
+static void write_result(const struct result *result, int64_t expected)
 {
 	const struct sample *best = &result->series.best;
-	char offset[NUMBER_SIZE], bound[NUMBER_SIZE];
 
 	printf("%s ", result->target->url);
 	if (!best->valid) {
@@ -69,33 +89,42 @@ static void write_result(const struct result *result)
 		      stdout);
 		write_without_bars(best->text);
 	} else {
-		printf("offset %s s, bound %s s", write_seconds(offset, best->offset),
-		       write_seconds(bound, best->bound));
-		if (best->is_ntp)
-			printf(", stratum %u", best->packet.stratum);
+		write_offset(best, expected);
 	}
 }
 
-static void write_performance(const struct result *result, int64_t warning, int64_t critical)
+/* The offsets without a warning, or without a critical state. */
+static void write_range(const struct sample *sample, int64_t expected, int64_t limit)
+{
+	char low[NUMBER_SIZE], high[NUMBER_SIZE];
+
+	limit += tolerance_of(sample);
+	printf(";%s:%s", write_seconds(low, expected - limit),
+	       write_seconds(high, expected + limit));
+}
+
+static void write_performance(const struct result *result, const struct check_limits *limits)
 {
 	const struct sample *best = &result->series.best;
 	const char *url = result->target->url;
-	char offset[NUMBER_SIZE], bound[NUMBER_SIZE], low[NUMBER_SIZE], high[NUMBER_SIZE];
+	char text[NUMBER_SIZE];
 
-	if (best->has_offset)
-		printf(" 'offset %s'=%ss;-%s:%s;-%s:%s 'bound %s'=%ss", url,
-		       write_seconds(offset, best->offset), write_seconds(low, warning), low,
-		       write_seconds(high, critical), high, url, write_seconds(bound, best->bound));
+	if (!best->has_offset)
+		return;
+	printf(" 'offset %s'=%ss", url, write_seconds(text, best->offset));
+	write_range(best, limits->expected, limits->warning);
+	write_range(best, limits->expected, limits->critical);
+	printf(" 'bound %s'=%ss", url, write_seconds(text, best->bound));
 }
 
-enum check_state check_print(const struct result *results, size_t count, int64_t warning,
-			     int64_t critical)
+enum check_state check_print(const struct result *results, size_t count,
+			     const struct check_limits *limits)
 {
 	static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 	enum check_state worst = CHECK_OK;
 
 	for (size_t i = 0; i < count; i++) {
-		enum check_state state = check_evaluate(&results[i], warning, critical);
+		enum check_state state = check_evaluate(&results[i], limits);
 
 		if (is_worse(state, worst))
 			worst = state;
@@ -103,10 +132,10 @@ enum check_state check_print(const struct result *results, size_t count, int64_t
 	printf("TIME %s: ", names[worst]);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i > 0 ? "; " : "", stdout);
-		write_result(&results[i]);
+		write_result(&results[i], limits->expected);
 	}
 	fputs(" |", stdout);
 	for (size_t i = 0; i < count; i++)
-		write_performance(&results[i], warning, critical);
+		write_performance(&results[i], limits);
 	return putchar('\n') == EOF || fflush(stdout) != 0 ? CHECK_UNKNOWN : worst;
 }

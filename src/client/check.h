@@ -15,14 +15,20 @@ enum check_state {
 	CHECK_UNKNOWN = 3,
 };
 
-/* The state of a result: critical without a valid reply, or with an offset above critical
- * nanoseconds; a warning above warning; unknown without an offset, or with a bound above
- * critical. */
-enum check_state check_evaluate(const struct result *result, int64_t warning, int64_t critical);
+/* Offsets in nanoseconds. */
+struct check_limits {
+	int64_t warning, critical; /* how far from the expected one */
+	int64_t expected;
+};
+
+/* The state of a result: critical without a valid reply; unknown without an offset. The distance of
+ * the offset from the expected one counts, for Time and Daytime less the bound: critical or a
+ * warning if it is above that limit, else unknown if the bound is above the critical one. */
+enum check_state check_evaluate(const struct result *result, const struct check_limits *limits);
 
 /* Prints the line with performance data. Returns the worst state: critical, warning, unknown, ok,
  * in this order; unknown if standard output cannot be written. */
-enum check_state check_print(const struct result *results, size_t count, int64_t warning,
-			     int64_t critical);
+enum check_state check_print(const struct result *results, size_t count,
+			     const struct check_limits *limits);
 
 #endif

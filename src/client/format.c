@@ -30,14 +30,51 @@ static const struct unit *unit_of(int64_t span)
 	return unit;
 }
 
-static const char *write_figure(char text[static FORMAT_SIZE], int64_t span,
-				const struct unit *unit, const struct format_style *style)
+/* The power of ten that leaves two digits of bound; at least a hundredth of a microsecond. */
+static int64_t step_of(int64_t bound)
 {
-	int64_t hundredth = unit->size / 100;
-	int64_t hundredths = (timespan_magnitude(span) + hundredth / 2) / hundredth;
+	int64_t step = 10;
 
-	snprintf(text, FORMAT_SIZE, "%" PRId64 ".%02d %s", hundredths / 100,
-		 (int)(hundredths % 100), style->utf8 ? unit->name_utf8 : unit->name);
+	while (bound / step >= 100)
+		step *= 10;
+	return step;
+}
+
+static int64_t round_to(int64_t span, int64_t step)
+{
+	return (timespan_magnitude(span) + step / 2) / step * step;
+}
+
+/* The number of decimals that show step in a unit of this size. */
+static int decimals_of(int64_t size, int64_t step)
+{
+	int decimals = 0;
+
+	for (; step < size; step *= 10)
+		decimals++;
+	return decimals;
+}
+
+/* Writes span, a multiple of step, in units of this size. */
+static int write_decimal(char text[static FORMAT_SIZE], const char *sign, int64_t span,
+			 int64_t size, int64_t step)
+{
+	int decimals = decimals_of(size, step);
+
+	if (decimals == 0)
+		return snprintf(text, FORMAT_SIZE, "%s%" PRId64, sign, span / size);
+	return snprintf(text, FORMAT_SIZE, "%s%" PRId64 ".%0*" PRId64, sign, span / size, decimals,
+			span % size / step);
+}
+
+static const char *write_figure(char text[static FORMAT_SIZE], int64_t span,
+				const struct unit *unit, int64_t step,
+				const struct format_style *style)
+{
+	int used = write_decimal(text, "", round_to(span, step), unit->size, step);
+
+	snprintf(text + used, (size_t)(FORMAT_SIZE - used), " %s",
+		 style->utf8 ? unit->name_utf8 : unit->name);
 	return text;
 }
 
@@ -59,15 +96,33 @@ static const char *write_calendar(char text[static FORMAT_SIZE], int64_t span)
 const char *format_span(char text[static FORMAT_SIZE], int64_t span,
 			const struct format_style *style)
 {
+	const struct unit *unit = unit_of(span);
+
 	if (timespan_magnitude(span) >= CALENDAR_FROM)
 		return write_calendar(text, span);
-	return write_figure(text, span, unit_of(span), style);
+	return write_figure(text, span, unit, unit->size / 100, style);
 }
 
-const char *format_offset(char text[static FORMAT_SIZE], int64_t offset,
+/* The unit of an offset and, if that leaves it readable, of its bound. */
+static const struct unit *common_unit(int64_t offset, int64_t bound)
+{
+	int64_t magnitude = timespan_magnitude(offset);
+
+	return unit_of(magnitude > bound ? magnitude : round_to(bound, step_of(bound)));
+}
+
+const char *format_rounded(char text[static FORMAT_SIZE], int64_t span, int64_t bound,
+			   const struct format_style *style)
+{
+	if (timespan_magnitude(span) >= CALENDAR_FROM)
+		return write_calendar(text, span);
+	return write_figure(text, span, common_unit(span, bound), step_of(bound), style);
+}
+
+const char *format_offset(char text[static FORMAT_SIZE], int64_t offset, int64_t bound,
 			  const struct format_style *style)
 {
-	format_span(text, offset, style);
+	format_rounded(text, offset, bound, style);
 	strcat(text, offset < 0 ? " ahead" : " behind");
 	return text;
 }
@@ -75,14 +130,22 @@ const char *format_offset(char text[static FORMAT_SIZE], int64_t offset,
 const char *format_bound(char text[static FORMAT_SIZE], int64_t bound, int64_t offset,
 			 const struct format_style *style)
 {
-	const struct unit *unit = unit_of(offset);
+	const struct unit *unit = common_unit(offset, bound);
 	char figure[FORMAT_SIZE];
 
-	if (bound < unit->size / 10 || bound >= 1000 * unit->size)
-		format_span(figure, bound, style);
+	if (bound < unit->size / 10 || bound >= CALENDAR_FROM)
+		format_rounded(figure, bound, bound, style);
 	else
-		write_figure(figure, bound, unit, style);
+		write_figure(figure, bound, unit, step_of(bound), style);
 	snprintf(text, FORMAT_SIZE, "%s %.64s", style->utf8 ? "\302\261" : "+/-", figure);
+	return text;
+}
+
+const char *format_seconds(char text[static FORMAT_SIZE], int64_t span, int64_t bound)
+{
+	int64_t step = step_of(bound), rounded = round_to(span, step);
+
+	write_decimal(text, span < 0 && rounded > 0 ? "-" : "", rounded, CLOCK_SECOND, step);
 	return text;
 }
 

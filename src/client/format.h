@@ -23,13 +23,21 @@ struct format_style {
 const char *format_span(char text[static FORMAT_SIZE], int64_t span,
 			const struct format_style *style);
 
-/* "1.24 ms behind": this clock, for a positive offset. */
-const char *format_offset(char text[static FORMAT_SIZE], int64_t offset,
+/* The same with the digits that bound, the possible error of span, deserves: to two digits of
+ * bound, in the larger one's unit. */
+const char *format_rounded(char text[static FORMAT_SIZE], int64_t span, int64_t bound,
+			   const struct format_style *style);
+
+/* "1.24 ms behind": this clock, for a positive offset; rounded as above. */
+const char *format_offset(char text[static FORMAT_SIZE], int64_t offset, int64_t bound,
 			  const struct format_style *style);
 
-/* "± 0.31 ms": in the unit of offset if that is readable. */
+/* "± 0.31 ms": two digits, in the unit of offset if that is readable. */
 const char *format_bound(char text[static FORMAT_SIZE], int64_t bound, int64_t offset,
 			 const struct format_style *style);
+
+/* "-0.49": seconds, rounded as above. */
+const char *format_seconds(char text[static FORMAT_SIZE], int64_t span, int64_t bound);
 
 /* "2026-11-22 19:15:08.123456 UTC"; whole: without the fraction. Seconds since 1970 if the year is
  * out of range. */

@@ -174,7 +174,7 @@ static int run(struct options *options, struct survey *survey)
 	wait_for_rest(survey, results, &known);
 	if (options->action == ACTION_SET)
 		return set(options, results);
-	return check_print(results, count, options->warning, options->critical);
+	return check_print(results, count, &options->check);
 }
 
 static enum exit_status print_information(const struct options *options)

@@ -12,6 +12,7 @@
 
 #define SPAN_MINIMUM CLOCK_MILLISECOND
 #define HOUR	     (3600 * CLOCK_SECOND)
+#define YEAR	     (365 * CLOCK_DAY * CLOCK_SECOND)
 #define COUNT_MAX    1000000
 
 /* Options without a letter. */
@@ -20,6 +21,7 @@ enum {
 	OPTION_FORMAT,
 	OPTION_WATCH,
 	OPTION_CHECK,
+	OPTION_EXPECT,
 	OPTION_WAIT,
 	OPTION_SET,
 	OPTION_MAX_OFFSET,
@@ -39,6 +41,7 @@ static const struct option long_options[] = {
 	{ "check", no_argument, NULL, OPTION_CHECK },
 	{ "warning", required_argument, NULL, 'W' },
 	{ "critical", required_argument, NULL, 'C' },
+	{ "expect", required_argument, NULL, OPTION_EXPECT },
 	{ "wait", required_argument, NULL, OPTION_WAIT },
 	{ "set", required_argument, NULL, OPTION_SET },
 	{ "max-offset", required_argument, NULL, OPTION_MAX_OFFSET },
@@ -69,6 +72,8 @@ void options_print_help(void)
 	      "      --check              monitoring plugin: one line, exit status 0, 1, 2 or 3\n"
 	      "  -W, --warning SECONDS    --check: offset above which to warn (0.1)\n"
 	      "  -C, --critical SECONDS   --check: offset that is critical (1)\n"
+	      "      --expect SECONDS     --check: the offset to expect (0), of a server or host\n"
+	      "                           that is off on purpose\n"
 	      "      --wait SECONDS       repeat until a target replies, for at most SECONDS\n"
 	      "      --set step|slew      set this machine's clock\n"
 	      "      --max-offset SECONDS --set: do not correct more than this\n"
@@ -119,8 +124,19 @@ static bool parse_short_span(const char *option, const char *text, int64_t *span
 
 static bool parse_threshold(const char *option, const char *text, int64_t *span)
 {
-	return parse_span(option, text, 1, 365 * CLOCK_DAY * CLOCK_SECOND,
+	return parse_span(option, text, 1, YEAR,
 			  "expected seconds, more than 0 and at most 31536000", span);
+}
+
+static bool parse_expected(const char *text, int64_t *offset)
+{
+	bool negative = *text == '-';
+
+	if (!timespan_parse(text + negative, 0, YEAR, offset))
+		return usage_error("--expect", text, "expected seconds from -31536000 to 31536000");
+	if (negative)
+		*offset = -*offset;
+	return true;
 }
 
 static bool parse_count(struct options *options, const char *text)
@@ -176,7 +192,7 @@ static bool check_combinations(const struct options *options)
 {
 	enum action action = options->action;
 
-	if (options->critical < options->warning) {
+	if (options->check.critical < options->check.warning) {
 		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
 		return print_hint();
 	}
@@ -253,10 +269,13 @@ static bool parse_option(struct options *options, int letter)
 		return true;
 	case 'W':
 		return require(options, ACTION_CHECK, "--warning") &&
-		       parse_threshold("--warning", optarg, &options->warning);
+		       parse_threshold("--warning", optarg, &options->check.warning);
 	case 'C':
 		return require(options, ACTION_CHECK, "--critical") &&
-		       parse_threshold("--critical", optarg, &options->critical);
+		       parse_threshold("--critical", optarg, &options->check.critical);
+	case OPTION_EXPECT:
+		return require(options, ACTION_CHECK, "--expect") &&
+		       parse_expected(optarg, &options->check.expected);
 	case OPTION_WAIT:
 		return parse_span("--wait", optarg, SPAN_MINIMUM, CLOCK_DAY * CLOCK_SECOND,
 				  "expected seconds from 0.001 to 86400", &options->wait);
@@ -299,8 +318,7 @@ bool options_parse(struct options *options, int argc, char **argv)
 			.timeout_text = "5",
 			.interval = CLOCK_SECOND,
 		},
-		.warning = CLOCK_SECOND / 10,
-		.critical = CLOCK_SECOND,
+		.check = { .warning = CLOCK_SECOND / 10, .critical = CLOCK_SECOND },
 		.set.max_offset = INT64_MAX,
 	};
 	if (argc > 0)

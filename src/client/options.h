@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/check.h"
 #include "client/format.h"
 #include "client/set.h"
 #include "client/survey.h"
@@ -31,7 +32,7 @@ struct options {
 	bool utc;
 	const char *format; /* of times, see format.h */
 
-	int64_t warning, critical; /* --check: offsets in nanoseconds */
+	struct check_limits check; /* --check */
 
 	struct set_options set; /* --set */
 

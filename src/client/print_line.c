@@ -37,17 +37,19 @@ static void write_offset(const struct sample *sample, const struct format_style 
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE];
 
 	if (sample->has_offset)
-		printf("  your clock is %s, %s", format_offset(offset, sample->offset, style),
+		printf("  your clock is %s, %s",
+		       format_offset(offset, sample->offset, sample->bound, style),
 		       format_bound(bound, sample->bound, sample->offset, style));
 }
 
 static void write_series(const struct sample_series *series, const struct format_style *style)
 {
-	char spread[FORMAT_SIZE];
+	int64_t spread = sample_series_spread(series);
+	char text[FORMAT_SIZE];
 
 	if (series->queries > 1)
 		printf("  %u of %u samples, spread %s", series->replies, series->queries,
-		       format_span(spread, sample_series_spread(series), style));
+		       format_rounded(text, spread, spread, style));
 }
 
 static void write_sample(const struct result *result, const struct format_style *style)

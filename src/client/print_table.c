@@ -47,7 +47,7 @@ static void fill_row(struct row *row, const struct result *result, const struct 
 		return;
 	}
 	if (best->has_offset) {
-		set(row, 1, format_offset(text, best->offset, style));
+		set(row, 1, format_offset(text, best->offset, best->bound, style));
 		set(row, 2, format_bound(text, best->bound, best->offset, style));
 	}
 	set(row, DELAY, format_span(text, best->delay, style));
@@ -97,7 +97,8 @@ static void write_agreement(const struct result_agreement *agreement,
 		printf("%zu targets, no majority agrees\n", agreement->total);
 	else
 		printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing,
-		       agreement->total, format_offset(offset, agreement->offset, style),
+		       agreement->total,
+		       format_offset(offset, agreement->offset, agreement->bound, style),
 		       format_bound(bound, agreement->bound, agreement->offset, style));
 }
 

@@ -22,8 +22,8 @@ struct query_denied {
 struct query {
 	const struct address *addresses; /* of the server, with its port, in order of preference */
 	size_t address_count;
-	int64_t deadline;    /* on the monotonic clock */
-	const char *timeout; /* the seconds up to the deadline as the user wrote them */
+	int64_t deadline;	     /* on the monotonic clock */
+	const char *timeout;	     /* the seconds up to the deadline as the user wrote them */
 	struct query_denied *denied; /* what denies access to this query is added */
 };
 

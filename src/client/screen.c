@@ -89,7 +89,8 @@ static void draw_offset(FILE *out, const struct screen_line *line, const struct 
 	char text[FORMAT_SIZE];
 
 	if (last->has_offset) {
-		draw_padded(out, format_offset(text, last->offset, style), OFFSET_WIDTH);
+		draw_padded(out, format_offset(text, last->offset, last->bound, style),
+			    OFFSET_WIDTH);
 		draw_padded(out, format_bound(text, last->bound, last->offset, style), BOUND_WIDTH);
 	} else if (line->queries == 0) {
 		draw_padded(out, "querying", OFFSET_WIDTH + BOUND_WIDTH);

@@ -94,10 +94,11 @@ static bool announce(const struct result_agreement *agreement, const struct set_
 	char offset[FORMAT_SIZE], bound[FORMAT_SIZE], span[FORMAT_SIZE];
 
 	printf("%zu of %zu agree: your clock is %s, %s\n", agreement->agreeing, agreement->total,
-	       format_offset(offset, agreement->offset, style),
+	       format_offset(offset, agreement->offset, agreement->bound, style),
 	       format_bound(bound, agreement->bound, agreement->offset, style));
 	printf("%s the clock by %s%s\n", verbs[options->dry_run][options->step],
-	       agreement->offset < 0 ? "-" : "+", format_span(span, agreement->offset, style));
+	       agreement->offset < 0 ? "-" : "+",
+	       format_rounded(span, agreement->offset, agreement->bound, style));
 	return fflush(stdout) == 0;
 }
 

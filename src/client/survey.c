@@ -8,7 +8,7 @@
 #include "client/timespan.h"
 
 #define INTERVAL_MAX (CLOCK_DAY * CLOCK_SECOND) /* is not doubled any more */
-#define STACK_SIZE (256 * 1024) /* many times what a look-up needs */
+#define STACK_SIZE   (256 * 1024)		/* many times what a look-up needs */
 
 struct lookup {
 	struct address addresses[RESOLVE_MAX];

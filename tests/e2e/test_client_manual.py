@@ -7,6 +7,7 @@ import pytest
 
 from lib import isolate
 from lib.environment import CLIENT, compile_shim, needs_private, needs_program, SANITIZED
+from lib.fake_servers import ntp_reply, UdpServer
 from lib.testbed import directives
 
 
@@ -25,14 +26,15 @@ def examples():
 @pytest.fixture
 def manual_network(testbed):
     """The servers of the examples, all on this host."""
-    addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.7/32", "2001:db8::1/128"]
+    addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.7/32", "2001:db8::1/128"]
     for address in addresses:
         assert testbed.run("ip", "addr", "replace", address, "dev", "lo").code == 0
     hosts = testbed.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
     lines = ["listen ntp 192.0.2.1:123 192.0.2.2:123", "listen daytime/tcp *:5050 192.0.2.7:13",
              "listen time/tcp 192.0.2.7:37", "clock local"]
     testbed.start(*directives(*lines))
-    with isolate.mounted(hosts, "/etc/hosts", flags=isolate.MS_BIND):
+    with isolate.mounted(hosts, "/etc/hosts", flags=isolate.MS_BIND), \
+         UdpServer(lambda request: [ntp_reply(request, 3600)], "192.0.2.3", 123):
         yield
     for address in addresses:
         testbed.run("ip", "addr", "del", address, "dev", "lo")
@@ -63,6 +65,7 @@ PRINTED = [  # by the examples, in their order
     r"ntp://192\.0\.2\.1  .*\nstart\n",
     r"",
     r"TIME OK: ntp://192\.0\.2\.1 offset .*\n",
+    r"TIME OK: ntp://192\.0\.2\.3 offset (3600|3599)\..*, expected 3600 s, .*\n",
     r"(ntp://192\.0\.2\.[12]  .*\n){2}2 of 2 agree: .*\n" + SET,
     r"time://192\.0\.2\.7  .*\n1 of 1 agree: .*\n" + SET,
 ]

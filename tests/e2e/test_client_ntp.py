@@ -42,8 +42,8 @@ def test_output_line(testbed):
         result = testbed.client(f"ntp://{server.name}")
     assert (result.code, result.err) == (0, "")
     assert re.fullmatch(
-        rf"ntp://{server.name}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{6}} UTC  your clock is \d\.\d\d ms"
-        r" (behind|ahead), \+/- \d+\.\d\d ms  stratum 2, leap none\n", result.out)
+        rf"ntp://{server.name}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{6}} UTC  your clock is \d+ ms"
+        r" (behind|ahead), \+/- \d+ ms  stratum 2, leap none\n", result.out)
 
 
 @both

@@ -1,5 +1,6 @@
 """The exact output of timeclient: lines, tables, colours, languages, widths."""
 import contextlib
+import decimal
 import fcntl
 import os
 import pty
@@ -11,9 +12,10 @@ import time
 import pytest
 
 from lib.daytime_client import json_lines
-from lib.environment import CLIENT, locale, longer, SANITIZED
-from lib.fake_servers import ntp_server, tcp_server
+from lib.environment import CLIENT, locale, longer, needs_program, SANITIZED, wait_until
+from lib.fake_servers import ntp_server, tcp_server, UdpServer
 from lib.process import read_back
+from lib.tmux import Tmux
 
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
@@ -46,7 +48,7 @@ def on_terminal(testbed, columns, *arguments, **env):
 def blur(text):
     """Replaces times and spans below a second, which vary."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", "TIME", text)
-    text = re.sub(r"\d+\.\d\d (ms|us|µs)", "SPAN", text)
+    text = re.sub(r"\d+(\.\d+)? (ms|us|µs)", "SPAN", text)
     return re.sub("(?<=SPAN) (ahead|behind)", " OFF", text)
 
 
@@ -64,7 +66,7 @@ def test_line_in_five_languages(testbed, language):
         result = testbed.client("--utc", f"ntp://{server.name}", env=speaking(language))
     sign = "±" if language[1] == "UTF-8" else "+/-"
     assert result.code == 0 and re.fullmatch(
-        rf"ntp://{server.name}  TIME UTC  your clock is (60|59).\d\d s ahead, {re.escape(sign)} SPAN"
+        rf"ntp://{server.name}  TIME UTC  your clock is (60|59)\.\d+ s ahead, {re.escape(sign)} SPAN"
         r"  stratum 2, leap none\n", blur(result.out))
 
 
@@ -95,7 +97,7 @@ def test_time_resolution(testbed):
     with tcp_server(struct.pack("!I", int(time.time()) + 2208988800)) as server:
         out = testbed.client(f"time://{server.target}").out
     assert re.fullmatch(rf"time://{server.target}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  your clock is"
-                        r" \S+ \S+ (ahead|behind), \+/- [56]\d\d\.\d\d ms\n", out)
+                        r" \S+ \S+ (ahead|behind), \+/- [56]\d0 ms\n", out)
 
 
 def test_daytime_is_verbatim(testbed):
@@ -114,6 +116,72 @@ def test_several_samples(testbed):
         out = blur(testbed.client("-n", "3", "-i", "0.01", f"ntp://{server.name}").out)
     assert out == (f"ntp://{server.name}  TIME UTC  your clock is SPAN OFF, +/- SPAN  stratum 2, leap"
                    " none  3 of 3 samples, spread SPAN\n")
+
+
+UNITS = {"s": 1, "ms": 1000, "us": 10**6, "µs": 10**6}
+FIGURES = r"([\d.]+) (s|ms|us|µs)(?: ahead| behind|),? +(?:bound|±|\+/-) ([\d.]+) (s|ms|us|µs)"
+
+
+def shows_digits_of_bound(text):
+    """Two digits of the bound, as many of the offset, and at least one such pair."""
+    pairs = re.findall(FIGURES, text)
+    for offset, unit, bound, bound_unit in pairs:
+        bound = decimal.Decimal(bound) / UNITS[bound_unit]
+        digits = f"{bound:f}".replace(".", "").strip("0")
+        step = decimal.Decimal(1).scaleb(bound.adjusted() - (2 if digits == "1" else 1))
+        shown = decimal.Decimal(offset) / UNITS[unit]
+        decimals = len(offset.partition(".")[2])
+        if len(digits) > 2 or shown % step or (decimals and decimal.Decimal(1).scaleb(-decimals) / UNITS[unit] < step):
+            return False
+    return pairs != []
+
+
+@contextlib.contextmanager
+def servers_of_any_bound():
+    """From 0.1 ms to 5 s, and Time over UDP; all agree."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(ntp_server(0.0004, root_dispersion=shorts))
+                   for shorts in (7, 66, 655, 6554, 32768, 320000)]
+        second = stack.enter_context(UdpServer(lambda request: [struct.pack("!I", int(time.time()) + 2208988800)]))
+        yield [f"ntp://{server.name}" for server in servers] + [f"time+udp://{second.name}"]
+
+
+@pytest.mark.parametrize("words", [
+    ["-i", "0.01", "-n", "2"], ["--watch", "-n", "1"], ["--check", "-W", "5", "-C", "9"], ["--set", "step", "--dry-run"],
+    ["--wait", "5"]], ids=" ".join)
+def test_digits_of_offset_and_bound(testbed, words):
+    with servers_of_any_bound() as targets:
+        result = testbed.client(*words, *targets)
+    assert result.code == 0 and result.err == ""
+    for part in re.split("; |\n", result.out.partition(" |")[0].strip()):
+        assert "stepp" in part or "would" in part or shows_digits_of_bound(part), part
+    assert all(len(spread.replace(".", "").strip("0")) <= 2 for spread in re.findall("spread ([0-9.]+)", result.out))
+    if "--set" in words:
+        change = re.search(r"would step the clock by [+-](.*)", result.out)[1]
+        assert f"your clock is {change} " in result.out
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_digits_in_the_table(testbed, columns):
+    with servers_of_any_bound() as targets:
+        shown = on_terminal(testbed, columns, *targets, LC_ALL="C.UTF-8", NO_COLOR="1")
+    rows = [line for line in shown.splitlines() if "±" in line]
+    assert len(rows) == len(targets) + 1 and all(map(shows_digits_of_bound, rows)), shown
+
+
+@needs_program("tmux")
+def test_digits_in_the_live_view(testbed):
+    with servers_of_any_bound() as targets, Tmux(testbed, 200, 20) as tmux:
+        tmux.type(f"{CLIENT} --watch -i 0.1 {' '.join(targets)}")
+        wait_until(lambda: sum("±" in line for line in tmux.lines()) == len(targets), what="all targets")
+        assert all(map(shows_digits_of_bound, tmux.lines())), tmux.lines()
+        tmux("send-keys", "C-c")
+
+
+def test_json_is_in_full(testbed):
+    with ntp_server(0.25) as server:
+        [sample] = json_lines(testbed.client("-j", f"ntp://{server.name}").out)
+    assert any(len(repr(sample[name])) > 8 for name in ("offset", "error_bound", "delay")), sample
 
 
 def test_falseticker_through_a_pipe(testbed):

@@ -29,7 +29,8 @@ static void check_offset(const struct sample *sample)
 	char text[FORMAT_SIZE];
 
 	check(sample->valid && sample->has_offset && sample->delay >= 0 && sample->bound >= 0);
-	check_printable(format_offset(text, sample->offset, &style));
+	check_printable(format_offset(text, sample->offset, sample->bound, &style));
+	check_printable(format_seconds(text, sample->offset, sample->bound));
 	check_printable(format_bound(text, sample->bound, sample->offset, &style));
 }
 

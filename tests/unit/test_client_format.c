@@ -244,28 +244,72 @@ static void formats_offsets_and_bounds(void **state)
 		const char *offset_text, *bound_text;
 	} cases[] = {
 		{ 1240 * US, 310 * US, "1.24 ms behind", "+/- 0.31 ms" },
-		{ -1240 * US, 90 * US, "1.24 ms ahead", "+/- 90.00 us" },
+		{ -1240 * US, 90 * US, "1.240 ms ahead", "+/- 90 us" },
+		{ 489710 * US, 500130 * US, "490 ms behind", "+/- 500 ms" },
+		{ -489710 * US, 1500130 * US, "0.5 s ahead", "+/- 1.5 s" },
+		{ 4 * MS, 500 * MS, "0 ms behind", "+/- 500 ms" },
 		{ 0, 0, "0.00 us behind", "+/- 0.00 us" },
 		{ 1, 4, "0.00 us behind", "+/- 0.00 us" },
 		{ -994, 996, "0.99 us ahead", "+/- 1.00 us" },
-		{ 999994, 999995, "999.99 us behind", "+/- 1000.00 us" },
-		{ 2 * US, 15 * MS, "2.00 us behind", "+/- 15.00 ms" },
-		{ 500 * MS, 1500 * MS, "500.00 ms behind", "+/- 1.50 s" },
+		{ 999994, 999995, "1.00 ms behind", "+/- 1.00 ms" },
+		{ 2 * US, 15 * MS, "0 ms behind", "+/- 15 ms" },
+		{ 9 * MS, 99 * MS, "9 ms behind", "+/- 99 ms" },
+		{ 9 * MS, 99499 * US, "9 ms behind", "+/- 99 ms" },
+		{ 9 * MS, 99501 * US, "9 ms behind", "+/- 100 ms" },
+		{ 9 * MS, 100 * MS, "10 ms behind", "+/- 100 ms" },
+		{ 500 * MS, 1500 * MS, "0.5 s behind", "+/- 1.5 s" },
+		{ 60 * S, 10400 * US, "60.000 s behind", "+/- 10 ms" },
+		{ 60 * S, 100400 * US, "60.00 s behind", "+/- 0.10 s" },
+		{ 489 * S, 150 * S, "490 s behind", "+/- 150 s" },
+		{ 3 * S, 1200 * S, "0 s behind", "+/- 00:20:00" },
 		{ 999 * S, 500 * MS, "999.00 s behind", "+/- 0.50 s" },
 		{ 1000 * S, 500 * MS, "00:16:40 behind", "+/- 0.50 s" },
 		{ -86400 * S, 3600 * S, "1 day 00:00:00 ahead", "+/- 01:00:00" },
 		{ INT64_MAX, 1, "106751 days 23:47:16 behind", "+/- 0.00 us" },
+		{ 1, 98304 * S, "0 s behind", "+/- 1 day 03:18:24" },
 	};
 	const struct format_style style = { .utf8 = false };
 	char text[FORMAT_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_string_equal(format_offset(text, cases[i].offset, &style),
+		assert_string_equal(format_offset(text, cases[i].offset, cases[i].bound, &style),
 				    cases[i].offset_text);
 		assert_string_equal(format_bound(text, cases[i].bound, cases[i].offset, &style),
 				    cases[i].bound_text);
 	}
+}
+
+static void formats_seconds(void **state)
+{
+	static const struct {
+		int64_t span, bound;
+		const char *text;
+	} cases[] = {
+		{ 489710 * US, 500130 * US, "0.49" }, { -489710 * US, 500130 * US, "-0.49" },
+		{ -3 * US, 10 * MS, "0.000" },	      { -12345, 310, "-0.00001235" },
+		{ 500 * MS, 10400 * US, "0.500" },    { 3600 * S + 7 * MS, 1500 * MS, "3600.0" },
+		{ 489 * S, 150 * S, "490" },	      { 0, 0, "0.00000000" },
+	};
+	char text[FORMAT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(format_seconds(text, cases[i].span, cases[i].bound),
+				    cases[i].text);
+}
+
+/* A spread is its own bound. */
+static void formats_spreads(void **state)
+{
+	const struct format_style style = { .utf8 = false };
+	char text[FORMAT_SIZE];
+
+	(void)state;
+	assert_string_equal(format_rounded(text, 30120 * US, 30120 * US, &style), "30 ms");
+	assert_string_equal(format_rounded(text, 0, 0, &style), "0.00 us");
+	assert_string_equal(format_rounded(text, 1999 * MS, 1999 * MS, &style), "2.0 s");
+	assert_string_equal(format_rounded(text, 7200 * S, 7200 * S, &style), "02:00:00");
 }
 
 static void formats_in_utf8(void **state)
@@ -275,7 +319,7 @@ static void formats_in_utf8(void **state)
 
 	(void)state;
 	assert_string_equal(format_span(text, 15 * US, &style), "15.00 \u00b5s");
-	assert_string_equal(format_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15.00 ms");
+	assert_string_equal(format_bound(text, 15 * MS, 20 * MS, &style), "\u00b1 15 ms");
 }
 
 static void formats_times_in_zone(void **state)
@@ -314,6 +358,8 @@ int main(void)
 		cmocka_unit_test_setup(unknown_zone_gives_no_offset, in_utc),
 		cmocka_unit_test_setup(other_zone_gives_no_offset, in_utc),
 		cmocka_unit_test(formats_offsets_and_bounds),
+		cmocka_unit_test(formats_seconds),
+		cmocka_unit_test(formats_spreads),
 		cmocka_unit_test(formats_in_utf8),
 		cmocka_unit_test_setup(formats_times_in_zone, in_berlin),
 	};
