@@ -21,6 +21,21 @@ static void ignore_non_ntp(struct result *results, size_t count)
 	}
 }
 
+/* A server has one vote, however often it is named. */
+static void ignore_repeated(struct result *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct sample *best = &results[i].series.best;
+
+		for (size_t j = 0; j < i; j++) {
+			const struct sample *other = &results[j].series.best;
+
+			if (other->has_offset && address_equal(&best->address, &other->address))
+				best->has_offset = false;
+		}
+	}
+}
+
 static bool is_any_zone_unknown(const struct result *results, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -35,8 +50,10 @@ struct set_decision set_decide(struct result *results, size_t count,
 {
 	struct set_decision decision = { .problem = NULL };
 
-	if (!options->trust_one)
+	if (!options->trust_one) {
 		ignore_non_ntp(results, count);
+		ignore_repeated(results, count);
+	}
 	decision.agreement = result_compare(results, count);
 	if (decision.agreement.total == 0 && is_any_zone_unknown(results, count))
 		decision.problem = "no target gave an offset: " SAMPLE_ZONE_UNKNOWN;

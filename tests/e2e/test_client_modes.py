@@ -231,6 +231,15 @@ def test_trust_one(setting):
         assert result.code == 0 and abs(float(span) + time.time() - 1795374908.5) < 5
 
 
+def test_one_server_named_twice_is_one(setting):
+    with ntp_server(2) as one, ntp_server(2) as other:
+        names = [f"ntp://{one.name}", f"NTP://{one.name}/"]
+        result, logged = setting("step", "-4", "-q", *names)
+        assert (result.code, logged) == (1, []) and "only one NTP server replied" in result.err
+        result, (did, _) = setting("step", "-4", *names, f"ntp://{other.name}")
+    assert (result.code, did) == (0, "step") and "2 of 2 agree" in result.out
+
+
 def test_offset_too_large_to_slew(setting):
     with ntp_server(86400) as one, ntp_server(86400) as other:
         for more in ([], ["--dry-run"]):
