@@ -1,12 +1,15 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include "base/text.h"
 
 #define RECORD_SIZE   1024
+#define MESSAGE_SIZE  (PATH_MAX + RECORD_SIZE) /* of a command: with a path */
 #define LIMIT_SECONDS 10
 
 /* The only global state of the program. */
@@ -37,6 +41,18 @@ void log_open(const char *program, enum log_target target, int facility, bool de
 	log_state.target = target;
 	log_state.facility = facility;
 	log_state.debug = debug;
+}
+
+bool log_is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat file;
+
+	if (!stream || fstat(fd, &file) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)file.st_dev, (uintmax_t)file.st_ino);
+	return strcmp(own, stream) == 0;
 }
 
 void log_set_facility(int facility)
@@ -94,15 +110,12 @@ static bool syslog_write(int priority, const char *text)
 	return syslog_deliver(record, (size_t)size);
 }
 
-/* A terminal or pipe without a reader must not block either. */
+/* The journal adds the program's name itself. */
 static bool stderr_write(int priority, const char *text)
 {
-	char record[RECORD_SIZE + 128];
-	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char record[MESSAGE_SIZE + 128];
 	int size;
 
-	if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
-		return false;
 	if (log_state.target == LOG_TO_JOURNAL)
 		size = snprintf(record, sizeof(record), "<%d>%s\n", priority, text);
 	else
@@ -110,10 +123,18 @@ static bool stderr_write(int priority, const char *text)
 	return write(STDERR_FILENO, record, (size_t)size) == size;
 }
 
+/* A terminal or pipe without a reader must not block either. */
+static bool stderr_write_at_once(int priority, const char *text)
+{
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) && stderr_write(priority, text);
+}
+
 static bool record_write(int priority, const char *text)
 {
 	return log_state.target == LOG_TO_SYSLOG ? syslog_write(priority, text) :
-						   stderr_write(priority, text);
+						   stderr_write_at_once(priority, text);
 }
 
 /* Reports lost records first, so that the log shows where the gap is. */
@@ -130,17 +151,23 @@ static void record_or_count(int priority, const char *text)
 		log_state.lost++;
 }
 
+/* The text of a record, escaped; empty after an error. */
+__attribute__((format(printf, 3, 0))) static const char *format_text(char *text, size_t size,
+								     const char *format,
+								     va_list arguments)
+{
+	char raw[MESSAGE_SIZE];
+	int length = vsnprintf(raw, size, format, arguments);
+
+	return text_escape(text, size, raw, length < 0 ? 0 : strlen(raw));
+}
+
 __attribute__((format(printf, 2, 0))) static void log_record(int priority, const char *format,
 							     va_list arguments)
 {
-	char raw[RECORD_SIZE / 2], text[RECORD_SIZE];
-	int length = vsnprintf(raw, sizeof(raw), format, arguments);
+	char text[RECORD_SIZE];
 
-	if (length < 0)
-		return;
-	if ((size_t)length >= sizeof(raw))
-		length = sizeof(raw) - 1;
-	text_escape(text, sizeof(text), raw, (size_t)length);
+	format_text(text, sizeof(text), format, arguments);
 	pthread_mutex_lock(&log_state.lock);
 	record_or_count(priority, text);
 	pthread_mutex_unlock(&log_state.lock);
@@ -174,6 +201,30 @@ void log_write(int priority, const char *format, ...)
 	log_record(priority, format, arguments);
 	va_end(arguments);
 	errno = saved_errno;
+}
+
+void log_print(int priority, const char *format, ...)
+{
+	char text[MESSAGE_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	stderr_write(priority, format_text(text, sizeof(text), format, arguments));
+	va_end(arguments);
+}
+
+void log_result(const char *format, ...)
+{
+	char text[MESSAGE_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	format_text(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (log_is_journal(STDOUT_FILENO))
+		printf("<%d>%s\n", LOG_NOTICE, text);
+	else
+		printf("%s: %s\n", log_state.program, text);
 }
 
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)

@@ -16,6 +16,9 @@ enum log_target {
 	LOG_TO_JOURNAL,	 /* standard error, "<priority>text", as sd-daemon(3) has it */
 };
 
+/* Whether a descriptor leads to the journal, by JOURNAL_STREAM. */
+bool log_is_journal(int fd);
+
 /* Sets where records go. program is kept, not copied; facility (LOG_DAEMON ...) is for syslog;
  * debug records are dropped unless debug is set. May be called again. */
 void log_open(const char *program, enum log_target target, int facility, bool debug);
@@ -30,6 +33,14 @@ void log_close(void);
  * bytes and bytes above 126 are escaped, so a record is always one line. Never blocks. Keeps
  * errno. */
 void log_write(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes a record to standard error, also when records go to syslog: for the messages of a command.
+ * Waits for the reader. */
+void log_print(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the result of a command to standard output, with the program's name, or as a record of the
+ * journal. The caller checks the stream for errors. */
+void log_result(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Limits the records of an event that peers can cause to one in ten seconds. Zero-initialised, one
  * for each event. */

@@ -40,7 +40,7 @@ static bool fill_standard_descriptors(void)
 
 static enum exit_status fail(const char *what, int error)
 {
-	fprintf(stderr, PROGRAM_NAME ": %s: %s\n", what, strerror(error));
+	print_message("%s: %s", what, strerror(error));
 	return EXIT_FAILED;
 }
 

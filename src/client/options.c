@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
+#include "client/print.h"
 #include "client/timespan.h"
 
 #define SPAN_MINIMUM CLOCK_MILLISECOND
@@ -105,8 +108,8 @@ static bool usage_error(const char *what, const char *word, const char *problem)
 {
 	char shown[512];
 
-	fprintf(stderr, PROGRAM_NAME ": %s '%s': %s\n", what,
-		text_escape(shown, sizeof(shown), word, strlen(word)), problem);
+	print_message("%s '%s': %s", what, text_escape(shown, sizeof(shown), word, strlen(word)),
+		      problem);
 	return print_hint();
 }
 
@@ -155,7 +158,7 @@ static bool parse_set(struct options *options, const char *text)
 
 static bool report_conflict(const char *one, const char *other)
 {
-	fprintf(stderr, PROGRAM_NAME ": %s and %s cannot be used together\n", one, other);
+	print_message("%s and %s cannot be used together", one, other);
 	return print_hint();
 }
 
@@ -193,14 +196,13 @@ static bool check_combinations(const struct options *options)
 	enum action action = options->action;
 
 	if (options->check.critical < options->check.warning) {
-		fputs(PROGRAM_NAME ": --critical is less than --warning\n", stderr);
+		print_message("--critical is less than --warning");
 		return print_hint();
 	}
 	for (enum action other = ACTION_WATCH; other <= ACTION_SET; other++) {
 		if (!options->requiring[other] || other == action)
 			continue;
-		fprintf(stderr, PROGRAM_NAME ": %s requires %s\n", options->requiring[other],
-			action_name(other));
+		print_message("%s requires %s", options->requiring[other], action_name(other));
 		return print_hint();
 	}
 	if (options->json && (action == ACTION_CHECK || action == ACTION_SET))
@@ -309,7 +311,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
 
 bool options_parse(struct options *options, int argc, char **argv)
 {
-	static char program[] = PROGRAM_NAME;
+	/* The start of getopt's messages; the journal adds the program's name itself. */
+	static char program[] = PROGRAM_NAME, journal[] = "<3>usage error";
 
 	*options = (struct options){
 		.plan = {
@@ -322,7 +325,7 @@ bool options_parse(struct options *options, int argc, char **argv)
 		.set.max_offset = INT64_MAX,
 	};
 	if (argc > 0)
-		argv[0] = program; /* for getopt's messages */
+		argv[0] = log_is_journal(STDERR_FILENO) ? journal : program;
 	/* The exit status of an error before --check is that of --check, too. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--check") == 0)

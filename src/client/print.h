@@ -19,6 +19,10 @@ struct print_style {
 	size_t columns; /* of the terminal */
 };
 
+/* Prints an error on standard error, after the program's name; in the journal, which adds the name
+ * itself, after a priority instead. */
+void print_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Whether the line for a result does not depend on other results. */
 bool print_is_independent(const struct result *result, const struct print_style *style);
 

@@ -1,6 +1,20 @@
+#include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "client/print.h"
+
+void print_message(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs(log_is_journal(STDERR_FILENO) ? "<3>" : PROGRAM_NAME ": ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+}
 
 /* Whether to print the text of a Daytime reply as it is. */
 static bool is_verbatim(const struct sample *sample, const struct print_style *style)
@@ -23,13 +37,12 @@ void print_errors(const struct result *result, const struct print_style *style)
 	if (style->quiet)
 		return;
 	if (!sample->valid)
-		fprintf(stderr, PROGRAM_NAME ": %s: %s\n", result->target->name, sample->error);
+		print_message("%s: %s", result->target->name, sample->error);
 	else if (sample->rejected[0].reason)
-		fprintf(stderr, PROGRAM_NAME ": %s: rejected %s\n", result->target->name,
-			sample_format_rejected(sample, rejected));
+		print_message("%s: rejected %s", result->target->name,
+			      sample_format_rejected(sample, rejected));
 	if (sample->zone_unknown && (style->table || !style->local_zone))
-		fprintf(stderr, PROGRAM_NAME ": %s: no offset: " SAMPLE_ZONE_UNKNOWN "\n",
-			result->target->name);
+		print_message("%s: no offset: " SAMPLE_ZONE_UNKNOWN, result->target->name);
 }
 
 static void write_offset(const struct sample *sample, const struct format_style *style)

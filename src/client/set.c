@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 
+#include "client/print.h"
 #include "client/timespan.h"
 
 #define MICROSECOND 1000
@@ -99,7 +100,7 @@ static int slew(int64_t offset)
 
 static bool fail(const char *problem)
 {
-	fprintf(stderr, PROGRAM_NAME ": clock not set: %s\n", problem);
+	print_message("clock not set: %s", problem);
 	return false;
 }
 

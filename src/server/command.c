@@ -9,6 +9,8 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "server/config/config.h"
 #include "server/control/control.h"
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
@@ -17,7 +19,7 @@
 
 static enum exit_status failed(const struct failure *failure)
 {
-	fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
+	log_print(LOG_ERR, "%s", failure->text);
 	return failure->status;
 }
 
@@ -56,7 +58,7 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 
 	if (!terminate(process, pidfile, &failure))
 		return failed(&failure);
-	printf(PROGRAM_NAME ": process %ld stopped\n", (long)process);
+	log_result("process %ld stopped", (long)process);
 	return EXIT_SERVING;
 }
 
@@ -64,9 +66,9 @@ static enum exit_status stop(pid_t process, const char *pidfile)
 static void print_errors(pid_t process, const char *text)
 {
 	if (strchr(text, '\n'))
-		fputs(text, stderr);
+		config_print_errors(text);
 	else
-		fprintf(stderr, PROGRAM_NAME ": process %ld: %s\n", (long)process, text);
+		log_print(LOG_ERR, "process %ld: %s", (long)process, text);
 }
 
 static enum exit_status reload(pid_t process, const char *pidfile)
@@ -82,7 +84,7 @@ static enum exit_status reload(pid_t process, const char *pidfile)
 	if (!reply)
 		status = failed(&failure);
 	else if (status == EXIT_SERVING)
-		printf(PROGRAM_NAME ": process %ld reloaded\n", (long)process);
+		log_result("process %ld reloaded", (long)process);
 	else
 		print_errors(process, text ? text : "out of memory");
 	free(text);

@@ -14,6 +14,8 @@
 #include "server/process/notify.h"
 #include "server/server.h"
 
+#define ERRORS_LOGGED 65536 /* bytes */
+
 /* Makes a path independent of the directory, which the daemon changes. */
 static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 {
@@ -29,7 +31,7 @@ static bool make_absolute(const char **path, char buffer[static PATH_MAX])
 	}
 	if (known)
 		errno = ENAMETOOLONG;
-	fprintf(stderr, PROGRAM_NAME ": %s: %s\n", *path, strerror(errno));
+	log_print(LOG_ERR, "%s: %s", *path, strerror(errno));
 	return false;
 }
 
@@ -45,7 +47,9 @@ static enum log_target log_target(const struct options *options)
 {
 	if (!stays_in_foreground(options))
 		return LOG_TO_SYSLOG;
-	return !options->foreground && getenv("NOTIFY_SOCKET") ? LOG_TO_JOURNAL : LOG_TO_TERMINAL;
+	return log_is_journal(STDERR_FILENO) || (!options->foreground && getenv("NOTIFY_SOCKET")) ?
+		       LOG_TO_JOURNAL :
+		       LOG_TO_TERMINAL;
 }
 
 #define UNSYNCHRONISED_HINT                                                                      \
@@ -68,7 +72,7 @@ static bool is_clock_useless(const struct config *config)
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
-	bool useless = is_clock_useless(config);
+	bool useless = is_clock_useless(config), journal = log_is_journal(STDERR_FILENO);
 	struct config_source absolute = *source;
 	char file[PATH_MAX];
 	struct failure failure;
@@ -86,15 +90,15 @@ static enum exit_status serve(const struct options *options, const struct config
 		daemon_foreground_setup(notify.inherited);
 	} else {
 		if (useless)
-			fprintf(stderr, PROGRAM_NAME ": " UNSYNCHRONISED_HINT "\n");
+			log_print(LOG_WARNING, UNSYNCHRONISED_HINT);
 		report = daemon_detach();
 	}
 	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
-	if (useless)
+	if (useless && !(report >= 0 && journal))
 		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
 	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure) ||
 	    !server_commit_upgrade(&server, &failure)) {
-		if (report >= 0)
+		if (report >= 0 && !journal) /* where the report goes, too */
 			log_write(LOG_ERR, "%s", failure.text);
 		daemon_report_failure(report, &failure);
 		return failure.status;
@@ -115,8 +119,32 @@ static enum exit_status finish(enum exit_status status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	fprintf(stderr, PROGRAM_NAME ": cannot write standard output: %s\n", strerror(errno));
+	log_print(LOG_ERR, "cannot write standard output: %s", strerror(errno));
 	return EXIT_NOT_STARTED;
+}
+
+/* At boot there is no terminal: errors that stop a daemon's start are logged as well. */
+static void report_config_errors(const struct options *options, const struct config *config,
+				 const char *errors)
+{
+	config_print_errors(errors);
+	if (options->action != ACTION_SERVE || stays_in_foreground(options) ||
+	    log_is_journal(STDERR_FILENO))
+		return;
+	log_open(PROGRAM_NAME, LOG_TO_SYSLOG, config->facility, false);
+	config_log_errors(errors, ERRORS_LOGGED);
+	log_close();
+}
+
+static void print_tested(const struct config *config, const struct config_source *source)
+{
+	if (config->file)
+		log_result("%s%s: valid configuration", config->file,
+			   source->option_count > 0 ? " and options" : "");
+	else if (source->option_count > 0)
+		log_result("options, no file: valid configuration");
+	else
+		log_result("default configuration: " CONFIG_DEFAULT_FILE " does not exist");
 }
 
 static enum exit_status act(const struct options *options, const struct config_source *source)
@@ -129,15 +157,17 @@ static enum exit_status act(const struct options *options, const struct config_s
 	enum exit_status status = EXIT_SERVING;
 
 	if (!report || fclose(report) != 0) {
-		perror(PROGRAM_NAME);
+		log_print(LOG_ERR, "%s", strerror(errno));
 		return EXIT_NOT_STARTED;
 	}
 	if (options->action >= ACTION_STOP) {
 		/* Also with errors in the configuration: a daemon must be stoppable. */
 		status = command_run(options, config.pidfile);
 	} else if (!valid) {
-		fputs(errors, stderr);
+		report_config_errors(options, &config, errors);
 		status = EXIT_CONFIGURATION;
+	} else if (options->action == ACTION_TEST) {
+		print_tested(&config, source);
 	} else if (options->action == ACTION_DUMP) {
 		config_dump(&config, stdout);
 	} else if (options->action == ACTION_SERVE) {
@@ -156,6 +186,8 @@ int server_main(int argc, char **argv)
 	enum exit_status status;
 
 	daemon_fill_standard_descriptors();
+	log_open(PROGRAM_NAME, log_is_journal(STDERR_FILENO) ? LOG_TO_JOURNAL : LOG_TO_TERMINAL,
+		 LOG_DAEMON, false);
 	if (!options_parse(&options, argc, argv)) {
 		status = options.lines ? EXIT_USAGE : EXIT_NOT_STARTED;
 		goto out;

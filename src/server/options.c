@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <gnu/libc-version.h>
@@ -8,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "protocol/protocol.h"
 #include "server/config/config.h"
 #include "server/process/privileges.h"
@@ -66,13 +69,14 @@ void options_print_version(void)
 
 __attribute__((format(printf, 1, 2))) static bool usage_error(const char *format, ...)
 {
+	char text[1024];
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs(PROGRAM_NAME ": ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputs("\nTry '" PROGRAM_NAME " --help'.\n", stderr);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	log_print(LOG_ERR, "%s", text);
+	fputs("Try '" PROGRAM_NAME " --help'.\n", stderr);
 	return false;
 }
 
@@ -139,16 +143,17 @@ static bool parse_option(struct options *options, int letter)
 
 bool options_parse(struct options *options, int argc, char **argv)
 {
-	static char program[] = PROGRAM_NAME;
+	/* The start of getopt's messages; the journal adds the program's name itself. */
+	static char program[] = PROGRAM_NAME, journal[] = "<3>usage error";
 	int letter;
 
 	*options = (struct options){ .lines = calloc((size_t)argc + 1, sizeof(char *)) };
 	if (!options->lines) {
-		perror(PROGRAM_NAME);
+		log_print(LOG_ERR, "%s", strerror(errno));
 		return false;
 	}
 	if (argc > 0)
-		argv[0] = program; /* the start of getopt's messages */
+		argv[0] = log_is_journal(STDERR_FILENO) ? journal : program;
 	while ((letter = getopt_long(argc, argv, "c:o:ndtTs:p:u:Vh", long_options, NULL)) != -1) {
 		if (!parse_option(options, letter))
 			return false;

@@ -79,37 +79,12 @@ static size_t count_lines(const char *text)
 	return count;
 }
 
-/* An error without a file begins with the program's name, which the log adds itself. */
-static void log_config_error(const char *line, size_t length)
-{
-	static const char name[] = PROGRAM_NAME ": ";
-
-	if (strncmp(line, name, strlen(name)) == 0) {
-		line += strlen(name);
-		length -= strlen(name);
-	}
-	log_write(LOG_ERR, "%.*s", (int)length, line);
-}
-
-static void log_config_errors(const char *errors)
-{
-	const char *end = errors + fitting_lines(errors, TEXT_MAX);
-	size_t length, more = count_lines(end);
-
-	for (; errors < end; errors += length + 1) {
-		length = strcspn(errors, "\n");
-		log_config_error(errors, length);
-	}
-	if (more > 0)
-		log_write(LOG_ERR, "%zu more errors", more);
-}
-
 static void log_outcome(const struct engine *engine, const struct reload_report *report)
 {
 	char serving[512];
 
 	if (report->config_errors)
-		log_config_errors(report->config_errors);
+		config_log_errors(report->config_errors, TEXT_MAX);
 	for (unsigned i = 0; i < report->failure_count; i++)
 		log_write(LOG_ERR, "%s", report->failures[i].text);
 	if (report->applied)

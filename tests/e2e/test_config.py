@@ -26,7 +26,8 @@ def manual_files():
 def test_a_valid_file_passes_the_test_and_nothing_starts(testbed, port):
     config = testbed.config(f"# a comment\n\n  listen daytime/tcp {port} # the rest\nclock system\n"
                             f"user root\nsyslog local3\npidfile /run/x.pid\n")
-    assert tuple(testbed.server("--test", "-c", config)) == (0, "", "")
+    assert tuple(testbed.server("--test", "-c", config)) == (
+        0, f"timeserver: {config}: valid configuration\n", "")
     assert testbed.files() == ["t.conf"] and testbed.processes() == [] and not serves(port)
 
 
@@ -68,7 +69,7 @@ include
 def test_colliding_listeners_are_an_error(testbed, second, shown):
     config = testbed.config(f"listen daytime/tcp *:5050\nlisten daytime/tcp {second}\n")
     assert tuple(testbed.server("-t", "-c", config)) == (
-        78, "", f"{config}:2: listen: {shown} is already used by listen daytime/tcp *:5050\n")
+        78, "", f"{config}:2: listen: {shown} is already used by listen daytime/tcp *:5050 at {config}:1\n")
 
 
 @pytest.mark.parametrize("line, dumped", [
@@ -86,9 +87,31 @@ def test_a_flag_is_on_or_off(testbed):
     assert testbed.server("-t", "-o", "require-sync 1").err == "option:1: require-sync: '1': expected on or off\n"
 
 
-def test_a_duplicate_directive_is_an_error(testbed):
-    config = testbed.config("syslog user\nsyslog mail\n")
-    assert testbed.server("-t", "-c", config).err == f"{config}:2: syslog: duplicate directive\n"
+def test_a_duplicate_names_the_first_line(testbed):
+    """Also in another file, of which the name is escaped, and in options."""
+    duplicate = "syslog: duplicate directive, first at"
+    config = testbed.config("syslog user\nsyslog mail\nsyslog news\n")
+    assert testbed.server("-t", "-c", config).err == (
+        f"{config}:2: {duplicate} {config}:1\n{config}:3: {duplicate} {config}:1\n")
+    inner = testbed.config("\nsyslog user\nlisten ntp *\n", "in\x07ner.conf")
+    config = testbed.config(f"include {inner.name}\nsyslog mail\nlisten ntp [::]:123\n")
+    place = str(inner).replace("\x07", "\\x07")
+    assert testbed.server("-t", "-c", config).err == (
+        f"{config}:2: {duplicate} {place}:2\n"
+        f"{config}:3: listen: [::]:123 is already used by listen ntp *:123 at {place}:3\n")
+    assert testbed.server("-t", "-o", "syslog user", "-o", "workers 1", "-o", "syslog user").err == (
+        f"option:3: {duplicate} option:1\n")
+
+
+def test_a_test_says_which_file_is_valid(testbed):
+    config = testbed.config("")
+    for words, line in [(["-c", config], f"{config}: valid configuration"), (["-c", "t.conf"], "t.conf: valid configuration"),
+                        (["-c", config, "-o", "workers 1"], f"{config} and options: valid configuration"),
+                        (["-o", "workers 1"], "options, no file: valid configuration")]:
+        assert tuple(testbed.server("-t", *words)) == (0, f"timeserver: {line}\n", "")
+    with open("/dev/full", "w") as full:
+        popen, _, err = testbed.popen(testbed.command("-t"), stdout=full)
+        assert popen.wait(longer(5)) == 1 and "cannot write standard output" in read_back(err)
 
 
 @pytest.mark.parametrize("word", ["nts-ke", "http/tcp", "ntp/tcp", "ntp/udp", "time"])
@@ -113,7 +136,8 @@ def test_the_built_in_configuration(testbed):
 @pytest.mark.parametrize("text", manual_files())
 def test_every_configuration_of_the_manual_is_valid(testbed, text):
     (testbed.dir / "timeserver.conf.d").mkdir()
-    assert tuple(testbed.server("-t", "-c", testbed.config(text))) == (0, "", "")
+    config = testbed.config(text)
+    assert tuple(testbed.server("-t", "-c", config)) == (0, f"timeserver: {config}: valid configuration\n", "")
 
 
 def test_the_manual_and_the_example_file_show_the_defaults(testbed):
@@ -144,10 +168,14 @@ def test_the_default_file_is_read(testbed, port):
         (directory / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")
         assert f"listen daytime/tcp *:{port}\n" in testbed.server("-T").out
         assert testbed.server("-T", "-o", "syslog user").out.startswith("listen daytime/tcp *:5050\n")
+        assert testbed.server("-t").out == "timeserver: /etc/timeserver/timeserver.conf: valid configuration\n"
         testbed.start().stop()
         (directory / "timeserver.conf").write_text("nonsense\n")
         assert tuple(testbed.server()) == (
             78, "", f"/etc/timeserver/timeserver.conf:1: nonsense: {UNKNOWN}\n")
+        (directory / "timeserver.conf").unlink()
+        assert tuple(testbed.server("-t")) == (
+            0, "timeserver: default configuration: /etc/timeserver/timeserver.conf does not exist\n", "")
 
 
 def test_a_dump_reads_back_to_itself(testbed):

@@ -110,6 +110,18 @@ def test_a_failed_start_is_logged(testbed, port, syslogd):
 
 
 @real
+def test_errors_of_the_configuration_are_logged(testbed, syslogd):
+    """Of a daemon that was to start, not of a test."""
+    config = testbed.config("nonsense\nsyslog\n")
+    assert testbed.server("-t", "-c", config).code == testbed.server("-n", "-c", config).code == 78
+    code, _, err = testbed.server("-c", config)
+    syslogd.wait_for("syslog: expected")
+    records = [record for record in syslogd.records() if str(config) in record[4]]
+    assert code == 78 and err.splitlines() == [record[4].strip() for record in records]
+    assert {(record[0], record[3]) for record in records} == {("timeserver", "err")}
+
+
+@real
 def test_a_record_is_one_line_of_printable_text(testbed, port, syslogd):
     """Also if a reload fails with line breaks and escapes in file names and words."""
     inner = testbed.config("nonsense\n", "a\nJan  1 00:00:00 forged[1]: record\n.conf")

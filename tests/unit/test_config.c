@@ -18,6 +18,7 @@
 	"expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, and " \
 	"PORT from 1 to 65535\n"
 
+#define USED	 "is already used by listen"
 #define DEFAULTS "clock system\nworkers auto\nbusy-poll 0\n"
 
 static char directory[] = "/tmp/timeserver-test-config-XXXXXX";
@@ -174,12 +175,12 @@ static void the_port_of_the_protocol_is_the_default(void **state)
 		    "listen http [fe80::1%lo]:80\n" DEFAULTS "pidfile /x.pid\nsyslog daemon\n");
 	source.file =
 		file("ports.conf", "listen ntp 123 *\nlisten ntp ::1 [192.0.2.1] [*] :1 * *:\n");
-	expect_errors(&source, "ports.conf:1: listen: *:123 is already used by listen ntp *:123\n"
+	expect_errors(&source, "ports.conf:1: listen: *:123 " USED " ntp *:123 at ports.conf:1\n"
 			       "ports.conf:2: listen: '::1': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: '[192.0.2.1]': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: '[*]': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: ':1': " ADDRESS_EXPECTED
-			       "ports.conf:2: listen: *:123 is already used by listen ntp *:123\n"
+			       "ports.conf:2: listen: *:123 " USED " ntp *:123 at ports.conf:1\n"
 			       "ports.conf:2: listen: '*:': " ADDRESS_EXPECTED);
 }
 
@@ -206,21 +207,20 @@ static void flags(void **state)
 static void numbers_and_limits(void **state)
 {
 	struct config_source source = {
-		.file = file("limits.conf", "workers 0\nbusy-poll 1000001\n"
-					    "ratelimit interval 0.2 burst\n"
-					    "allow 192.0.2.1/24\nclock local stratum 16\n"),
+		.file = file("n.conf", "workers 0\nbusy-poll 1000001\n"
+				       "ratelimit interval 0.2 burst\n"
+				       "allow 192.0.2.1/24\nclock local stratum 16\n"),
 	};
 
 	(void)state;
 	expect_errors(
 		&source,
-		"limits.conf:1: workers: '0': expected auto or a number from 1 to 256\n"
-		"limits.conf:2: busy-poll: '1000001': expected microseconds from 0 to 1000000\n"
-		"limits.conf:3: ratelimit: expected off, or any of: interval SECONDS, "
-		"burst N, leak N\n"
-		"limits.conf:4: allow: '192.0.2.1/24': expected all, an address, or a prefix "
+		"n.conf:1: workers: '0': expected auto or a number from 1 to 256\n"
+		"n.conf:2: busy-poll: '1000001': expected microseconds from 0 to 1000000\n"
+		"n.conf:3: ratelimit: expected off, or any of: interval SECONDS, burst N, leak N\n"
+		"n.conf:4: allow: '192.0.2.1/24': expected all, an address, or a prefix "
 		"such as 192.0.2.0/24 or 2001:db8::/32, with no bits set beyond its length\n"
-		"limits.conf:5: clock: stratum '16': expected a number from 1 to 15\n");
+		"n.conf:5: clock: stratum '16': expected a number from 1 to 15\n");
 }
 
 static void seconds_have_up_to_three_decimals(void **state)
@@ -273,11 +273,11 @@ static void all_errors_are_reported_in_one_run(void **state)
 		"bad.conf:5: listen: '::1:13': " ADDRESS_EXPECTED
 		"bad.conf:6: listen: 'host:13': " ADDRESS_EXPECTED
 		"bad.conf:7: listen: '127.0.0.1:70000': " ADDRESS_EXPECTED
-		"bad.conf:8: listen: 127.0.0.1:13 is already used by listen daytime/tcp *:13\n"
+		"bad.conf:8: listen: 127.0.0.1:13 " USED " daytime/tcp *:13 at bad.conf:8\n"
 		"bad.conf:9: clock: 'atomic': expected system, local [stratum N] or follow "
 		"HOST[:PORT]\n"
 		"bad.conf:10: user: unknown user 'no-such-user'\n"
-		"bad.conf:11: user: duplicate directive\n"
+		"bad.conf:11: user: duplicate directive, first at bad.conf:10\n"
 		"bad.conf:12: pidfile: 'run/x.pid': expected an absolute path\n"
 		"bad.conf:13: syslog: 'kern': expected a facility: daemon, user, local0 to "
 		"local7, ...\n"
@@ -320,23 +320,23 @@ static void relative_includes_start_from_their_file(void **state)
 	char path[128];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/conf.d", directory);
+	snprintf(path, sizeof(path), "%s/d", directory);
 	assert_int_equal(mkdir(path, 0700), 0);
-	file("conf.d/20.conf", "listen daytime/tcp 20\n");
-	file("conf.d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
-	file("conf.d/extra", "listen daytime/tcp 15\n"); /* not *.conf: read by include only */
-	file("conf.d/.hidden.conf", "nonsense\n");
-	file("main.conf", "confdir conf.d\npidfile /x.pid\n");
+	file("d/20.conf", "listen daytime/tcp 20\n");
+	file("d/10.conf", "listen daytime/tcp 10\ninclude extra\n");
+	file("d/extra", "listen daytime/tcp 15\n"); /* not *.conf: read by include only */
+	file("d/.hidden.conf", "nonsense\n");
+	file("main.conf", "confdir d\npidfile /x.pid\n");
 	snprintf(path, sizeof(path), "%s/main.conf", directory);
 	source = (struct config_source){ .file = path };
 	expect_dump(&source,
 		    "listen daytime/tcp *:10\n"
 		    "listen daytime/tcp *:15\n"
 		    "listen daytime/tcp *:20\n" DEFAULTS "pidfile /x.pid\nsyslog daemon\n");
-	file("conf.d/20.conf", "listen daytime/tcp 10\nlisten\n");
+	file("d/20.conf", "listen daytime/tcp 10\nlisten\n");
 	expect_errors(&source,
-		      "conf.d/20.conf:1: listen: *:10 is already used by listen daytime/tcp *:10\n"
-		      "conf.d/20.conf:2: listen: expected PROTOCOL and at least one ADDRESS or "
+		      "d/20.conf:1: listen: *:10 " USED " daytime/tcp *:10 at d/10.conf:1\n"
+		      "d/20.conf:2: listen: expected PROTOCOL and at least one ADDRESS or "
 		      "[ADDRESS:]PORT\n");
 }
 

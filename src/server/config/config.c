@@ -1,10 +1,12 @@
 #include "server/config/config.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "server/config/config_parse.h"
 #include "server/process/pidfile.h"
 
@@ -21,10 +23,19 @@ static void set_defaults(struct config_parser *parser)
 	}
 }
 
+/* Forgets the places of rows: the next source may override. */
+static void start_source(struct config_parser *parser)
+{
+	for (size_t i = 0; i < config_row_count; i++) {
+		free(parser->first[i]);
+		parser->first[i] = NULL;
+	}
+}
+
 static void read_options(struct config_parser *parser, const struct config_source *source)
 {
 	parser->file = "option";
-	parser->seen = 0; /* an option may override the file */
+	start_source(parser);
 	for (size_t i = 0; i < source->option_count; i++) {
 		parser->line = (unsigned)i + 1;
 		config_read_line(parser, source->options[i]);
@@ -39,9 +50,34 @@ static void read_value(struct config_parser *parser, const char *directive, cons
 	const char *words[] = { value, NULL };
 
 	parser->file = PROGRAM_NAME;
-	parser->seen = 0;
+	start_source(parser);
 	if (value)
 		config_apply(parser, config_find_row(directive), option, words);
+}
+
+static void read_sources(struct config_parser *parser, const struct config_source *source)
+{
+	struct config *config = parser->config;
+
+	if (config->file)
+		config_read_file(parser, config->file);
+	read_options(parser, source);
+	read_value(parser, "user", "--user", source->user);
+	read_value(parser, "pidfile", "--pidfile", source->pidfile);
+	config->default_listen = config->listen_count == 0;
+	if (config->default_listen)
+		config_read_line(parser, "listen daytime/tcp *:5050");
+	if (!access_build(&config->access))
+		config_error(parser, "%s", strerror(errno));
+}
+
+static void free_places(struct config_parser *parser)
+{
+	start_source(parser);
+	free(parser->first);
+	for (size_t i = 0; parser->listens && i < parser->config->listen_count; i++)
+		free(parser->listens[i]);
+	free(parser->listens);
 }
 
 bool config_load(struct config *config, const struct config_source *source, FILE *errors)
@@ -51,16 +87,47 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	set_defaults(&parser);
 	if (source->file &&
 	    !(source->file_optional && access(source->file, F_OK) < 0 && errno == ENOENT))
-		config_read_file(&parser, source->file);
-	read_options(&parser, source);
-	read_value(&parser, "user", "--user", source->user);
-	read_value(&parser, "pidfile", "--pidfile", source->pidfile);
-	config->default_listen = config->listen_count == 0;
-	if (config->default_listen)
-		config_read_line(&parser, "listen daytime/tcp *:5050");
-	if (!access_build(&config->access))
-		config_error(&parser, "%s", strerror(errno));
+		config->file = source->file;
+	parser.first = calloc(config_row_count, sizeof(*parser.first));
+	if (!parser.first) {
+		config_error(&parser, "out of memory");
+		return false;
+	}
+	read_sources(&parser, source);
+	free_places(&parser);
 	return parser.error_count == 0;
+}
+
+/* An error without a file begins with the program's name, which the record has anyway. */
+static const char *skip_program(const char *line)
+{
+	static const char name[] = PROGRAM_NAME ": ";
+
+	return strncmp(line, name, strlen(name)) == 0 ? line + strlen(name) : line;
+}
+
+void config_log_errors(const char *errors, size_t size)
+{
+	const char *line, *end;
+	size_t more = 0;
+
+	for (line = errors; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		if ((size_t)(end + 1 - errors) > size)
+			more++;
+		else
+			log_write(LOG_ERR, "%.*s", (int)(end - skip_program(line)),
+				  skip_program(line));
+	}
+	if (more > 0)
+		log_write(LOG_ERR, "%zu more errors", more);
+}
+
+void config_print_errors(const char *errors)
+{
+	if (log_is_journal(STDERR_FILENO))
+		config_log_errors(errors, SIZE_MAX);
+	else
+		fputs(errors, stderr);
 }
 
 void config_dump(const struct config *config, FILE *out)

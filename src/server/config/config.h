@@ -53,6 +53,7 @@ struct config_ratelimit {
 };
 
 struct config {
+	const char *file;	       /* that was read, the source's; NULL: none */
 	struct config_listen *listens; /* never empty after config_load */
 	size_t listen_count;
 	bool default_listen; /* no listen directive: listens is the built-in one */
@@ -82,6 +83,13 @@ struct config_source {
 /* Reads source into config; release it with config_free, also after errors. Writes each error to
  * errors as a line "FILE:LINE: DIRECTIVE: MESSAGE"; returns whether there was none. */
 bool config_load(struct config *config, const struct config_source *source, FILE *errors);
+
+/* Writes the lines of config_load's errors to the log, of the first size bytes, and the number of
+ * the others. */
+void config_log_errors(const char *errors, size_t size);
+
+/* Writes them to standard error: as they are, or, if that is the journal, to the log. */
+void config_print_errors(const char *errors);
 
 /* Writes the configuration as a file that config_load reads back to the same configuration. */
 void config_dump(const struct config *config, FILE *out);

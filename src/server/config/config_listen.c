@@ -30,13 +30,14 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 	const struct config_listen *other = config->listens;
 	unsigned sockets = socket_count(listen); /* of the protocol */
 	struct config_listen *grown;
+	char **places;
 
 	config_listen_format(listen, text);
 	for (size_t i = 0; i < config->listen_count; i++, other++) {
 		if (collide(other, listen)) {
-			config_error(parser, "%s is already used by listen %s %s", text,
-				     other->protocol->word,
-				     config_listen_format(other, other_text));
+			config_error(parser, "%s is already used by listen %s %s at %s", text,
+				     other->protocol->word, config_listen_format(other, other_text),
+				     parser->listens[i]);
 			return;
 		}
 		sockets += other->protocol == listen->protocol ? socket_count(other) : 0;
@@ -47,13 +48,17 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 			     listen->protocol->word, WEB_ROLE_LISTENERS_MAX);
 		return;
 	}
+	places = reallocarray(parser->listens, config->listen_count + 1, sizeof(*places));
+	parser->listens = places ? places : parser->listens;
 	grown = reallocarray(config->listens, config->listen_count + 1, sizeof(*grown));
-	if (!grown) {
+	config->listens = grown ? grown : config->listens;
+	if (!places || !grown) {
 		config_error(parser, "out of memory");
 		return;
 	}
-	grown[config->listen_count++] = *listen;
-	config->listens = grown;
+	places[config->listen_count] = config_place(parser);
+	if (places[config->listen_count])
+		grown[config->listen_count++] = *listen;
 }
 
 /* ADDRESS, [ADDRESS:]PORT; port is the default. */

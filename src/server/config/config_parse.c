@@ -11,17 +11,34 @@
 
 #define FILE_SIZE_MAX (1 << 20) /* ends the reading of a device given by mistake */
 
+#define PLACE_SIZE (PATH_MAX + 16)
+
+static const char *format_place(const struct config_parser *parser, char text[static PLACE_SIZE])
+{
+	text_escape(text, PATH_MAX, parser->file, strlen(parser->file));
+	if (parser->line > 0)
+		snprintf(text + strlen(text), 16, ":%u", parser->line);
+	return text;
+}
+
+char *config_place(struct config_parser *parser)
+{
+	char text[PLACE_SIZE], *place = strdup(format_place(parser, text));
+
+	if (!place)
+		config_error(parser, "out of memory");
+	return place;
+}
+
 void config_error(struct config_parser *parser, const char *format, ...)
 {
-	char raw[512], text[1024], file[PATH_MAX];
+	char raw[512], text[1024], place[PLACE_SIZE];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(raw, sizeof(raw), format, arguments);
 	va_end(arguments);
-	fputs(text_escape(file, sizeof(file), parser->file, strlen(parser->file)), parser->errors);
-	if (parser->line > 0)
-		fprintf(parser->errors, ":%u", parser->line);
+	fputs(format_place(parser, place), parser->errors);
 	if (parser->directive)
 		fprintf(parser->errors, ": %s", parser->directive);
 	fprintf(parser->errors, ": %s\n", text_escape(text, sizeof(text), raw, strlen(raw)));
@@ -50,7 +67,8 @@ const struct config_row *config_find_row(const char *name)
 void config_apply(struct config_parser *parser, const struct config_row *row, const char *name,
 		  const char **words)
 {
-	unsigned bit = 1U << (row - config_rows), count = 0;
+	char **first = &parser->first[row - config_rows];
+	unsigned count = 0;
 
 	while (words[count])
 		count++;
@@ -58,11 +76,12 @@ void config_apply(struct config_parser *parser, const struct config_row *row, co
 	parser->directive = name;
 	if (count < row->words_min || count > row->words_max)
 		config_error(parser, "expected %s", row->expected);
-	else if (!row->repeatable && (parser->seen & bit) != 0)
-		config_error(parser, "duplicate directive");
+	else if (!row->repeatable && *first)
+		config_error(parser, "duplicate directive, first at %s", *first);
 	else if (!config_row_parse(parser, words))
 		config_error(parser, "'%s': expected %s", words[0], row->expected);
-	parser->seen |= bit;
+	if (!row->repeatable && !*first)
+		*first = config_place(parser);
 	parser->directive = NULL;
 }
 
@@ -137,7 +156,7 @@ void config_read_file(struct config_parser *parser, const char *path)
 	}
 	free(text);
 	outer.error_count = parser->error_count;
-	outer.seen = parser->seen;
+	outer.listens = parser->listens;
 	*parser = outer;
 }
 

@@ -18,7 +18,11 @@ struct config_parser {
 	const struct config_row *row; /* being applied */
 	const char *directive;	      /* its name in errors; NULL: none */
 	unsigned depth;		      /* of includes */
-	unsigned seen;		      /* bit N: row N of the table, in the present source */
+
+	/* Places as "FILE:LINE", so that an error can name the other line of a duplicate; NULL:
+	 * none. */
+	char **first;	/* of each row of the table, in the present source */
+	char **listens; /* of each of the configuration's listens */
 };
 
 enum config_type {
@@ -76,6 +80,9 @@ void config_access_dump(const struct config *config, FILE *out);
 void config_ratelimit_dump(const struct config *config, FILE *out);
 
 extern const struct config_ratelimit config_ratelimit_default;
+
+/* Returns the parser's place as errors name it, to be freed; NULL after an error. */
+char *config_place(struct config_parser *parser);
 
 /* Writes an error at the parser's place. */
 void config_error(struct config_parser *parser, const char *format, ...)

@@ -1,15 +1,18 @@
 #include "server/process/daemon.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
 
@@ -70,7 +73,7 @@ void daemon_report_failure(int report, const struct failure *failure)
 	if (report >= 0)
 		report_write(report, failure->status, failure->text);
 	else
-		fprintf(stderr, PROGRAM_NAME ": %s\n", failure->text);
+		log_print(LOG_ERR, "%s", failure->text);
 }
 
 /* Reads the report. Returns false if the daemon exited first, or if the time is up: late. */
@@ -97,17 +100,21 @@ static _Noreturn void wait_for_report(int report, pid_t session)
 	if (!reported)
 		kill(-session, late ? SIGKILL : SIGTERM);
 	waitpid(session, NULL, 0); /* reaps the session leader */
-	if (reported) {
-		fprintf(message.status == EXIT_SERVING ? stdout : stderr, PROGRAM_NAME ": %s\n",
-			message.text);
-		if (fflush(stdout) != 0)
-			perror(PROGRAM_NAME ": serving, but cannot write standard output");
+	if (reported && message.status != EXIT_SERVING) {
+		log_print(LOG_ERR, "%s", message.text);
 		exit(message.status);
 	}
+	if (reported) {
+		log_result("%s", message.text);
+		if (fflush(stdout) != 0)
+			log_print(LOG_WARNING, "serving, but cannot write standard output: %s",
+				  strerror(errno));
+		exit(EXIT_SERVING);
+	}
 	if (late)
-		fprintf(stderr, PROGRAM_NAME ": killed: not serving after %d s\n", TIMEOUT_START);
+		log_print(LOG_ERR, "killed: not serving after %d s", TIMEOUT_START);
 	else
-		fprintf(stderr, PROGRAM_NAME ": exited unexpectedly before it served\n");
+		log_print(LOG_ERR, "exited unexpectedly before it served");
 	exit(EXIT_NOT_STARTED);
 }
 
