@@ -1,8 +1,13 @@
 # Completion of timeclient(1) for fish.
 
+function __timeclient_targets
+    set -l scheme (string match -r '^[a-z+]+://' -- (commandline -ct))
+    printf '%s\n' "$scheme"(__fish_print_hostnames)
+end
+
 complete -c timeclient -f
 complete -c timeclient -a 'daytime:// daytime+udp:// time:// time+udp:// ntp://' -d scheme
-complete -c timeclient -a '(__fish_print_hostnames)' -d host
+complete -c timeclient -a '(__timeclient_targets)' -d host
 complete -c timeclient -s 4 -d 'use IPv4 only'
 complete -c timeclient -s 6 -d 'use IPv6 only'
 complete -c timeclient -s w -l timeout -x -d 'time limit of a query in seconds'

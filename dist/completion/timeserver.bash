@@ -4,6 +4,12 @@ _timeserver()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 
+	# "=" is a word of its own: "--signal=st" is "--signal", "=" and "st".
+	if [[ $word == = ]]; then
+		word=''
+	elif [[ $before == = ]]; then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	case $before in
 	-c | --config | -p | --pidfile)
 		compopt -o filenames

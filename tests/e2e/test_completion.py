@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from lib.environment import BUILD, CLIENT, needs_program, SERVER, wait_until
+from lib.environment import BUILD, CLIENT, needs_private, needs_program, SERVER, wait_until
+from lib.isolate import mounted, MS_BIND
 from lib.tmux import Tmux
 
 
@@ -13,11 +14,39 @@ PROGRAMS = {"timeclient": CLIENT, "timeserver": SERVER}
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
 
+needs_hosts = needs_private("an /etc/hosts of its own")
+
 # The text typed, and the completions.
 CASES = [("timeclient", "--js", "--json"), ("timeclient", "--set s", "step slew"),
-         ("timeclient", "nt", "ntp://"), ("timeclient", "--tr", "--trust-one"),
+         ("timeclient", "--set=st", "--set=step"), ("timeclient", "nt", "ntp://"),
+         ("timeclient", "ntp://wall", "ntp://wallclock"), ("timeclient", "wall", "wallclock"),
+         ("timeclient", "ntp://x daytime+udp://wall", "daytime+udp://wallclock"), ("timeclient", "--tr", "--trust-one"),
          ("timeserver", "--dum", "--dump-config"), ("timeserver", "--signal re", "reload"),
+         ("timeserver", "--signal=rel", "--signal=reload"),
          ("timeserver", "-s s", "status stop"), ("timeserver", "--user roo", "root")]
+
+
+@pytest.fixture
+def hosts(testbed):
+    """An /etc/hosts with a host to complete."""
+    file = testbed.root / "hosts"
+    file.write_text("127.0.0.1 localhost\n192.0.2.1 wallclock\n")
+    with mounted(file, "/etc/hosts", flags=MS_BIND):
+        yield
+
+
+def assert_completes(tmux, program, typed, wanted):
+    """Types into a shell, and the key that completes."""
+    tmux("send-keys", "-l", f"{program} {typed}")
+    tmux("send-keys", "Tab")
+    choices = wanted.split()
+    if len(choices) == 1:
+        whole = " ".join([program, *typed.split(" ")[:-1], choices[0]])
+        wait_until(lambda: any(line.rstrip().endswith(whole) for line in tmux.lines()), what=whole)
+    else:
+        tmux("send-keys", "Tab")
+        wait_until(lambda: any(line.split() == sorted(choices) for line in tmux.lines()),
+                   what=f"{choices} in {tmux.lines()}")
 
 
 def options_of(testbed, program):
@@ -39,16 +68,20 @@ def test_every_shell_completes_every_option(testbed, program):
                      | {f"--{name}" for name in re.findall(r" -l ([\w-]+)", fish)})
 
 
-@pytest.mark.parametrize("program, typed, wanted", CASES)
+@needs_hosts
+@needs_program("tmux")
+@pytest.mark.usefixtures("hosts")
+@pytest.mark.parametrize("program, typed, wanted", [*CASES, ("timeclient", "ntp:", "ntp://")])
 def test_bash(testbed, program, typed, wanted):
-    words = [program, *typed.split(" ")]
-    script = (f"source {DIST}/{program}.bash; compopt() {{ :; }}; COMP_WORDS=({' '.join(words)}); "
-              f"COMP_CWORD={len(words) - 1}; _{program}; echo ${{COMPREPLY[@]}}")
-    result = testbed.run("bash", "-c", script)
-    assert sorted(result.out.split()) == sorted(wanted.split()) and result.err == ""
+    with Tmux(testbed, 100, 20) as tmux:
+        tmux.type(f"bind 'set show-all-if-ambiguous on'; source {DIST}/{program}.bash; clear; echo ready")
+        wait_until(lambda: "ready" in tmux.lines()[:1], what="completion")
+        assert_completes(tmux, program, typed, wanted)
 
 
+@needs_hosts
 @needs_program("fish")
+@pytest.mark.usefixtures("hosts")
 @pytest.mark.parametrize("program, typed, wanted", CASES)
 def test_fish(testbed, program, typed, wanted):
     result = testbed.run("fish", "--no-config", "-c",
@@ -57,23 +90,16 @@ def test_fish(testbed, program, typed, wanted):
     assert {line.split("\t")[0] for line in result.out.splitlines()} == set(wanted.split()), result
 
 
+@needs_hosts
 @needs_program("zsh")
 @needs_program("tmux")
+@pytest.mark.usefixtures("hosts")
 @pytest.mark.parametrize("program, typed, wanted", CASES)
 def test_zsh(testbed, program, typed, wanted):
     with Tmux(testbed, 100, 20, shell="zsh -f") as tmux:
         tmux.type(f"fpath=({DIST} $fpath); autoload -U compinit; compinit -u -D; clear; echo ready")
         wait_until(lambda: "ready" in tmux.lines()[:1], what="completion")
-        tmux("send-keys", "-l", f"{program} {typed}")
-        tmux("send-keys", "Tab")
-        choices = wanted.split()
-        if len(choices) == 1:
-            whole = " ".join([program, *typed.split(" ")[:-1], choices[0]])
-            wait_until(lambda: any(whole in line for line in tmux.lines()), what=whole)
-        else:
-            tmux("send-keys", "Tab")
-            wait_until(lambda: any(line.split() == sorted(choices) for line in tmux.lines()),
-                       what=f"{choices} in {tmux.lines()}")
+        assert_completes(tmux, program, typed, wanted)
 
 
 def test_make_install_installs_completions(testbed):
