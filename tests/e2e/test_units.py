@@ -116,3 +116,20 @@ def test_socket_activation(systemd):
     with socket.create_connection(("127.0.0.1", 5050)) as client:
         assert is_daytime(receive_all(client))
     assert systemd.control("restart", unit).code == 0 and is_daytime(query(5050))
+
+
+def test_socket_activation_of_ntp(systemd):
+    """With the example in the unit: the first request starts the service and gets a reply."""
+    unit, name = "timeserver-activated.service", "timeserver.socket"
+    for each in (unit, name):
+        systemd.install_unit(each, systemd.log)
+    text = (systemd.units / name).read_text()
+    systemd.write_unit(name, text.replace("#ListenDatagram=", "ListenDatagram="))
+    systemd.write_config("clock local\n")
+    assert systemd.control("daemon-reload").code == 0 and systemd.control("start", name).code == 0
+    assert systemd.show(unit)["ActiveState"] == "inactive"
+    for host in ("127.0.0.1", "::1", "127.0.0.2"):
+        assert ntp.query(123, host)[0].stratum == 10
+    main_process(systemd, unit)
+    assert is_daytime(query(5050))
+    assert systemd.control("reload", unit).code == 0 and ntp.query(123)[0].stratum == 10
