@@ -12,7 +12,8 @@
 #
 # CFLAGS, CPPFLAGS, LDFLAGS, CC, PREFIX, DESTDIR and BUILD are for the user; flags that the programs
 # need are in other variables. WERROR=1 makes warnings errors, STATIC_LIBS=0 links shared libraries,
-# SANITIZE=address,undefined builds with sanitizers (into build-sanitize).
+# SANITIZE=address,undefined builds with sanitizers (into build-sanitize). OPENRC=1 also installs (and
+# uninstalls) the script for OpenRC, /etc/init.d/timeserver.
 
 VERSION := 0.1.0
 
@@ -62,7 +63,8 @@ OWN_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Isrc \
 OWN_CFLAGS := -std=gnu17 -pthread -fPIE $(WARNINGS) $(HARDENING)
 OWN_LDFLAGS := -pie $(LINK_HARDENING)
 
-JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
+# pkg-config runs once, and only if something is compiled.
+JANSSON_CFLAGS = $(eval JANSSON_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson))$(JANSSON_CFLAGS)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
@@ -78,6 +80,8 @@ LIBEVENT_LIBS = $(shell $(PKG_CONFIG) --libs libevent_extra libevent_core)
 SERVER_JANSSON_LIBS = $(JANSSON_LIBS)
 endif
 
+DEPENDENCIES = CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' STATIC_LIBS='$(STATIC_LIBS)' tools/install-dependencies
+
 # Knowledge points one way: base <- clock <- protocol <- stats <- {server, web}, protocol <- client.
 sources_of = $(sort $(foreach room,$(1),$(wildcard src/$(room)/*.c src/$(room)/*/*.c)))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources_of,$(1)))
@@ -92,6 +96,12 @@ REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tes
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 all: $(PROGRAMS)
+
+# Names missing packages before the compiler does. Not a prerequisite that makes anything older.
+check-build-dependencies:
+	@$(DEPENDENCIES) --list build
+check-unit-dependencies:
+	@$(DEPENDENCIES) --list unit
 
 $(BUILD)/timeserver: $(COMMON_OBJECTS) $(SERVER_OBJECTS)
 $(BUILD)/timeclient: $(COMMON_OBJECTS) $(CLIENT_OBJECTS)
@@ -113,7 +123,7 @@ LINK_COMMAND = $(CC) $(OWN_CFLAGS) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $@ $(f
 COMPILE_COMMAND = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The Makefile is a prerequisite: a changed version or flag reaches every object.
-$(BUILD)/obj/%.o: %.c Makefile
+$(BUILD)/obj/%.o: %.c Makefile | check-build-dependencies
 	@mkdir -p $(@D)
 	$(COMPILE)
 
@@ -125,7 +135,7 @@ $(BUILD)/obj/src/client/%.o: PROGRAM := timeclient
 $(PAGE_OBJECTS:.o=.c): $(BUILD)/obj/page/%.c: $(wildcard src/web/page/*) tools/embed-page
 	@mkdir -p $(@D)
 	@tools/embed-page src/web/page $* >$@
-$(PAGE_OBJECTS): %.o: %.c Makefile
+$(PAGE_OBJECTS): %.o: %.c Makefile | check-build-dependencies
 	$(COMPILE)
 
 # The unit tests are linked with everything but main.c. Some functions of the two programs have the same
@@ -155,12 +165,13 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/repla
 $(BUILD)/tests/fuzz/%: LIBRARIES = $(LIBEVENT_LIBS) $(JANSSON_LIBS)
 
 unit-tests: $(UNIT_TESTS)
+$(UNIT_TESTS:$(BUILD)/%=$(BUILD)/obj/%.o): | check-unit-dependencies
 
 # As root this installs the packages that the tests need, otherwise it lists them. Peers (other servers)
 # are unpacked, not installed; a test without its peer is skipped with a reason.
 PEERS ?= build/peers
 check:
-	@tools/install-dependencies check
+	@$(DEPENDENCIES) check
 	@test -d $(PEERS)/usr || bench/fetch-peers $(PEERS) || echo "The peers cannot be downloaded: their tests are skipped."
 	@$(MAKE) check-unit
 	@$(MAKE) check-e2e
@@ -177,7 +188,7 @@ check-e2e: all
 # The tests with 32-bit programs, which have a 64-bit time_t.
 LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386
 check-32:
-	@tools/install-dependencies check 32
+	@$(DEPENDENCIES) check 32
 	@test -d $(LIBRARIES_32)/usr || tools/fetch-32 $(LIBRARIES_32)
 	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-32 CC="gcc -m32" CPPFLAGS=-Wno-psabi STATIC_LIBS=0 \
 		LDFLAGS=-Wl,-rpath,$(LIBRARIES_32)/usr/lib/i386-linux-gnu \
@@ -186,7 +197,7 @@ check-32:
 
 # Every system call and allocation fails once: of a start, and of a running daemon.
 torture:
-	@tools/install-dependencies check
+	@$(DEPENDENCIES) check
 	@TIMESERVER_FAULTS=all $(MAKE) check-e2e E2E_TESTS=tests/e2e/test_faults.py PYTEST_FLAGS=-rP
 
 # The tests with instrumented programs; the end-to-end tests check the reports.
@@ -199,7 +210,7 @@ check-threads:
 # Branch coverage of src/base and src/protocol, at least 95 %.
 COVERAGE_TESTS := $(addprefix tests/e2e/test_,syslog.py systemd.py overload.py udp.py)
 coverage:
-	@tools/install-dependencies check coverage
+	@$(DEPENDENCIES) check coverage
 	@rm -rf $(BUILD)-coverage
 	@$(MAKE) check-unit check-e2e BUILD=$(BUILD)-coverage E2E_TESTS="$(COVERAGE_TESTS)" \
 		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS="--coverage -Wl,-u,__gcov_dump"
@@ -208,7 +219,7 @@ coverage:
 VALGRIND := valgrind -q --error-exitcode=99 --vgdb=no --leak-check=full \
 	--suppressions=$(CURDIR)/tests/valgrind.supp
 check-valgrind:
-	@tools/install-dependencies check valgrind
+	@$(DEPENDENCIES) check valgrind
 	@$(MAKE) all
 	@tools/check-descriptors $(BUILD)
 	@UNIT_TEST_WRAPPER="$(VALGRIND)" TIMESERVER_WRAPPER="$(VALGRIND)" $(MAKE) check-unit check-e2e
@@ -216,21 +227,21 @@ check-valgrind:
 # Static analysis by both compilers. gcc 12 reports a false leak for memory stored through a pointer;
 # clang and the sanitizers find leaks better.
 analyze:
-	@tools/install-dependencies build clang
+	@$(DEPENDENCIES) build clang
 	@$(MAKE) all BUILD=$(BUILD)-analyze CC=gcc WERROR=1 CFLAGS="-O2 -fanalyzer -Wno-analyzer-malloc-leak"
 	@echo $(wildcard src/*.c src/*/*.c src/*/*/*.c) | xargs -n 4 -P "$$(nproc)" clang --analyze --analyzer-output text \
 		-Xclang -analyzer-werror -std=gnu17 $(OWN_CPPFLAGS)
 	@echo "analyze: nothing found"
 
 lint:
-	@tools/install-dependencies lint
+	@$(DEPENDENCIES) lint
 	@tools/lint
 
 format:
 	clang-format -i $$(find src tests bench -name '*.[ch]')
 
 demo:
-	@tools/install-dependencies demo
+	@$(DEPENDENCIES) demo
 	@$(MAKE) all
 	@tools/demo $(BUILD)
 
@@ -242,7 +253,7 @@ fuzz_sources = $(filter-out %/main.c,$(call sources_of,base clock protocol $(1))
 HEADERS := $(wildcard src/*/*.h src/*/*/*.h)
 FUZZ_LINK = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBRARIES)
 fuzz:
-	@tools/install-dependencies fuzz
+	@$(DEPENDENCIES) fuzz
 	@$(MAKE) CC=clang fuzzers
 	@tools/run-fuzzers $(SECONDS) $(FUZZERS)
 
@@ -266,13 +277,18 @@ DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/timeserver
 UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
-FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# fish looks below /usr/local only if XDG_DATA_DIRS tells it to.
+FISHDIR = $(DESTDIR)$(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
+INITDIR = $(DESTDIR)/etc/init.d
 
 INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver-activated.service $(UNITDIR)/timeserver.socket \
 	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
 	$(addprefix $(DOCDIR)/,timeserver.conf grafana-dashboard.json prometheus-alerts.yml README.md README.zh-CN.md NEWS.md LICENSE)
+ifeq ($(OPENRC),1)
+INSTALLED += $(INITDIR)/timeserver
+endif
 
 install: all
 	install -D -m 755 $(BUILD)/timeserver $(SBINDIR)/timeserver
@@ -293,6 +309,12 @@ install: all
 	install -m 644 dist/timeserver.socket $(UNITDIR)
 	install -m 644 dist/timeserver.conf dist/grafana-dashboard.json dist/prometheus-alerts.yml \
 		README.md README.zh-CN.md NEWS.md LICENSE $(DOCDIR)
+ifeq ($(OPENRC),1)
+	install -d $(INITDIR)
+	sed 's|@PREFIX@|$(PREFIX)|' dist/timeserver.openrc >$(INITDIR)/timeserver
+	chmod 755 $(INITDIR)/timeserver
+endif
+	@test -n '$(DESTDIR)' || tools/next-steps '$(PREFIX)'
 
 uninstall:
 	rm -f $(INSTALLED)
@@ -303,7 +325,7 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
+.PHONY: all check-build-dependencies check-unit-dependencies unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
 	check-32 coverage torture analyze lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
