@@ -1,6 +1,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -85,6 +86,43 @@ bool address_lacks_zone(const struct address *address)
 {
 	return address->any.sa_family == AF_INET6 &&
 	       IN6_IS_ADDR_LINKLOCAL(&address->ip6.sin6_addr) && address->ip6.sin6_scope_id == 0;
+}
+
+static bool is_loopback(const struct address *address)
+{
+	uint32_t ip4;
+
+	if (address_ip4(address, &ip4))
+		return ip4 >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&address->ip6.sin6_addr);
+}
+
+/* Whether interface, which may have no address, has this one. */
+static bool has_address(const struct ifaddrs *interface, const struct address *address)
+{
+	struct address own = { 0 };
+
+	if (!interface->ifa_addr || interface->ifa_addr->sa_family != address->any.sa_family)
+		return false;
+	memcpy(&own, interface->ifa_addr, address_length(address));
+	if (own.any.sa_family == AF_INET)
+		own.ip4.sin_port = address->ip4.sin_port;
+	else
+		own.ip6.sin6_port = address->ip6.sin6_port;
+	return address_equal(&own, address);
+}
+
+bool address_is_own(const struct address *address)
+{
+	struct ifaddrs *interfaces = NULL;
+	bool found = is_loopback(address) || address_is_any(address);
+
+	if (found || getifaddrs(&interfaces) < 0)
+		return found;
+	for (const struct ifaddrs *one = interfaces; one && !found; one = one->ifa_next)
+		found = has_address(one, address);
+	freeifaddrs(interfaces);
+	return found;
 }
 
 bool address_equal(const struct address *a, const struct address *b)

@@ -38,6 +38,10 @@ bool address_is_any(const struct address *address);
 /* Whether it is a link-local IPv6 address without a zone, which no packet can be sent to. */
 bool address_lacks_zone(const struct address *address);
 
+/* Whether it is an address of this host, whatever its port: of the loopback network, the wildcard,
+ * which reaches the loopback interface, or of an interface now. */
+bool address_is_own(const struct address *address);
+
 /* Same family, address, zone and port. */
 bool address_equal(const struct address *a, const struct address *b);
 

@@ -39,10 +39,21 @@ void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
 		clock_state_unsynchronised(state, CLOCK_REFERENCE_INIT);
 		return;
 	}
-	if (now > state->measured)
-		state->root_dispersion =
-			clock_short_add(state->root_dispersion,
-					growth(now - state->measured, state->drift_ppm));
+	state->root_dispersion = clock_state_root_dispersion(state, now);
+}
+
+clock_ntp_short clock_state_root_dispersion(const struct clock_state *state, int64_t now)
+{
+	return now <= state->measured ?
+		       state->root_dispersion :
+		       clock_short_add(state->root_dispersion,
+				       growth(now - state->measured, state->drift_ppm));
+}
+
+clock_ntp_short clock_state_root_distance(const struct clock_state *state)
+{
+	return clock_short_add(state->root_delay / 2 + (state->root_delay & 1),
+			       state->root_dispersion);
 }
 
 void clock_state_unsynchronised(struct clock_state *state, uint32_t reason)

@@ -55,6 +55,16 @@ void clock_state_publish(struct clock_state_snapshot *snapshot, const struct clo
 void clock_state_read(const struct clock_state_snapshot *snapshot, int64_t now,
 		      struct clock_state *state);
 
+/* The root dispersion of state at now, as clock_state_read has it. */
+clock_ntp_short clock_state_root_dispersion(const struct clock_state *state, int64_t now);
+
+/* The root distance: half of the root delay, rounded up, and the root dispersion (RFC 5905 section
+ * 11.1); UINT32_MAX at most. */
+clock_ntp_short clock_state_root_distance(const struct clock_state *state);
+
+/* MAXDIST in RFC 5905: a clock with this root distance is not to be used. */
+#define CLOCK_DISTANCE_MAX CLOCK_SHORT_SECOND
+
 static inline bool clock_state_is_synchronised(const struct clock_state *state)
 {
 	return state->leap != CLOCK_LEAP_UNKNOWN;

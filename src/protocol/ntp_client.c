@@ -1,8 +1,5 @@
 #include "protocol/ntp_client.h"
 
-/* RFC 5905 section 11.2.2: MAXDIST. */
-#define DISTANCE_MAX CLOCK_SHORT_SECOND
-
 static enum ntp_client_verdict check(const struct ntp_packet *packet,
 				     const struct ntp_client_exchange *exchange)
 {
@@ -22,7 +19,7 @@ static enum ntp_client_verdict check(const struct ntp_packet *packet,
 		return NTP_CLIENT_NO_TIME;
 	if ((clock_ntp_span)(packet->transmit - packet->receive) < 0)
 		return NTP_CLIENT_BACKWARDS;
-	if (ntp_client_root_distance(packet) >= DISTANCE_MAX)
+	if (ntp_client_root_distance(packet) >= CLOCK_DISTANCE_MAX)
 		return NTP_CLIENT_DISTANCE;
 	return NTP_CLIENT_OK;
 }

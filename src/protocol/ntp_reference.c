@@ -65,9 +65,12 @@ enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_cont
 	if (verdict == NTP_CLIENT_OK && !context->same_host &&
 	    packet.stratum + 1 == NTP_STRATUM_LIMIT)
 		verdict = NTP_CLIENT_STRATUM_LAST;
-	if (verdict == NTP_CLIENT_OK)
+	if (verdict == NTP_CLIENT_OK) {
 		set_state(state, context, &packet, &measurement);
-	else
+		if (clock_state_root_distance(state) >= CLOCK_DISTANCE_MAX)
+			verdict = NTP_CLIENT_DISTANCE;
+	}
+	if (verdict != NTP_CLIENT_OK)
 		clock_state_unsynchronised(state, verdict == NTP_CLIENT_OFFSET ?
 							  CLOCK_REFERENCE_STEP :
 							  CLOCK_REFERENCE_INIT);

@@ -29,7 +29,8 @@ struct ntp_reference_context {
  *
  * The state of a server on this host is that of the clock it steers, and is passed on. Of another
  * server this host is a client (RFC 5905 section 11.2.3), one stratum below it. In both cases the
- * root dispersion includes the offset between the clocks and half of the delay. */
+ * root dispersion includes the offset between the clocks and half of the delay, and the root
+ * distance is below CLOCK_DISTANCE_MAX. */
 enum ntp_client_verdict ntp_reference_from_reply(const struct ntp_reference_context *context,
 						 const void *bytes, size_t size,
 						 struct clock_state *state, uint32_t *kod);

@@ -206,6 +206,7 @@ int server_main(int argc, char **argv)
 		.option_count = options.line_count,
 		.user = options.user,
 		.pidfile = options.pidfile,
+		.look_up = options.action == ACTION_TEST,
 	};
 	status =
 		make_absolute(&source.pidfile, pidfile) ? act(&options, &source) : EXIT_NOT_STARTED;

@@ -114,13 +114,6 @@ static double short_seconds(clock_ntp_short span)
 	return (double)span / CLOCK_SHORT_SECOND;
 }
 
-/* RFC 5905 section 11.1. */
-static clock_ntp_short root_distance(const struct clock_state *state)
-{
-	return clock_short_add(state->root_delay / 2 + (state->root_delay & 1),
-			       state->root_dispersion);
-}
-
 void figures_read_clock(struct figures_clock *clock, const struct stats *stats, int64_t now)
 {
 	struct clock_state state;
@@ -131,7 +124,7 @@ void figures_read_clock(struct figures_clock *clock, const struct stats *stats, 
 	clock->leap = state.leap;
 	clock->root_delay = short_seconds(state.root_delay);
 	clock->root_dispersion = short_seconds(state.root_dispersion);
-	clock->root_distance = short_seconds(root_distance(&state));
+	clock->root_distance = short_seconds(clock_state_root_distance(&state));
 	stats_read_reason(stats, &clock->reason);
 	if (clock->synchronised)
 		clock->reason.text[0] = '\0';

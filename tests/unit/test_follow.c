@@ -150,8 +150,10 @@ static const struct {
 	{ "receive at transmit", 32, 8, T1 + 5 * UNIT, NTP_CLIENT_OK, NULL },
 	{ "transmit 68 years on", 40, 8, T1 + 2 * UNIT + INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
 	{ "receive 68 years ago", 32, 8, T1 + 5 * UNIT - INT64_MAX, NTP_CLIENT_OFFSET, "STEP" },
-	/* 100/2 + 65485 units are one unit less than a second. */
-	{ "a distance below 1 s", 8, 4, 65485, NTP_CLIENT_OK, NULL },
+	/* 100/2 + 65478 units, and 4 of dispersion and 6/2 of delay for the way here, are one unit
+	 * less than a second. */
+	{ "a distance below 1 s", 8, 4, 65478, NTP_CLIENT_OK, NULL },
+	{ "a distance of 1 s here", 8, 4, 65479, NTP_CLIENT_DISTANCE, "INIT" },
 	{ "a distance of 1 s", 8, 4, 65486, NTP_CLIENT_DISTANCE, "INIT" },
 	{ "maximal dispersion", 8, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },
 	{ "maximal delay", 4, 4, UINT32_MAX, NTP_CLIENT_DISTANCE, "INIT" },

@@ -1,156 +1,9 @@
-/* "clock follow": requests to the server. The test is the server, on the loopback interface, where
- * sent datagrams have arrived at once. It also sets the monotonic time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "protocol/ntp_packet.h"
-#include "server/clock/follow.h"
-
-#define MS CLOCK_MILLISECOND
-
-static struct {
-	int socket;
-	struct address client; /* of the last request */
-	struct config_clock source;
-	struct follow follow;
-} test;
-
-static int begin(void **cmocka)
-{
-	struct address address;
-	socklen_t size = sizeof(address);
-
-	(void)cmocka;
-	assert_true(address_parse(&address, "127.0.0.1", 0));
-	test.socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(test.socket, &address.any, address_length(&address)), 0);
-	assert_int_equal(getsockname(test.socket, &address.any, &size), 0);
-	test.source = (struct config_clock){ .source = CLOCK_SOURCE_FOLLOW,
-					     .host = "127.0.0.1",
-					     .port = address_port(&address) };
-	follow_open(&test.follow, &test.source, 0);
-	return 0;
-}
-
-static int end(void **cmocka)
-{
-	(void)cmocka;
-	follow_close(&test.follow);
-	close(test.socket);
-	return 0;
-}
-
-/* Receives the next request; returns false if there is none. */
-static bool receive(struct ntp_packet *request)
-{
-	uint8_t bytes[2 * NTP_PACKET_SIZE], expected[NTP_PACKET_SIZE];
-	socklen_t size = sizeof(test.client);
-	ssize_t length =
-		recvfrom(test.socket, bytes, sizeof(bytes), MSG_DONTWAIT, &test.client.any, &size);
-	struct bytes_reader reader = bytes_reader_open(bytes, length < 0 ? 0 : (size_t)length);
-
-	if (length < 0)
-		return false;
-	assert_int_equal(length, NTP_PACKET_SIZE);
-	assert_true(ntp_packet_read(request, &reader));
-	/* Only the version, the mode, and a nonce as transmit time (RFC 9109). */
-	memset(expected, 0, sizeof(expected));
-	expected[0] = 0x23;
-	assert_memory_equal(bytes, expected, 40);
-	assert_int_not_equal(request->transmit, 0);
-	return true;
-}
-
-static unsigned count_requests(void)
-{
-	struct ntp_packet request;
-	unsigned count = 0;
-
-	while (receive(&request))
-		count++;
-	return count;
-}
-
-/* A valid reply to a request, from a server with the same clock. */
-static struct ntp_packet reply_to(const struct ntp_packet *request)
-{
-	clock_ntp_time now = clock_read_ntp();
-
-	return (struct ntp_packet){
-		.version = 4,
-		.mode = NTP_MODE_SERVER,
-		.stratum = 3,
-		.reference_id = CLOCK_REFERENCE(192, 0, 2, 1),
-		.reference = now,
-		.origin = request->transmit,
-		.receive = now,
-		.transmit = now,
-	};
-}
-
-static void send_reply(const struct ntp_packet *reply, int64_t now)
-{
-	uint8_t bytes[NTP_PACKET_SIZE];
-	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
-
-	ntp_packet_write(reply, &writer);
-	assert_int_equal(sendto(test.socket, bytes, sizeof(bytes), 0, &test.client.any,
-				address_length(&test.client)),
-			 sizeof(bytes));
-	follow_receive(&test.follow, now);
-}
-
-/* Lets a request be sent at now, and replies to it. */
-static void exchange(int64_t now)
-{
-	struct ntp_packet request, reply;
-
-	follow_tick(&test.follow, now);
-	assert_true(receive(&request));
-	reply = reply_to(&request);
-	send_reply(&reply, now);
-}
-
-static void reply_with_kod(const char *code, int64_t now)
-{
-	struct ntp_packet request, reply;
-
-	follow_tick(&test.follow, now);
-	assert_true(receive(&request));
-	reply = reply_to(&request);
-	reply.stratum = 0;
-	reply.reference_id = CLOCK_REFERENCE(code[0], code[1], code[2], code[3]);
-	send_reply(&reply, now);
-}
-
-static void assert_synchronised(void)
-{
-	struct clock_state state;
-
-	assert_null(follow_state(&test.follow, &state));
-	assert_int_equal(state.stratum, 3);
-	assert_true(clock_state_is_synchronised(&state));
-}
-
-static void assert_unsynchronised(const char *reason)
-{
-	struct clock_state state;
-
-	assert_string_equal(follow_state(&test.follow, &state), reason);
-	assert_false(clock_state_is_synchronised(&state));
-	assert_int_equal(state.stratum, 0);
-}
+/* "clock follow": requests to the server, and what its replies change. */
+#include "follow_server.h"
 
 static void requests_are_sent_four_times_a_second(void **cmocka)
 {
-	struct ntp_packet requests[4] = { 0 };
+	struct ntp_packet requests[4] = { 0 }, reply;
 
 	(void)cmocka;
 	assert_unsynchronised("has not replied yet");
@@ -161,7 +14,9 @@ static void requests_are_sent_four_times_a_second(void **cmocka)
 		assert_true(receive(&requests[i]));
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(requests[i].transmit, requests[j].transmit);
-		assert_true(follow_tick(&test.follow, now + 249 * MS) <= now + 250 * MS);
+		reply = reply_to(&requests[i]);
+		send_reply(&reply, now + 1 * MS);
+		assert_int_equal(follow_tick(&test.follow, now + 249 * MS), now + 250 * MS);
 		assert_int_equal(count_requests(), 0);
 	}
 }
@@ -188,7 +43,7 @@ static void a_reply_to_an_earlier_request_is_accepted(void **cmocka)
 	(void)cmocka;
 	follow_tick(&test.follow, 0);
 	assert_true(receive(&first));
-	for (int64_t now = 250 * MS; now < 1000 * MS; now += 250 * MS) {
+	for (int64_t now = 250 * MS; now < 1000 * MS; now += 500 * MS) {
 		follow_tick(&test.follow, now);
 		assert_true(receive(&request));
 	}
@@ -197,7 +52,7 @@ static void a_reply_to_an_earlier_request_is_accepted(void **cmocka)
 	assert_synchronised();
 }
 
-static void a_late_reply_is_ignored(void **cmocka)
+static void a_late_reply_is_ignored_and_named(void **cmocka)
 {
 	struct ntp_packet request, reply;
 
@@ -206,23 +61,47 @@ static void a_late_reply_is_ignored(void **cmocka)
 	assert_true(receive(&request));
 	reply = reply_to(&request);
 	send_reply(&reply, 1001 * MS);
-	follow_tick(&test.follow, 1001 * MS);
-	assert_unsynchronised("sent a reply with the wrong origin");
+	assert_unsynchronised("replies after more than a second");
+	exchange(1002 * MS);
+	assert_synchronised();
+}
+
+/* Every reply takes 1.2 s: the server is lost, for that reason. */
+static void a_long_round_trip_is_named(void **cmocka)
+{
+	struct ntp_packet request, replies[64];
+	int64_t sent[64];
+	unsigned requests = 0, replied = 0;
+
+	(void)cmocka;
+	exchange(0);
+	for (int64_t now = 0; now < 60 * CLOCK_SECOND; now += 10 * MS) {
+		follow_tick(&test.follow, now);
+		if (receive(&request)) {
+			sent[requests] = now;
+			replies[requests++] = reply_to(&request);
+		}
+		if (replied < requests && now - sent[replied] >= 1200 * MS)
+			send_reply(&replies[replied++], now);
+	}
+	assert_unsynchronised("replies after more than a second");
 }
 
 static void a_silent_server_is_lost(void **cmocka)
 {
+	int64_t now;
+
 	(void)cmocka;
 	exchange(0);
 	assert_synchronised();
-	for (int64_t now = 0; now < 750 * MS; now += 10 * MS) {
-		assert_true(follow_tick(&test.follow, now) <= 750 * MS);
+	for (now = 0; now < 32 * CLOCK_SECOND; now += 10 * MS) {
+		assert_true(follow_tick(&test.follow, now) <= 32 * CLOCK_SECOND);
 		assert_synchronised();
 	}
-	assert_true(follow_tick(&test.follow, 750 * MS) <= 1000 * MS);
+	assert_true(follow_tick(&test.follow, now) <= 33 * CLOCK_SECOND);
 	assert_unsynchronised("does not reply");
 	count_requests();
-	exchange(1000 * MS);
+	exchange(33 * CLOCK_SECOND);
 	assert_synchronised();
 }
 
@@ -235,13 +114,13 @@ static void forged_replies_change_nothing(void **cmocka)
 	exchange(0);
 	forged = reply_to(&forged);
 	forged.leap = CLOCK_LEAP_UNKNOWN;
-	for (int64_t now = 0; now < 750 * MS; now += 50 * MS) {
+	for (int64_t now = 0; now < 32 * CLOCK_SECOND; now += 50 * MS) {
 		forged.origin = (clock_ntp_time)now;
 		send_reply(&forged, now);
 		follow_tick(&test.follow, now);
 		assert_synchronised();
 	}
-	follow_tick(&test.follow, 750 * MS);
+	follow_tick(&test.follow, 32 * CLOCK_SECOND);
 	assert_unsynchronised("sent a reply with the wrong origin");
 }
 
@@ -274,12 +153,60 @@ static void a_rate_kod_doubles_the_interval(void **cmocka)
 		assert_int_equal(count_requests(), 0);
 		now += interval;
 	}
-	/* A reply is valid for three intervals, whatever their length. */
 	exchange(now);
-	follow_tick(&test.follow, now + 3 * interval - 1);
 	assert_synchronised();
-	follow_tick(&test.follow, now + 3 * interval);
-	assert_unsynchronised("does not reply");
+	assert_int_equal(follow_tick(&test.follow, now), now + interval);
+}
+
+/* The state of the last time reply stays, and its error bound grows from there. */
+static void a_rate_kod_is_no_doubt_of_the_clock(void **cmocka)
+{
+	struct clock_state before, state;
+
+	(void)cmocka;
+	exchange(0);
+	follow_state(&test.follow, &before);
+	reply_with_kod("RATE", 250 * MS);
+	assert_synchronised();
+	follow_state(&test.follow, &state);
+	assert_memory_equal(&state, &before, sizeof(state));
+	assert_int_equal(state.measured, 0);
+	assert_int_equal(state.drift_ppm, CLOCK_DRIFT_PPM);
+}
+
+/* Nor a confirmation: a server that sends nothing else is lost after eight requests. */
+static void rate_kods_alone_do_not_keep_the_clock(void **cmocka)
+{
+	int64_t now = 250 * MS;
+
+	(void)cmocka;
+	exchange(0);
+	for (int i = 0; i < 8; i++) {
+		reply_with_kod("RATE", now);
+		assert_synchronised();
+		now = test.follow.next;
+	}
+	assert_int_equal(now, 250 * MS + 127500 * MS);
+	follow_tick(&test.follow, now);
+	assert_unsynchronised("asks for fewer requests (kiss code RATE)");
+}
+
+/* After the first time reply and sixteen more, then after four each. */
+static void the_interval_becomes_shorter_again(void **cmocka)
+{
+	unsigned replies = 0;
+
+	(void)cmocka;
+	exchange(0);
+	reply_with_kod("RATE", test.follow.next);
+	reply_with_kod("RATE", test.follow.next);
+	assert_int_equal(test.follow.interval, 1000 * MS);
+	for (; test.follow.interval > 250 * MS; replies++)
+		exchange(test.follow.next);
+	assert_int_equal(replies, 1 + FOLLOW_HITS_RATED + FOLLOW_HITS);
+	for (; replies < 100; replies++)
+		exchange(test.follow.next);
+	assert_int_equal(test.follow.interval, 250 * MS);
 }
 
 static void a_deny_kod_stops_requests_for_a_minute(void **cmocka)
@@ -359,7 +286,7 @@ static void requests_to_a_lost_server_back_off(void **cmocka)
 	(void)cmocka;
 	for (; now < 8 * CLOCK_SECOND; now += 10 * MS)
 		follow_tick(&test.follow, now);
-	assert_in_range(count_requests(), 30, 33);
+	assert_in_range(count_requests(), 9, 11);
 	for (; now < 600 * CLOCK_SECOND; now += 10 * MS) {
 		follow_tick(&test.follow, now);
 		requests += count_requests();
@@ -373,19 +300,21 @@ static void requests_to_a_lost_server_back_off(void **cmocka)
 	assert_int_equal(test.follow.retry_backoff, FOLLOW_BACKOFF);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(requests_are_sent_four_times_a_second),
 		TEST(a_duplicate_reply_is_ignored),
 		TEST(a_reply_to_an_earlier_request_is_accepted),
-		TEST(a_late_reply_is_ignored),
+		TEST(a_late_reply_is_ignored_and_named),
+		TEST(a_long_round_trip_is_named),
 		TEST(a_silent_server_is_lost),
 		TEST(forged_replies_change_nothing),
 		TEST(a_server_with_another_time_is_lost_at_once),
 		TEST(a_rate_kod_doubles_the_interval),
+		TEST(a_rate_kod_is_no_doubt_of_the_clock),
+		TEST(rate_kods_alone_do_not_keep_the_clock),
+		TEST(the_interval_becomes_shorter_again),
 		TEST(a_deny_kod_stops_requests_for_a_minute),
 		TEST(other_kods_do_not_stop_requests),
 		TEST(replies_to_requests_from_before_a_step_are_ignored),

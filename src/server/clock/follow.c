@@ -1,5 +1,6 @@
 #include "server/clock/follow.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -11,19 +12,11 @@
  * have to guess (RFC 9109). */
 #define SOCKET_REQUESTS 64
 
-/* A server that is silent for this long gets one request a second. */
-#define SILENCE (8 * CLOCK_SECOND)
-
 /* How often to poll a look-up. */
 #define LOOKUP_INTERVAL (20 * CLOCK_MILLISECOND)
 
 /* Replies taken in one go: the monitor has other events too. */
 #define RECEIVE_MAX 16
-
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 static void set_unsynchronised(struct follow *follow, uint32_t reference, const char *reason)
 {
@@ -39,7 +32,6 @@ void follow_open(struct follow *follow, const struct config_clock *source, int64
 		.interval = FOLLOW_INTERVAL,
 		.retry_backoff = FOLLOW_BACKOFF,
 		.next = now,
-		.last_reply = now,
 	};
 	set_unsynchronised(follow, CLOCK_REFERENCE_INIT, "has not replied yet");
 }
@@ -69,6 +61,7 @@ static bool open_socket(struct follow *follow)
 		return false;
 	/* If it fails the clock is read instead, a little after the arrival. */
 	stamp_enable(follow->socket);
+	follow->same_host = address_is_own(server);
 	if (connect(follow->socket, &server->any, address_length(server)) == 0)
 		return true;
 	close_socket(follow);
@@ -106,7 +99,7 @@ static void find_and_connect(struct follow *follow, int64_t now)
 	}
 	follow->attempt++;
 	if (result == LOOKUP_FOUND && open_socket(follow)) {
-		follow->last_reply = now;
+		follow->found = now;
 		return;
 	}
 	set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
@@ -133,22 +126,30 @@ static void send_request(struct follow *follow, int64_t now)
 	(void)!send(follow->socket, bytes, bytes_written(&writer), MSG_NOSIGNAL);
 }
 
-static int64_t lost_at(const struct follow *follow)
+/* The pause after the next request: longer with each one that is unanswered. */
+static int64_t pause_of(const struct follow *follow)
 {
-	return follow->last_reply + FOLLOW_LOST * follow->interval;
+	int64_t longest = follow->reason ? FOLLOW_PAUSE_LOST : FOLLOW_PAUSE_MAX;
+	int64_t pause = follow->interval;
+
+	for (unsigned i = 0; i < follow->unanswered && pause < longest; i++)
+		pause = clock_earlier(2 * pause, longest);
+	return pause;
 }
 
-static int64_t interval_of(const struct follow *follow)
+static void set_lost(struct follow *follow)
 {
-	return follow->retry_backoff > SILENCE ? later(follow->interval, CLOCK_SECOND) :
-						 follow->interval;
+	set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
+			   follow->problem ? follow->problem : "does not reply");
 }
 
 /* Sends the next request, or goes on looking for a server. */
 static void poll_server(struct follow *follow, int64_t now)
 {
-	if (follow->socket >= 0 &&
-	    now >= later(lost_at(follow), follow->last_reply + follow->retry_backoff)) {
+	if (follow->socket >= 0 && follow->unanswered >= FOLLOW_LOST)
+		set_lost(follow);
+	if (follow->socket >= 0 && follow->reason && follow->unanswered > 0 &&
+	    now >= follow->found + follow->retry_backoff) {
 		follow->retry_backoff =
 			clock_earlier(2 * follow->retry_backoff, FOLLOW_BACKOFF_MAX);
 		close_socket(follow);
@@ -160,61 +161,89 @@ static void poll_server(struct follow *follow, int64_t now)
 		find_and_connect(follow, now);
 	if (follow->socket < 0)
 		return;
+	follow->next = now + pause_of(follow);
 	send_request(follow, now);
-	follow->next = now + interval_of(follow);
+	follow->unanswered++;
+}
+
+/* The last good state serves until then, with its root dispersion growing. */
+static bool is_distant(const struct follow *follow, int64_t now)
+{
+	struct clock_state state = follow->state;
+
+	state.root_dispersion = clock_state_root_dispersion(&state, now);
+	return clock_state_root_distance(&state) >= CLOCK_DISTANCE_MAX;
 }
 
 int64_t follow_tick(struct follow *follow, int64_t now)
 {
-	if (follow->socket >= 0 && now >= lost_at(follow))
+	if (!follow->reason && is_distant(follow, now))
 		set_unsynchronised(follow, CLOCK_REFERENCE_INIT,
-				   follow->last_error == NTP_CLIENT_OK ?
-					   "does not reply" :
-					   ntp_client_describe(follow->last_error));
+				   ntp_client_describe(NTP_CLIENT_DISTANCE));
 	if (now >= follow->next)
 		poll_server(follow, now);
-	return now < lost_at(follow) ? clock_earlier(follow->next, lost_at(follow)) : follow->next;
+	return follow->next;
 }
 
-/* RFC 5905 section 7.4. It is the server's own: it has the nonce. */
-static void process_kod(struct follow *follow, uint32_t kod, int64_t now)
+/* Lengthens the interval if requests were unanswered before this reply, and else shortens it in the
+ * end: so it finds what the path and the server's rate limit let through. */
+static void adapt_interval(struct follow *follow)
 {
-	switch (kod) {
-	case CLOCK_REFERENCE('R', 'A', 'T', 'E'):
-		follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
-		follow->next = now + follow->interval;
-		follow->reason = "asks for fewer requests (kiss code RATE)";
-		break;
-	case CLOCK_REFERENCE('D', 'E', 'N', 'Y'):
-	case CLOCK_REFERENCE('R', 'S', 'T', 'R'):
-		follow->next = now + FOLLOW_DENY_BACKOFF;
-		follow->last_reply = follow->next; /* no reply is due until then */
-		follow->reason = "refuses requests (kiss code DENY or RSTR)";
-		break;
-	default:
-		break;
-	}
+	unsigned misses = follow->unanswered > 0 ? follow->unanswered - 1 : 0;
+
+	if (misses == 0 && ++follow->hits < FOLLOW_HITS)
+		return;
+	if (misses == 0)
+		follow->interval = follow->interval / 2 > FOLLOW_INTERVAL ? follow->interval / 2 :
+									    FOLLOW_INTERVAL;
+	else if (misses >= FOLLOW_MISSES && follow->interval < FOLLOW_PAUSE_MAX)
+		follow->interval *= 2;
+	follow->hits = follow->hits < 0 ? follow->hits : 0;
 }
 
+/* RATE is no doubt of the clock, and no confirmation either: the state stays as it is. */
+static void process_rate(struct follow *follow, int64_t now)
+{
+	follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
+	follow->hits = FOLLOW_HITS - FOLLOW_HITS_RATED;
+	follow->next = now + follow->interval;
+	follow->problem = "asks for fewer requests (kiss code RATE)";
+	if (follow->reason)
+		follow->reason = follow->problem;
+}
+
+#define KOD_RATE CLOCK_REFERENCE('R', 'A', 'T', 'E')
+#define KOD_DENY CLOCK_REFERENCE('D', 'E', 'N', 'Y')
+#define KOD_RSTR CLOCK_REFERENCE('R', 'S', 'T', 'R')
+
+/* A kiss code (RFC 5905 section 7.4) is the server's own: it has the nonce. */
 static void process_reply(struct follow *follow, enum ntp_client_verdict verdict,
 			  const struct clock_state *state, uint32_t kod, int64_t now)
 {
-	follow->last_reply = now;
 	follow->retry_backoff = FOLLOW_BACKOFF;
-	follow->last_error = NTP_CLIENT_OK;
+	follow->refused = 0;
+	if (verdict == NTP_CLIENT_KISS && kod == KOD_RATE) {
+		process_rate(follow, now);
+		return;
+	}
+	adapt_interval(follow);
+	follow->next = clock_earlier(follow->next, now + follow->interval);
+	follow->unanswered = 0;
+	follow->problem = NULL;
 	follow->state = *state;
 	follow->reason = verdict == NTP_CLIENT_OK ? NULL : ntp_client_describe(verdict);
-	if (verdict == NTP_CLIENT_KISS)
-		process_kod(follow, kod, now);
+	if (verdict == NTP_CLIENT_KISS && (kod == KOD_DENY || kod == KOD_RSTR)) {
+		follow->next = now + FOLLOW_DENY_BACKOFF;
+		follow->reason = "refuses requests (kiss code DENY or RSTR)";
+	}
 }
 
-static bool is_loopback(const struct address *address)
+/* It says nothing of the present state, but why there is none. */
+static void process_late_reply(struct follow *follow)
 {
-	uint32_t ip4;
-
-	if (address_ip4(address, &ip4))
-		return ip4 >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&address->ip6.sin6_addr);
+	follow->problem = "replies after more than a second";
+	if (follow->reason)
+		follow->reason = follow->problem;
 }
 
 /* Finds the request of a reply; each request takes one. The error of a reply without a request is
@@ -225,7 +254,7 @@ static void match_reply(struct follow *follow, const void *bytes, size_t size,
 	struct ntp_reference_context context = {
 		.exchange.received = received,
 		.monotonic = now,
-		.same_host = is_loopback(&follow->server),
+		.same_host = follow->same_host,
 		.reference_id = ntp_reference_id(&follow->server),
 	};
 	enum ntp_client_verdict verdict, last_error = NTP_CLIENT_SHORT;
@@ -235,18 +264,21 @@ static void match_reply(struct follow *follow, const void *bytes, size_t size,
 	for (int i = 0; i < FOLLOW_REQUESTS; i++) {
 		struct follow_request *request = &follow->requests[i];
 
-		context.exchange.nonce =
-			now - request->asked <= FOLLOW_REPLY_MAX_AGE ? request->nonce : 0;
+		context.exchange.nonce = request->nonce;
 		context.exchange.sent = request->sent;
 		verdict = ntp_reference_from_reply(&context, bytes, size, &state, &kod);
 		if (ntp_client_is_reply(verdict)) {
 			request->nonce = 0;
-			process_reply(follow, verdict, &state, kod, now);
+			follow->found = now;
+			if (now - request->asked <= FOLLOW_REPLY_MAX_AGE)
+				process_reply(follow, verdict, &state, kod, now);
+			else
+				process_late_reply(follow);
 			return;
 		}
 		last_error = verdict > last_error ? verdict : last_error;
 	}
-	follow->last_error = last_error;
+	follow->problem = ntp_client_describe(last_error);
 }
 
 static clock_ntp_time stamp_of(struct msghdr *message)
@@ -256,7 +288,18 @@ static clock_ntp_time stamp_of(struct msghdr *message)
 	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : clock_read_ntp();
 }
 
-/* Errors reported by the network are ignored: a forger can cause them. */
+/* No socket of this host has the server's port: so it has ended. A few requests make sure of that:
+ * a forger of the error cannot keep the replies away. An error from the network is ignored. */
+static void process_refusal(struct follow *follow, int64_t now)
+{
+	if (!follow->same_host || follow->reason || follow->refused >= follow->unanswered)
+		return;
+	follow->problem = "does not reply: nothing listens on its port";
+	follow->next = clock_earlier(follow->next, now + FOLLOW_INTERVAL);
+	if (++follow->refused >= FOLLOW_REFUSED)
+		set_lost(follow);
+}
+
 void follow_receive(struct follow *follow, int64_t now)
 {
 	uint8_t bytes[NTP_PACKET_SIZE];
@@ -272,8 +315,11 @@ void follow_receive(struct follow *follow, int64_t now)
 		};
 		ssize_t size = recvmsg(follow->socket, &message, 0);
 
-		if (size < 0)
+		if (size < 0) {
+			if (errno == ECONNREFUSED)
+				process_refusal(follow, now);
 			return;
+		}
 		match_reply(follow, bytes, (size_t)size, stamp_of(&message), now);
 	}
 }
@@ -281,7 +327,9 @@ void follow_receive(struct follow *follow, int64_t now)
 void follow_forget(struct follow *follow, int64_t now)
 {
 	memset(follow->requests, 0, sizeof(follow->requests));
-	follow->last_reply = later(follow->last_reply, now);
+	follow->unanswered = 0;
+	if (!follow->reason)
+		follow->next = clock_earlier(follow->next, now + FOLLOW_PAUSE_LOST);
 	set_unsynchronised(follow, CLOCK_REFERENCE_STEP, "has not replied since the clock was set");
 }
 

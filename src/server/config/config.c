@@ -67,6 +67,7 @@ static void read_sources(struct config_parser *parser, const struct config_sourc
 	config->default_listen = config->listen_count == 0;
 	if (config->default_listen)
 		config_read_line(parser, "listen daytime/tcp *:5050");
+	config_clock_check(parser, source->look_up);
 	if (!access_build(&config->access))
 		config_error(parser, "%s", strerror(errno));
 }

@@ -78,6 +78,7 @@ struct config_source {
 	size_t option_count;
 	const char *user;    /* --user; NULL: not given */
 	const char *pidfile; /* --pidfile; NULL: not given */
+	bool look_up;	     /* look up names to check them, which may take seconds */
 };
 
 /* Reads source into config; release it with config_free, also after errors. Writes each error to

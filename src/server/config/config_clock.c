@@ -1,3 +1,5 @@
+#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -30,6 +32,8 @@ bool config_clock_parse(struct config_parser *parser, const char **words)
 	unsigned stratum = STRATUM_DEFAULT;
 
 	*clock = (struct config_clock){ .source = CLOCK_SOURCE_SYSTEM };
+	snprintf(parser->clock_file, sizeof(parser->clock_file), "%s", parser->file);
+	parser->clock_line = parser->line;
 	if (strcmp(words[0], "follow") == 0 && words[1] && !words[2]) {
 		clock->source = CLOCK_SOURCE_FOLLOW;
 		parse_host(parser, words[1]);
@@ -44,6 +48,67 @@ bool config_clock_parse(struct config_parser *parser, const char **words)
 	clock->source = CLOCK_SOURCE_LOCAL;
 	clock->stratum = (uint8_t)stratum;
 	return true;
+}
+
+/* The listener that a request to this server would come to; NULL: none, or that of another host. */
+static const struct config_listen *find_listener(const struct config *config,
+						 const struct address *server)
+{
+	struct config_listen wanted = { .protocol = protocol_find("ntp"), .address = *server };
+
+	for (size_t i = 0; i < config->listen_count; i++) {
+		const struct config_listen *listen = &config->listens[i];
+
+		if (listen->protocol == wanted.protocol && config_listen_collide(listen, &wanted) &&
+		    address_is_own(server))
+			return listen;
+	}
+	return NULL;
+}
+
+/* The same for each address of a name. */
+static const struct config_listen *look_up_listener(const struct config *config)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+	const struct config_listen *listener = NULL;
+	struct addrinfo *found = NULL;
+	struct address address;
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", config->clock.port);
+	if (getaddrinfo(config->clock.host, port, &hints, &found) != 0)
+		return NULL;
+	for (struct addrinfo *one = found; one && !listener; one = one->ai_next) {
+		address = (struct address){ 0 };
+		memcpy(&address, one->ai_addr, one->ai_addrlen);
+		listener = find_listener(config, &address);
+	}
+	freeaddrinfo(found);
+	return listener;
+}
+
+void config_clock_check(struct config_parser *parser, bool look_up)
+{
+	const struct config_clock *clock = &parser->config->clock;
+	char text[ADDRESS_TEXT_SIZE], server[sizeof(clock->host) + sizeof("[]:65535")];
+	const struct config_listen *own = NULL;
+	struct address address;
+
+	if (clock->source != CLOCK_SOURCE_FOLLOW)
+		return;
+	if (address_parse(&address, clock->host, clock->port))
+		own = find_listener(parser->config, &address);
+	else if (look_up)
+		own = look_up_listener(parser->config);
+	if (!own)
+		return;
+	parser->file = parser->clock_file;
+	parser->line = parser->clock_line;
+	parser->directive = "clock";
+	config_error(parser, "%s is this daemon itself, by listen ntp %s: expected another server",
+		     address_join(server, sizeof(server), clock->host, clock->port),
+		     config_listen_format(own, text));
+	parser->directive = NULL;
 }
 
 void config_clock_dump(const struct config *config, FILE *out)

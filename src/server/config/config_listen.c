@@ -5,8 +5,7 @@
 #include "server/config/config_parse.h"
 #include "stats/web_role.h"
 
-/* Whether the two sockets could not both be bound. */
-static bool collide(const struct config_listen *a, const struct config_listen *b)
+bool config_listen_collide(const struct config_listen *a, const struct config_listen *b)
 {
 	if (a->protocol->transport != b->protocol->transport ||
 	    address_port(&a->address) != address_port(&b->address))
@@ -34,7 +33,7 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 
 	config_listen_format(listen, text);
 	for (size_t i = 0; i < config->listen_count; i++, other++) {
-		if (collide(other, listen)) {
+		if (config_listen_collide(other, listen)) {
 			config_error(parser, "%s is already used by listen %s %s at %s", text,
 				     other->protocol->word, config_listen_format(other, other_text),
 				     parser->listens[i]);

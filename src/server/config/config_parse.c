@@ -129,7 +129,7 @@ static char *read_content(struct config_parser *parser, const char *path, size_t
 
 void config_read_file(struct config_parser *parser, const char *path)
 {
-	struct config_parser outer = *parser;
+	const struct config_parser outer = *parser;
 	size_t size;
 	char *text, *line, *newline;
 
@@ -155,9 +155,11 @@ void config_read_file(struct config_parser *parser, const char *path)
 			config_read_line(parser, line);
 	}
 	free(text);
-	outer.error_count = parser->error_count;
-	outer.listens = parser->listens;
-	*parser = outer;
+	parser->file = outer.file;
+	parser->line = outer.line;
+	parser->row = outer.row;
+	parser->directive = outer.directive;
+	parser->depth--;
 }
 
 /* A relative path starts from the directory of the file that names it. On the command line it is

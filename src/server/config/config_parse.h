@@ -23,6 +23,10 @@ struct config_parser {
 	 * none. */
 	char **first;	/* of each row of the table, in the present source */
 	char **listens; /* of each of the configuration's listens */
+
+	/* The place of the "clock" in effect. */
+	char clock_file[PATH_MAX];
+	unsigned clock_line;
 };
 
 enum config_type {
@@ -83,6 +87,12 @@ extern const struct config_ratelimit config_ratelimit_default;
 
 /* Returns the parser's place as errors name it, to be freed; NULL after an error. */
 char *config_place(struct config_parser *parser);
+
+/* Checks when all is read that "clock follow" does not name a listener of the same configuration. */
+void config_clock_check(struct config_parser *parser, bool look_up);
+
+/* Whether the two sockets could not both be bound. */
+bool config_listen_collide(const struct config_listen *a, const struct config_listen *b);
 
 /* Writes an error at the parser's place. */
 void config_error(struct config_parser *parser, const char *format, ...)
