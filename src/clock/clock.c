@@ -3,20 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t clock_realtime(void)
+static int64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+}
+
+int64_t clock_realtime(void)
+{
+	return read_clock(CLOCK_REALTIME);
 }
 
 int64_t clock_monotonic(void)
 {
-	struct timespec now;
+	return read_clock(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+int64_t clock_boottime(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
 }
 
 #define NTP_UNIX_ZERO UINT64_C(2208988800) /* 1970-01-01 on NTP's scale */

@@ -68,6 +68,9 @@ int64_t clock_realtime(void);
 /* The monotonic clock in nanoseconds, for limits and ages. */
 int64_t clock_monotonic(void);
 
+/* The same, counting the time in which the machine was suspended. */
+int64_t clock_boottime(void);
+
 /* Reads the time zone again, from TZ or /etc/localtime, which may have changed. */
 void clock_reload_zone(void);
 

@@ -14,7 +14,7 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 	*engine = (struct engine){
 		.service.config = *config,
 		.service.precision = clock_measure_precision(),
-		.started = clock_monotonic(),
+		.started = clock_boottime(),
 		.started_clock = time(NULL),
 		.retry_at = INT64_MAX,
 	};

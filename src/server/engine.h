@@ -27,8 +27,8 @@ struct engine {
 	struct history_sampler sampler;
 	struct privileges privileges; /* in force, for the status */
 	bool upgraded;		      /* taken over from another process, for the status */
-	int64_t started;	      /* on the monotonic clock */
-	time_t started_clock;	      /* on the system clock */
+	int64_t started;	      /* nanoseconds of clock_boottime */
+	time_t started_clock;	      /* on the system clock, as it was then */
 	int64_t retry_at; /* halted: when to start the threads again; INT64_MAX: not halted */
 };
 

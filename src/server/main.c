@@ -52,27 +52,38 @@ static enum log_target log_target(const struct options *options)
 		       LOG_TO_TERMINAL;
 }
 
-#define UNSYNCHRONISED_HINT                                                                      \
-	"the kernel clock is not synchronised, and NTP replies will say so: synchronise it, or " \
-	"configure \"clock local\" to trust it or \"clock follow HOST\" to follow an NTP server"
+#define HINT_ALTERNATIVES                           \
+	"configure \"clock local\" to trust it or " \
+	"\"clock follow HOST\" to follow an NTP server"
 
-/* Whether NTP would be served with a clock that clients reject. */
-static bool is_clock_useless(const struct config *config)
+/* What to tell if NTP would be served with a clock that clients reject; or NULL. */
+static const char *clock_hint(const struct config *config)
 {
-	if (config->clock.source != CLOCK_SOURCE_SYSTEM || clock_monitor_kernel_is_synchronised())
-		return false;
+	static const char *const hints[] = {
+		[CLOCK_MONITOR_KERNEL_SYNCHRONISED] = NULL,
+		[CLOCK_MONITOR_KERNEL_UNSYNCHRONISED] =
+			"the kernel clock is not synchronised, and NTP replies will say so: "
+			"synchronise it, or " HINT_ALTERNATIVES,
+		[CLOCK_MONITOR_KERNEL_REFUSES] =
+			"adjtimex is refused, which tells whether the kernel clock is synchronised, "
+			"and NTP replies will say that it is not: allow it, or " HINT_ALTERNATIVES,
+	};
+
+	if (config->clock.source != CLOCK_SOURCE_SYSTEM)
+		return NULL;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (config->listens[i].protocol->reports_sync)
-			return true;
+			return hints[clock_monitor_check_kernel()];
 	}
-	return false;
+	return NULL;
 }
 
 /* Becomes a daemon, unless it stays in the foreground, and serves. */
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
-	bool useless = is_clock_useless(config), journal = log_is_journal(STDERR_FILENO);
+	const char *hint = clock_hint(config);
+	bool journal = log_is_journal(STDERR_FILENO);
 	struct config_source absolute = *source;
 	char file[PATH_MAX];
 	struct failure failure;
@@ -89,13 +100,13 @@ static enum exit_status serve(const struct options *options, const struct config
 	if (stays_in_foreground(options)) {
 		daemon_foreground_setup(notify.inherited);
 	} else {
-		if (useless)
-			log_print(LOG_WARNING, UNSYNCHRONISED_HINT);
+		if (hint)
+			log_print(LOG_WARNING, "%s", hint);
 		report = daemon_detach();
 	}
 	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
-	if (useless && !(report >= 0 && journal))
-		log_write(LOG_WARNING, UNSYNCHRONISED_HINT);
+	if (hint && !(report >= 0 && journal))
+		log_write(LOG_WARNING, "%s", hint);
 	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure) ||
 	    !server_commit_upgrade(&server, &failure)) {
 		if (report >= 0 && !journal) /* where the report goes, too */

@@ -24,9 +24,9 @@ const struct figure figures_table[] = {
 	  .text = "process: {}" },
 	{ NULL, "state", AT(state), .help = "State of the daemon.", .text = "state: {}",
 	  .per = FIGURES_STATE },
-	{ NULL, "started", AT(started), .help = "Time of the start." },
-	{ NULL, NULL, AT(info.started_clock), .metric = "start_time_seconds",
-	  .help = "Time of the start, in seconds since 1970." },
+	{ NULL, "started", AT(started), .help = "Time of the start, by the clock as it is now." },
+	{ NULL, NULL, AT(started_clock), .metric = "start_time_seconds",
+	  .help = "Time of the start, in seconds since 1970, by the clock as it is now." },
 	{ NULL, "uptime", AT(uptime), .help = "Seconds since the start.", .text = "uptime: {} s" },
 	{ NULL, "upgraded", AT(info.upgraded), .metric = "upgraded",
 	  .help = "Whether the daemon took over from a running one." },
@@ -130,6 +130,21 @@ void figures_read_clock(struct figures_clock *clock, const struct stats *stats, 
 		clock->reason.text[0] = '\0';
 }
 
+/* The errors of reading seconds and two clocks, so that the figure is constant without a step. */
+#define STEP_MIN (2 * CLOCK_SECOND)
+
+/* A start is often before the first synchronisation, which sets the clock from 1970, for example:
+ * what the system clock said then counts as long as it has not been set. */
+static uint64_t start_time(const struct stats_info *info, int64_t uptime)
+{
+	int64_t start = clock_realtime() - uptime;
+	int64_t step = start - (int64_t)info->started_clock * CLOCK_SECOND;
+
+	if ((step < 0 ? -step : step) < STEP_MIN)
+		return info->started_clock;
+	return start > 0 ? (uint64_t)(start / CLOCK_SECOND) : 0;
+}
+
 static void format_time(uint64_t seconds, char text[static 32])
 {
 	time_t time = (time_t)seconds;
@@ -156,17 +171,19 @@ static void read_web(struct figures *figures, const struct stats *stats,
 void figures_read(struct figures *figures, const struct stats *stats,
 		  const struct web_counters *web)
 {
-	int64_t now = clock_monotonic();
+	int64_t uptime;
 
 	*figures = (struct figures){ .version = FIGURES_VERSION,
 				     .program = PROGRAM_VERSION,
 				     .client_count = -1 };
 	stats_read_info(stats, &figures->info);
-	figures_read_clock(&figures->clock, stats, now);
+	figures_read_clock(&figures->clock, stats, clock_monotonic());
 	stats_sum(stats, web, &figures->sum);
 	read_web(figures, stats, web);
-	figures->uptime = (uint64_t)(now - figures->info.started) / CLOCK_SECOND;
-	format_time(figures->info.started_clock, figures->started);
+	uptime = clock_boottime() - figures->info.started;
+	figures->uptime = (uint64_t)(uptime / CLOCK_SECOND);
+	figures->started_clock = start_time(&figures->info, uptime);
+	format_time(figures->started_clock, figures->started);
 	figures->replies = counters_replies(&figures->sum);
 	figures->worker_count = (int)stats_workers(stats);
 	for (int i = 0; i < figures->worker_count; i++)

@@ -25,7 +25,8 @@ struct figures {
 	char program[16];
 	char state[16]; /* "serving"; empty where it is not known */
 	uint64_t uptime;
-	char started[32]; /* ISO 8601, UTC */
+	uint64_t started_clock; /* seconds since 1970, by the system clock as it is now */
+	char started[32];	/* the same in ISO 8601, UTC */
 	struct stats_info info;
 	struct figures_clock clock;
 	struct counters sum; /* of all workers and the web process */

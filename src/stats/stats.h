@@ -20,8 +20,8 @@
 
 /* Facts that change only with the configuration. */
 struct stats_info {
-	int64_t started;	/* on the monotonic clock */
-	uint64_t started_clock; /* on the system clock, seconds since 1970 */
+	int64_t started;	/* nanoseconds of clock_boottime */
+	uint64_t started_clock; /* on the system clock as it was then, seconds since 1970 */
 	uint64_t process, user; /* their IDs */
 	uint64_t workers;
 	uint64_t connections_max;

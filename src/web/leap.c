@@ -33,6 +33,7 @@ void leap_read_file(struct leap *leap, const char *path)
 			leap->expires = strtoll(line + 2, NULL, 10) - EPOCH;
 		if (!read_change(line, &seconds, &offset))
 			continue;
+		leap->since = leap->change == 0 ? seconds - EPOCH : leap->change;
 		leap->before = leap->change == 0 ? (int)offset : leap->after;
 		leap->after = (int)offset;
 		leap->change = seconds - EPOCH;

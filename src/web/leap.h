@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct leap {
+	int64_t since;	 /* the list knows TAI - UTC from then on: its last change but one */
 	int before;	 /* TAI - UTC in seconds, before the last change in the list */
 	int after;	 /* and after it */
 	int64_t change;	 /* when that was or will be */
@@ -19,10 +20,11 @@ void leap_read(struct leap *leap);
 /* The same for a list at path. */
 void leap_read_file(struct leap *leap, const char *path);
 
-/* Whether the list is valid at a time. */
+/* Whether the list is valid at a time, and that is no longer ago than since: a clock of 1970, which
+ * was never set, has no TAI - UTC. */
 static inline bool leap_is_known(const struct leap *leap, int64_t now)
 {
-	return now < leap->expires;
+	return leap->since <= now && now < leap->expires;
 }
 
 /* TAI - UTC at a time, while the list is valid. */

@@ -2,14 +2,21 @@
 
 The tests leave the clock of the machine alone. shim_clock.c stands in for the kernel.
 """
+import calendar
+import errno
+import json
 import os
 import pathlib
+import re
+import sys
 import time
 
 import pytest
 
 from lib import ntp
+from lib.daytime_client import free_port
 from lib.environment import compile_shim, INSTRUMENTED, wait_until
+from lib.http_client import fetch
 from lib.ntp import wait_for_state
 
 SHIM = pathlib.Path(__file__).with_name("lib") / "shim_clock.c"
@@ -119,3 +126,35 @@ def test_a_start_with_an_unsynchronised_clock_prints_a_hint(testbed, port, kerne
     if hint:
         assert hint.count("\n") == 1 and "not synchronised" in hint
         assert '"clock local"' in hint and '"clock follow HOST"' in hint
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_a_refused_adjtimex_is_named(testbed, port, kernel, error):
+    """As by the filter of a container: that the kernel's clock is not synchronised is not known."""
+    kernel.set_state(0, -error)
+    hint = start(testbed, port, kernel).result.err
+    assert hint.count("\n") == 1 and "adjtimex is refused" in hint and '"clock follow HOST"' in hint
+    wait_for_state(port, 3, 0, b"INIT")
+    assert testbed.status()["clock"] == (
+        "not synchronised: the kernel refuses adjtimex, which tells whether its clock is synchronised"
+        f" ({os.strerror(error)})")
+
+
+def test_the_start_is_told_by_the_clock_that_was_set_later(testbed, port):
+    """A machine without a clock of its own starts in 1970."""
+    library, wall, web = testbed.dir / "wall.so", testbed.dir / "wall", free_port()
+    compile_shim(library, SHIM.with_name("shim_wall.c"))
+    began = time.time()
+    wall.write_bytes(int(-began * 10**9 + 12 * 10**9).to_bytes(8, sys.byteorder, signed=True))
+    testbed.start("-o", f"listen ntp {port}", "-o", f"listen http 127.0.0.1:{web}", "-o", "clock local",
+                  env={"LD_PRELOAD": str(library), "WALL": str(wall)})
+
+    def starts():
+        metrics = fetch(web, "/metrics").body.decode()
+        text = json.loads(testbed.server("--signal", "status", "--json").out)["started"]
+        return [calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")),
+                float(re.search(r"^timeserver_start_time_seconds (\S+)", metrics, re.MULTILINE)[1])]
+    assert all(10 < start < 100 for start in starts())
+    with open(wall, "r+b") as file:
+        file.write(bytes(8))
+    assert all(began - 2 < start < time.time() + 2 for start in starts())

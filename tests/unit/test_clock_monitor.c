@@ -1,5 +1,6 @@
 /* The clock monitor, with a kernel clock that the test controls. */
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,7 +18,8 @@
 #include "base/log.h"
 #include "server/clock/clock_monitor.h"
 
-/* The kernel clock of the test, which ntp_adjtime() below returns. */
+/* The kernel clock of the test, which ntp_adjtime() below returns; a negative result is
+ * an errno. */
 static atomic_int kernel_status, kernel_result;
 static atomic_long kernel_maxerror;
 static atomic_uint kernel_reads;
@@ -30,7 +32,10 @@ int ntp_adjtime(struct timex *kernel)
 	kernel->status = kernel_status;
 	kernel->maxerror = kernel_maxerror;
 	kernel_reads++;
-	return kernel_result;
+	if (kernel_result >= 0)
+		return kernel_result;
+	errno = -kernel_result;
+	return -1;
 }
 
 static void set_kernel(int status, int result, long maxerror)
@@ -217,9 +222,41 @@ static void the_kernel_clock_is_read_before_the_monitor_runs(void **state)
 {
 	(void)state;
 	set_kernel(0, TIME_OK, 1000);
-	assert_true(clock_monitor_kernel_is_synchronised());
+	assert_int_equal(clock_monitor_check_kernel(), CLOCK_MONITOR_KERNEL_SYNCHRONISED);
 	set_kernel(STA_UNSYNC, TIME_ERROR, 1000);
-	assert_false(clock_monitor_kernel_is_synchronised());
+	assert_int_equal(clock_monitor_check_kernel(), CLOCK_MONITOR_KERNEL_UNSYNCHRONISED);
+	set_kernel(0, -EPERM, 1000);
+	assert_int_equal(clock_monitor_check_kernel(), CLOCK_MONITOR_KERNEL_REFUSES);
+}
+
+/* As in a container; a refusal says nothing about the clock. */
+static void a_refusal_has_its_own_reason(void **state)
+{
+	static const struct {
+		int error;
+		const char *detail;
+	} rows[] = {
+		{ EPERM, " (Operation not permitted)" },
+		{ ENOSYS, " (Function not implemented)" },
+		{ EFAULT, "" },
+	};
+	const char *common =
+		"the kernel refuses adjtimex, which tells whether its clock is synchronised";
+	struct stats_reason reason;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		set_kernel(0, -rows[i].error, 0);
+		start(CLOCK_SOURCE_SYSTEM, "");
+		assert_int_equal(read_state().leap, CLOCK_LEAP_UNKNOWN);
+		stats_read_reason(&stats, &reason);
+		assert_memory_equal(reason.text, common, strlen(common));
+		assert_string_equal(reason.text + strlen(common), rows[i].detail);
+		clock_monitor_stop(&monitor);
+		start(CLOCK_SOURCE_LOCAL, "");
+		assert_int_equal(read_state().stratum, 7);
+		clock_monitor_stop(&monitor);
+	}
 }
 
 int main(void)
@@ -232,6 +269,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_quiet_clock_costs_little, end),
 		cmocka_unit_test_teardown(the_monitor_blocks_all_signals, end),
 		cmocka_unit_test(the_kernel_clock_is_read_before_the_monitor_runs),
+		cmocka_unit_test_teardown(a_refusal_has_its_own_reason, end),
 	};
 
 	log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);

@@ -220,6 +220,32 @@ static void unknown_figures_are_null(void **state)
 	json_decref(json);
 }
 
+/* A start at 1970, after which the clock was set; without a step, what the clock said then. */
+static void the_start_is_told_by_the_clock_as_it_is(void **state)
+{
+	static struct stats stats;
+	static struct web_counters web;
+	struct stats_info info = { .started_clock = 12 };
+	struct timespec boot;
+	struct figures figures;
+	struct tm utc = { 0 };
+
+	(void)state;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	info.started = boot.tv_sec * CLOCK_SECOND + boot.tv_nsec - 100 * CLOCK_SECOND;
+	stats_publish_info(&stats, &info);
+	figures_read(&figures, &stats, &web);
+	assert_non_null(strptime(figures.started, "%Y-%m-%dT%H:%M:%SZ", &utc));
+	assert_in_range(time(NULL) - timegm(&utc), 99, 110);
+	assert_in_range(figures.uptime, 100, 110);
+	for (uint64_t off = 0; off <= 1; off++) {
+		info.started_clock = (uint64_t)time(NULL) - 100 - off;
+		stats_publish_info(&stats, &info);
+		figures_read(&figures, &stats, &web);
+		assert_int_equal(figures.started_clock, info.started_clock);
+	}
+}
+
 static bool is_sibling(const struct figure *figure, const char *name, size_t length)
 {
 	const char *group = figure->group ? figure->group : "", *other;
@@ -304,6 +330,7 @@ int main(void)
 		cmocka_unit_test(old_requests_lose_weight),
 		cmocka_unit_test(new_stats_have_all_figures),
 		cmocka_unit_test(unknown_figures_are_null),
+		cmocka_unit_test(the_start_is_told_by_the_clock_as_it_is),
 		cmocka_unit_test(rows_are_consistent),
 		cmocka_unit_test(a_status_as_text),
 	};

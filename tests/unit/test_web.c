@@ -97,6 +97,9 @@ static void a_list_of_leap_seconds(void **state)
 
 	(void)state;
 	assert_true(leap_is_known(&leap, NEW_YEAR));
+	assert_true(leap_is_known(&leap, 1435708800)); /* 1 July 2015: the list begins */
+	assert_false(leap_is_known(&leap, 1435708799));
+	assert_false(leap_is_known(&leap, 0)); /* a clock that was never set */
 	assert_int_equal(leap_offset(&leap, NEW_YEAR - 1), 36);
 	assert_int_equal(leap_offset(&leap, NEW_YEAR), 37);
 	assert_int_equal(leap.change, NEW_YEAR);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+
 /* How often the source is read: usually, and around a leap second. */
 #define POLL_INTERVAL	   (200 * CLOCK_MILLISECOND)
 #define POLL_INTERVAL_LEAP (4 * CLOCK_MILLISECOND)
@@ -28,14 +29,40 @@
 
 #define STACK_SIZE (256 * 1024)
 
-bool clock_monitor_kernel_is_synchronised(void)
+/* The reason of a kernel, or of what stands between it and this process, that refuses to tell. */
+#define REFUSED "refuses adjtimex, which tells whether its clock is synchronised"
+
+static const char *describe_refusal(int error)
+{
+	return error == EPERM  ? REFUSED " (Operation not permitted)" :
+	       error == ENOSYS ? REFUSED " (Function not implemented)" :
+				 REFUSED;
+}
+
+/* Reads the kernel clock; returns what ntp_adjtime(3) does, and sets reason to why it is not
+ * synchronised, in words that follow "the kernel", or to NULL. */
+static int read_kernel_clock(struct timex *kernel, clock_ntp_time time, int64_t now,
+			     struct clock_state *state, const char **reason)
+{
+	int result = ntp_adjtime(kernel);
+
+	*reason = result < 0 ? describe_refusal(errno) : NULL;
+	clock_state_from_kernel(state, kernel, result, time, now);
+	if (result >= 0 && !clock_state_is_synchronised(state))
+		*reason = result == TIME_OOP ? "is inserting a leap second" :
+					       "says that the clock is not synchronised";
+	return result;
+}
+
+enum clock_monitor_kernel clock_monitor_check_kernel(void)
 {
 	struct timex kernel = { 0 };
 	struct clock_state state;
-	int result = ntp_adjtime(&kernel);
+	const char *reason;
 
-	clock_state_from_kernel(&state, &kernel, result, clock_read_ntp(), clock_monotonic());
-	return clock_state_is_synchronised(&state);
+	if (read_kernel_clock(&kernel, clock_read_ntp(), clock_monotonic(), &state, &reason) < 0)
+		return CLOCK_MONITOR_KERNEL_REFUSES;
+	return reason ? CLOCK_MONITOR_KERNEL_UNSYNCHRONISED : CLOCK_MONITOR_KERNEL_SYNCHRONISED;
 }
 
 /* The offset of the system clock from the monotonic clock. Both are steered alike, so only a step
@@ -50,18 +77,16 @@ static const char *read_kernel(struct clock_monitor *monitor, int64_t now,
 {
 	struct timex kernel = { 0 };
 	clock_ntp_time time = clock_read_ntp();
+	const char *reason;
 
-	monitor->kernel = ntp_adjtime(&kernel);
-	clock_state_from_kernel(state, &kernel, monitor->kernel, time, now);
+	monitor->kernel = read_kernel_clock(&kernel, time, now, state, &reason);
 	/* The kernel lets maxerror grow; only a correction makes it less. */
 	if (kernel.maxerror < monitor->maxerror || monitor->corrected == 0)
 		monitor->corrected = time;
 	monitor->maxerror = (long)kernel.maxerror;
-	if (!clock_state_is_synchronised(state))
-		return monitor->kernel == TIME_OOP ? "is inserting a leap second" :
-						     "says that the clock is not synchronised";
-	state->reference_time = monitor->corrected;
-	return NULL;
+	if (!reason)
+		state->reference_time = monitor->corrected;
+	return reason;
 }
 
 /* The kernel is read in any case: it knows when a leap second is being inserted. */

@@ -58,7 +58,13 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 /* Stops the thread, if it runs. The last state stays published, and its dispersion grows. */
 void clock_monitor_stop(struct clock_monitor *monitor);
 
-/* Whether the kernel says now that its clock is synchronised. */
-bool clock_monitor_kernel_is_synchronised(void);
+/* What the kernel says now of its clock. */
+enum clock_monitor_kernel {
+	CLOCK_MONITOR_KERNEL_SYNCHRONISED,
+	CLOCK_MONITOR_KERNEL_UNSYNCHRONISED,
+	CLOCK_MONITOR_KERNEL_REFUSES, /* nothing: a container, for example, denies adjtimex(2) */
+};
+
+enum clock_monitor_kernel clock_monitor_check_kernel(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* For LD_PRELOAD: a kernel clock that the test controls. Its state is in the file named by KERNEL
- * ("status state maxerror"), and each byte in the FIFO named by STEPS is a step. The real clock is
+ * ("status state maxerror"; a negative state is an errno), and each byte in the FIFO named by STEPS is a step. The real clock is
  * left alone. */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,10 @@ int ntp_adjtime(struct timex *kernel)
 	state = (int)strtol(rest, &rest, 10);
 	kernel->maxerror = strtol(rest, NULL, 10);
 	fclose(file);
-	return state;
+	if (state >= 0)
+		return state;
+	errno = -state;
+	return -1;
 }
 
 /* With a 64-bit time_t on 32 bits, the C library redirects both functions to one symbol. */
