@@ -1,6 +1,8 @@
 """The units of dist/ under a real systemd."""
+import re
 import shutil
 import socket
+import sys
 
 import pytest
 
@@ -11,7 +13,7 @@ from lib.environment import BITS, needs_private, not_instrumented, SERVER, wait_
 
 pytestmark = [needs_private("namespaces of its own"), not_instrumented("the sandbox"),
               pytest.mark.skipif(BITS == 32, reason="the units allow no calls of 32 bits here")]
-UNIT = "timeserver.service"
+UNIT, ACTIVATED = "timeserver.service", "timeserver-activated.service"
 
 
 @pytest.fixture
@@ -34,6 +36,13 @@ def start(systemd, text, *units):
     assert systemd.control("daemon-reload").code == 0
     started = systemd.control("start", (units or [UNIT])[-1])
     assert started.code == 0, (started, systemd.log.read_text())
+
+
+def add_lines(systemd, unit, *lines):
+    """Adds lines to the [Service] section of a unit."""
+    directory = systemd.units / f"{unit}.d"
+    directory.mkdir(exist_ok=True)
+    (directory / "more.conf").write_text("\n".join(["[Service]", *lines, ""]))
 
 
 def main_process(systemd, unit=UNIT):
@@ -76,8 +85,7 @@ def test_start_reload_and_stop(systemd):
 def test_a_replaced_program_and_its_watchdog(testbed, systemd):
     """After an upgrade the watchdog of systemd applies to the new process."""
     systemd.install_unit(UNIT, systemd.log)
-    drop_in = systemd.units / f"{UNIT}.d" / "watchdog.conf"
-    drop_in.write_text("[Service]\nWatchdogSec=1\nRestartSec=0\n")
+    add_lines(systemd, UNIT, "WatchdogSec=1", "RestartSec=0")
     systemd.write_config("")
     assert systemd.control("daemon-reload").code == 0 and systemd.control("start", UNIT).code == 0
     systemd.program.rename(systemd.program.with_name("old"))
@@ -106,7 +114,7 @@ def test_an_upgrade_outside_of_the_service_is_refused(systemd):
 
 def test_socket_activation(systemd):
     """The first client starts the service. Reload and restart keep the sockets."""
-    unit = "timeserver-activated.service"
+    unit = ACTIVATED
     start(systemd, "clock local\n", unit, "timeserver.socket")
     assert systemd.show(unit)["ActiveState"] == "inactive"
     assert is_daytime(query(5050))
@@ -133,3 +141,33 @@ def test_socket_activation_of_ntp(systemd):
     main_process(systemd, unit)
     assert is_daytime(query(5050))
     assert systemd.control("reload", unit).code == 0 and ntp.query(123)[0].stratum == 10
+
+
+def status(systemd, unit=UNIT):
+    """The lines of the status, by name; of a name that is repeated the last one."""
+    name = unit.removesuffix(".service")
+    shown = systemd.run(systemd.program, "-s", "status", "-p", f"/run/{name}/{name.split('-')[0]}.pid")
+    assert shown.code == 0, shown
+    return dict(line.split(": ", 1) for line in shown.out.splitlines())
+
+
+# Writes errno of a call that reads the state of the clock.
+READ_CLOCK = """\
+import ctypes, os
+libc, state = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(512)
+libc.clock_adjtime(0, state)
+open(os.environ["RUNTIME_DIRECTORY"] + "/errno", "w").write(str(ctypes.get_errno()))
+"""
+
+
+@pytest.mark.parametrize("units", [[UNIT], [ACTIVATED, "timeserver.socket"]], ids=["service", "socket"])
+def test_the_units_allow_what_the_daemon_needs(systemd, testbed, units):
+    """To restrict itself, as outside of the unit, and to read the state of the clock."""
+    script = testbed.config(READ_CLOCK, "read_clock.py")
+    script.rename(systemd.program.with_name("read_clock.py"))
+    add_lines(systemd, units[0], f"ExecStartPre={sys.executable} {systemd.program.with_name('read_clock.py')}")
+    start(systemd, "listen ntp 123\nlisten daytime/tcp 5050\n" if len(units) == 1 else "", *units)
+    assert is_daytime(query(5050))
+    expected = re.search("^confinement: (.*)$", systemd.run(systemd.program, "--version").out, re.MULTILINE)
+    assert status(systemd, units[0])["confined"] == expected[1]
+    assert systemd.run("cat", f"/run/{units[0].removesuffix('.service')}/errno").out == "0"

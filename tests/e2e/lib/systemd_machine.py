@@ -72,7 +72,7 @@ class Systemd:
         self.write_unit(name, text.replace("@PREFIX@", str(self.testbed.root / "usr")))
         if name.endswith(".service"):
             directory = self.units / f"{name}.d"
-            directory.mkdir()
+            directory.mkdir(exist_ok=True)
             (directory / "log.conf").write_text(f"[Service]\nStandardError=append:{log}\n")
 
     def enter(self, *words):
