@@ -19,6 +19,7 @@
 
 #define RECORD_SIZE   1024
 #define MESSAGE_SIZE  (PATH_MAX + RECORD_SIZE) /* of a command: with a path */
+#define SYSLOG_SIZE   (RECORD_SIZE + 128)
 #define LIMIT_SECONDS 10
 
 /* The only global state of the program. */
@@ -27,7 +28,10 @@ static struct {
 	enum log_target target;
 	int facility;
 	bool debug;
-	int socket; /* to syslogd, or -1 */
+	int socket;		  /* to syslogd, or -1 */
+	bool stream;		  /* it is a stream */
+	char record[SYSLOG_SIZE]; /* that the stream has taken in part */
+	size_t size, sent;	  /* its size; 0: there is none */
 	unsigned lost;
 	pthread_mutex_t lock; /* records are written one at a time */
 } log_state = {
@@ -67,16 +71,62 @@ void log_close(void)
 	fd_close(&log_state.socket);
 }
 
-static bool syslog_connect(void)
+static bool syslog_connect_by(int type)
 {
 	struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	int error;
 
-	log_state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	log_state.socket = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (log_state.socket < 0)
 		return false;
+	log_state.stream = type == SOCK_STREAM;
+	log_state.sent = 0; /* a new connection gets the whole record */
 	if (connect(log_state.socket, (struct sockaddr *)&path, sizeof(path)) == 0)
 		return true;
+	error = errno;
 	log_close();
+	errno = error;
+	return false;
+}
+
+/* syslogd decides of which type /dev/log is. */
+static bool syslog_connect(void)
+{
+	return syslog_connect_by(SOCK_DGRAM) ||
+	       (errno == EPROTOTYPE && syslog_connect_by(SOCK_STREAM));
+}
+
+/* Sends the record, or what a stream has not taken of it yet. In a stream a NUL ends a record, as
+ * syslog(3) has it. */
+static bool syslog_send(void)
+{
+	size_t size = log_state.size + (log_state.stream ? 1 : 0);
+	ssize_t sent = send(log_state.socket, log_state.record + log_state.sent,
+			    size - log_state.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent < 0)
+		return false;
+	log_state.sent += (size_t)sent;
+	if (log_state.sent < size) {
+		errno = EAGAIN;
+		return false;
+	}
+	log_state.size = 0;
+	return true;
+}
+
+/* Sends a record, after the rest of an earlier one. If a stream takes a part of it, the rest is
+ * sent before the next record. */
+static bool syslog_send_record(const char *record, size_t size)
+{
+	if (log_state.size > 0 && !syslog_send())
+		return false;
+	memcpy(log_state.record, record, size + 1);
+	log_state.size = size;
+	log_state.sent = 0;
+	if (syslog_send() || log_state.sent > 0)
+		return true;
+	log_state.size = 0;
 	return false;
 }
 
@@ -86,7 +136,7 @@ static bool syslog_deliver(const char *record, size_t size)
 	for (int attempt = 0; attempt < 2; attempt++) {
 		if (log_state.socket < 0 && !syslog_connect())
 			return false;
-		if (send(log_state.socket, record, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		if (syslog_send_record(record, size))
 			return true;
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 			return false;
@@ -98,7 +148,7 @@ static bool syslog_deliver(const char *record, size_t size)
 /* RFC 3164; LC_TIME is not set, so the month is English. */
 static bool syslog_write(int priority, const char *text)
 {
-	char record[RECORD_SIZE + 128], stamp[32];
+	char record[SYSLOG_SIZE], stamp[32];
 	time_t now = time(NULL);
 	struct tm local;
 	int size;

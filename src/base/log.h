@@ -11,7 +11,7 @@
 #include <syslog.h>
 
 enum log_target {
-	LOG_TO_SYSLOG,	 /* RFC 3164 records on /dev/log */
+	LOG_TO_SYSLOG,	 /* RFC 3164 records on /dev/log, datagrams or a stream */
 	LOG_TO_TERMINAL, /* standard error, "program: text" */
 	LOG_TO_JOURNAL,	 /* standard error, "<priority>text", as sd-daemon(3) has it */
 };

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lib.control import start_with_file
 from lib.daytime_client import assert_prompt, free_port, is_daytime, query, receive_all, serves
 from lib.environment import longer, needs_private, needs_program, not_instrumented, wait_until
 
@@ -27,23 +28,29 @@ template(name="all" type="string"
 action(type="omfile" file="{directory}/log" template="all")
 """
 
+# /dev/log is a stream, where a NUL ends a record.
+STREAM = RSYSLOG.replace('module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")', """\
+module(load="imptcp")
+input(type="imptcp" path="/dev/log" addtlframedelimiter="0")""")
+
 
 class Syslogd:
     """rsyslogd, and the records that it has written."""
 
-    def __init__(self, testbed):
+    def __init__(self, testbed, text=RSYSLOG):
+        self.type = socket.SOCK_DGRAM if text == RSYSLOG else socket.SOCK_STREAM
         self.testbed, self.directory = testbed, testbed.root / f"syslogd{len(testbed.reports)}"
         self.directory.mkdir()
         self.file = self.directory / "log"
         config = self.directory / "rsyslog.conf"
         fields = "|".join(f"%{field}%" for field in FIELDS)
-        config.write_text(RSYSLOG.format(directory=self.directory, fields=fields))
+        config.write_text(text.format(directory=self.directory, fields=fields))
         self.popen, self.out, _ = testbed.popen(["/usr/sbin/rsyslogd", "-n", "-f", config,
                                                  "-i", self.directory / "pid"])
         wait_until(self.listens, what="rsyslogd to listen")
 
     def listens(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_UNIX, self.type) as probe:
             return DEVICE.exists() and probe.connect_ex(str(DEVICE)) == 0
 
     def records(self):
@@ -56,7 +63,10 @@ class Syslogd:
             return next((record for record in self.records() if words in "|".join(record)), None)
         return wait_until(found, what=f"a record of {words}")
 
-    def stop(self):
+    def count(self, words):
+        return sum(words in record[4] for record in self.records())
+
+    def close(self):
         self.popen.terminate()
         self.popen.wait(10)
         with contextlib.suppress(FileNotFoundError):
@@ -68,7 +78,7 @@ def syslogd(testbed):
     syslogd = Syslogd(testbed)
     yield syslogd
     if syslogd.popen.poll() is None:
-        syslogd.stop()
+        syslogd.close()
 
 
 real = needs_program("rsyslogd", "(Debian's package rsyslog)")
@@ -155,12 +165,29 @@ def test_a_restarted_syslogd_gets_records(testbed, port, syslogd):
     testbed.config(f"listen daytime/tcp {port}\n")
     testbed.start("-c", testbed.dir / "t.conf")
     syslogd.wait_for("serving")
-    syslogd.stop()
+    syslogd.close()
     assert testbed.signal("reload").code == 0, "without a syslogd"
     second = Syslogd(testbed)
     assert testbed.signal("reload").code == 0
     assert second.wait_for("reloaded")[0] == "timeserver"
-    second.stop()
+    second.close()
+
+
+@real
+def test_a_stream_at_dev_log(testbed, port):
+    """Also after a restart of syslogd, with either type of socket."""
+    daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
+    for text in (STREAM, STREAM, RSYSLOG, STREAM):
+        syslogd = Syslogd(testbed, text)
+        with contextlib.closing(syslogd):
+            for number in range(1, 4):
+                assert testbed.signal("reload").code == 0
+                wait_until(lambda: syslogd.count("reloaded") == number, what="the record")  # noqa: B023
+        assert {tuple(record[:3]) for record in syslogd.records()} == {("timeserver", str(daemon.pid), "daemon")}
+        assert {record[3] for record in syslogd.records() if "reloaded" in record[4]} == {"notice"}
+        assert all(re.fullmatch(" ?[ -~]+", record[4]) for record in syslogd.records())
+        assert syslogd.count("1 log records were lost here") == 1
+        assert testbed.signal("reload").code == 0, "without a syslogd"
 
 
 @real

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -119,6 +121,101 @@ static void repeated_records_are_limited(void **state)
 			    "test: number 3\ntest: the same 2 times more in between\n");
 }
 
+/* syslogd's end of a stream at /dev/log, which takes this many bytes of a send at most. */
+static int syslogd = -1;
+static size_t send_max;
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): reserved in the library */
+
+/* In place of the C library's: /dev/log is a stream. */
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int type, pair[2];
+	socklen_t size = sizeof(type);
+
+	assert_string_equal(((const struct sockaddr_un *)address)->sun_path, "/dev/log");
+	assert_in_range(length, 10, sizeof(struct sockaddr_un));
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size), 0);
+	if (type != SOCK_STREAM) {
+		errno = EPROTOTYPE;
+		return -1;
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(dup2(pair[0], fd), fd);
+	close(pair[0]);
+	syslogd = pair[1];
+	return 0;
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+	if (send_max == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return sendto(fd, data, size < send_max ? size : send_max, flags, NULL, 0);
+}
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
+
+/* The text of each record in what syslogd has received, which NULs end; then "+" if the end of the
+ * last one is missing. */
+static const char *receive_records(void)
+{
+	static char texts[1000];
+	char data[1000] = "";
+	ssize_t size = read(syslogd, data, sizeof(data) - 1);
+	char *text = texts;
+
+	texts[0] = '\0';
+	for (char *record = data; record < data + size; record += strlen(record) + 1) {
+		assert_int_equal(record[0], '<');
+		text += sprintf(text, "%s%s;",
+				strstr(record, "]: ") ? strstr(record, "]: ") + 3 : "",
+				record + strlen(record) == data + size ? "+" : "");
+	}
+	return texts;
+}
+
+/* Each record ends in a NUL; the rest of a record comes before the next one. */
+static void a_stream_gets_whole_records(void **state)
+{
+	(void)state;
+	log_open("test", LOG_TO_SYSLOG, LOG_DAEMON, false);
+	send_max = 1000;
+	log_write(LOG_INFO, "first");
+	log_write(LOG_INFO, "second");
+	assert_string_equal(receive_records(), "first;second;");
+	send_max = 36;
+	log_write(LOG_INFO, "a text of more than 36 bytes");
+	log_write(LOG_INFO, "third");
+	send_max = 1000;
+	log_write(LOG_INFO, "fourth");
+	assert_string_equal(receive_records(), "a text of more than 36 bytes;third;fourth;");
+	log_close();
+	close(syslogd);
+}
+
+/* The next syslogd gets a record whole that the last one got in part. */
+static void a_new_stream_gets_whole_records(void **state)
+{
+	(void)state;
+	send_max = 36;
+	log_open("test", LOG_TO_SYSLOG, LOG_DAEMON, false);
+	log_write(LOG_INFO, "a text of more than 36 bytes");
+	close(syslogd);
+	send_max = 1000;
+	log_write(LOG_INFO, "second");
+	assert_string_equal(receive_records(), "a text of more than 36 bytes;second;");
+	send_max = 0;
+	log_write(LOG_INFO, "third");
+	send_max = 1000;
+	log_write(LOG_INFO, "fourth");
+	assert_string_equal(receive_records(), "1 log records were lost here;fourth;");
+	log_close();
+	close(syslogd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +226,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lost_records_are_counted, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(repeated_records_are_limited, open_pipe,
 						close_pipe),
+		cmocka_unit_test(a_stream_gets_whole_records),
+		cmocka_unit_test(a_new_stream_gets_whole_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
