@@ -78,6 +78,26 @@ static const char *clock_hint(const struct config *config)
 	return NULL;
 }
 
+/* At a terminal, where the daemon cannot write. */
+static void print_warnings(const struct config *config)
+{
+	char text[LISTENERS_WARNING_SIZE];
+
+	for (size_t i = 0; i < config->listen_count; i++) {
+		const struct config_listen *listen = &config->listens[i];
+
+		if (!listen->any_family &&
+		    listeners_describe_lack(listen->protocol, &listen->address, text, sizeof(text)))
+			log_print(LOG_WARNING, "%s", text);
+	}
+}
+
+static void log_warning(void *context, const char *text)
+{
+	(void)context;
+	log_write(LOG_WARNING, "%s", text);
+}
+
 /* Becomes a daemon, unless it stays in the foreground, and serves. */
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
@@ -102,6 +122,7 @@ static enum exit_status serve(const struct options *options, const struct config
 	} else {
 		if (hint)
 			log_print(LOG_WARNING, "%s", hint);
+		print_warnings(config);
 		report = daemon_detach();
 	}
 	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
@@ -116,6 +137,8 @@ static enum exit_status serve(const struct options *options, const struct config
 	}
 	listeners_describe(&server.engine.service.listeners, serving, sizeof(serving));
 	log_write(LOG_NOTICE, "serving %s", serving);
+	if (!(report >= 0 && journal))
+		listeners_warn(&server.engine.service.listeners, log_warning, NULL);
 	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
 		    serving);

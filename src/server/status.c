@@ -1,12 +1,16 @@
 #include "server/status.h"
 
 #include <jansson.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/role.h"
 #include "stats/figures_json.h"
 
-/* Limits the size of a reply. */
-#define LISTENS_MAX 1000
+/* Limit the size of a reply. */
+#define LISTENS_MAX  1000
+#define WARNINGS_MAX 100
 
 static const char *describe_state(const struct engine *engine, bool stopping)
 {
@@ -32,9 +36,46 @@ static json_t *json_listens(const struct listeners *listeners)
 	return list;
 }
 
+static void add_warning(void *list, const char *text)
+{
+	if (json_array_size(list) < WARNINGS_MAX)
+		json_array_append_new(list, json_string(text));
+}
+
+static json_t *json_warnings(const struct listeners *listeners)
+{
+	json_t *list = json_array();
+
+	listeners_warn(listeners, add_warning, list);
+	return list;
+}
+
+bool status_program(char program[static STATUS_PROGRAM_SIZE])
+{
+	struct stat file;
+
+	if (stat(ROLE_PROGRAM, &file) < 0)
+		return false;
+	snprintf(program, STATUS_PROGRAM_SIZE, "%ju:%ju", (uintmax_t)file.st_dev,
+		 (uintmax_t)file.st_ino);
+	return true;
+}
+
+bool status_has_program(const char *line, const char *program)
+{
+	json_t *status = json_loads(line, 0, NULL);
+	const char *found = json_string_value(json_object_get(status, "executable"));
+	bool same = found && strcmp(found, program) == 0;
+
+	json_decref(status);
+	return same;
+}
+
 char *status_line(const struct engine *engine, bool stopping)
 {
+	const struct listeners *listeners = &engine->service.listeners;
 	struct top_clients_list top_clients;
+	char program[STATUS_PROGRAM_SIZE] = "";
 	struct figures figures;
 	char *line = NULL;
 	json_t *status;
@@ -43,9 +84,12 @@ char *status_line(const struct engine *engine, bool stopping)
 	snprintf(figures.state, sizeof(figures.state), "%s", describe_state(engine, stopping));
 	workers_top_clients(&engine->workers, &top_clients);
 	figures_set_clients(&figures, &top_clients);
+	status_program(program);
 	status = figures_json(&figures);
 	/* There can be more listeners than the stats have room for. */
-	if (json_object_set_new(status, "listen", json_listens(&engine->service.listeners)) == 0 &&
+	if (json_object_set_new(status, "listen", json_listens(listeners)) == 0 &&
+	    json_object_set_new(status, "warnings", json_warnings(listeners)) == 0 &&
+	    json_object_set_new(status, "executable", json_string(program)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);
@@ -104,13 +148,17 @@ static void print_figure(const struct figure *figure, json_t *status, FILE *out)
 
 bool status_print(const char *line, FILE *out)
 {
-	json_t *status = json_loads(line, 0, NULL);
+	json_t *status = json_loads(line, 0, NULL), *warning;
 	bool readable = json_is_object(status);
+	size_t index;
 
 	for (size_t i = 0; i < figures_table_size && readable; i++) {
 		if (figures_table[i].text)
 			print_figure(&figures_table[i], status, out);
 	}
+	json_array_foreach(json_object_get(status, "warnings"), index, warning)
+		fprintf(out, "warning: %.*s\n", (int)json_string_length(warning),
+			json_string_value(warning));
 	json_decref(status);
 	return readable;
 }

@@ -22,7 +22,8 @@ PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for s
 KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
         "uptime": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
         "replies": int, "kod_sent": int, "connections": dict, "per_worker": list, "response_time": dict,
-        "transmit_stamp_error": dict, "http": dict, "status": int, "state": str, "top_clients": list}
+        "transmit_stamp_error": dict, "http": dict, "status": int, "state": str, "top_clients": list,
+        "warnings": list, "executable": str}
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
 HTTP = {"requests": int, "connections": int, "starts": int, "crashes": int, "response_time": dict}

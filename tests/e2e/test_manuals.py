@@ -34,7 +34,8 @@ def paths_of(value, path=""):
 
 def test_the_manual_names_every_member_of_the_status(testbed, port):
     ntp_port = free_port()
-    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", "http-show-clients")
+    start_web(testbed, port, f"listen ntp 127.0.0.1:{ntp_port}", f"listen ntp 192.0.2.1:{ntp_port}",
+              "http-show-clients")
     ntp.query(ntp_port)
     status = json.loads(testbed.server("--signal", "status", "--json").out)
     named, reasons, histogram = tables(section("timeserver-control.5", "STATUS"))

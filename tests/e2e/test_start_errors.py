@@ -59,11 +59,6 @@ def test_port_of_another_timeserver(testbed, port):
     assert serves(port)
 
 
-def test_address_of_another_machine(testbed, port):
-    fails(testbed, 1, f"timeserver: cannot listen on tcp 192.0.2.1:{port}: "
-          "Cannot assign requested address", "-o", f"listen daytime/tcp 192.0.2.1:{port}")
-
-
 @needs_private("an ordinary user, and a network where low ports need a right")
 def test_no_permission_for_a_low_port(testbed):
     os.chown(testbed.dir, NOBODY, NOBODY)

@@ -46,6 +46,32 @@ const char *listeners_describe(const struct listeners *listeners, char *text, si
 	return text;
 }
 
+bool listeners_describe_lack(const struct protocol *protocol, const struct address *address,
+			     char *text, size_t size)
+{
+	char endpoint[ADDRESS_TEXT_SIZE];
+
+	if (!socket_lacks_address(address))
+		return false;
+	snprintf(text, size, "listen %s %s: this machine does not have the address (yet)",
+		 protocol->word, address_format(address, endpoint));
+	return true;
+}
+
+void listeners_warn(const struct listeners *listeners,
+		    void (*warn)(void *context, const char *text), void *context)
+{
+	char text[LISTENERS_WARNING_SIZE];
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *item = &listeners->items[i];
+
+		if (item->shard == 0 && !item->inherited &&
+		    listeners_describe_lack(item->protocol, &item->address, text, sizeof(text)))
+			warn(context, text);
+	}
+}
+
 bool listeners_append(struct listeners *listeners, const struct listener *listener,
 		      struct failure *failure)
 {

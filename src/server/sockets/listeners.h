@@ -11,6 +11,9 @@
 #include "server/config/config.h"
 #include "server/process/notify.h"
 
+/* The size of a warning, at most. */
+#define LISTENERS_WARNING_SIZE 160
+
 struct listener {
 	int fd;
 	const struct protocol *protocol;
@@ -60,6 +63,15 @@ void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid);
 
 /* Whether this descriptor is among listeners. */
 bool listeners_have(const struct listeners *listeners, int fd);
+
+/* Writes a warning about a listener's address into text, if this machine lacks it now. Returns
+ * whether it does. */
+bool listeners_describe_lack(const struct protocol *protocol, const struct address *address,
+			     char *text, size_t size);
+
+/* Calls warn with each such warning; not for inherited sockets, whose network may be another. */
+void listeners_warn(const struct listeners *listeners,
+		    void (*warn)(void *context, const char *text), void *context);
 
 /* Writes "daytime on tcp 5050, daytime on tcp 127.0.0.1:13" into text and returns it. */
 const char *listeners_describe(const struct listeners *listeners, char *text, size_t size);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "clock/stamp.h"
 
 static bool set_option(int fd, int level, int option, int value)
@@ -56,6 +57,39 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 	return want_local_address(fd, address) && (!protocol->kernel_stamps || stamp_enable(fd));
 }
 
+/* At boot, DHCP or duplicate address detection may still be running. */
+static bool bind_in_advance(int fd, const struct address *address)
+{
+	bool six = address->any.sa_family == AF_INET6;
+
+	if (bind(fd, &address->any, address_length(address)) == 0)
+		return true;
+	if (errno != EADDRNOTAVAIL || address_is_any(address))
+		return false;
+	if (!set_option(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_FREEBIND : IP_FREEBIND,
+			1)) {
+		errno = EADDRNOTAVAIL;
+		return false;
+	}
+	return bind(fd, &address->any, address_length(address)) == 0;
+}
+
+bool socket_lacks_address(const struct address *address)
+{
+	struct address other_port = *address;
+	int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool lacks;
+
+	if (address->any.sa_family == AF_INET6)
+		other_port.ip6.sin6_port = 0;
+	else
+		other_port.ip4.sin_port = 0;
+	lacks = fd >= 0 && bind(fd, &other_port.any, address_length(&other_port)) < 0 &&
+		errno == EADDRNOTAVAIL;
+	fd_close(&fd);
+	return lacks;
+}
+
 /* SO_REUSEADDR for TCP, because of connections of the last run in TIME_WAIT; for UDP it would let
  * others take the port. */
 int socket_open(const struct protocol *protocol, const struct address *address, bool shared)
@@ -69,8 +103,7 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 	if ((!tcp || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
 	    (!shared || socket_enable_reuseport(fd)) &&
 	    (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-	    socket_prepare(fd, protocol, address) &&
-	    bind(fd, &address->any, address_length(address)) == 0 &&
+	    socket_prepare(fd, protocol, address) && bind_in_advance(fd, address) &&
 	    (!tcp || listen(fd, SOCKET_BACKLOG) == 0))
 		return fd;
 	saved_errno = errno;

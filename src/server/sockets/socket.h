@@ -11,8 +11,12 @@
 #define SOCKET_BACKLOG 4096
 
 /* Opens a non-blocking socket bound to address, prepared for requests of protocol; shared: with
- * SO_REUSEPORT. Returns the descriptor, or -1 with errno. */
+ * SO_REUSEPORT. This machine may get the address later. Returns the descriptor, or -1 with
+ * errno. */
 int socket_open(const struct protocol *protocol, const struct address *address, bool shared);
+
+/* Whether this machine lacks address now, so that no request can come to it. */
+bool socket_lacks_address(const struct address *address);
 
 /* Prepares an inherited socket for requests of protocol. Returns false with errno. */
 bool socket_prepare(int fd, const struct protocol *protocol, const struct address *address);

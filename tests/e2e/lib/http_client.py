@@ -18,9 +18,9 @@ def start_web(testbed, port, *lines, clock="local"):
     return testbed.start(*directives(*lines))
 
 
-def fetch(port, path, method="GET", body=None, **headers):
+def fetch(port, path, method="GET", body=None, host="127.0.0.1", **headers):
     """The status, headers and body of the reply."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=longer(5))
+    connection = http.client.HTTPConnection(host, port, timeout=longer(5))
     with contextlib.closing(connection):
         connection.request(method, path, body, headers)
         reply = connection.getresponse()

@@ -22,10 +22,10 @@ def web_process_of(daemon):
         web.close()
 
 
-def serves_http(port, path="/time.json"):
+def serves_http(port, path="/time.json", host="127.0.0.1"):
     """Whether a new connection gets a complete reply."""
     try:
-        reply = fetch(port, path)
+        reply = fetch(port, path, host=host)
     except (OSError, http.client.HTTPException):
         return False
     return reply.status == 200 and len(reply.body) == int(reply.headers["Content-Length"])
