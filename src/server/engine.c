@@ -56,6 +56,8 @@ static bool start_threads(struct engine *engine, struct failure *failure)
 {
 	unsigned wanted = workers_wanted(&engine->service.config);
 
+	if (engine_is_halted(engine))
+		listeners_resume(&engine->service.listeners);
 	return workers_resize(&engine->workers, wanted, failure) &&
 	       update_monitor(engine, failure) && workers_start(&engine->workers, failure);
 }
@@ -165,7 +167,6 @@ bool engine_exchange(struct engine *engine, struct engine_setup *next, struct fa
 	struct failure also_failed;
 	bool exchanged;
 
-	engine->retry_at = INT64_MAX;
 	workers_stop(&engine->workers);
 	swap(service, next);
 	clock_reload_zone();
@@ -176,10 +177,24 @@ bool engine_exchange(struct engine *engine, struct engine_setup *next, struct fa
 		swap(service, next);
 		/* Requests may wait in the new sockets of a shared address already. */
 		listeners_keep_group(&service->listeners, &next->listeners);
-		if (!start_threads(engine, &also_failed))
+		if (!start_threads(engine, &also_failed)) {
 			schedule_retry(engine, &also_failed);
+			return false;
+		}
 	}
+	engine->retry_at = INT64_MAX;
 	return exchanged;
+}
+
+bool engine_undo_exchange(struct engine *engine, struct engine_setup *next)
+{
+	struct failure ignored;
+	bool undone = engine_exchange(engine, next, &ignored);
+
+	publish_info(engine);
+	if (!web_child_is_configured(&engine->service.listeners))
+		child_stop(&engine->web.child);
+	return undone;
 }
 
 static void retry(struct engine *engine)
@@ -187,6 +202,7 @@ static void retry(struct engine *engine)
 	struct failure failure;
 
 	if (!start_threads(engine, &failure)) {
+		listeners_refuse(&engine->service.listeners, false);
 		schedule_retry(engine, &failure);
 		return;
 	}
@@ -202,7 +218,7 @@ int64_t engine_tick(struct engine *engine, int64_t now)
 
 	if (engine->retry_at <= now)
 		retry(engine);
-	due = clock_earlier(engine->retry_at, child_tick(&web->child, now));
+	due = clock_earlier(engine->retry_at, web_child_tick(web, now));
 	if (!child_is_wanted(&web->child))
 		return due;
 	return clock_earlier(due, history_sampler_tick(&engine->sampler, &engine->service,

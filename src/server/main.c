@@ -166,7 +166,7 @@ static void report_config_errors(const struct options *options, const struct con
 	    log_is_journal(STDERR_FILENO))
 		return;
 	log_open(PROGRAM_NAME, LOG_TO_SYSLOG, config->facility, false);
-	config_log_errors(errors, ERRORS_LOGGED);
+	config_log_lines(LOG_ERR, errors, ERRORS_LOGGED);
 	log_close();
 }
 

@@ -9,13 +9,19 @@
 /* Bytes of text: half a reply, since JSON escapes can double it. */
 #define TEXT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
 
-static void warn_of_unchangeable(const struct config *current, const struct config *next)
+static void warn(void *lines, const char *text)
 {
-	if (strcmp(current->pidfile, next->pidfile) != 0)
-		log_write(LOG_WARNING, "pidfile %s: takes effect at the next start", next->pidfile);
-	if (strcmp(current->user.name, next->user.name) != 0)
-		log_write(LOG_WARNING, "user %s: takes effect at the next start",
-			  next->user.name[0] != '\0' ? next->user.name : "(none)");
+	fprintf(lines, PROGRAM_NAME ": %s\n", text);
+}
+
+static void warn_of_unchangeable(const struct config *old, const struct config *now, FILE *lines)
+{
+	if (strcmp(old->pidfile, now->pidfile) != 0)
+		fprintf(lines, PROGRAM_NAME ": pidfile %s: takes effect at the next start\n",
+			now->pidfile);
+	if (strcmp(old->user.name, now->user.name) != 0)
+		fprintf(lines, PROGRAM_NAME ": user %s: takes effect at the next start\n",
+			now->user.name[0] != '\0' ? now->user.name : "(none)");
 }
 
 static void add_failure(struct reload_report *report, const struct failure *failure)
@@ -24,37 +30,67 @@ static void add_failure(struct reload_report *report, const struct failure *fail
 	report->status = failure->status;
 }
 
-static void apply(struct engine *engine, struct engine_setup *next, struct reload_report *report)
+/* Whether this process still may start a web process, if config wants one. */
+static bool can_serve(const struct engine *engine, const struct config *config,
+		      struct failure *failure)
 {
-	struct failure failure, web_failure;
+	for (size_t i = 0; i < config->listen_count && !engine->privileges.executes; i++) {
+		if (!config->listens[i].protocol->reply)
+			return failure_set(failure, EXIT_PERMISSION,
+					   "listen %s: the sandbox has no right to start the web"
+					   " process: needs --upgrade or a restart",
+					   config->listens[i].protocol->word);
+	}
+	return true;
+}
 
-	warn_of_unchangeable(&engine->service.config, &next->config);
+/* The present process can go on with the HTTP listeners of before; nothing would serve new ones. */
+static void web_failed(struct engine *engine, struct engine_setup *old,
+		       const struct failure *web_failure, struct reload_report *report)
+{
+	struct failure failure = *web_failure;
+
+	if (report->applied && web_child_has_new(&engine->service.listeners, &old->listeners))
+		report->applied = !engine_undo_exchange(engine, old);
+	else
+		failure_set(&failure, web_failure->status, "%s: HTTP is unchanged, retrying",
+			    web_failure->text);
+	add_failure(report, &failure);
+}
+
+static void apply(struct engine *engine, struct engine_setup *next, FILE *lines,
+		  struct reload_report *report)
+{
+	struct failure failure;
+
 	report->applied = engine_exchange(engine, next, &failure);
 	if (!report->applied)
 		add_failure(report, &failure);
-	if (!engine_update_web(engine, &web_failure)) {
-		failure_set(&failure, web_failure.status, "%s: HTTP is unchanged, retrying",
-			    web_failure.text);
-		add_failure(report, &failure);
+	if (!engine_update_web(engine, &failure))
+		web_failed(engine, next, &failure, report);
+	if (report->applied) {
+		warn_of_unchangeable(&next->config, &engine->service.config, lines);
+		listeners_warn(&engine->service.listeners, warn, lines);
 	}
 	listeners_close_unless(&next->listeners, &engine->service.listeners);
 	log_set_facility(engine->service.config.facility);
 }
 
 /* Opens the new sockets before anything is stopped. */
-static void reload(struct engine *engine, const struct config_source *source, FILE *errors,
+static void reload(struct engine *engine, const struct config_source *source, FILE *lines,
 		   struct reload_report *report)
 {
 	struct engine_setup next;
 	struct failure failure;
 
-	if (!config_load(&next.config, source, errors))
+	if (!config_load(&next.config, source, lines))
 		report->status = EXIT_CONFIGURATION;
-	else if (!listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
+	else if (!can_serve(engine, &next.config, &failure) ||
+		 !listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
 				 &engine->service.listeners, &failure))
 		add_failure(report, &failure);
 	else
-		apply(engine, &next, report);
+		apply(engine, &next, lines, report);
 	config_free(&next.config);
 }
 
@@ -83,8 +119,8 @@ static void log_outcome(const struct engine *engine, const struct reload_report 
 {
 	char serving[512];
 
-	if (report->config_errors)
-		config_log_errors(report->config_errors, TEXT_MAX);
+	if (report->lines)
+		config_log_lines(report->applied ? LOG_WARNING : LOG_ERR, report->lines, TEXT_MAX);
 	for (unsigned i = 0; i < report->failure_count; i++)
 		log_write(LOG_ERR, "%s", report->failures[i].text);
 	if (report->applied)
@@ -100,13 +136,13 @@ void reload_run(struct engine *engine, const struct config_source *source,
 {
 	struct failure failure;
 	size_t size;
-	FILE *errors;
+	FILE *lines;
 
 	*report = (struct reload_report){ .status = EXIT_SERVING };
-	errors = open_memstream(&report->config_errors, &size);
-	if (errors) {
-		reload(engine, source, errors, report);
-		fclose(errors);
+	lines = open_memstream(&report->lines, &size);
+	if (lines) {
+		reload(engine, source, lines, report);
+		fclose(lines);
 	} else {
 		failure_set_errno(&failure, "cannot reload");
 		add_failure(report, &failure);
@@ -116,16 +152,16 @@ void reload_run(struct engine *engine, const struct config_source *source,
 
 char *reload_text(const struct reload_report *report)
 {
-	const char *errors = report->config_errors ? report->config_errors : "";
-	size_t size, fitting = fitting_lines(errors, TEXT_MAX);
+	const char *lines = report->lines ? report->lines : "";
+	size_t size, fitting = fitting_lines(lines, TEXT_MAX);
 	char *text = NULL;
 	FILE *file = open_memstream(&text, &size);
 
 	if (!file)
 		return NULL;
-	fprintf(file, "%.*s", (int)fitting, errors);
-	if (errors[fitting] != '\0')
-		fprintf(file, PROGRAM_NAME ": %zu more errors\n", count_lines(errors + fitting));
+	fprintf(file, "%.*s", (int)fitting, lines);
+	if (lines[fitting] != '\0')
+		fprintf(file, PROGRAM_NAME ": %zu more errors\n", count_lines(lines + fitting));
 	for (unsigned i = 0; i < report->failure_count; i++)
 		fprintf(file, PROGRAM_NAME ": %s\n", report->failures[i].text);
 	fclose(file);
@@ -134,5 +170,5 @@ char *reload_text(const struct reload_report *report)
 
 void reload_free(struct reload_report *report)
 {
-	free(report->config_errors);
+	free(report->lines);
 }

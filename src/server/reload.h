@@ -12,18 +12,19 @@
 struct reload_report {
 	bool applied;		 /* the new configuration is in effect, over HTTP perhaps not yet */
 	enum exit_status status; /* as for a start */
-	char *config_errors;	 /* lines, as from config_load; NULL: memory was short */
+	char *lines;		 /* errors of config_load, or warnings; NULL: memory was short */
 	struct failure failures[2]; /* of the exchange, of the web process */
 	unsigned failure_count;
 };
 
 /* Reads source and puts it into effect as a whole; after any error the current configuration stays
- * in effect. Logs the errors and the outcome. reload_free is to be called on report. */
+ * in effect. Logs the errors, the warnings and the outcome. reload_free is to be called on
+ * report. */
 void reload_run(struct engine *engine, const struct config_source *source,
 		struct reload_report *report);
 
-/* The errors as lines for a terminal, cut to what a reply has room for, to be freed; NULL if memory
- * is short. */
+/* Errors and warnings as lines for a terminal, cut to what a reply has room for, to be freed; NULL
+ * if memory is short. */
 char *reload_text(const struct reload_report *report);
 
 void reload_free(struct reload_report *report);

@@ -291,8 +291,12 @@ static int64_t tick_watchdog(struct server *server, int64_t now)
 static int64_t tick_engine(struct server *server, int64_t now)
 {
 	bool was_halted = engine_is_halted(&server->engine);
-	int64_t due = engine_tick(&server->engine, now);
+	int64_t due;
 
+	/* The sockets are a successor's, too: nothing may change their state. */
+	if (hand_over_is_active(&server->hand_over))
+		return INT64_MAX;
+	due = engine_tick(&server->engine, now);
 	if (was_halted && !engine_is_halted(&server->engine))
 		notify_serving(server);
 	return due;

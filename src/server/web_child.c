@@ -11,6 +11,9 @@
 #include "server/sockets/socket.h"
 #include "stats/web_role.h"
 
+/* How long connections may wait for the next process. */
+#define WAIT_MAX (2 * CLOCK_SECOND)
+
 /* Copies the access list into memory that the process can read. Returns its descriptor; -1, with
  * errno. */
 static int share_access(const struct access *access)
@@ -102,6 +105,35 @@ bool web_child_replace(struct web_child *web, struct failure *failure)
 		return child_replace(&web->child, failure);
 	child_stop(&web->child);
 	return true;
+}
+
+static bool has_same(const struct listeners *listeners, const struct listener *wanted)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listeners->items[i].fd == wanted->fd &&
+		    listeners->items[i].protocol == wanted->protocol)
+			return true;
+	}
+	return false;
+}
+
+bool web_child_has_new(const struct listeners *now, const struct listeners *before)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		if (!now->items[i].protocol->reply && !has_same(before, &now->items[i]))
+			return true;
+	}
+	return false;
+}
+
+int64_t web_child_tick(struct web_child *web, int64_t now)
+{
+	int64_t due = child_tick(&web->child, now);
+
+	/* Before a start pass() makes them listen again. */
+	if (web->child.process == 0 && web->child.restart_at - now > WAIT_MAX)
+		listeners_refuse(&web->service->listeners, true);
+	return due;
 }
 
 void web_child_close(struct web_child *web)

@@ -30,6 +30,12 @@ bool web_child_is_configured(const struct listeners *listeners);
  * process ends. */
 bool web_child_replace(struct web_child *web, struct failure *failure);
 
+/* Whether now has an HTTP listener that before does not have. */
+bool web_child_has_new(const struct listeners *now, const struct listeners *before);
+
+/* As child_tick. While no process runs, and none is started soon, connections are refused. */
+int64_t web_child_tick(struct web_child *web, int64_t now);
+
 void web_child_close(struct web_child *web);
 
 #endif

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from lib import ntp
-from lib.daytime_client import idle_connections, serves
+from lib.daytime_client import idle_connections, refuses, serves
 from lib.environment import (compile_c, fewer, needs_descriptors, needs_private, needs_program,
                              not_instrumented, not_wrapped, SANITIZED, wait_until)
 from lib.isolate import mounted
@@ -291,8 +291,8 @@ def test_a_halted_daemon_can_be_stopped(testbed, port):
 def test_a_halted_daemon_retries_until_it_serves(testbed, port):
     """A reload that can start neither the new nor the previous workers says so, and tries again."""
     with halted_for_lack_of_threads(testbed, port, lambda text: text) as server:
-        pass
-    wait_until(lambda: serves(port))
+        wait_until(lambda: refuses(port), what="a refusal, since no client should wait without end")
+    wait_until(lambda: all(serves(port) for _ in range(10)), what="replies of all workers")
     assert server.alive() and testbed.status()["state"] == "serving"
     log = server.log()
     assert "nothing is served: cannot start 3 workers" in log and "serving again" in log

@@ -1,4 +1,5 @@
 """The web process during reloads and upgrades, and invalid hosts."""
+import contextlib
 import ctypes
 import http.client
 import json
@@ -7,11 +8,12 @@ import random
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 
-
-from lib.daytime_client import free_port, serves
+from lib.control import reload, reloaded
+from lib.daytime_client import free_port, refuses, serves
 from lib.environment import fewer, needs_private, not_instrumented, not_wrapped, wait_until
 from lib.http_client import send_raw, start_web, status_code
 from lib.testbed import directives
@@ -119,6 +121,61 @@ def test_a_failed_replacement_leaves_the_current_web_process(testbed, port):
         assert result.code == 1 and re.fullmatch(f"timeserver: {words}", result.err), result
         wait_until(lambda: re.search(words + ".*reloaded: serving", server.log()), what="the log record")
         assert web.alive() and serves_http(port)
+
+
+@contextlib.contextmanager
+def others_of(user, count):
+    """Other processes of a user, which count against its limit."""
+    others = [subprocess.Popen(["sleep", "300"], user=user, group=user, extra_groups=[]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def start_limited(testbed, *lines):
+    """A daemon of a user who may have 8 threads; it has 3 without the web process. Returns it and the
+    user."""
+    user = random.randrange(1 << 17, 1 << 30)
+    os.chown(testbed.dir, user, user)
+    config = testbed.config("".join(f"{line}\n" for line in ("clock local", "workers 1", *lines)))
+    return testbed.foreground("-n", "-c", config, before=["prlimit", "--nproc=8:8"], user=user, group=user,
+                              extra_groups=[]), user
+
+
+@not_instrumented("threads")
+@needs_private("another user")
+def test_a_reload_that_adds_http_in_vain_changes_nothing(testbed, port):
+    """The web process cannot be started: the user has no process left."""
+    old, new = free_port(), free_port()
+    ntp = f"listen ntp 127.0.0.1:{old}"
+    server, user = start_limited(testbed, ntp, f"listen daytime/tcp 127.0.0.1:{old}")
+    wait_until(lambda: serves(old))
+    lines = (ntp, "clock local", "workers 1", f"listen daytime/tcp 127.0.0.1:{new}", f"listen http 127.0.0.1:{port}")
+    with others_of(user, 5):
+        code, out, err = reload(testbed, *lines)
+        assert code == 1 and out == "" and re.fullmatch("timeserver: cannot start the web process: .*\n", err), err
+        assert serves(old) and not serves(new) and refuses(port)
+        assert "reload failed: the current configuration stays in effect" in server.log()
+        assert testbed.status()["listen"] == [f"ntp 127.0.0.1:{old}", f"daytime/tcp 127.0.0.1:{old}"]
+    assert reload(testbed, *lines) == reloaded(server)
+    assert serves(new) and not serves(old) and serves_http(port)
+
+
+@not_instrumented("threads")
+@needs_private("another user")
+def test_http_is_refused_while_there_is_no_web_process(testbed, port):
+    """It ends, and cannot be started again: browsers do not wait without end."""
+    server, user = start_limited(testbed, f"listen http 127.0.0.1:{port}")
+    wait_until(lambda: serves_http(port), what="the first reply")
+    with web_process_of(server) as web, others_of(user, 5):
+        web.kill()
+        wait_until(lambda: refuses(port), 20, "the refusal")
+        assert reload(testbed, "clock local", "workers 1", f"listen http 127.0.0.1:{port}", "deny 192.0.2.1")[0] == 1
+        wait_until(lambda: refuses(port), 20, "the refusal after the reload")
+    wait_until(lambda: serves_http(port), 20, "the next web process")
 
 
 @pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])

@@ -193,9 +193,10 @@ static void the_sandbox_is_described(void **state)
 		struct privileges privileges;
 		const char *text;
 	} cases[] = {
-		{ { false, false, false, false }, "nothing" },
-		{ { true, true, true, true }, "capabilities, new privileges, paths, system calls" },
-		{ { false, true, false, true }, "new privileges, system calls" },
+		{ { false, false, false, false, true }, "nothing" },
+		{ { true, true, true, true, true },
+		  "capabilities, new privileges, paths, system calls" },
+		{ { false, true, false, true, false }, "new privileges, system calls" },
 	};
 
 	(void)state;

@@ -107,16 +107,16 @@ static const char *skip_program(const char *line)
 	return strncmp(line, name, strlen(name)) == 0 ? line + strlen(name) : line;
 }
 
-void config_log_errors(const char *errors, size_t size)
+void config_log_lines(int priority, const char *lines, size_t size)
 {
 	const char *line, *end;
 	size_t more = 0;
 
-	for (line = errors; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-		if ((size_t)(end + 1 - errors) > size)
+	for (line = lines; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		if ((size_t)(end + 1 - lines) > size)
 			more++;
 		else
-			log_write(LOG_ERR, "%.*s", (int)(end - skip_program(line)),
+			log_write(priority, "%.*s", (int)(end - skip_program(line)),
 				  skip_program(line));
 	}
 	if (more > 0)
@@ -126,7 +126,7 @@ void config_log_errors(const char *errors, size_t size)
 void config_print_errors(const char *errors)
 {
 	if (log_is_journal(STDERR_FILENO))
-		config_log_errors(errors, SIZE_MAX);
+		config_log_lines(LOG_ERR, errors, SIZE_MAX);
 	else
 		fputs(errors, stderr);
 }

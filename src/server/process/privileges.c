@@ -123,11 +123,14 @@ bool privileges_drop(struct privileges *privileges, const struct user *user, con
 	*privileges = (struct privileges){
 		.capabilities = drop_capabilities(),
 		.no_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
+		.executes = true,
 	};
 	if (!privileges->no_privileges || sandbox_is_instrumented())
 		return true;
 	privileges->paths = restrict_paths(directory);
-	privileges->calls = privileges_filter_syscalls(web || privileges->paths);
+	web = web || privileges->paths;
+	privileges->calls = privileges_filter_syscalls(web);
+	privileges->executes = web || !privileges->calls;
 	return true;
 }
 

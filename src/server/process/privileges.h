@@ -17,6 +17,7 @@ struct privileges {
 	bool no_privileges; /* execve(2) cannot gain privileges */
 	bool paths;	    /* writes only below one directory, executes only this program */
 	bool calls;	    /* only system calls of a list */
+	bool executes;	    /* not restricted: this program can be executed again */
 };
 
 /* Becomes user and drops the privileges of this thread and its future threads. Files can

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -113,6 +114,29 @@ void listeners_keep_group(struct listeners *listeners, const struct listeners *o
 
 		if (!listeners_have(listeners, other->fd) && has_address(listeners, other))
 			listeners_append(listeners, other, &ignored);
+	}
+}
+
+static bool is_tcp_of(const struct listener *item, bool web)
+{
+	return item->protocol->transport == TRANSPORT_TCP && !item->inherited &&
+	       !item->protocol->reply == web;
+}
+
+void listeners_refuse(const struct listeners *listeners, bool web)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (is_tcp_of(&listeners->items[i], web))
+			shutdown(listeners->items[i].fd, SHUT_RDWR);
+	}
+}
+
+void listeners_resume(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (is_tcp_of(&listeners->items[i], false) &&
+		    listen(listeners->items[i].fd, SOCKET_BACKLOG) < 0)
+			log_write(LOG_ERR, "cannot listen again: %m");
 	}
 }
 

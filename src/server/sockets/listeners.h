@@ -55,6 +55,12 @@ bool listeners_open(struct listeners *listeners, const struct config *config, un
 /* Adds the shards that others has of addresses in listeners; not all, if memory is short. */
 void listeners_keep_group(struct listeners *listeners, const struct listeners *others);
 
+/* Has the TCP listeners refuse connections while nothing would serve them, which would wait without
+ * end: those of the web process, or those of the workers. Not inherited ones, where the service
+ * manager decides. listen(2) undoes it: listeners_resume does, for those of the workers. */
+void listeners_refuse(const struct listeners *listeners, bool web);
+void listeners_resume(const struct listeners *listeners);
+
 /* Closes the sockets that are not also in kept (NULL: all), and empties listeners. */
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);
 

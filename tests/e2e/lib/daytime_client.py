@@ -1,5 +1,6 @@
 """A Daytime client, free ports, and the check that replies are prompt."""
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -74,6 +75,13 @@ def serves(port, host="127.0.0.1"):
         return is_daytime(query(port, host))
     except OSError:
         return False
+
+
+def refuses(port):
+    """Whether a connection is refused at once."""
+    with socket.socket() as client:
+        client.settimeout(longer(5))
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def listening_ports():
