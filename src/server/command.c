@@ -71,22 +71,43 @@ static void print_errors(pid_t process, const char *text)
 		log_print(LOG_ERR, "process %ld: %s", (long)process, text);
 }
 
-static enum exit_status reload(pid_t process, const char *pidfile)
+/* Whether the daemon runs the same program file as this process. */
+static bool runs_this_program(const char *pidfile)
 {
 	struct failure failure;
-	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
+	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
 				      TIMEOUT_COMMAND, &failure);
-	char *text = reply ? malloc(CONTROL_REPLY_MAX) : NULL;
-	enum exit_status status = EXIT_NOT_STARTED;
+	char own[STATUS_PROGRAM_SIZE];
+	bool same = reply && status_program(own) && status_has_program(reply, own);
 
+	free(reply);
+	return same;
+}
+
+/* Sets *upgrade if --upgrade was given and the daemon cannot do what is asked: it runs another
+ * program, or lacks a right for the new configuration. */
+static enum exit_status reload(pid_t process, const char *pidfile, bool *upgrade)
+{
+	bool may_upgrade = *upgrade;
+	struct failure failure;
+	enum exit_status status = EXIT_NOT_STARTED;
+	char *reply, *text;
+
+	*upgrade = may_upgrade && !runs_this_program(pidfile);
+	if (*upgrade)
+		return EXIT_SERVING;
+	reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
+				TIMEOUT_COMMAND, &failure);
+	text = reply ? malloc(CONTROL_REPLY_MAX) : NULL;
 	if (text)
 		status = control_message_read_reply(reply, text, CONTROL_REPLY_MAX);
+	*upgrade = may_upgrade && text && status == EXIT_PERMISSION;
 	if (!reply)
 		status = failed(&failure);
-	else if (status == EXIT_SERVING)
-		log_result("process %ld reloaded", (long)process);
-	else
+	else if (!*upgrade && (!text || text[0] != '\0'))
 		print_errors(process, text ? text : "out of memory");
+	if (reply && status == EXIT_SERVING)
+		log_result("process %ld reloaded", (long)process);
 	free(text);
 	free(reply);
 	return status;
@@ -113,11 +134,12 @@ static enum exit_status show_status(pid_t process, const char *pidfile, bool jso
 	return status;
 }
 
-enum exit_status command_run(const struct options *options, const char *pidfile)
+enum exit_status command_run(const struct options *options, const char *pidfile, bool *upgrade)
 {
 	pid_t process = pidfile_holder(pidfile);
 	struct failure failure;
 
+	*upgrade = false;
 	if (process <= 0) {
 		failure_set(&failure, EXIT_NOT_STARTED,
 			    process == 0 ? "not running (pid file %s)" :
@@ -129,7 +151,8 @@ enum exit_status command_run(const struct options *options, const char *pidfile)
 	case ACTION_STOP:
 		return stop(process, pidfile);
 	case ACTION_RELOAD:
-		return reload(process, pidfile);
+		*upgrade = options->upgrade;
+		return reload(process, pidfile, upgrade);
 	default:
 		return show_status(process, pidfile, options->json);
 	}

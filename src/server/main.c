@@ -189,14 +189,17 @@ static enum exit_status act(const struct options *options, const struct config_s
 	FILE *report = open_memstream(&errors, &size);
 	bool valid = report && config_load(&config, source, report);
 	enum exit_status status = EXIT_SERVING;
+	bool upgrade = false;
 
 	if (!report || fclose(report) != 0) {
 		log_print(LOG_ERR, "%s", strerror(errno));
 		return EXIT_NOT_STARTED;
 	}
-	if (options->action >= ACTION_STOP) {
-		/* Also with errors in the configuration: a daemon must be stoppable. */
-		status = command_run(options, config.pidfile);
+	/* Also with errors in the configuration: a daemon must be stoppable. */
+	if (options->action >= ACTION_STOP)
+		status = command_run(options, config.pidfile, &upgrade);
+	if (options->action >= ACTION_STOP && !upgrade) {
+		/* done */
 	} else if (!valid) {
 		report_config_errors(options, &config, errors);
 		status = EXIT_CONFIGURATION;
@@ -204,7 +207,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 		print_tested(&config, source);
 	} else if (options->action == ACTION_DUMP) {
 		config_dump(&config, stdout);
-	} else if (options->action == ACTION_SERVE) {
+	} else if (options->action != ACTION_TEST) {
 		status = serve(options, source, &config);
 	}
 	config_free(&config);

@@ -210,6 +210,7 @@ static void conclude_upgrade(struct server *server, enum hand_over_verdict verdi
 	case HAND_OVER_DONE:
 		log_write(LOG_NOTICE, "upgraded: process %ld took over", process);
 		notify_send(&server->notify, "MAINPID=%ld", process);
+		hand_over_end(&server->hand_over); /* the successor waits for it */
 		server->stopping = true;
 		break;
 	case HAND_OVER_FAILED:
@@ -279,7 +280,7 @@ static void dispatch(struct server *server, uint64_t tag)
 /* Pings the service manager's watchdog when that is due. Returns when to call it again. */
 static int64_t tick_watchdog(struct server *server, int64_t now)
 {
-	if (server->notify.watchdog == 0)
+	if (server->notify.watchdog == 0 || server->stopping)
 		return INT64_MAX;
 	if (server->watchdog_at <= now) {
 		notify_send(&server->notify, "WATCHDOG=1");

@@ -1,14 +1,18 @@
 """The units of dist/ under a real systemd."""
+import contextlib
+import pathlib
 import re
 import shutil
 import socket
+import subprocess
 import sys
 
 import pytest
 
 from lib import ntp, systemd_machine
-from lib.daytime_client import is_daytime, query, receive_all, serves
-from lib.environment import BITS, needs_private, not_instrumented, SERVER, wait_until
+from lib.daytime_client import is_daytime, query, receive_all, refuses, serves
+from lib.environment import BITS, fewer, needs_private, not_instrumented, SERVER, wait_until
+from lib.web_process import serves_http
 
 
 pytestmark = [needs_private("namespaces of its own"), not_instrumented("the sandbox"),
@@ -17,13 +21,19 @@ UNIT, ACTIVATED = "timeserver.service", "timeserver-activated.service"
 
 
 @pytest.fixture
-def systemd(testbed):
+def program(testbed):
+    """The installed program."""
     reason = systemd_machine.reason_to_skip()
     if reason:
         pytest.skip(reason)
     program = testbed.root / "usr/sbin/timeserver"
     program.parent.mkdir(parents=True)
     shutil.copy(SERVER, program)
+    return program
+
+
+@pytest.fixture
+def systemd(testbed, program):
     with systemd_machine.Systemd(testbed) as systemd:
         systemd.log, systemd.program = testbed.logs / "log", program
         yield systemd
@@ -57,29 +67,88 @@ def links(systemd, process):
     return {link for link in found if link.startswith("socket:")}
 
 
+def status(systemd, unit=UNIT):
+    """The lines of the status, by name; of a name that is repeated the last one."""
+    name = unit.removesuffix(".service")
+    shown = systemd.run(systemd.program, "-s", "status", "-p", f"/run/{name}/{name.split('-')[0]}.pid")
+    assert shown.code == 0, shown
+    return dict(line.split(": ", 1) for line in shown.out.splitlines())
+
+
+def replace_program(systemd):
+    systemd.program.rename(systemd.program.with_name("old"))
+    shutil.copy(SERVER, systemd.program)
+
+
 def test_start_reload_and_stop(systemd):
-    """A reload starts a new process with the new configuration; a failed one changes nothing."""
+    """A reload puts the new configuration into effect and keeps the process, with its counters; a
+    failed one changes nothing."""
     start(systemd, "listen daytime/tcp 13\nlisten ntp 123\nclock local\n")
     assert serves(13) and ntp.query(123)[0].stratum == 10
-    first = main_process(systemd)
-    held = links(systemd, first)
+    process = main_process(systemd)
 
     systemd.write_config("listen daytime/tcp 13 37\nlisten ntp 123\nclock local stratum 7\n")
     reloaded = systemd.control("reload", UNIT)
     assert reloaded.code == 0, (reloaded, systemd.log.read_text())
-    second = main_process(systemd)
-    assert second != first and ntp.query(123)[0].stratum == 7 and serves(37)
-    wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the first process to end")
-    assert main_process(systemd) == second and len(links(systemd, second) & held) >= 4
+    assert ntp.query(123)[0].stratum == 7 and serves(37)
+    assert main_process(systemd) == process and status(systemd)["ntp"] == "2 of 2"
+    assert systemd.show(UNIT)["StatusText"] == "serving daytime on tcp 13, daytime on tcp 37, ntp on udp 123"
 
     systemd.write_config("listen daytime/tcp 13\nnonsense\n")
     assert systemd.control("reload", UNIT).code != 0
     assert "timeserver.conf:2: nonsense: unknown directive" in systemd.log.read_text()
-    assert main_process(systemd) == second and serves(37)
+    assert main_process(systemd) == process and serves(37)
 
     assert systemd.control("stop", UNIT).code == 0
     assert systemd.show(UNIT)["Result"] == "success" and not serves(13)
     assert systemd.run("ls", "/run/timeserver").out == ""
+
+
+def test_a_reload_upgrades_a_replaced_program(systemd):
+    """The new process has the sockets of the old one; with errors in the configuration nothing changes."""
+    start(systemd, "listen daytime/tcp 13\nlisten ntp 123\nclock local\n")
+    first = main_process(systemd)
+    held = links(systemd, first)
+    replace_program(systemd)
+    systemd.write_config("listen daytime/tcp 13\nnonsense\n")
+    assert systemd.control("reload", UNIT).code != 0 and main_process(systemd) == first
+
+    systemd.write_config("listen daytime/tcp 13\nlisten ntp 123\nclock local stratum 7\n")
+    assert systemd.control("reload", UNIT).code == 0
+    second = main_process(systemd)
+    assert second != first and ntp.query(123)[0].stratum == 7
+    wait_until(lambda: systemd.run("kill", "-0", str(first)).code != 0, what="the first process to end")
+    assert main_process(systemd) == second and len(links(systemd, second) & held) >= 4
+    assert systemd.control("reload", UNIT).code == 0 and main_process(systemd) == second
+
+
+@contextlib.contextmanager
+def log_of_systemd():
+    """The file that systemd itself logs to. It is in the /dev of the tests."""
+    path = pathlib.Path("/dev/kmsg")
+    path.touch(exist_ok=False)
+    try:
+        yield path
+    finally:
+        path.unlink()
+
+
+def test_the_status_text_is_that_of_the_new_process(testbed, program):
+    """As soon as a reload has upgraded; and systemd takes no message for one of a wrong process."""
+    with log_of_systemd() as log, systemd_machine.Systemd(testbed) as systemd:
+        systemd.log, systemd.program = testbed.logs / "log", program
+        add_lines(systemd, UNIT, "WatchdogSec=1")
+        start(systemd, "")
+        for port in range(2000, 2000 + fewer(12)):
+            first = main_process(systemd)
+            replace_program(systemd)
+            systemd.write_config(f"listen daytime/tcp {port}\n")
+            assert systemd.control("reload", UNIT).code == 0
+            assert systemd.show(UNIT)["StatusText"] == f"serving daytime on tcp {port}"
+            assert main_process(systemd) != first
+        records = log.read_text().splitlines()
+        assert sum("Reloaded" in record for record in records) == fewer(12), records
+        assert not [record for record in records if "notification" in record]
 
 
 def test_a_replaced_program_and_its_watchdog(testbed, systemd):
@@ -88,8 +157,7 @@ def test_a_replaced_program_and_its_watchdog(testbed, systemd):
     add_lines(systemd, UNIT, "WatchdogSec=1", "RestartSec=0")
     systemd.write_config("")
     assert systemd.control("daemon-reload").code == 0 and systemd.control("start", UNIT).code == 0
-    systemd.program.rename(systemd.program.with_name("old"))
-    shutil.copy(SERVER, systemd.program)
+    replace_program(systemd)
     assert systemd.control("reload", UNIT).code == 0
     process = main_process(systemd)
     program = systemd.run("readlink", f"/proc/{process}/exe").out.strip()
@@ -120,6 +188,9 @@ def test_socket_activation(systemd):
     assert is_daytime(query(5050))
     first = main_process(systemd, unit)
     assert systemd.control("reload", unit).code == 0
+    assert main_process(systemd, unit) == first and is_daytime(query(5050))
+    replace_program(systemd)
+    assert systemd.control("reload", unit).code == 0
     assert main_process(systemd, unit) != first and is_daytime(query(5050))
     with socket.create_connection(("127.0.0.1", 5050)) as client:
         assert is_daytime(receive_all(client))
@@ -143,14 +214,6 @@ def test_socket_activation_of_ntp(systemd):
     assert systemd.control("reload", unit).code == 0 and ntp.query(123)[0].stratum == 10
 
 
-def status(systemd, unit=UNIT):
-    """The lines of the status, by name; of a name that is repeated the last one."""
-    name = unit.removesuffix(".service")
-    shown = systemd.run(systemd.program, "-s", "status", "-p", f"/run/{name}/{name.split('-')[0]}.pid")
-    assert shown.code == 0, shown
-    return dict(line.split(": ", 1) for line in shown.out.splitlines())
-
-
 # Writes errno of a call that reads the state of the clock.
 READ_CLOCK = """\
 import ctypes, os
@@ -171,3 +234,57 @@ def test_the_units_allow_what_the_daemon_needs(systemd, testbed, units):
     expected = re.search("^confinement: (.*)$", systemd.run(systemd.program, "--version").out, re.MULTILINE)
     assert status(systemd, units[0])["confined"] == expected[1]
     assert systemd.run("cat", f"/run/{units[0].removesuffix('.service')}/errno").out == "0"
+
+
+def test_a_reload_upgrades_for_a_right_that_the_daemon_has_given_up(systemd):
+    """As on a kernel without Landlock, it may not execute programs: only a new process can serve HTTP."""
+    add_lines(systemd, UNIT, "SystemCallFilter=~landlock_create_ruleset")
+    start(systemd, "listen daytime/tcp 13\n")
+    first = main_process(systemd)
+    assert status(systemd)["confined"] == "capabilities, new privileges, system calls"
+    systemd.write_config("listen daytime/tcp 37\nlisten http *:8037\n")
+    result = systemd.run(systemd.program, "-s", "reload")
+    assert (result.code, result.out, result.err) == (
+        77, "", "timeserver: listen http: the sandbox has no right to start the web process:"
+        " needs --upgrade or a restart\n")
+    assert serves(13) and not serves(37) and refuses(8037)
+    assert systemd.control("reload", UNIT).code == 0 and main_process(systemd) != first
+    assert serves(37) and refuses(13) and serves_http(8037)
+
+
+def fail_to_start(systemd, text, *lines):
+    """Starts a service that fails the first time."""
+    systemd.install_unit(UNIT, systemd.log)
+    add_lines(systemd, UNIT, *lines)
+    systemd.write_config(text)
+    assert systemd.control("daemon-reload").code == 0 and systemd.control("start", UNIT).code != 0
+
+
+def test_a_start_is_repeated_until_a_port_is_free(systemd):
+    """More often than the start limit of other units."""
+    with socket.create_server(("", 13)):
+        fail_to_start(systemd, "listen daytime/tcp 13\n", "RestartSec=100ms")
+        wait_until(lambda: int(systemd.show(UNIT)["NRestarts"]) > 6, 20, "seven restarts")
+        assert systemd.show(UNIT)["ExecMainStatus"] in ("0", "1")
+    wait_until(lambda: serves(13), what="the next start")
+    assert systemd.show(UNIT)["RestartUSec"] == "100ms"
+
+
+@pytest.mark.parametrize("code, text, lines", [
+    (78, "nonsense\n", []), (77, "listen daytime/tcp 13\n", ["AmbientCapabilities="]),
+    (2, "", ["ExecStart=", "ExecStart={program} --nonsense"])], ids=["configuration", "right", "usage"])
+def test_a_start_with_a_permanent_error_is_not_repeated(systemd, code, text, lines):
+    fail_to_start(systemd, text, "RestartSec=0", *(line.format(program=systemd.program) for line in lines))
+    shown = systemd.show(UNIT)
+    assert (shown["ActiveState"], shown["ExecMainStatus"], shown["NRestarts"]) == ("failed", str(code), "0")
+
+
+def test_an_address_that_comes_later(systemd):
+    """The unit starts at once, and is reached as soon as the address is there."""
+    start(systemd, "listen ntp 198.51.100.9\nclock local\n")
+    assert "198.51.100.9:123" in status(systemd)["warning"]
+    subprocess.run(["ip", "address", "add", "198.51.100.9", "dev", "lo"], check=True)
+    try:
+        assert ntp.query(123, "198.51.100.9")[0].stratum == 10 and "warning" not in status(systemd)
+    finally:
+        subprocess.run(["ip", "address", "delete", "198.51.100.9/32", "dev", "lo"], check=True)

@@ -209,6 +209,29 @@ def test_an_upgrade_to_a_replaced_program(testbed, port):
     assert testbed.signal("stop").code == 0
 
 
+def test_a_reload_that_upgrades_if_need_be(testbed, port):
+    """Only if the command is of another program file than the daemon. An error changes nothing."""
+    config, program = testbed.config(f"listen daytime/tcp {port}\n"), testbed.dir / "new"
+    words = ["-p", testbed.pidfile, "-c", config, "--signal", "reload", "--upgrade"]
+    not_running = testbed.run(SERVER, *words)
+    assert not_running.code == 1 and "not running" in not_running.err
+    daemon = testbed.start("-c", config)
+    assert serves(port)
+    shutil.copy(SERVER, program)
+    added = free_port()
+    config.write_text(f"listen daytime/tcp {port} {added}\n")
+    assert tuple(testbed.run(SERVER, *words)) == (0, f"timeserver: process {daemon.pid} reloaded\n", "")
+    assert serves(added) and testbed.status()["replies"] == "2"
+    config.write_text("nonsense\n")
+    for command in (SERVER, program):
+        assert tuple(testbed.run(command, *words)) == (78, "", f"{config}:1: nonsense: unknown directive\n")
+    assert testbed.status()["process"] == str(daemon.pid)
+    config.write_text(f"listen daytime/tcp {port}\n")
+    assert testbed.run(program, *words).out.startswith("timeserver: serving as process ")
+    assert testbed.status()["process"] != str(daemon.pid) and serves(port) and not serves(added)
+    assert testbed.signal("stop").code == 0
+
+
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
     program = tmp_path_factory.mktemp("load") / "load"

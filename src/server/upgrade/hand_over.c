@@ -123,6 +123,11 @@ enum hand_over_verdict hand_over_receive(struct hand_over *hand_over)
 	return hand_over->control->peers[peer] < 0 ? fail(hand_over) : HAND_OVER_PENDING;
 }
 
+void hand_over_end(struct hand_over *hand_over)
+{
+	control_drop(hand_over->control, (unsigned)hand_over->peer);
+}
+
 /* Refuses a late successor, unless it has said in the meantime that it serves. */
 static enum hand_over_verdict time_out(struct hand_over *hand_over)
 {

@@ -60,6 +60,9 @@ enum hand_over_verdict hand_over_start(struct hand_over *hand_over, unsigned pee
 /* Receives what the successor says. */
 enum hand_over_verdict hand_over_receive(struct hand_over *hand_over);
 
+/* Lets the successor go on after HAND_OVER_DONE. */
+void hand_over_end(struct hand_over *hand_over);
+
 /* Does what is due at now: refuses a successor that is late; after a failure, takes the PID lock
  * again, and kills a successor that does not release it. */
 enum hand_over_verdict hand_over_tick(struct hand_over *hand_over, int64_t now);

@@ -1,6 +1,7 @@
 #include "server/upgrade/take_over.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,9 @@
 #include "server/upgrade/upgrade_message.h"
 
 #define GROUPS_SIZE 4096
+
+/* For a daemon that is slow to say that it has handed over. */
+#define END_MILLISECONDS 1000
 
 static bool take_listener(struct take_over *take_over, struct upgrade_message *message,
 			  struct failure *failure)
@@ -144,6 +148,15 @@ bool take_over_request(struct take_over *take_over, const char *path, struct fai
 	return true;
 }
 
+/* Until the daemon closes the connection: it has told the service manager by then that this process
+ * is the main one, and messages of this process are accepted. */
+static void await_end(const struct take_over *take_over)
+{
+	struct pollfd ended = { .fd = take_over->fd, .events = POLLRDHUP };
+
+	poll(&ended, 1, END_MILLISECONDS);
+}
+
 bool take_over_commit(struct take_over *take_over, const char *path, struct failure *failure)
 {
 	struct upgrade_message message;
@@ -156,6 +169,7 @@ bool take_over_commit(struct take_over *take_over, const char *path, struct fail
 		fd_close(&message.fd);
 		return refused(&message, path, failure);
 	}
+	await_end(take_over);
 	take_over_close(take_over);
 	return true;
 }

@@ -3,8 +3,9 @@
  * The new process connects to the control socket and sends the command "upgrade". The daemon hands
  * over all that it holds (the pid file, the control socket, its connection to the service manager,
  * every listening socket: nothing is bound again) and keeps serving. Once the new process serves
- * beside it, it sends the command "serving"; then the daemon drains its clients and exits. If the
- * new process exits first, or is late, the daemon keeps everything and serves on.
+ * beside it, it sends the command "serving"; then the daemon names it to the service manager, closes
+ * the connection, drains its clients and exits. If the new process exits first, or is late, the
+ * daemon keeps everything and serves on.
  *
  * Each message is an object of JSON, with at most one descriptor attached:
  *

@@ -1,7 +1,8 @@
 """A real systemd as process 1 of its own mount, PID and cgroup namespaces.
 
 It is Debian's, unpacked by bench/fetch-peers, and runs the units of the test alone. It shares the
-network namespace of the test.
+network namespace of the test. It logs to /dev/kmsg, if there is a file of that
+name, which is not the kernel's here.
 """
 import contextlib
 import glob
@@ -39,7 +40,7 @@ exec unshare --mount --pid --cgroup --fork --kill-child sh -ec '
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	fi
 	export LD_LIBRARY_PATH="$libraries" SYSTEMD_UNIT_PATH="$units" container=test
-	exec "$systemd" --system --log-target=null --show-status=no'
+	exec "$systemd" --system --log-target=kmsg --show-status=no'
 """
 
 
