@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from lib import systemd_machine
 from lib.daytime_client import is_daytime, query
 from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented
-from lib.peers import LIBRARIES, needs_peer, PEERS
+from lib.peers import needs_peer, PEERS
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
 BIND_SERVICE = 1 << 10
@@ -67,15 +68,42 @@ def test_status_shows_whether_system_calls_are_filtered(testbed, port):
 def test_systemd_analyze_rates_the_units_as_safe(testbed, unit, highest):
     text = pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").replace("@PREFIX@", "/usr")
     path = testbed.config(text, f"{unit}.service")
-    directories = LIBRARIES["LD_LIBRARY_PATH"]
-    libraries = ":".join([directories, *(f"{directory}/systemd" for directory in directories.split(":")),
-                          *glob.glob(f"{PEERS}/lib/*-linux-gnu"), f"{PEERS}/lib/systemd"])
     result = testbed.run(ANALYZE, "security", "--offline=yes", "--no-pager", path,
-                         env={"LD_LIBRARY_PATH": libraries})
+                         env={"LD_LIBRARY_PATH": systemd_machine.libraries()})
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.out)
     assert exposure, result
     print(f"{unit}.service: exposure level {exposure[1]}")
     assert float(exposure[1]) <= highest
+
+
+def expand(name):
+    """The system calls of a name in SystemCallFilter=: a call or a group."""
+    if not name.startswith("@"):
+        return {name}
+    shown = subprocess.run([ANALYZE, "syscall-filter", "--no-pager", name], check=True, text=True,
+                           capture_output=True, env={"LD_LIBRARY_PATH": systemd_machine.libraries()})
+    words = [line.strip() for line in shown.stdout.splitlines()[1:]]
+    return set().union(*(expand(word) for word in words if word and not word.startswith("#")))
+
+
+def allowed_by(unit):
+    """The system calls that a unit allows."""
+    calls = set()
+    for line in pathlib.Path(f"dist/{unit}.service").read_text(encoding="ascii").splitlines():
+        name, _, words = line.partition("=")
+        found = set().union(*map(expand, words.removeprefix("~").split())) if name == "SystemCallFilter" else set()
+        calls = calls - found if words.startswith("~") else calls | found
+    return calls
+
+
+@needs_peer(ANALYZE)
+@pytest.mark.parametrize("unit", ["timeserver", "timeserver-activated"])
+def test_the_units_allow_every_system_call_of_the_sandbox(unit):
+    """Those that the daemon and the web process need, and those that restrict them."""
+    sources = ["src/server/process/privileges_syscalls.c", "src/server/process/privileges.c",
+               "src/web/web_sandbox.c", "src/base/sandbox.c"]
+    needed = set().union(*(re.findall(r"\bSYS_(\w+)", pathlib.Path(source).read_text()) for source in sources))
+    assert len(needed) > 80 and needed - allowed_by(unit) == set()
 
 
 EXECUTE = """

@@ -62,7 +62,6 @@ static const int allowed[] = {
 	SYS_exit,
 	SYS_exit_group,
 	SYS_sched_getaffinity,
-	SYS_sched_setaffinity,
 	SYS_sched_yield,
 	SYS_prctl,
 	SYS_prlimit64,
