@@ -202,7 +202,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 		/* done */
 	} else if (!valid) {
 		report_config_errors(options, &config, errors);
-		status = EXIT_CONFIGURATION;
+		status = config.error_status;
 	} else if (options->action == ACTION_TEST) {
 		print_tested(&config, source);
 	} else if (options->action == ACTION_DUMP) {

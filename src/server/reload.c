@@ -84,7 +84,7 @@ static void reload(struct engine *engine, const struct config_source *source, FI
 	struct failure failure;
 
 	if (!config_load(&next.config, source, lines))
-		report->status = EXIT_CONFIGURATION;
+		report->status = next.config.error_status;
 	else if (!can_serve(engine, &next.config, &failure) ||
 		 !listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
 				 &engine->service.listeners, &failure))

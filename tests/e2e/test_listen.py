@@ -1,4 +1,5 @@
 """Addresses that this machine does not have yet."""
+import contextlib
 import subprocess
 
 import pytest
@@ -20,6 +21,19 @@ def add_address(address, device="lo"):
 
 def delete_address(address, device="lo"):
     subprocess.run(["ip", "address", "delete", address, "dev", device], check=True)
+
+
+@contextlib.contextmanager
+def interface(name):
+    """An Ethernet interface, and a function that sets it up."""
+    def set_up():
+        for device in (name, f"{name}-peer"):
+            subprocess.run(["ip", "link", "set", device, "up"], check=True)
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer"], check=True)
+    try:
+        yield set_up
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
 
 
 @pytest.fixture(params=["198.51.100.7", "2001:db8:7::7"])
@@ -54,16 +68,12 @@ def test_it_is_served_as_soon_as_it_is_there(testbed, port, absent, protocol, wo
 def test_while_duplicate_address_detection_runs(testbed, port):
     """The address is tentative for a second or more."""
     host = "2001:db8:8::8"
-    subprocess.run(["ip", "link", "add", "dad0", "type", "veth", "peer", "name", "dad1"], check=True)
-    try:
-        for device in ("dad0", "dad1"):
-            subprocess.run(["ip", "link", "set", device, "up"], check=True)
+    with interface("dad0") as set_up:
+        set_up()
         add_address(f"{host}/64", "dad0")
         testbed.start("-o", f"listen ntp [{host}]:{port}", "-o", "clock local")
         wait_until(lambda: "warning" not in testbed.status(), 20, "the address")
         assert ntp.query(port, host)[0].stratum == 10
-    finally:
-        subprocess.run(["ip", "link", "delete", "dad0"], check=True)
 
 
 def test_a_reload_warns_too(testbed, port):
@@ -81,3 +91,22 @@ def test_a_present_address_has_no_warning(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp 127.0.0.1:{port} [::1]:{port}",
                              f"listen ntp *:{free_port()}", "clock local")
     assert daemon.result.err == "" and "warning" not in testbed.status()
+
+
+@needs_private("a network of its own")
+def test_an_interface_that_comes_later(testbed, port):
+    """The start fails with a status after which systemd tries again; not so with another error."""
+    words = ["-o", f"listen ntp [fe80::7%late0]:{port}", "-o", "clock local"]
+    lacking = f"option:1: listen: [fe80::7%late0]:{port}: this machine does not have interface late0 (yet)\n"
+    assert tuple(testbed.server(*words)) == (1, "", lacking)
+    result = testbed.server(*words, "-o", "nonsense")
+    assert (result.code, result.err) == (78, lacking + "option:3: nonsense: unknown directive\n")
+    result = testbed.server("-o", "listen ntp [fe80::x%late0]")
+    assert result.code == 78 and "expected ADDRESS" in result.err
+    with interface("late0") as set_up:
+        testbed.start(*words)
+        assert testbed.status()["warning"] == warning("ntp", f"[fe80::7%late0]:{port}")
+        set_up()
+        add_address("fe80::7/64", "late0")
+        wait_until(lambda: "warning" not in testbed.status(), 20, "the address")
+        assert ntp.query(port, "fe80::7%late0")[0].stratum == 10

@@ -92,10 +92,13 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	parser.first = calloc(config_row_count, sizeof(*parser.first));
 	if (!parser.first) {
 		config_error(&parser, "out of memory");
+		config->error_status = EXIT_NOT_STARTED;
 		return false;
 	}
 	read_sources(&parser, source);
 	free_places(&parser);
+	config->error_status = parser.error_count == parser.passing_count ? EXIT_NOT_STARTED :
+									    EXIT_CONFIGURATION;
 	return parser.error_count == 0;
 }
 

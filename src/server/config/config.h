@@ -56,6 +56,7 @@ struct config {
 	const char *file;	       /* that was read, the source's; NULL: none */
 	struct config_listen *listens; /* never empty after config_load */
 	size_t listen_count;
+	enum exit_status error_status; /* after an error; EXIT_NOT_STARTED: it may pass by itself */
 	bool default_listen; /* no listen directive: listens is the built-in one */
 	struct config_clock clock;
 	struct access access;

@@ -1,3 +1,4 @@
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,21 @@ static bool parse_address(struct config_listen *listen, const char *word, unsign
 	       (listen->address.any.sa_family == AF_INET6) == brackets;
 }
 
+/* Whether only the interface of a link-local address is missing, which may come later. */
+static bool lacks_interface(const char *word, char name[static IF_NAMESIZE])
+{
+	const char *zone = strchr(word, '%');
+	size_t length = zone ? strcspn(++zone, "]") : 0;
+	char text[ADDRESS_TEXT_SIZE];
+	struct config_listen ignored;
+
+	if (length == 0 || length >= IF_NAMESIZE)
+		return false;
+	snprintf(name, IF_NAMESIZE, "%.*s", (int)length, zone);
+	snprintf(text, sizeof(text), "%.*s%s", (int)(zone - 1 - word), word, zone + length);
+	return if_nametoindex(name) == 0 && parse_address(&ignored, text, 1);
+}
+
 static void list_protocols(char *list, size_t size)
 {
 	size_t used = 0;
@@ -91,20 +107,26 @@ static void list_protocols(char *list, size_t size)
 bool config_listen_parse(struct config_parser *parser, const char **words)
 {
 	struct config_listen listen = { .protocol = protocol_find(words[0]) };
-	char known[256];
+	char known[256], interface[IF_NAMESIZE];
 
 	if (!listen.protocol) {
 		list_protocols(known, sizeof(known));
 		config_error(parser, "unknown protocol '%s': expected one of: %s", words[0], known);
 	}
 	while (*++words) {
-		if (!parse_address(&listen, *words, listen.protocol ? listen.protocol->port : 0))
+		if (parse_address(&listen, *words, listen.protocol ? listen.protocol->port : 0)) {
+			if (listen.protocol)
+				add_listen(parser, &listen);
+		} else if (lacks_interface(*words, interface)) {
+			config_error(parser, "%s: this machine does not have interface %s (yet)",
+				     *words, interface);
+			parser->passing_count++;
+		} else {
 			config_error(parser,
 				     "'%s': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an"
 				     " IPv4 or [IPv6] address or *, and PORT from 1 to 65535",
 				     *words);
-		else if (listen.protocol)
-			add_listen(parser, &listen);
+		}
 	}
 	return true;
 }
