@@ -42,7 +42,7 @@ static size_t count_listeners(const struct listeners *listeners)
 /* A compromised web process can shut down a listener that is shared, or make it blocking. */
 static bool restore_listener(int fd)
 {
-	return listen(fd, SOCKET_BACKLOG) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+	return socket_listen(fd) && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* In the order of stats/web_role.h. */

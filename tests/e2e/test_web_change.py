@@ -87,9 +87,15 @@ def shut_down(listener):
     listener.shutdown(socket.SHUT_RDWR)
 
 
+def shut_down_twice(listener):
+    listener.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 @needs_private("root")
 @not_wrapped("descriptors")
-@pytest.mark.parametrize("damage", [shut_down, block])
+@pytest.mark.parametrize("damage", [shut_down, shut_down_twice, block])
 def test_a_damaged_listener_is_restored(testbed, port, damage):
     """A compromised web process could do this to the listener that it shares with its successor."""
     daemon = start_web(testbed, port)
@@ -173,9 +179,23 @@ def test_http_is_refused_while_there_is_no_web_process(testbed, port):
     with web_process_of(server) as web, others_of(user, 5):
         web.kill()
         wait_until(lambda: refuses(port), 20, "the refusal")
+        assert all(testbed.signal("status").code == 0 and refuses(port) for _ in range(5))
         assert reload(testbed, "clock local", "workers 1", f"listen http 127.0.0.1:{port}", "deny 192.0.2.1")[0] == 1
         wait_until(lambda: refuses(port), 20, "the refusal after the reload")
     wait_until(lambda: serves_http(port), 20, "the next web process")
+
+
+@not_instrumented("threads")
+@needs_private("another user")
+def test_an_upgrade_while_http_is_refused(testbed, port):
+    """The new process takes over the listener, and can start a web process."""
+    server, user = start_limited(testbed, f"listen http 127.0.0.1:{port}")
+    wait_until(lambda: serves_http(port), what="the first reply")
+    with web_process_of(server) as web, others_of(user, 5):
+        web.kill()
+        wait_until(lambda: refuses(port), 20, "the refusal")
+        testbed.start("--upgrade", "-c", testbed.dir / "t.conf")
+        assert server.wait() == 0 and all(serves_http(port) for _ in range(10))
 
 
 @pytest.mark.parametrize("host", [b"x\xe4", b"<b>", b'"', b"a b", b""])

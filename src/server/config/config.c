@@ -97,8 +97,8 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	}
 	read_sources(&parser, source);
 	free_places(&parser);
-	config->error_status = parser.error_count == parser.passing_count ? EXIT_NOT_STARTED :
-									    EXIT_CONFIGURATION;
+	config->error_status =
+		parser.error_count == parser.passing_count ? EXIT_NOT_STARTED : EXIT_CONFIGURATION;
 	return parser.error_count == 0;
 }
 

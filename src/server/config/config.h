@@ -57,7 +57,7 @@ struct config {
 	struct config_listen *listens; /* never empty after config_load */
 	size_t listen_count;
 	enum exit_status error_status; /* after an error; EXIT_NOT_STARTED: it may pass by itself */
-	bool default_listen; /* no listen directive: listens is the built-in one */
+	bool default_listen;	       /* no listen directive: listens is the built-in one */
 	struct config_clock clock;
 	struct access access;
 	struct config_ratelimit ratelimit;

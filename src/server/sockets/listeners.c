@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -127,7 +126,7 @@ void listeners_refuse(const struct listeners *listeners, bool web)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (is_tcp_of(&listeners->items[i], web))
-			shutdown(listeners->items[i].fd, SHUT_RDWR);
+			socket_refuse(listeners->items[i].fd);
 	}
 }
 
@@ -135,7 +134,7 @@ void listeners_resume(const struct listeners *listeners)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (is_tcp_of(&listeners->items[i], false) &&
-		    listen(listeners->items[i].fd, SOCKET_BACKLOG) < 0)
+		    !socket_listen(listeners->items[i].fd))
 			log_write(LOG_ERR, "cannot listen again: %m");
 	}
 }

@@ -57,7 +57,7 @@ void listeners_keep_group(struct listeners *listeners, const struct listeners *o
 
 /* Has the TCP listeners refuse connections while nothing would serve them, which would wait without
  * end: those of the web process, or those of the workers. Not inherited ones, where the service
- * manager decides. listen(2) undoes it: listeners_resume does, for those of the workers. */
+ * manager decides. socket_listen undoes it: listeners_resume does, for those of the workers. */
 void listeners_refuse(const struct listeners *listeners, bool web);
 void listeners_resume(const struct listeners *listeners);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "clock/stamp.h"
 
 static bool set_option(int fd, int level, int option, int value)
@@ -88,6 +89,26 @@ bool socket_lacks_address(const struct address *address)
 		errno == EADDRNOTAVAIL;
 	fd_close(&fd);
 	return lacks;
+}
+
+void socket_refuse(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (connect(fd, &none, sizeof(none)) < 0)
+		log_write(LOG_ERR, "cannot refuse connections: %m");
+}
+
+/* What a second shutdown(2) leaves would apply to all later connections: socket_refuse clears it,
+ * but drops the connections that wait in a listener. */
+bool socket_listen(int fd)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens)
+		socket_refuse(fd);
+	return listen(fd, SOCKET_BACKLOG) == 0;
 }
 
 /* SO_REUSEADDR for TCP, because of connections of the last run in TIME_WAIT; for UDP it would let

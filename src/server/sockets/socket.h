@@ -18,6 +18,13 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 /* Whether this machine lacks address now, so that no request can come to it. */
 bool socket_lacks_address(const struct address *address);
 
+/* Has a TCP listener refuse connections until socket_listen. */
+void socket_refuse(int fd);
+
+/* Has a TCP socket listen, also after socket_refuse, or if another process has shut it down.
+ * Returns false with errno. */
+bool socket_listen(int fd);
+
 /* Prepares an inherited socket for requests of protocol. Returns false with errno. */
 bool socket_prepare(int fd, const struct protocol *protocol, const struct address *address);
 

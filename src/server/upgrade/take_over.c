@@ -11,6 +11,7 @@
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
 #include "server/process/timeouts.h"
+#include "server/sockets/socket.h"
 #include "server/upgrade/upgrade_message.h"
 
 #define GROUPS_SIZE 4096
@@ -22,9 +23,13 @@ static bool take_listener(struct take_over *take_over, struct upgrade_message *m
 			  struct failure *failure)
 {
 	const struct listener *sent = &message->listener;
-	struct listener *listener =
-		listeners_adopt(&take_over->listeners, message->fd, sent->protocol->word, failure);
+	struct listener *listener;
 
+	/* It may refuse connections: see listeners_refuse. */
+	if (sent->protocol->transport == TRANSPORT_TCP && !sent->inherited)
+		socket_listen(message->fd);
+	listener =
+		listeners_adopt(&take_over->listeners, message->fd, sent->protocol->word, failure);
 	message->fd = -1;
 	if (!listener)
 		return false;
