@@ -5,15 +5,15 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/syscalls.h"
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -45,12 +45,29 @@ bool sandbox_is_instrumented(void)
 	return SANITIZED || RUNNING_ON_VALGRIND;
 }
 
-#if SANDBOX_FILTERS_CALLS
-
 #define LOAD(field)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define SKIP_IF(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, n, 0)
 #define SKIP_UNLESS(v, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, 0, n)
 #define RETURN(what)	  BPF_STMT(BPF_RET | BPF_K, what)
+
+/* Of several filters that refuse a call, the last one chooses the error. */
+void sandbox_avoid_clone3(void)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		SKIP_UNLESS(SYS_clone3, 1),
+		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	/* Without arguments it fails with EINVAL where it works. */
+	if (syscall(SYS_clone3, NULL, 0) == -1 && errno == EPERM &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+#if SANDBOX_FILTERS_CALLS
 
 #define CONDITIONS_MAX 32 /* instructions before those of the list */
 
@@ -59,8 +76,10 @@ bool sandbox_is_instrumented(void)
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	 CLONE_NEWPID | CLONE_NEWNET)
 
+#define ENDING_SIZE 4 /* instructions after the list; the last one allows the call */
+
 /* The reach of a jump. */
-_Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX, "the list may be too long");
+_Static_assert(SANDBOX_CALLS_MAX + ENDING_SIZE < UINT8_MAX, "the list may be too long");
 
 /* Only the low 32 bits of an argument are compared: no command or flag has more, and all of these
  * machines are little-endian. */
@@ -74,10 +93,8 @@ bool sandbox_calls(const int *allowed, size_t count)
 		LOAD(nr),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
 		RETURN(refusal),
-		/* A new user namespace would give all capabilities back. clone3 has its flags in
-		 * memory, which a filter cannot read; the C library then falls back to clone. */
-		SKIP_UNLESS(SYS_clone3, 1),
-		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+		/* A new user namespace would give all capabilities back. No list has clone3: it has
+		 * its flags in memory, which a filter cannot read. */
 		SKIP_UNLESS(SYS_clone, 4),
 		LOAD(args[0]),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1),
@@ -100,19 +117,26 @@ bool sandbox_calls(const int *allowed, size_t count)
 		RETURN(refusal),
 		LOAD(nr),
 	};
-	struct sock_filter filter[CONDITIONS_MAX + SANDBOX_CALLS_MAX + 2];
+	const struct sock_filter ending[] = {
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYSCALLS_NEW, 0, 1),
+		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+		RETURN(refusal),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	struct sock_filter filter[CONDITIONS_MAX + SANDBOX_CALLS_MAX + ENDING_SIZE];
 	struct sock_filter *end = filter + sizeof(conditions) / sizeof(conditions[0]);
 	struct sock_fprog program = { .filter = filter };
 
 	_Static_assert(sizeof(conditions) <= CONDITIONS_MAX * sizeof(conditions[0]), "too many");
+	_Static_assert(sizeof(ending) == ENDING_SIZE * sizeof(ending[0]), "too many");
 	if (count > SANDBOX_CALLS_MAX)
 		return false;
 	memcpy(filter, conditions, sizeof(conditions));
 	for (size_t i = 0; i < count; i++)
-		*end++ = (struct sock_filter)SKIP_IF((uint32_t)allowed[i], (uint8_t)(count - i));
-	*end++ = (struct sock_filter)RETURN(refusal);
-	*end++ = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)(end - filter);
+		*end++ = (struct sock_filter)SKIP_IF((uint32_t)allowed[i],
+						     (uint8_t)(count - i + ENDING_SIZE - 2));
+	memcpy(end, ending, sizeof(ending));
+	program.len = (unsigned short)(end + ENDING_SIZE - filter);
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
@@ -127,31 +151,42 @@ bool sandbox_calls(const int *allowed, size_t count)
 
 #endif
 
-/* The C library has no function for this one. */
-static int create_rules(const struct landlock_ruleset_attr *attributes, size_t size, uint32_t flags)
+/* landlock(7). The C library has no functions for it, and headers before Linux 5.13 nothing. */
+struct ruleset {
+	uint64_t rights;
+};
+
+struct path_rule {
+	uint64_t rights;
+	int32_t parent;
+} __attribute__((packed));
+
+#define RULESET_VERSION UINT32_C(1)
+#define RULE_PATH	1
+
+static int create_rules(const struct ruleset *ruleset, size_t size, uint32_t flags)
 {
-	return (int)syscall(SYS_landlock_create_ruleset, attributes, size, flags);
+	return (int)syscall(SYS_landlock_create_ruleset, ruleset, size, flags);
 }
 
 static int landlock_version(void)
 {
-	return create_rules(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return create_rules(NULL, 0, RULESET_VERSION);
 }
 
 uint64_t sandbox_write_rights(void)
 {
-	uint64_t rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-			  LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-			  LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
-			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-			  LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-			  LANDLOCK_ACCESS_FS_MAKE_SYM;
+	uint64_t rights =
+		SANDBOX_RIGHT_EXECUTE | SANDBOX_RIGHT_WRITE_FILE | SANDBOX_RIGHT_REMOVE_DIR |
+		SANDBOX_RIGHT_REMOVE_FILE | SANDBOX_RIGHT_MAKE_CHAR | SANDBOX_RIGHT_MAKE_DIR |
+		SANDBOX_RIGHT_MAKE_REG | SANDBOX_RIGHT_MAKE_SOCK | SANDBOX_RIGHT_MAKE_FIFO |
+		SANDBOX_RIGHT_MAKE_BLOCK | SANDBOX_RIGHT_MAKE_SYM;
 	int version = landlock_version();
 
 	if (version < 1)
 		return 0;
 	if (version >= 2)
-		rights |= LANDLOCK_ACCESS_FS_REFER;
+		rights |= SANDBOX_RIGHT_REFER;
 	if (version >= 3)
 		rights |= SANDBOX_RIGHT_TRUNCATE;
 	return rights;
@@ -159,28 +194,24 @@ uint64_t sandbox_write_rights(void)
 
 uint64_t sandbox_read_rights(void)
 {
-	return landlock_version() < 1 ? 0 :
-					LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+	return landlock_version() < 1 ? 0 : SANDBOX_RIGHT_READ_FILE | SANDBOX_RIGHT_READ_DIR;
 }
 
 int sandbox_begin_paths(uint64_t rights)
 {
-	struct landlock_ruleset_attr attributes = { .handled_access_fs = rights };
+	struct ruleset ruleset = { .rights = rights };
 
-	return rights == 0 ? -1 : create_rules(&attributes, sizeof(attributes), 0);
+	return rights == 0 ? -1 : create_rules(&ruleset, sizeof(ruleset), 0);
 }
 
 bool sandbox_allow_path(int rules, const char *path, uint64_t rights)
 {
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = rights,
-		.parent_fd = open(path, O_PATH | O_CLOEXEC),
-	};
-	bool allowed = rule.parent_fd >= 0 && syscall(SYS_landlock_add_rule, rules,
-						      LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	struct path_rule rule = { rights, open(path, O_PATH | O_CLOEXEC) };
+	bool allowed =
+		rule.parent >= 0 && syscall(SYS_landlock_add_rule, rules, RULE_PATH, &rule, 0) == 0;
 
-	if (rule.parent_fd >= 0)
-		close(rule.parent_fd);
+	if (rule.parent >= 0)
+		close(rule.parent);
 	return allowed;
 }
 

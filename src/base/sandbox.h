@@ -17,16 +17,37 @@
 #define SANDBOX_CALLS_MAX 200
 
 /* Allows only the system calls of a list from now on, in addition to earlier restrictions. Others
- * fail with EPERM. Returns false if the kernel refuses. */
+ * fail with EPERM, or with ENOSYS if they are newer than Linux 4.18: a C library that knows them
+ * then makes older ones instead. Returns false if the kernel refuses. */
 bool sandbox_calls(const int *allowed, size_t count);
 
-/* The Landlock rights (landlock(7)) that the running kernel can restrict: to make, change and
- * execute files, and to read them; 0: none. */
+/* Where clone3(2) fails with EPERM, as in containers of Docker 20.10, a C library that knows it
+ * cannot start threads. Has it fail with ENOSYS there, so that the library calls clone(2). Not
+ * needed after sandbox_calls. */
+void sandbox_avoid_clone3(void);
+
+/* Rights of landlock(7), as linux/landlock.h has them since Linux 5.13 (SANDBOX_RIGHT_REFER: 5.19,
+ * SANDBOX_RIGHT_TRUNCATE: 6.2). */
+#define SANDBOX_RIGHT_EXECUTE	  (UINT64_C(1) << 0)
+#define SANDBOX_RIGHT_WRITE_FILE  (UINT64_C(1) << 1)
+#define SANDBOX_RIGHT_READ_FILE	  (UINT64_C(1) << 2)
+#define SANDBOX_RIGHT_READ_DIR	  (UINT64_C(1) << 3)
+#define SANDBOX_RIGHT_REMOVE_DIR  (UINT64_C(1) << 4)
+#define SANDBOX_RIGHT_REMOVE_FILE (UINT64_C(1) << 5)
+#define SANDBOX_RIGHT_MAKE_CHAR	  (UINT64_C(1) << 6)
+#define SANDBOX_RIGHT_MAKE_DIR	  (UINT64_C(1) << 7)
+#define SANDBOX_RIGHT_MAKE_REG	  (UINT64_C(1) << 8)
+#define SANDBOX_RIGHT_MAKE_SOCK	  (UINT64_C(1) << 9)
+#define SANDBOX_RIGHT_MAKE_FIFO	  (UINT64_C(1) << 10)
+#define SANDBOX_RIGHT_MAKE_BLOCK  (UINT64_C(1) << 11)
+#define SANDBOX_RIGHT_MAKE_SYM	  (UINT64_C(1) << 12)
+#define SANDBOX_RIGHT_REFER	  (UINT64_C(1) << 13)
+#define SANDBOX_RIGHT_TRUNCATE	  (UINT64_C(1) << 14)
+
+/* The rights that the running kernel can restrict: to make, change and execute files, and to read
+ * them; 0: none. */
 uint64_t sandbox_write_rights(void);
 uint64_t sandbox_read_rights(void);
-
-/* Truncating a file, in linux/landlock.h since Linux 6.2. */
-#define SANDBOX_RIGHT_TRUNCATE (UINT64_C(1) << 14)
 
 /* Begins a ruleset that restricts these rights; -1 on failure. */
 int sandbox_begin_paths(uint64_t rights);

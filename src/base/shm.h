@@ -10,8 +10,9 @@ enum shm_access {
 	SHM_WRITE,
 };
 
-/* Creates size bytes of zeros, writable for this process, with their descriptor in *fd. Later maps
- * have at most this access. Returns NULL with errno. */
+/* Creates size bytes of zeros, writable for this process, with their descriptor in *fd; -1: this
+ * system cannot restrict it, and it is not to be passed. Later maps have at most this access.
+ * Returns NULL with errno. */
 void *shm_create(size_t size, enum shm_access access, int *fd);
 
 /* Maps memory of another process. Returns NULL with errno: EPROTO if its size differs or is not

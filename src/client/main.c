@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "client/check.h"
 #include "client/options.h"
 #include "client/print.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 
 	if (!fill_standard_descriptors())
 		return fail("cannot open /dev/null", errno);
+	sandbox_avoid_clone3();
 	signal(SIGPIPE, SIG_IGN); /* writing fails with EPIPE instead */
 	setlocale(LC_CTYPE, "");  /* the character set only: words and numbers are English */
 	if (!options_parse(&options, argc, argv))

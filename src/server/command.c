@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/syscalls.h"
+#include "clock/clock.h"
 #include "server/config/config.h"
 #include "server/control/control.h"
 #include "server/control/control_message.h"
@@ -17,38 +19,59 @@
 #include "server/process/timeouts.h"
 #include "server/status.h"
 
+/* How often to look whether a process has ended, without its pidfd. */
+#define POLL_MILLISECONDS 10
+
 static enum exit_status failed(const struct failure *failure)
 {
 	log_print(LOG_ERR, "%s", failure->text);
 	return failure->status;
 }
 
+/* fd is the pidfd of the process, which never means another one; -1 where the kernel refuses it.
+ * Returns false with errno. */
+static bool send_sigterm(pid_t process, int fd)
+{
+	if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) == 0)
+		return true;
+	if (fd >= 0 && errno == ESRCH)
+		return false;
+	return kill(process, SIGTERM) == 0;
+}
+
+/* Without a pidfd, the process has ended when it no longer holds the pid file. */
+static bool wait_exit(pid_t process, int fd, const char *pidfile)
+{
+	int64_t deadline = clock_monotonic() + TIMEOUT_COMMAND * CLOCK_SECOND;
+	struct pollfd ended = { .fd = fd, .events = POLLIN }; /* a negative fd just waits */
+
+	do {
+		if (poll(&ended, 1, fd < 0 ? POLL_MILLISECONDS : TIMEOUT_COMMAND * 1000) == 1 ||
+		    (fd < 0 && pidfile_holder(pidfile) != process))
+			return true;
+	} while (clock_monotonic() < deadline);
+	return false;
+}
+
 /* The lock is checked again once the pidfd is open: a process id that was reused in between is not
  * signalled. */
 static bool terminate(pid_t process, const char *pidfile, struct failure *failure)
 {
-	int fd = pidfd_open(process, 0);
-	struct pollfd ended = { .fd = fd, .events = POLLIN };
-	bool done = false;
+	int fd = (int)syscall(SYS_pidfd_open, process, 0);
+	bool done = true;
 
-	if (fd < 0 && errno == ESRCH)
-		return true;
-	if (fd < 0)
-		return failure_set_errno(failure, "cannot stop process %ld", (long)process);
-	if (pidfile_holder(pidfile) != process) {
-		done = true;
-	} else if (pidfd_send_signal(fd, SIGTERM, NULL, 0) < 0) {
-		done = errno == ESRCH;
-		if (!done)
-			failure_set_errno(failure, "cannot stop process %ld", (long)process);
-	} else {
-		done = poll(&ended, 1, TIMEOUT_COMMAND * 1000) == 1;
-		if (!done)
-			failure_set(failure, EXIT_NOT_STARTED,
-				    "process %ld has not stopped after %d s", (long)process,
-				    TIMEOUT_COMMAND);
+	if (pidfile_holder(pidfile) != process)
+		goto out;
+	if (!send_sigterm(process, fd)) {
+		done = errno == ESRCH ||
+		       failure_set_errno(failure, "cannot stop process %ld", (long)process);
+		goto out;
 	}
-	close(fd);
+	done = wait_exit(process, fd, pidfile) ||
+	       failure_set(failure, EXIT_NOT_STARTED, "process %ld has not stopped after %d s",
+			   (long)process, TIMEOUT_COMMAND);
+out:
+	fd_close(&fd);
 	return done;
 }
 

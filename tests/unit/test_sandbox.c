@@ -11,14 +11,34 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sandbox.h"
+#include "base/syscalls.h"
 #include "child.h"
+
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+_Static_assert(SANDBOX_RIGHT_EXECUTE == LANDLOCK_ACCESS_FS_EXECUTE &&
+		       SANDBOX_RIGHT_WRITE_FILE == LANDLOCK_ACCESS_FS_WRITE_FILE &&
+		       SANDBOX_RIGHT_READ_FILE == LANDLOCK_ACCESS_FS_READ_FILE &&
+		       SANDBOX_RIGHT_READ_DIR == LANDLOCK_ACCESS_FS_READ_DIR &&
+		       SANDBOX_RIGHT_REMOVE_DIR == LANDLOCK_ACCESS_FS_REMOVE_DIR &&
+		       SANDBOX_RIGHT_REMOVE_FILE == LANDLOCK_ACCESS_FS_REMOVE_FILE &&
+		       SANDBOX_RIGHT_MAKE_CHAR == LANDLOCK_ACCESS_FS_MAKE_CHAR &&
+		       SANDBOX_RIGHT_MAKE_DIR == LANDLOCK_ACCESS_FS_MAKE_DIR &&
+		       SANDBOX_RIGHT_MAKE_REG == LANDLOCK_ACCESS_FS_MAKE_REG &&
+		       SANDBOX_RIGHT_MAKE_SOCK == LANDLOCK_ACCESS_FS_MAKE_SOCK &&
+		       SANDBOX_RIGHT_MAKE_FIFO == LANDLOCK_ACCESS_FS_MAKE_FIFO &&
+		       SANDBOX_RIGHT_MAKE_BLOCK == LANDLOCK_ACCESS_FS_MAKE_BLOCK &&
+		       SANDBOX_RIGHT_MAKE_SYM == LANDLOCK_ACCESS_FS_MAKE_SYM,
+	       "the rights are the kernel's");
+#endif
 
 static char directory[] = "/tmp/sandbox-XXXXXX";
 
@@ -44,7 +64,10 @@ static int check_calls(void)
 		return 2;
 	if (syscall(SYS_getppid) != -1 || errno != EPERM)
 		return 3;
-	return syscall(SYS_getpid) > 0 ? 0 : 4;
+	/* a C library that knows it then makes an older call */
+	if (syscall(SYS_pidfd_open, 1, 0) != -1 || errno != ENOSYS)
+		return 4;
+	return syscall(SYS_getpid) > 0 ? 0 : 5;
 }
 
 static void a_call_that_is_not_on_the_list_is_refused(void **state)
@@ -53,6 +76,58 @@ static void a_call_that_is_not_on_the_list_is_refused(void **state)
 	if (!child_can_filter_calls())
 		skip();
 	child_run(check_calls);
+}
+
+static bool can_fork(void)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(0);
+	return waitpid(child, NULL, 0) == child;
+}
+
+/* Within a filter that refuses clone3 with EPERM, it fails with ENOSYS. */
+static int check_clone3(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return 1;
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != EPERM)
+		return 2;
+	sandbox_avoid_clone3();
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+		return 3;
+	return can_fork() ? 0 : 4;
+}
+
+static void clone3_is_avoided_where_it_is_refused(void **state)
+{
+	(void)state;
+	if (sandbox_is_instrumented())
+		skip();
+	child_run(check_clone3);
+}
+
+static int check_working_clone3(void)
+{
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != EINVAL)
+		return 0; /* an old kernel */
+	sandbox_avoid_clone3();
+	return syscall(SYS_clone3, NULL, 0) == -1 && errno == EINVAL ? 0 : 1;
+}
+
+static void clone3_is_not_avoided_where_it_works(void **state)
+{
+	(void)state;
+	child_run(check_working_clone3);
 }
 
 static int check_signals(void)
@@ -92,7 +167,7 @@ static bool can_make_directory(void)
 
 static int check_paths(void)
 {
-	uint64_t files = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+	uint64_t files = SANDBOX_RIGHT_WRITE_FILE | SANDBOX_RIGHT_MAKE_REG;
 	int rules = sandbox_begin_paths(sandbox_write_rights());
 
 	if (rules < 0)
@@ -120,8 +195,8 @@ static int check_reading(void)
 {
 	int rules = sandbox_begin_paths(sandbox_read_rights());
 
-	if (!sandbox_allow_path(rules, "/", LANDLOCK_ACCESS_FS_READ_FILE) ||
-	    !sandbox_allow_path(rules, directory, LANDLOCK_ACCESS_FS_READ_DIR) ||
+	if (!sandbox_allow_path(rules, "/", SANDBOX_RIGHT_READ_FILE) ||
+	    !sandbox_allow_path(rules, directory, SANDBOX_RIGHT_READ_DIR) ||
 	    !sandbox_end_paths(rules, true))
 		return 1;
 	if (open("/", O_RDONLY | O_DIRECTORY) != -1 || errno != EACCES)
@@ -147,6 +222,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_that_is_not_on_the_list_is_refused),
+		cmocka_unit_test(clone3_is_avoided_where_it_is_refused),
+		cmocka_unit_test(clone3_is_not_avoided_where_it_works),
 		cmocka_unit_test(no_descriptor_can_send_signals),
 		cmocka_unit_test(files_can_be_created_where_the_rules_allow_it),
 		cmocka_unit_test(directories_can_be_read_where_the_rules_allow_it),

@@ -285,15 +285,22 @@ static void *run(void *argument)
 	}
 }
 
-/* A timer that never expires: the kernel cancels it when the clock is set. */
+static bool set_step_timer(int timer, time_t expiry)
+{
+	const struct itimerspec times = { .it_value.tv_sec = expiry };
+
+	return timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &times, NULL) ==
+	       0;
+}
+
+/* A timer that never expires: the kernel cancels it when the clock is set. With 32 bits, a kernel
+ * before Linux 5.1 has no later time than 2038. */
 static bool open_step_timer(struct clock_monitor *monitor)
 {
-	const struct itimerspec never = { .it_value.tv_sec = INT64_MAX };
-
 	monitor->step_timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	return monitor->step_timer >= 0 &&
-	       timerfd_settime(monitor->step_timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
-			       &never, NULL) == 0;
+	       (set_step_timer(monitor->step_timer, INT64_MAX) ||
+		(errno == EOVERFLOW && set_step_timer(monitor->step_timer, INT32_MAX)));
 }
 
 /* Returns 0 or an errno. All signals are blocked: the main thread takes them. */

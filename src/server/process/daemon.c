@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
@@ -141,8 +142,7 @@ static void close_descriptors(int report)
 	}
 	if (report != REPORT_DESCRIPTOR && dup3(report, REPORT_DESCRIPTOR, O_CLOEXEC) < 0)
 		give_up(report, "status pipe");
-	if (close_range(REPORT_DESCRIPTOR + 1, ~0U, 0) < 0)
-		give_up(REPORT_DESCRIPTOR, "close_range");
+	fd_close_from(REPORT_DESCRIPTOR + 1);
 }
 
 int daemon_detach(void)
@@ -197,12 +197,11 @@ void daemon_foreground_setup(int inherited_sockets)
 	struct failure failure;
 
 	reset_signals();
-	if (chdir("/") == 0 &&
-	    close_range(STDERR_FILENO + 1 + (unsigned)inherited_sockets, ~0U, 0) == 0) {
-		umask(0);
+	fd_close_from(STDERR_FILENO + 1 + inherited_sockets);
+	umask(0);
+	if (chdir("/") == 0)
 		return;
-	}
-	failure_set_errno(&failure, "cannot start");
+	failure_set_errno(&failure, "cannot start: /");
 	daemon_report_failure(-1, &failure);
 	exit(failure.status);
 }

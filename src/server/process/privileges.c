@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <link.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,9 +61,8 @@ static bool drop_capabilities(void)
 
 static bool allow_directory(int rules, const char *directory)
 {
-	uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-			  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-			  SANDBOX_RIGHT_TRUNCATE;
+	uint64_t rights = SANDBOX_RIGHT_WRITE_FILE | SANDBOX_RIGHT_REMOVE_FILE |
+			  SANDBOX_RIGHT_MAKE_REG | SANDBOX_RIGHT_MAKE_SOCK | SANDBOX_RIGHT_TRUNCATE;
 
 	return sandbox_allow_path(rules, directory, rights & sandbox_write_rights());
 }
@@ -95,13 +93,13 @@ static bool allow_loader(int rules)
 	char path[PATH_MAX];
 
 	return !loader || (realpath(loader, path) &&
-			   sandbox_allow_path(rules, dirname(path), LANDLOCK_ACCESS_FS_EXECUTE));
+			   sandbox_allow_path(rules, dirname(path), SANDBOX_RIGHT_EXECUTE));
 }
 
 /* For this program in another role: see base/role.h. */
 static bool allow_program(int rules)
 {
-	return sandbox_allow_path(rules, ROLE_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE) &&
+	return sandbox_allow_path(rules, ROLE_PROGRAM, SANDBOX_RIGHT_EXECUTE) &&
 	       allow_loader(rules);
 }
 
@@ -131,6 +129,8 @@ bool privileges_drop(struct privileges *privileges, const struct user *user, con
 	web = web || privileges->paths;
 	privileges->calls = privileges_filter_syscalls(web);
 	privileges->executes = web || !privileges->calls;
+	if (!privileges->calls)
+		sandbox_avoid_clone3(); /* no thread was started before */
 	return true;
 }
 

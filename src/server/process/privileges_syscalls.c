@@ -1,8 +1,8 @@
 /* The system calls that serving needs. */
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/sandbox.h"
+#include "base/syscalls.h"
 #include "server/process/privileges.h"
 
 #if SANDBOX_FILTERS_CALLS
@@ -102,7 +102,10 @@ static const int allowed[] = {
 	SYS_geteuid,
 	SYS_getgid,
 	SYS_getegid,
-	/* starting the web process, and what that does before its own sandbox */
+	/* starting the web process, and what that does before and for its own sandbox */
+	SYS_landlock_create_ruleset,
+	SYS_landlock_add_rule,
+	SYS_landlock_restrict_self,
 	SYS_memfd_create,
 	SYS_wait4,
 	SYS_waitid,
@@ -124,9 +127,6 @@ static const int allowed[] = {
 	SYS_unlink,
 	SYS_dup2,
 	SYS_time,
-#endif
-#ifdef SYS_close_range
-	SYS_close_range,
 #endif
 };
 
