@@ -23,7 +23,10 @@ struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter replies[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
-	struct counter kod_sent;    /* replies that are a kiss-o'-death */
+	struct counter kod_sent; /* replies that are a kiss-o'-death */
+	/* Of the protocols with kernel stamps: requests and replies for which the kernel gave
+	 * none. */
+	struct counter unstamped_requests, unstamped_replies;
 	struct counter connections; /* open now */
 
 	/* Of the sampled NTP replies (see server/request/tx_delay.h): the time from the arrival of

@@ -21,9 +21,9 @@ from lib.web_metrics import REASONS, SERVICES
 PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for service in SERVICES]
 KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
         "uptime": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
-        "replies": int, "kod_sent": int, "connections": dict, "per_worker": list, "response_time": dict,
-        "transmit_stamp_error": dict, "http": dict, "status": int, "state": str, "top_clients": list,
-        "warnings": list, "executable": str}
+        "replies": int, "kod_sent": int, "unstamped": dict, "connections": dict, "per_worker": list,
+        "response_time": dict, "transmit_stamp_error": dict, "http": dict, "status": int, "state": str,
+        "top_clients": list, "warnings": list, "executable": str}
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
 HTTP = {"requests": int, "connections": int, "starts": int, "crashes": int, "response_time": dict}
@@ -81,7 +81,7 @@ def test_status_as_json(testbed, served):
     daemon, port, web = served
     status = status_of(testbed)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
-    assert types_of(status["http"]) == HTTP
+    assert types_of(status["http"]) == HTTP and status["unstamped"] == {"requests": 0, "replies": 0}
     wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kod_sent": 0,
               "upgraded": False, "status": 0, "state": "serving",
               "program": testbed.server("--version", pidfile=False).out.split()[1]}

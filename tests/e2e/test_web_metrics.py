@@ -33,7 +33,7 @@ HISTOGRAMS = {"timeserver_response_time_seconds": {"protocol": "ntp"},
 GAUGES = ["start_time_seconds", "upgraded", "workers", "connections", "connections_max",
           "clock_synchronised", "clock_stratum", "clock_leap", "clock_root_delay_seconds",
           "clock_root_dispersion_seconds", "clock_root_distance_seconds", "http_connections"]
-COUNTERS = ["kod_sent_total", "http_starts_total", "http_crashes_total"]
+COUNTERS = ["kod_sent_total", "requests_unstamped_total", "replies_unstamped_total", "http_starts_total", "http_crashes_total"]
 
 NAME = re.compile(r"\btimeserver_[a-z_]+")
 

@@ -14,7 +14,8 @@ struct datagram {
 	uint8_t *bytes;
 	size_t size;
 	bool truncated;		/* it was longer than DATAGRAM_SIZE */
-	clock_ntp_time arrival; /* the kernel's stamp; 0: none */
+	clock_ntp_time arrival; /* the kernel's stamp, or when it was read; 0: not known */
+	bool stamped;		/* arrival is the kernel's stamp */
 	enum drop drop;		/* DROP_NONE: it is to get a reply */
 	enum protocol_kod kod;	/* which is this KoD */
 	uint8_t reply[PROTOCOL_REPLY_MAX];

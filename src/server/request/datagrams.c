@@ -23,6 +23,24 @@ void datagrams_close(struct datagrams *datagrams)
 	admission_close(&datagrams->admission);
 }
 
+/* Without the kernel's stamp, the arrival is the time at which the datagram was read. */
+static void complete_arrivals(struct datagrams *datagrams, const struct protocol *protocol)
+{
+	clock_ntp_time now = 0;
+	unsigned unstamped = 0;
+
+	for (unsigned i = 0; protocol->kernel_stamps && i < datagrams->count; i++) {
+		struct datagram *datagram = &datagrams->items[i];
+
+		if (datagram->stamped)
+			continue;
+		if (unstamped++ == 0)
+			now = clock_read_ntp();
+		datagram->arrival = now;
+	}
+	counter_add(&datagrams->counters->unstamped_requests, unstamped);
+}
+
 /* Decides on every datagram of the batch: drop is set, and kod. */
 static void admit(struct datagrams *datagrams, const struct listener *listener,
 		  const struct clock_state *state, int64_t now)
@@ -51,7 +69,7 @@ static void set_request(struct protocol_request *request, const struct datagram 
 	request->peer_port = address_port(&datagram->peer);
 	request->kod = datagram->kod;
 	request->receive = datagram->arrival;
-	/* Without a stamp, or with a clock that was set back since: time must not run backwards. */
+	/* With a clock that was set back since, time must not run backwards. */
 	if (datagram->arrival == 0 || (int64_t)(request->transmit - datagram->arrival) < 0)
 		request->receive = request->transmit;
 }
@@ -122,7 +140,7 @@ static void learn(struct datagrams *datagrams, unsigned position, clock_ntp_time
 		passed += datagram->reply_size > 0;
 	histogram_count(&datagrams->counters->transmit_stamp_error,
 			clock_span_from_ntp(error < 0 ? -error : error));
-	if (datagram->arrival != 0)
+	if (datagram->stamped)
 		histogram_count(&datagrams->counters->response_time,
 				clock_span_from_ntp((clock_ntp_span)(sent - datagram->arrival)));
 	tx_delay_update(&datagrams->tx_delay, position, sent);
@@ -160,6 +178,8 @@ static void count(struct datagrams *datagrams, const struct protocol *protocol, 
 	}
 	counter_add(&counters->requests[row], datagrams->count);
 	counter_add(&counters->replies[row], sent);
+	if (protocol->kernel_stamps && udp_io_lacks_stamps(datagrams->io))
+		counter_add(&counters->unstamped_replies, sent);
 	counter_add(&counters->drops[DROP_FAILED], replies - sent);
 }
 
@@ -181,6 +201,7 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	datagrams->count = requests;
 	if (requests == 0)
 		return false;
+	complete_arrivals(datagrams, protocol);
 	tx_delay_begin_batch(&datagrams->tx_delay, now);
 	clock_state_read(&datagrams->service->stats->clock, now, &state);
 	admit(datagrams, listener, &state, now);

@@ -1,11 +1,13 @@
 #include "server/request/udp_io.h"
 
+#include <errno.h>
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "clock/stamp.h"
 
 /* Goes most of the way of sendmsg(2) and sends nothing. The C library does not define it. */
@@ -23,6 +25,9 @@ struct udp_io {
 	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
 	struct ancillary ancillary[DATAGRAM_BATCH];
 	struct ancillary sampled_ancillary;
+	int sampled;	       /* the reply that asks for a stamp; -1: none */
+	struct msghdr unasked; /* that reply as it is without */
+	bool lacks_stamps;     /* the kernel has refused such a reply */
 	unsigned used; /* requests below this need their lengths reset before the next call */
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
 };
@@ -50,6 +55,9 @@ void udp_io_close(struct udp_io *io)
 {
 	free(io);
 }
+
+/* Shared by all workers. */
+static struct log_limit no_stamps;
 
 /* The kernel's stamp of a message; 0 if it has none. */
 static clock_ntp_time find_stamp(struct msghdr *message)
@@ -80,6 +88,7 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 		items[i].size = io->requests[i].msg_len;
 		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
 		items[i].arrival = find_stamp(request);
+		items[i].stamped = items[i].arrival != 0;
 	}
 	return (unsigned)count;
 }
@@ -165,6 +174,25 @@ void udp_io_clear_stamps(int fd)
 		continue;
 }
 
+/* Where the kernel refuses a reply that asks for a stamp, the reply goes without one, and so do all
+ * from then on. */
+static int send_some(struct udp_io *io, int fd, unsigned first, unsigned replies)
+{
+	int result = sendmmsg(fd, io->replies + first, replies - first, MSG_DONTWAIT);
+
+	if (result >= 0 || errno != EINVAL || (int)first != io->sampled)
+		return result;
+	io->replies[first].msg_hdr = io->unasked;
+	io->sampled = -1;
+	result = sendmmsg(fd, io->replies + first, replies - first, MSG_DONTWAIT);
+	if (result <= 0)
+		return result; /* there is another reason */
+	io->lacks_stamps = true;
+	log_limited(&no_stamps, LOG_WARNING,
+		    "the kernel gives no transmit stamps: transmit times are less exact");
+	return result;
+}
+
 /* Sends all; a reply that cannot be sent does not stop those after it. */
 static unsigned send_replies(struct udp_io *io, int fd, unsigned replies)
 {
@@ -172,7 +200,7 @@ static unsigned send_replies(struct udp_io *io, int fd, unsigned replies)
 	int result;
 
 	while (done < replies) {
-		result = sendmmsg(fd, io->replies + done, replies - done, MSG_DONTWAIT);
+		result = send_some(io, fd, done, replies);
 		sent += result > 0 ? (unsigned)result : 0;
 		done += result > 0 ? (unsigned)result : 1;
 	}
@@ -200,9 +228,17 @@ unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DAT
 		if (items[i].reply_size > 0)
 			set_reply(io, replies++, i, items[i].reply, items[i].reply_size);
 	}
-	if (sample >= 0)
+	io->sampled = io->lacks_stamps ? -1 : sample;
+	if (io->sampled >= 0) {
+		io->unasked = io->replies[sample].msg_hdr;
 		request_stamp(io, &io->replies[sample].msg_hdr);
+	}
 	sent = send_replies(io, fd, replies);
-	*stamp = sample >= 0 ? take_stamp(fd) : 0;
+	*stamp = io->sampled >= 0 ? take_stamp(fd) : 0;
 	return sent;
+}
+
+bool udp_io_lacks_stamps(const struct udp_io *io)
+{
+	return io->lacks_stamps;
 }

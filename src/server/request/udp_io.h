@@ -21,6 +21,9 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 unsigned udp_io_send(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH],
 		     unsigned count, int sample, clock_ntp_time *stamp);
 
+/* Whether the kernel has refused to give transmit stamps, which are then no longer asked for. */
+bool udp_io_lacks_stamps(const struct udp_io *io);
+
 /* Discards transmit stamps that came too late to be used. */
 void udp_io_clear_stamps(int fd);
 

@@ -48,6 +48,16 @@ static bool want_local_address(int fd, const struct address *address)
 	return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
 }
 
+/* Without stamps, the arrival of a request is the time at which it is read. */
+static void want_stamps(int fd)
+{
+	static struct log_limit refused;
+
+	if (!stamp_enable(fd))
+		log_limited(&refused, LOG_WARNING,
+			    "the kernel gives no receive stamps: receive times are less exact: %m");
+}
+
 bool socket_prepare(int fd, const struct protocol *protocol, const struct address *address)
 {
 	if (protocol->transport == TRANSPORT_TCP) {
@@ -55,7 +65,9 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 		return true;
 	}
 	ignore_path_mtu(fd, address->any.sa_family);
-	return want_local_address(fd, address) && (!protocol->kernel_stamps || stamp_enable(fd));
+	if (protocol->kernel_stamps)
+		want_stamps(fd);
+	return want_local_address(fd, address);
 }
 
 /* At boot, DHCP or duplicate address detection may still be running. */
