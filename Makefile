@@ -2,7 +2,7 @@
 #
 #   make            build/timeserver and build/timeclient
 #   make check      all tests; also check-unit, check-e2e, check-sanitizers, check-threads,
-#                   check-valgrind, check-32
+#                   check-valgrind, check-32, check-musl
 #   make analyze    static analysis by gcc and clang
 #   make torture    fault injection: every system call and allocation fails once
 #   make coverage   branch coverage of src/base and src/protocol
@@ -52,8 +52,10 @@ ifneq ($(MAKECMDGOALS),clean)
 HARDENING += $(call if_accepted,-fstack-clash-protection) $(call if_accepted,-fcf-protection)
 endif
 LINK_HARDENING := -Wl,-z,relro,-z,now
-# A smaller table of relocations.
-LINK_HARDENING += $(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs)
+# A smaller table of relocations, which musl and glibc before 2.36 cannot read.
+has_glibc_2.36 = $(shell printf '\043include <features.h>\n\043if !__GLIBC_PREREQ(2, 36)\n\043error\n\043endif\n' | \
+	$(CC) -E - >/dev/null 2>&1 && echo yes)
+LINK_HARDENING += $(if $(has_glibc_2.36),$(call if_accepted,-Wl$(comma)--fatal-warnings$(comma)-z$(comma)pack-relative-relocs))
 endif
 
 # The program's name in messages.
@@ -195,6 +197,19 @@ check-32:
 		PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_32)/usr/lib/i386-linux-gnu/pkgconfig \
 			PKG_CONFIG_SYSROOT_DIR=$(LIBRARIES_32) pkg-config"
 
+# The tests with musl in place of glibc, but for those that compare texts and time formats of glibc.
+LIBRARIES_MUSL = $(CURDIR)/$(BUILD)/musl
+MUSL_UNIT_TESTS = $(filter-out %_client_format %_client_resolve,$(UNIT_TESTS))
+MUSL_E2E_TESTS := $(addprefix tests/e2e/test_,ntp.py old_kernels.py sandbox.py stamps.py workers.py)
+MUSL_OPTIONS = BUILD=$(BUILD)-musl CC="musl-gcc -isystem $(LIBRARIES_MUSL)/include" STATIC_LIBS=1 \
+	PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_MUSL)/lib/pkgconfig pkg-config"
+check-musl:
+	@tools/install-dependencies check musl
+	@test -e $(LIBRARIES_MUSL)/lib/libevent_core.a || tools/fetch-musl $(LIBRARIES_MUSL)
+	@$(MAKE) all unit-tests $(MUSL_OPTIONS)
+	@$(MAKE) check-unit check-e2e $(MUSL_OPTIONS) E2E_TESTS="$(MUSL_E2E_TESTS)" \
+		UNIT_TESTS="$(patsubst $(BUILD)/%,$(BUILD)-musl/%,$(MUSL_UNIT_TESTS))"
+
 # Every system call and allocation fails once: of a start, and of a running daemon.
 torture:
 	@$(DEPENDENCIES) check
@@ -326,6 +341,6 @@ clean:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all check-build-dependencies check-unit-dependencies unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
-	check-32 coverage torture analyze lint format demo fuzz fuzzers bench install uninstall clean
+	check-32 check-musl coverage torture analyze lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,13 +1,13 @@
 #include "client/options.h"
 
 #include <getopt.h>
-#include <gnu/libc-version.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/libc.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "client/print.h"
@@ -94,8 +94,7 @@ void options_print_version(void)
 	fputs(PROGRAM_NAME " " PROGRAM_VERSION "\nschemes:", stdout);
 	for (size_t i = 0; i < query_scheme_count; i++)
 		printf(" %s", query_schemes[i].name);
-	printf("\nlibraries: glibc %s, jansson %s\n", gnu_get_libc_version(),
-	       jansson_version_str());
+	printf("\nlibraries: " LIBC_NAME "%s, jansson %s\n", libc_version(), jansson_version_str());
 }
 
 static bool print_hint(void)

@@ -85,7 +85,7 @@ void clock_state_unsynchronised(struct clock_state *state, uint32_t reason);
 void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_time now,
 		       int64_t monotonic);
 
-/* "clock system": what ntp_adjtime(3) filled in and returned. The kernel knows no stratum:
+/* "clock system": what adjtimex(2) filled in and returned. The kernel knows no stratum:
  * CLOCK_SYSTEM_STRATUM is above those of real servers and below the 10 of a local clock. The root
  * dispersion is maxerror, and grows at the kernel's rate. An inserted leap second repeats a second:
  * unsynchronised. The kernel does not know when the clock was last corrected: reference_time is

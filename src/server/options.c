@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
-#include <gnu/libc-version.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/libc.h"
 #include "base/log.h"
 #include "protocol/protocol.h"
 #include "server/config/config.h"
@@ -64,7 +64,7 @@ void options_print_version(void)
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
 		printf(" %s", protocol_table[i].word);
 	printf("\nconfinement: %s\n", privileges_describe(&privileges, words, sizeof(words)));
-	printf("libraries: glibc %s, libevent %s, jansson %s\n", gnu_get_libc_version(),
+	printf("libraries: " LIBC_NAME "%s, libevent %s, jansson %s\n", libc_version(),
 	       event_get_version(), JANSSON_VERSION);
 }
 

@@ -107,6 +107,15 @@ static void print_value(const json_t *value, FILE *out)
 		fprintf(out, "%lld", (long long)json_integer_value(value));
 }
 
+/* json_object_getn, which jansson has since 2.14. */
+static const json_t *find_member(const json_t *item, const char *name, size_t length)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%.*s", (int)length, name);
+	return json_object_get(item, key);
+}
+
 /* The line of a figure that is item, or a member of it. An older or newer daemon may not have the
  * figure: no line then. */
 static void print_line(const struct figure *figure, const char *key, const json_t *item, FILE *out)
@@ -125,7 +134,7 @@ static void print_line(const struct figure *figure, const char *key, const json_
 		else if (open[1] == '*')
 			fputs(key, out);
 		else
-			print_value(json_object_getn(item, open + 1, length), out);
+			print_value(find_member(item, open + 1, length), out);
 		rest = close + 1;
 	}
 	fprintf(out, "%s\n", rest);

@@ -18,14 +18,14 @@
 #include "base/log.h"
 #include "server/clock/clock_monitor.h"
 
-/* The kernel clock of the test, which ntp_adjtime() below returns; a negative result is
+/* The kernel clock of the test, which adjtimex() below returns; a negative result is
  * an errno. */
 static atomic_int kernel_status, kernel_result;
 static atomic_long kernel_maxerror;
 static atomic_uint kernel_reads;
 
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): reserved in the library */
-int ntp_adjtime(struct timex *kernel)
+int adjtimex(struct timex *kernel)
 {
 	assert_int_equal(kernel->modes, 0); /* the clock is only read */
 	memset(kernel, 0, sizeof(*kernel));

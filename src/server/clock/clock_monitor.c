@@ -39,12 +39,12 @@ static const char *describe_refusal(int error)
 				 REFUSED;
 }
 
-/* Reads the kernel clock; returns what ntp_adjtime(3) does, and sets reason to why it is not
+/* Reads the kernel clock; returns what adjtimex(3) does, and sets reason to why it is not
  * synchronised, in words that follow "the kernel", or to NULL. */
 static int read_kernel_clock(struct timex *kernel, clock_ntp_time time, int64_t now,
 			     struct clock_state *state, const char **reason)
 {
-	int result = ntp_adjtime(kernel);
+	int result = adjtimex(kernel);
 
 	*reason = result < 0 ? describe_refusal(errno) : NULL;
 	clock_state_from_kernel(state, kernel, result, time, now);

@@ -36,7 +36,7 @@ struct clock_monitor {
 	int64_t settled_at;		    /* the end of the settle time */
 	struct follow follow;
 
-	int kernel;		  /* the last result of ntp_adjtime(3) */
+	int kernel;		  /* the last result of adjtimex(2) */
 	long maxerror;		  /* and its maxerror */
 	clock_ntp_time corrected; /* when maxerror last became less */
 	struct clock_state published;

@@ -1,9 +1,9 @@
 /*
- * refuse: runs a command whose system calls fail as on an older kernel, or in a sandbox that does not
- * know them.
+ * refuse: runs a command whose system calls fail as on an older kernel, or in a sandbox that does
+ * not know them.
  *
  * usage: refuse ERROR CALL... -- COMMAND...
- * ERROR is EPERM, ENOSYS, EINVAL or ENOPROTOOPT. CALL is a number or a name from the table below, and
+ * ERROR is a name from the table below. CALL is a number or a name from the other table, and
  * conditions, which all have to hold:
  *     NUMBER+             and every call with a higher number
  *     CALL:ARG=VALUE      argument ARG, counted from 0, has this value

@@ -1,6 +1,6 @@
-/* For LD_PRELOAD: a kernel that does not know the control message SO_TIMESTAMPING. As the kernel does,
- * sendmmsg() sends what is before such a message and then fails with EINVAL. Each refusal is a byte in the
- * file named by REFUSALS. */
+/* For LD_PRELOAD: a kernel that does not know the control message SO_TIMESTAMPING. As the kernel
+ * does, sendmmsg() sends what is before such a message and then fails with EINVAL. Each refusal is
+ * a byte in the file named by REFUSALS. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
