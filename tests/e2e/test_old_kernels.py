@@ -3,7 +3,6 @@
 An old kernel refuses a call with ENOSYS, the filter of a container with EPERM.
 """
 import os
-import re
 import signal
 
 import pytest
@@ -134,16 +133,3 @@ def test_a_kernel_without_what_the_web_process_needs(testbed, port, refusing):
     failed = testbed.server(*directives(f"listen http 127.0.0.1:{port}", "clock local"), **refusing("ENOSYS", "timerfd_create:0=1"))
     assert tuple(failed) == (1, "", "timeserver: cannot start the web process: Function not implemented\n")
     assert testbed.files() == testbed.processes() == [] and port not in listening_ports()
-
-
-@needs_program("strace")
-def test_the_web_process_is_restricted_to_no_path(testbed, port):
-    """The daemon's filter, which it has inherited, allows the calls for it."""
-    trace = testbed.root / "trace"
-    testbed.start(*directives(f"listen http 127.0.0.1:{port}"),
-                  before=["strace", "-D", "-f", "-e", "trace=landlock_restrict_self", "-o", trace])
-    if "paths" not in testbed.status()["confined"]:
-        pytest.skip("needs Landlock")
-    assert serves_http(port)
-    results = re.findall(r"^(\d+) +landlock_restrict_self\(.*= (.*)$", trace.read_text(), re.MULTILINE)
-    assert [result for _, result in results] == ["0", "0"] and len(dict(results)) == 2, results

@@ -12,6 +12,8 @@ from lib import systemd_machine
 from lib.daytime_client import is_daytime, query
 from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented
 from lib.peers import needs_peer, PEERS
+from lib.testbed import directives
+from lib.web_process import serves_http
 
 ANALYZE = f"{PEERS}/usr/bin/systemd-analyze"
 BIND_SERVICE = 1 << 10
@@ -104,6 +106,20 @@ def test_the_units_allow_every_system_call_of_the_sandbox(unit):
                "src/web/web_sandbox.c", "src/base/sandbox.c"]
     needed = set().union(*(re.findall(r"\bSYS_(\w+)", pathlib.Path(source).read_text()) for source in sources))
     assert len(needed) > 80 and needed - allowed_by(unit) == set()
+
+
+@not_instrumented("rights")
+@needs_program("strace")
+def test_the_web_process_is_restricted_to_no_path(testbed, port):
+    """The daemon's filter, which it has inherited, allows the calls for it."""
+    trace = testbed.root / "trace"
+    testbed.start(*directives(f"listen http 127.0.0.1:{port}"),
+                  before=["strace", "-D", "-f", "-e", "trace=landlock_restrict_self", "-o", trace])
+    if "paths" not in testbed.status()["confined"]:
+        pytest.skip("needs Landlock")
+    assert serves_http(port)
+    results = re.findall(r"^(\d+) +landlock_restrict_self\(.*= (.*)$", trace.read_text(), re.MULTILINE)
+    assert [result for _, result in results] == ["0", "0"] and len(dict(results)) == 2, results
 
 
 EXECUTE = """
