@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "base/signals.h"
 #include "base/text.h"
 
 #define NUMBER_MAX (1 << 24)
@@ -14,7 +15,7 @@
 void role_begin(struct role *role, const char *process_name, char **words)
 {
 	prctl(PR_SET_NAME, process_name);
-	signal(SIGPIPE, SIG_IGN);
+	signals_reset();
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -28,7 +28,6 @@ static bool open_events(struct server *server, struct failure *failure)
 	sigaddset(&handled, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &handled, NULL);
 	signal(SIGHUP, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
 	server->signals = signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (server->signals < 0 || server->epoll < 0 ||

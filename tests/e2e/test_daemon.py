@@ -15,8 +15,15 @@ from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import (BITS, needs_descriptors, needs_program, not_instrumented, not_wrapped, SERVER,
                              wait_until, WRAPPER)
 from lib.process import Daemon, Result
+from lib.testbed import directives
+from lib.web_process import children_of, serves_http, web_process_of
 
 
+# The signals whose default ends a process, but KILL, and ABRT, TERM, INT and HUP, which have a meaning.
+ENDING = (set(range(1, 32)) | set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))) - {
+    signal.SIGKILL, signal.SIGABRT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD,
+    signal.SIGCONT, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGURG,
+    signal.SIGWINCH}
 SIGNALFD = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 
 
@@ -167,9 +174,27 @@ def test_signal_handlers_and_mask_are_reset(testbed, port):
         mask = int(daemon.status(field), 16)
         return {number for number in range(1, 65) if mask >> (number - 1) & 1}
     assert numbers("SigBlk") <= SIGNALFD, "only the signals of its signalfd"
-    # 32 and 33 are reserved for the C library; posix_spawn leaves them ignored.
-    assert numbers("SigIgn") <= {signal.SIGPIPE, 32, 33}
+    # The C library reserves the first real-time signals; posix_spawn leaves them ignored.
+    assert ENDING <= numbers("SigIgn") <= ENDING | set(range(32, signal.SIGRTMIN))
     daemon.stop()
+
+
+@pytest.mark.parametrize("role", ["server", "web process"])
+def test_other_signals_are_ignored(testbed, port, role):
+    """Every signal whose default ends a process, but those with a meaning."""
+    web = free_port()
+    daemon = testbed.foreground("-n", *directives(f"listen daytime/tcp {port}",
+                                                  f"listen http 127.0.0.1:{web}"))
+    wait_until(lambda: "serving daytime" in daemon.log())
+    with web_process_of(daemon) as web_process:
+        log = daemon.log()
+        process = daemon if role == "server" else web_process
+        for number in sorted(ENDING):
+            process.signal(number)
+        assert is_daytime(query(port)) and serves_http(web)
+        assert testbed.status()["state"] == "serving"
+        assert daemon.alive() and web_process.alive() and children_of(daemon) == [web_process.pid]
+    assert daemon.log() == log
 
 
 def test_sighup_does_not_end_the_daemon(testbed, port):

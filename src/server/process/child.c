@@ -98,13 +98,13 @@ static void set_args(struct child *child, int supervisor_fd, struct child_args *
 	redirect_stdio(args);
 }
 
-/* Executes this program in the role. All other descriptors are close-on-exec, and signals are reset
- * to their defaults. Returns 0 or an errno. */
+/* Executes this program in the role. All other descriptors are close-on-exec. What this process ignores
+ * (see base/signals.h) the new one ignores from the beginning. Returns 0 or an errno. */
 static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 {
 	struct child_args args = { .count = 0 };
 	posix_spawnattr_t attributes;
-	sigset_t all, none;
+	sigset_t none;
 	int error = posix_spawnattr_init(&attributes);
 
 	if (error != 0)
@@ -112,10 +112,8 @@ static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 	error = posix_spawn_file_actions_init(&args.actions);
 	if (error != 0)
 		goto out;
-	sigfillset(&all);
 	sigemptyset(&none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	set_args(child, supervisor_fd, &args);
 	error = args.error != 0 ? args.error :

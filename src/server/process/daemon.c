@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "clock/clock.h"
 #include "server/process/timeouts.h"
 
@@ -38,24 +39,12 @@ void daemon_fill_standard_descriptors(void)
 		close(fd);
 }
 
-/* Resets all signals to their defaults and unblocks them. */
-static void reset_signals(void)
-{
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL); /* fails for KILL, STOP and the library's own */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static void report_write(int report, enum exit_status status, const char *text)
 {
 	struct report message = { .status = (unsigned char)status };
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
 	/* Serve also if the calling process was killed while it waited. */
-	signal(SIGPIPE, SIG_IGN);
 	(void)!write(report, &message, sizeof(message));
 	close(report);
 }
@@ -162,7 +151,7 @@ int daemon_detach(void)
 		close(report[1]);
 		wait_for_report(report[0], child);
 	}
-	reset_signals();
+	signals_reset();
 
 	/* 2. A new session, without a controlling terminal. */
 	if (setsid() < 0)
@@ -196,7 +185,7 @@ void daemon_foreground_setup(int inherited_sockets)
 {
 	struct failure failure;
 
-	reset_signals();
+	signals_reset();
 	fd_close_from(STDERR_FILENO + 1 + inherited_sockets);
 	umask(0);
 	if (chdir("/") == 0)
