@@ -1,7 +1,13 @@
 #include "clock/clock.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
 
 static int64_t read_clock(clockid_t clock)
 {
@@ -112,14 +118,48 @@ int8_t clock_measure_precision(void)
 	return precision;
 }
 
+/* Where the C library finds the zone: see tzset(3). */
+static void find_zone(char path[static PATH_MAX])
+{
+	const char *zone = getenv("TZ"), *directory = getenv("TZDIR");
+
+	if (!zone)
+		zone = "/etc/localtime";
+	if (*zone == ':')
+		zone++;
+	if (*zone == '/')
+		snprintf(path, PATH_MAX, "%s", zone);
+	else
+		snprintf(path, PATH_MAX, "%s/%s", directory ? directory : "/usr/share/zoneinfo",
+			 zone);
+}
+
+bool clock_check_zone(char *text, size_t size)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	find_zone(path);
+	if (stat(path, &status) < 0 || !file_can_block(&status))
+		return true;
+	snprintf(text, size, "cannot read the time zone from %s: Is %s", path, file_kind(&status));
+	return false;
+}
+
 /* The C library reads the file again only when TZ changes: so change it, and change it back. */
 void clock_reload_zone(void)
 {
 	char *zone = getenv("TZ");
 	char *kept = zone ? strdup(zone) : NULL;
+	char problem[PATH_MAX];
 
 	if (zone && !kept)
 		return;
+	if (!clock_check_zone(problem, sizeof(problem))) {
+		log_write(LOG_WARNING, "%s", problem);
+		free(kept);
+		return;
+	}
 	setenv("TZ", "UTC0", 1);
 	tzset();
 	if (kept)

@@ -3,6 +3,7 @@
 #define CLOCK_CLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -71,7 +72,12 @@ int64_t clock_monotonic(void);
 /* The same, counting the time in which the machine was suspended. */
 int64_t clock_boottime(void);
 
-/* Reads the time zone again, from TZ or /etc/localtime, which may have changed. */
+/* Whether the C library can read the time zone without blocking: its file, which TZ names or
+ * /etc/localtime is, must not be a FIFO or a device. If not, writes a line that says so to text. */
+bool clock_check_zone(char *text, size_t size);
+
+/* Reads the time zone again, from TZ or /etc/localtime, which may have changed. If that could
+ * block, logs a warning; the zone stays as it is. */
 void clock_reload_zone(void);
 
 #endif

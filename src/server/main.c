@@ -114,6 +114,10 @@ static enum exit_status serve(const struct options *options, const struct config
 
 	if (!make_absolute(&absolute.file, file))
 		return EXIT_NOT_STARTED;
+	if (!clock_check_zone(failure.text, sizeof(failure.text))) {
+		fprintf(stderr, PROGRAM_NAME ": %s\n", failure.text);
+		return EXIT_NOT_STARTED;
+	}
 	notify_read_environment(&notify);
 	if (options->upgrade)
 		notify.inherited = 0; /* the running daemon hands them over */

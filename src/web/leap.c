@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "clock/clock.h"
 
 #define LIST  "/usr/share/zoneinfo/leap-seconds.list"
@@ -22,8 +23,8 @@ static bool read_change(const char *line, long long *seconds, long *offset)
 
 void leap_read_file(struct leap *leap, const char *path)
 {
-	FILE *file = fopen(path, "re");
-	char line[256];
+	char reason[FILE_REASON_SIZE], line[256];
+	FILE *file = file_open(path, reason);
 	long long seconds;
 	long offset;
 

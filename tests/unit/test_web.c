@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "web/leap.h"
@@ -127,6 +128,7 @@ static void an_incomplete_list_is_not_used(void **state)
 		"#@ 3707596800\n",
 		"nonsense\n3692217600\n#@ 3707596800\n",
 	};
+	char directory[] = "/tmp/leap-XXXXXX", fifo[64];
 	struct leap leap;
 
 	(void)state;
@@ -137,6 +139,15 @@ static void an_incomplete_list_is_not_used(void **state)
 	}
 	leap_read_file(&leap, "/nowhere");
 	assert_false(leap_is_known(&leap, 0));
+	assert_non_null(mkdtemp(directory));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	alarm(10); /* ends a read that blocks */
+	leap_read_file(&leap, fifo);
+	alarm(0);
+	assert_false(leap_is_known(&leap, 0));
+	unlink(fifo);
+	rmdir(directory);
 }
 
 int main(void)

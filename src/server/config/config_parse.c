@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
-#define FILE_SIZE_MAX (1 << 20) /* ends the reading of a device given by mistake */
+#define FILE_SIZE_MAX (1 << 20)
 
 #define PLACE_SIZE (PATH_MAX + 16)
 
@@ -111,14 +112,17 @@ void config_read_line(struct config_parser *parser, const char *line)
  * an error. Reads it at once, so that lines written in the meantime do not mix with old ones. */
 static char *read_content(struct config_parser *parser, const char *path, size_t *size)
 {
-	char *text = malloc(FILE_SIZE_MAX + 1);
-	FILE *file = text ? fopen(path, "re") : NULL;
+	char reason[FILE_REASON_SIZE] = "Out of memory", *text = malloc(FILE_SIZE_MAX + 1);
+	FILE *file = text ? file_open(path, reason) : NULL;
+
+	bool complete;
 
 	*size = file ? fread(text, 1, FILE_SIZE_MAX + 1, file) : 0;
-	if (*size > FILE_SIZE_MAX)
-		errno = EFBIG;
-	if (!file || ferror(file) || *size > FILE_SIZE_MAX) {
-		config_error(parser, "cannot read %s: %s", path, strerror(errno));
+	complete = file && !ferror(file) && *size <= FILE_SIZE_MAX;
+	if (file && !complete)
+		snprintf(reason, sizeof(reason), "%s", strerror(ferror(file) ? errno : EFBIG));
+	if (!complete) {
+		config_error(parser, "cannot read %s: %s", path, reason);
 		free(text);
 		text = NULL;
 	}
