@@ -233,8 +233,8 @@ int server_main(int argc, char **argv)
 		status = options.lines ? EXIT_USAGE : EXIT_NOT_STARTED;
 		goto out;
 	}
-	if (options.action == ACTION_HELP || options.action == ACTION_VERSION) {
-		options.action == ACTION_HELP ? options_print_help() : options_print_version();
+	if (options.print) {
+		options.print();
 		status = finish(EXIT_SERVING);
 		goto out;
 	}

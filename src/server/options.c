@@ -81,16 +81,57 @@ __attribute__((format(printf, 1, 2))) static bool usage_error(const char *format
 	return false;
 }
 
+static const char *const action_names[] = {
+	[ACTION_TEST] = "--test",
+	[ACTION_DUMP] = "--dump-config",
+	[ACTION_STOP] = "--signal stop",
+	[ACTION_RELOAD] = "--signal reload",
+	[ACTION_STATUS] = "--signal status",
+};
+
+static bool contradict(const char *a, const char *b)
+{
+	return usage_error("%s and %s exclude each other", a, b);
+}
+
+static bool set_action(struct options *options, enum action action)
+{
+	if (options->action != ACTION_SERVE && options->action != action)
+		return contradict(action_names[options->action], action_names[action]);
+	options->action = action;
+	return true;
+}
+
 static bool parse_signal(struct options *options, const char *what)
 {
 	if (strcmp(what, "stop") == 0)
-		options->action = ACTION_STOP;
-	else if (strcmp(what, "reload") == 0)
-		options->action = ACTION_RELOAD;
-	else if (strcmp(what, "status") == 0)
-		options->action = ACTION_STATUS;
-	else
-		return usage_error("--signal takes stop, reload or status, not '%s'", what);
+		return set_action(options, ACTION_STOP);
+	if (strcmp(what, "reload") == 0)
+		return set_action(options, ACTION_RELOAD);
+	if (strcmp(what, "status") == 0)
+		return set_action(options, ACTION_STATUS);
+	return usage_error("--signal takes stop, reload or status, not '%s'", what);
+}
+
+/* Options that an action would ignore: the user may expect that they have an effect. */
+static bool check(const struct options *options)
+{
+	bool is_signal = options->action >= ACTION_STOP;
+	const char *action = action_names[options->action];
+
+	if (options->json && options->action != ACTION_STATUS)
+		return usage_error("--json needs --signal status");
+	if (is_signal && options->foreground)
+		return contradict(action, options->debug ? "--debug" : "--foreground");
+	if (options->upgrade)
+		return options->action == ACTION_SERVE || options->action == ACTION_RELOAD ||
+		       contradict(action, "--upgrade");
+	if (is_signal && options->user)
+		return contradict(action, "--user");
+	if (options->action == ACTION_RELOAD && (options->config || options->line_count > 0))
+		return usage_error("--signal reload takes no %s: the daemon reads the"
+				   " configuration that it was started with",
+				   options->config ? "--config" : "--option");
 	return true;
 }
 
@@ -111,11 +152,9 @@ static bool parse_option(struct options *options, int letter)
 		options->foreground = true;
 		return true;
 	case 't':
-		options->action = ACTION_TEST;
-		return true;
+		return set_action(options, ACTION_TEST);
 	case 'T':
-		options->action = ACTION_DUMP;
-		return true;
+		return set_action(options, ACTION_DUMP);
 	case 's':
 		return parse_signal(options, optarg);
 	case 'p':
@@ -131,10 +170,10 @@ static bool parse_option(struct options *options, int letter)
 		options->upgrade = true;
 		return true;
 	case 'V':
-		options->action = ACTION_VERSION;
+		options->print = options_print_version;
 		return true;
 	case 'h':
-		options->action = ACTION_HELP;
+		options->print = options_print_help;
 		return true;
 	default: /* getopt has printed the error */
 		fputs("Try '" PROGRAM_NAME " --help'.\n", stderr);
@@ -161,7 +200,5 @@ bool options_parse(struct options *options, int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage_error("unexpected argument '%s'", argv[optind]);
-	if (options->json && options->action != ACTION_STATUS)
-		return usage_error("--json needs --signal status");
-	return true;
+	return check(options);
 }

@@ -12,12 +12,11 @@ enum action {
 	ACTION_STOP,
 	ACTION_RELOAD,
 	ACTION_STATUS,
-	ACTION_VERSION,
-	ACTION_HELP,
 };
 
 struct options {
 	enum action action;
+	void (*print)(void); /* --help or --version: prints it instead of the action; or NULL */
 	const char *config;  /* --config; NULL: not given */
 	const char *user;    /* --user; NULL: not given */
 	const char *pidfile; /* --pidfile; NULL: not given */
@@ -30,7 +29,8 @@ struct options {
 };
 
 /* Reads the command line; the strings stay those of argv. Prints an error to standard error and
- * returns false; lines is NULL if there was no memory for it. */
+ * returns false; lines is NULL if there was no memory for it. Options that exclude each other are an
+ * error. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);

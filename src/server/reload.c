@@ -18,7 +18,7 @@ static void warn_of_unchangeable(const struct config *old, const struct config *
 {
 	if (strcmp(old->pidfile, now->pidfile) != 0)
 		fprintf(lines, PROGRAM_NAME ": pidfile %s: takes effect at the next start\n",
-			now->pidfile);
+			now->pidfile[0] != '\0' ? now->pidfile : "none");
 	if (strcmp(old->user.name, now->user.name) != 0)
 		fprintf(lines, PROGRAM_NAME ": user %s: takes effect at the next start\n",
 			now->user.name[0] != '\0' ? now->user.name : "(none)");

@@ -18,13 +18,12 @@ struct reload_report {
 };
 
 /* Reads source and puts it into effect as a whole; after any error the current configuration stays
- * in effect. Logs the errors, the warnings and the outcome. reload_free is to be called on
- * report. */
+ * in effect. Logs the errors, the warnings and the outcome. reload_free is to be called on report. */
 void reload_run(struct engine *engine, const struct config_source *source,
 		struct reload_report *report);
 
-/* Errors and warnings as lines for a terminal, cut to what a reply has room for, to be freed; NULL
- * if memory is short. */
+/* The errors and warnings as lines for a terminal, cut to what a reply has room for, to be freed;
+ * NULL if memory is short. */
 char *reload_text(const struct reload_report *report);
 
 void reload_free(struct reload_report *report);

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import signal
 import socket
 import threading
@@ -91,6 +92,19 @@ def test_more_errors_than_fit_into_a_reply(testbed, port):
     assert lines == [f"{config}:{i}: nonsense: unknown directive" for i in range(1, len(lines) + 1)]
     assert last == f"timeserver: {6000 - len(lines)} more errors"
     assert server.log().splitlines()[-2] == last and serves(port)
+
+
+def test_warnings_of_a_reload_are_printed(testbed, port):
+    """What takes effect at the next start only, on standard error and in the log; the reload is done."""
+    config = testbed.config(f"listen daytime/tcp {port}\npidfile {testbed.pidfile}\n")
+    daemon = testbed.foreground("-n", "-c", config, pidfile=False)
+    wait_until(lambda: serves(port))
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    warnings = ["timeserver: pidfile /run/later.pid: takes effect at the next start\n",
+                f"timeserver: user {user}: takes effect at the next start\n"]
+    assert reload(testbed, f"listen daytime/tcp {port}", "pidfile /run/later.pid", f"user {user}") == (
+        0, f"timeserver: process {daemon.pid} reloaded\n", "".join(warnings))
+    assert "".join(warnings) in daemon.log()
 
 
 def test_a_removed_file_is_an_error_and_changes_nothing(testbed, port):

@@ -10,7 +10,33 @@ HINT = "Try 'timeserver --help'.\n"
     (["extra"], "unexpected argument 'extra'"),
     (["--nonsense"], "unrecognized option '--nonsense'"),
     (["--config"], "option '--config' requires an argument"),
+    (["--signal", "stop", "--upgrade"], "--signal stop and --upgrade exclude each other"),
+    (["--upgrade", "-s", "status"], "--signal status and --upgrade exclude each other"),
+    (["--test", "--upgrade"], "--test and --upgrade exclude each other"),
+    (["-s", "stop", "-s", "status"], "--signal stop and --signal status exclude each other"),
+    (["-t", "-s", "stop"], "--test and --signal stop exclude each other"),
+    (["-T", "-t"], "--dump-config and --test exclude each other"),
+    (["-n", "-s", "stop"], "--signal stop and --foreground exclude each other"),
+    (["-d", "-s", "reload"], "--signal reload and --debug exclude each other"),
+    (["-u", "nobody", "-s", "stop"], "--signal stop and --user exclude each other"),
+    (["-s", "reload", "-c", "t.conf"], "--signal reload takes no --config: the daemon reads the "
+     "configuration that it was started with"),
+    (["-s", "reload", "-o", "clock local"], "--signal reload takes no --option: the daemon reads the "
+     "configuration that it was started with"),
 ])
 def test_wrong_usage(testbed, arguments, message):
     result = testbed.server(*arguments, pidfile=False)
     assert (result.code, result.out, result.err) == (2, "", f"timeserver: {message}\n{HINT}")
+
+
+@pytest.mark.parametrize("words", [["-s", "stop", "--help"], ["--version", "--test", "--test"],
+                                   ["--help", "-n"]])
+def test_help_and_version_go_with_any_option(testbed, words):
+    result = testbed.server(*words, pidfile=False)
+    assert (result.code, result.err) == (0, "") and result.out
+    assert result.out.startswith("Usage: " if "--help" in words else "timeserver ")
+
+
+def test_the_same_command_twice_is_no_contradiction(testbed):
+    result = testbed.server("-s", "stop", "-s", "stop")
+    assert (result.code, result.err) == (1, f"timeserver: not running (pid file {testbed.pidfile})\n")
