@@ -33,8 +33,8 @@ static bool is_null_device(const struct stat *status)
 
 bool file_can_block(const struct stat *status)
 {
-	return !is_null_device(status) && (S_ISFIFO(status->st_mode) || S_ISCHR(status->st_mode) ||
-					   S_ISBLK(status->st_mode));
+	return !is_null_device(status) &&
+	       (S_ISFIFO(status->st_mode) || S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode));
 }
 
 static bool is_readable(const struct stat *status, char reason[static FILE_REASON_SIZE])

@@ -14,6 +14,7 @@
 #include "clock/clock.h"
 #include "server/config/config.h"
 #include "server/control/control.h"
+#include "server/control/control_client.h"
 #include "server/control/control_message.h"
 #include "server/process/pidfile.h"
 #include "server/process/timeouts.h"
@@ -39,66 +40,99 @@ static bool send_sigterm(pid_t process, int fd)
 	return kill(process, SIGTERM) == 0;
 }
 
-/* Without a pidfd, the process has ended when it no longer holds the pid file. */
-static bool wait_exit(pid_t process, int fd, const char *pidfile)
+#define PROCESS_NAME_SIZE 48
+
+static const char *name_process(pid_t process, char name[static PROCESS_NAME_SIZE])
+{
+	if (process == PIDFILE_UNSEEN)
+		snprintf(name, PROCESS_NAME_SIZE, "process in another PID namespace");
+	else
+		snprintf(name, PROCESS_NAME_SIZE, "process %ld", (long)process);
+	return name;
+}
+
+static enum exit_status print_done(pid_t process, const char *what)
+{
+	char name[PROCESS_NAME_SIZE];
+
+	log_result("%s %s", name_process(process, name), what);
+	return EXIT_SERVING;
+}
+
+static bool is_current(const struct control_daemon *daemon)
+{
+	struct control_daemon found = *daemon;
+	struct failure ignored;
+
+	return control_find(&found, &ignored) && found.process == daemon->process;
+}
+
+/* Without a pidfd, the process has ended when it is no longer found. */
+static bool wait_exit(const struct control_daemon *daemon, int fd)
 {
 	int64_t deadline = clock_monotonic() + TIMEOUT_COMMAND * CLOCK_SECOND;
 	struct pollfd ended = { .fd = fd, .events = POLLIN }; /* a negative fd just waits */
 
 	do {
 		if (poll(&ended, 1, fd < 0 ? POLL_MILLISECONDS : TIMEOUT_COMMAND * 1000) == 1 ||
-		    (fd < 0 && pidfile_holder(pidfile) != process))
+		    (fd < 0 && !is_current(daemon)))
 			return true;
 	} while (clock_monotonic() < deadline);
 	return false;
 }
 
-/* The lock is checked again once the pidfd is open: a process id that was reused in between is not
- * signalled. */
-static bool terminate(pid_t process, const char *pidfile, struct failure *failure)
+/* The daemon is searched again once the pidfd is open: a process id that was reused in between is
+ * not signalled. */
+static bool terminate(const struct control_daemon *daemon, struct failure *failure)
 {
-	int fd = (int)syscall(SYS_pidfd_open, process, 0);
+	long process = daemon->process;
+	int fd = (int)syscall(SYS_pidfd_open, daemon->process, 0);
 	bool done = true;
 
-	if (pidfile_holder(pidfile) != process)
+	if (!is_current(daemon))
 		goto out;
-	if (!send_sigterm(process, fd)) {
+	if (!send_sigterm(daemon->process, fd)) {
 		done = errno == ESRCH ||
-		       failure_set_errno(failure, "cannot stop process %ld", (long)process);
+		       failure_set_errno(failure, "cannot stop process %ld", process);
 		goto out;
 	}
-	done = wait_exit(process, fd, pidfile) ||
+	done = wait_exit(daemon, fd) ||
 	       failure_set(failure, EXIT_NOT_STARTED, "process %ld has not stopped after %d s",
-			   (long)process, TIMEOUT_COMMAND);
+			   process, TIMEOUT_COMMAND);
 out:
 	fd_close(&fd);
 	return done;
 }
 
-static enum exit_status stop(pid_t process, const char *pidfile)
+static enum exit_status stop(const struct control_daemon *daemon)
 {
 	struct failure failure;
 
-	if (!terminate(process, pidfile, &failure))
-		return failed(&failure);
-	log_result("process %ld stopped", (long)process);
-	return EXIT_SERVING;
+	if (daemon->process == PIDFILE_UNSEEN)
+		failure_set(&failure, EXIT_NOT_STARTED,
+			    "cannot stop a process in another PID namespace (pid file %s)",
+			    daemon->pidfile);
+	else if (terminate(daemon, &failure))
+		return print_done(daemon->process, "stopped");
+	return failed(&failure);
 }
 
 /* Whole lines are printed as they are; a phrase gets the program and the process in front. */
 static void print_errors(pid_t process, const char *text)
 {
+	char name[PROCESS_NAME_SIZE];
+
 	if (strchr(text, '\n'))
 		config_print_errors(text);
 	else
-		log_print(LOG_ERR, "process %ld: %s", (long)process, text);
+		log_print(LOG_ERR, "%s: %s", name_process(process, name), text);
 }
 
 /* Whether the daemon runs the same program file as this process. */
-static bool runs_this_program(const char *pidfile)
+static bool runs_this_program(const struct control_daemon *daemon)
 {
 	struct failure failure;
-	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
+	char *reply = control_request(daemon, control_message_command(CONTROL_COMMAND_STATUS),
 				      TIMEOUT_COMMAND, &failure);
 	char own[STATUS_PROGRAM_SIZE];
 	bool same = reply && status_program(own) && status_has_program(reply, own);
@@ -109,17 +143,17 @@ static bool runs_this_program(const char *pidfile)
 
 /* Sets *upgrade if --upgrade was given and the daemon cannot do what is asked: it runs another
  * program, or lacks a right for the new configuration. */
-static enum exit_status reload(pid_t process, const char *pidfile, bool *upgrade)
+static enum exit_status reload(const struct control_daemon *daemon, bool *upgrade)
 {
 	bool may_upgrade = *upgrade;
 	struct failure failure;
 	enum exit_status status = EXIT_NOT_STARTED;
 	char *reply, *text;
 
-	*upgrade = may_upgrade && !runs_this_program(pidfile);
+	*upgrade = may_upgrade && !runs_this_program(daemon);
 	if (*upgrade)
 		return EXIT_SERVING;
-	reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_RELOAD),
+	reply = control_request(daemon, control_message_command(CONTROL_COMMAND_RELOAD),
 				TIMEOUT_COMMAND, &failure);
 	text = reply ? malloc(CONTROL_REPLY_MAX) : NULL;
 	if (text)
@@ -128,18 +162,18 @@ static enum exit_status reload(pid_t process, const char *pidfile, bool *upgrade
 	if (!reply)
 		status = failed(&failure);
 	else if (!*upgrade && (!text || text[0] != '\0'))
-		print_errors(process, text ? text : "out of memory");
+		print_errors(daemon->process, text ? text : "out of memory");
 	if (reply && status == EXIT_SERVING)
-		log_result("process %ld reloaded", (long)process);
+		print_done(daemon->process, "reloaded");
 	free(text);
 	free(reply);
 	return status;
 }
 
-static enum exit_status show_status(pid_t process, const char *pidfile, bool json)
+static enum exit_status show_status(const struct control_daemon *daemon, bool json)
 {
 	struct failure failure;
-	char *reply = control_request(pidfile, control_message_command(CONTROL_COMMAND_STATUS),
+	char *reply = control_request(daemon, control_message_command(CONTROL_COMMAND_STATUS),
 				      TIMEOUT_COMMAND, &failure);
 	enum exit_status status;
 	char text[256];
@@ -148,7 +182,7 @@ static enum exit_status show_status(pid_t process, const char *pidfile, bool jso
 		return failed(&failure);
 	status = control_message_read_reply(reply, text, sizeof(text));
 	if (status != EXIT_SERVING)
-		print_errors(process, text);
+		print_errors(daemon->process, text);
 	else if (json)
 		puts(reply);
 	else
@@ -157,26 +191,26 @@ static enum exit_status show_status(pid_t process, const char *pidfile, bool jso
 	return status;
 }
 
-enum exit_status command_run(const struct options *options, const char *pidfile, bool *upgrade)
+enum exit_status command_run(const struct options *options, const struct config *config,
+			     bool *upgrade)
 {
-	pid_t process = pidfile_holder(pidfile);
+	struct control_daemon daemon = { .pidfile = config->pidfile, .user = config->user.uid };
 	struct failure failure;
 
 	*upgrade = false;
-	if (process <= 0) {
-		failure_set(&failure, EXIT_NOT_STARTED,
-			    process == 0 ? "not running (pid file %s)" :
-					   "starting, or being replaced (pid file %s)",
-			    pidfile);
+	if (daemon.pidfile[0] == '\0') {
+		failure_set(&failure, EXIT_USAGE, "pidfile none: --signal cannot find the daemon");
 		return failed(&failure);
 	}
+	if (!control_find(&daemon, &failure))
+		return failed(&failure);
 	switch (options->action) {
 	case ACTION_STOP:
-		return stop(process, pidfile);
+		return stop(&daemon);
 	case ACTION_RELOAD:
 		*upgrade = options->upgrade;
-		return reload(process, pidfile, upgrade);
+		return reload(&daemon, upgrade);
 	default:
-		return show_status(process, pidfile, options->json);
+		return show_status(&daemon, options->json);
 	}
 }

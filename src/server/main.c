@@ -98,6 +98,26 @@ static void log_warning(void *context, const char *text)
 	log_write(LOG_WARNING, "%s", text);
 }
 
+/* Checks what can be reported while there is a terminal. Returns EXIT_SERVING if it is right. */
+static enum exit_status check(const struct options *options, const struct config *config)
+{
+	char problem[PATH_MAX];
+	bool pidfile = config->pidfile[0] != '\0';
+
+	if (!pidfile && (options->upgrade || !stays_in_foreground(options))) {
+		log_print(LOG_ERR, "pidfile none: %s",
+			  options->upgrade ? "--upgrade cannot find the daemon" :
+					     "only with --foreground, since nothing could stop a"
+					     " daemon");
+		return EXIT_USAGE;
+	}
+	if (!clock_check_zone(problem, sizeof(problem))) {
+		log_print(LOG_ERR, "%s", problem);
+		return EXIT_NOT_STARTED;
+	}
+	return EXIT_SERVING;
+}
+
 /* Becomes a daemon, unless it stays in the foreground, and serves. */
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
@@ -114,10 +134,6 @@ static enum exit_status serve(const struct options *options, const struct config
 
 	if (!make_absolute(&absolute.file, file))
 		return EXIT_NOT_STARTED;
-	if (!clock_check_zone(failure.text, sizeof(failure.text))) {
-		fprintf(stderr, PROGRAM_NAME ": %s\n", failure.text);
-		return EXIT_NOT_STARTED;
-	}
 	notify_read_environment(&notify);
 	if (options->upgrade)
 		notify.inherited = 0; /* the running daemon hands them over */
@@ -201,7 +217,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 	}
 	/* Also with errors in the configuration: a daemon must be stoppable. */
 	if (options->action >= ACTION_STOP)
-		status = command_run(options, config.pidfile, &upgrade);
+		status = command_run(options, &config, &upgrade);
 	if (options->action >= ACTION_STOP && !upgrade) {
 		/* done */
 	} else if (!valid) {
@@ -211,8 +227,10 @@ static enum exit_status act(const struct options *options, const struct config_s
 		print_tested(&config, source);
 	} else if (options->action == ACTION_DUMP) {
 		config_dump(&config, stdout);
-	} else if (options->action != ACTION_TEST) {
-		status = serve(options, source, &config);
+	} else {
+		status = check(options, &config);
+		if (status == EXIT_SERVING)
+			status = serve(options, source, &config);
 	}
 	config_free(&config);
 	free(errors);
@@ -249,8 +267,11 @@ int server_main(int argc, char **argv)
 		.pidfile = options.pidfile,
 		.look_up = options.action == ACTION_TEST,
 	};
-	status =
-		make_absolute(&source.pidfile, pidfile) ? act(&options, &source) : EXIT_NOT_STARTED;
+	if ((source.pidfile && strcmp(source.pidfile, CONFIG_NO_PIDFILE) == 0) ||
+	    make_absolute(&source.pidfile, pidfile))
+		status = act(&options, &source);
+	else
+		status = EXIT_NOT_STARTED;
 out:
 	free((void *)options.lines);
 	return status;

@@ -29,8 +29,8 @@ struct options {
 };
 
 /* Reads the command line; the strings stay those of argv. Prints an error to standard error and
- * returns false; lines is NULL if there was no memory for it. Options that exclude each other are an
- * error. */
+ * returns false; lines is NULL if there was no memory for it. Options that exclude each other are
+ * an error. */
 bool options_parse(struct options *options, int argc, char **argv);
 
 void options_print_help(void);

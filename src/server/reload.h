@@ -18,7 +18,8 @@ struct reload_report {
 };
 
 /* Reads source and puts it into effect as a whole; after any error the current configuration stays
- * in effect. Logs the errors, the warnings and the outcome. reload_free is to be called on report. */
+ * in effect. Logs the errors, the warnings and the outcome. reload_free is to be called on
+ * report. */
 void reload_run(struct engine *engine, const struct config_source *source,
 		struct reload_report *report);
 

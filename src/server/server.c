@@ -4,14 +4,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/control/control_client.h"
 #include "server/control/control_message.h"
 #include "server/process/event.h"
+#include "server/process/run_directory.h"
 #include "server/reload.h"
 #include "server/status.h"
 
@@ -37,11 +40,13 @@ static bool open_events(struct server *server, struct failure *failure)
 }
 
 /* The listeners are left to open_sockets. */
-static bool take_over(struct server *server, const char *path, struct failure *failure)
+static bool take_over(struct server *server, const struct control_daemon *daemon,
+		      struct failure *failure)
 {
 	struct take_over *from = &server->take_over;
+	const char *path = daemon->pidfile;
 
-	if (!take_over_request(from, path, failure) ||
+	if (!take_over_request(from, daemon, failure) ||
 	    !pidfile_take_over(&server->pidfile, fd_move(&from->pidfile), path, failure) ||
 	    !control_take_over(&server->control, fd_move(&from->control), path, failure))
 		return false;
@@ -52,14 +57,36 @@ static bool take_over(struct server *server, const char *path, struct failure *f
 	return true;
 }
 
+/* As process 1, in a container, nothing may be writable. */
+static bool go_on_without_pidfile(struct server *server, const struct failure *failure)
+{
+	char *path = server->engine.service.config.pidfile, default_path[PATH_MAX];
+
+	run_directory_default_path(default_path);
+	if (getpid() != 1 || strcmp(path, default_path) != 0)
+		return false;
+	log_write(LOG_NOTICE, "%s: serving without a pid file and a control socket", failure->text);
+	pidfile_release(&server->pidfile);
+	path[0] = '\0';
+	return true;
+}
+
 static bool take_pidfile(struct server *server, bool upgrade, struct failure *failure)
 {
-	const char *path = server->engine.service.config.pidfile;
+	const struct config *config = &server->engine.service.config;
+	const char *path = config->pidfile;
+	struct control_daemon daemon = { .pidfile = path, .user = config->user.uid };
 
-	if (upgrade && pidfile_holder(path) > 0)
-		return take_over(server, path, failure);
-	return pidfile_take(&server->pidfile, path, failure) &&
-	       control_open(&server->control, path, failure);
+	if (path[0] == '\0')
+		return true;
+	control_find(&daemon, failure);
+	if (upgrade && daemon.process > 0)
+		return take_over(server, &daemon, failure);
+	if (daemon.process != PIDFILE_FREE)
+		return pidfile_taken(daemon.process, path, failure);
+	return (pidfile_take(&server->pidfile, path, failure) &&
+		control_open(&server->control, path, failure)) ||
+	       go_on_without_pidfile(server, failure);
 }
 
 /* Sockets may be open already: from the daemon that was taken over, or from the service manager. */
@@ -74,20 +101,23 @@ static bool open_sockets(struct server *server, struct failure *failure)
 		failure_set_errno(failure, "cannot wait for events"));
 }
 
-/* Gives what root has opened to the user, who will reload and remove it. */
+/* Gives what root has opened to the user, who will reload and remove it. The directory may belong
+ * to the user of an earlier daemon. */
 static bool drop_privileges(struct server *server, struct failure *failure)
 {
 	const struct service *service = &server->engine.service;
 	const struct user *user = &service->config.user;
-	char path[PATH_MAX];
+	char path[PATH_MAX], *directory;
 
-	if (user->name[0] != '\0' && geteuid() == 0) {
+	if (geteuid() == 0)
 		pidfile_chown(&server->pidfile, user->uid, user->gid);
+	if (user->name[0] != '\0' && geteuid() == 0) {
 		control_chown(&server->control, user->uid, user->gid);
 		listeners_chown(&service->listeners, user->uid, user->gid);
 	}
 	snprintf(path, sizeof(path), "%s", service->config.pidfile);
-	return privileges_drop(&server->engine.privileges, user, dirname(path),
+	directory = server->pidfile.directory >= 0 ? dirname(path) : NULL;
+	return privileges_drop(&server->engine.privileges, user, directory,
 			       web_child_is_configured(&service->listeners), failure);
 }
 
@@ -97,10 +127,10 @@ bool server_start(struct server *server, const struct config_source *source, str
 	*server = (struct server){
 		.source = source,
 		.notify = *notify,
-		.pidfile.fd = -1,
 		.epoll = -1,
 		.signals = -1,
 	};
+	pidfile_clear(&server->pidfile);
 	control_clear(&server->control);
 	take_over_clear(&server->take_over);
 	hand_over_init(&server->hand_over, &server->control, &server->pidfile);
@@ -121,7 +151,7 @@ bool server_commit_upgrade(struct server *server, struct failure *failure)
 		return false;
 	}
 	server->pidfile.owned = true;
-	server->control.owned = true;
+	control_own(&server->control);
 	return true;
 }
 
@@ -224,6 +254,8 @@ static void start_upgrade(struct server *server, unsigned peer)
 {
 	const struct listeners *listeners = &server->engine.service.listeners;
 
+	pidfile_restore(&server->pidfile);
+	control_restore(&server->control);
 	control_pause(&server->control); /* new peers wait for the successor */
 	conclude_upgrade(server,
 			 hand_over_start(&server->hand_over, peer, listeners, &server->notify));
@@ -310,6 +342,7 @@ static int tick(struct server *server)
 	conclude_upgrade(server, hand_over_tick(&server->hand_over, now));
 	due = hand_over_due(&server->hand_over);
 	due = clock_earlier(due, tick_engine(server, now));
+	due = clock_earlier(due, pidfile_tick(&server->pidfile, now));
 	due = clock_earlier(due, control_tick(&server->control, now));
 	due = clock_earlier(due, tick_watchdog(server, now));
 	if (server->stopping || (server->reload_wanted && may_change(server)))

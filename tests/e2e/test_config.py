@@ -55,7 +55,7 @@ include
                 "7: clock: 'sundial': expected system, local [stratum N] or follow HOST[:PORT]",
                 "8: user: unknown user 'no-such-user'",
                 "9: syslog: 'nowhere': expected a facility: daemon, user, local0 to local7, ...",
-                "10: pidfile: 'not/absolute': expected an absolute path",
+                "10: pidfile: 'not/absolute': expected an absolute path or none",
                 "11: include: expected the path of a file"]
     for mode in (["--test"], ["--dump-config"], [], ["--foreground"]):
         code, out, err = testbed.server("-c", config, *mode)

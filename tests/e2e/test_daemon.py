@@ -102,7 +102,7 @@ def test_step_6_no_descriptor_is_inherited(testbed, port):
     kept = daemon.descriptors()
     assert [kept.pop(number) for number in range(3)] == ["/dev/null"] * 3
     assert "/etc/passwd" not in kept.values()
-    own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(testbed.pidfile)))
+    own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(testbed.dir)))
     assert all(own.match(target) for target in kept.values()), kept
     assert os.read(reader, 1) == b"", "the other end of the pipe is closed"
     os.close(reader)

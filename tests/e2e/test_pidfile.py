@@ -1,6 +1,7 @@
 """The pid file: a lock decides, not the content, and no other file is ever harmed."""
 import fcntl
 import os
+import pathlib
 import signal
 import socket
 import stat
@@ -9,8 +10,8 @@ import subprocess
 
 import pytest
 
-from lib.daytime_client import free_port, is_daytime, query, serves
-from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, wait_until
+from lib.daytime_client import is_daytime, query, serves
+from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, not_instrumented, wait_until
 from lib.isolate import mounted
 from lib.process import Daemon, read_back, Result
 
@@ -64,13 +65,24 @@ def test_a_start_works_at_once_after_sigkill(testbed, port):
 
 
 @pytest.mark.parametrize("content", [
-    "{other}\n", "", "0\n", "-1\n", "words", "99999999999999999999\n", "1\n", "x" * 100000],
-    ids=lambda text: text[:12])
+    "{other}\n", "", "0\n", "-1\n", "99999999999999999999\n", "1\n", "  12", "4711\r\n", "\0" * 5],
+    ids=repr)
 def test_stale_content_never_blocks_a_start(testbed, port, content):
     """Also if it is the number of a running process, this one."""
     testbed.pidfile.write_text(content.format(other=os.getpid()))
     daemon = testbed.listen(port)
     assert testbed.pidfile.read_text() == f"{daemon.pid}\n"
+
+
+@pytest.mark.parametrize("content", ["words", "x" * 100000, "4711 notes\n", "4711\n" * 10, "1.5\n"],
+                         ids=lambda text: text[:12])
+def test_a_file_with_other_content_is_not_overwritten(testbed, port, content):
+    """It was named by mistake, as -p ~/notes.txt."""
+    testbed.pidfile.write_text(content)
+    result = testbed.server("-o", f"listen daytime/tcp {port}")
+    assert tuple(result) == (1, "", f"timeserver: pid file {testbed.pidfile}: has other content than a "
+                             "process ID\n")
+    assert testbed.pidfile.read_text() == content and testbed.files() == ["t.pid"]
 
 
 @pytest.mark.parametrize("what", ["stop", "reload", "status"])
@@ -109,8 +121,8 @@ def identity(path):
 
 
 PLANTED = [("symlink", "is a symbolic link"), ("dangling symlink", "is a symbolic link"),
-           ("directory", "is a directory"), ("FIFO", "is not a regular file"),
-           ("socket", "is not a regular file"), ("hard link", "has more than one hard link")]
+           ("directory", "is a directory"), ("FIFO", "is a FIFO"),
+           ("socket", "is a socket"), ("hard link", "has more than one hard link")]
 
 
 @pytest.mark.parametrize("kind, reason", PLANTED)
@@ -203,14 +215,46 @@ def test_a_path_too_long_for_a_socket_address(testbed, port):
     assert testbed.signal("stop").code == 0 and list(directory.iterdir()) == []
 
 
-def test_a_daemon_does_not_remove_the_pid_file_of_another(testbed, port):
-    """Its own was removed, and another daemon has created one of the same name."""
-    first = testbed.listen(port)
-    testbed.pidfile.unlink()
-    second = testbed.listen(free_port())
-    first.stop()
-    assert testbed.pidfile.read_text() == f"{second.pid}\n"
-    assert testbed.status()["process"] == str(second.pid)
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_a_control_socket_of_a_running_program_is_left_alone(testbed, port, kind):
+    """Of another program, with a pid file of this name."""
+    control = testbed.dir / "t.sock"
+    with socket.socket(socket.AF_UNIX, kind) as other:
+        other.bind(str(control))
+        if kind != socket.SOCK_DGRAM:
+            other.listen()
+        before = identity(control)
+        code, out, err = testbed.server("-o", f"listen daytime/tcp {port}")
+        assert (code, out) == (1, "") and err.count("\n") == 1
+        assert identity(control) == before and testbed.files() == ["t.sock"]
+    testbed.listen(port)
+
+
+@needs_private("the default paths")
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_root_after_a_daemon_of_another_user(testbed, port, end):
+    """The default directory belongs to that user, and after a crash the pid file may, too."""
+    first = testbed.listen(port, "-u", "nobody", pidfile=False)
+    directory, pidfile = pathlib.Path("/run/timeserver"), pathlib.Path("/run/timeserver/timeserver.pid")
+    assert directory.stat().st_uid == NOBODY
+    pidfile.unlink()
+    wait_until(pidfile.exists, what="the pid file of nobody")
+    first.kill() if end == "kill" else first.stop()
+    second = testbed.listen(port, pidfile=False)
+    assert directory.stat().st_uid == 0 and pidfile.read_text() == f"{second.pid}\n"
+    second.stop()
+    assert os.listdir(directory) == []
+
+
+@needs_private("a directory of another user")
+@not_instrumented("rights")
+def test_a_pid_file_in_a_directory_of_another_user_is_emptied(testbed, port):
+    """Without root's rights the daemon cannot remove it; the next start is not affected."""
+    os.chown(testbed.dir, NOBODY, NOBODY)
+    testbed.listen(port).stop()
+    assert testbed.pidfile.read_text() == ""
+    assert testbed.signal("status").err == f"timeserver: not running (pid file {testbed.pidfile})\n"
+    testbed.listen(port)
 
 
 def test_stop_waits_until_the_daemon_has_ended(testbed, port):

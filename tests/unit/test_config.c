@@ -278,7 +278,7 @@ static void all_errors_are_reported_in_one_run(void **state)
 		"HOST[:PORT]\n"
 		"bad.conf:10: user: unknown user 'no-such-user'\n"
 		"bad.conf:11: user: duplicate directive, first at bad.conf:10\n"
-		"bad.conf:12: pidfile: 'run/x.pid': expected an absolute path\n"
+		"bad.conf:12: pidfile: 'run/x.pid': expected an absolute path or none\n"
 		"bad.conf:13: syslog: 'kern': expected a facility: daemon, user, local0 to "
 		"local7, ...\n"
 		"bad.conf:14: include: cannot read nosuch.conf: No such file or directory\n"

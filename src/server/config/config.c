@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "server/config/config_parse.h"
-#include "server/process/pidfile.h"
+#include "server/process/run_directory.h"
 
 static void set_defaults(struct config_parser *parser)
 {
 	*parser->config = (struct config){ .ratelimit = config_ratelimit_default };
-	pidfile_default_path(parser->config->pidfile);
+	run_directory_default_path(parser->config->pidfile);
 	for (size_t i = 0; i < config_row_count; i++) {
 		const char *words[] = { config_rows[i].initial, NULL };
 

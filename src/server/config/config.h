@@ -13,6 +13,7 @@
 #include "protocol/protocol.h"
 #include "server/process/user.h"
 
+#define CONFIG_NO_PIDFILE   "none"
 #define CONFIG_DEFAULT_FILE "/etc/timeserver/timeserver.conf"
 
 /* An address to serve a protocol on. */
@@ -66,8 +67,8 @@ struct config {
 	bool http_show_clients; /* top clients on the status page */
 	bool require_sync;	/* no Daytime and Time while the clock is not synchronised */
 	struct user user;
-	char pidfile[PATH_MAX];
-	int facility; /* of syslog: LOG_DAEMON */
+	char pidfile[PATH_MAX]; /* "": none */
+	int facility;		/* of syslog: LOG_DAEMON */
 };
 
 /* Where the configuration comes from; later sources override earlier ones. The strings stay the

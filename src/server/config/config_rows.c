@@ -34,7 +34,7 @@ typedef char path_field[PATH_MAX];
 	FIELD(CONFIG_NUMBER, 1, what " from " TEXT(least) " to " TEXT(most), unsigned, member), \
 		.minimum = (least), .maximum = (most)
 #define CHOICE(member, what, words) FIELD(CONFIG_CHOICE, 1, what, int, member), .choices = (words)
-#define PATH(member)		    FIELD(CONFIG_PATH, 1, "an absolute path", path_field, member)
+#define PATH(member, what)	    FIELD(CONFIG_PATH, 1, what, path_field, member)
 #define USER(member)		    FIELD(CONFIG_USER, 1, "the name of a user", struct user, member)
 #define GRAMMAR(stem, least, most, what)                                               \
 	CONFIG_GRAMMAR, .words_min = (least), .words_max = (most), .expected = (what), \
@@ -57,7 +57,7 @@ const struct config_row config_rows[] = {
 	{ "workers", NUMBER(workers, "auto or a number", 1, STATS_WORKERS), .special = "auto" },
 	{ "busy-poll", NUMBER(busy_poll, "microseconds", 0, 1000000) },
 	{ "user", USER(user) },
-	{ "pidfile", PATH(pidfile) },
+	{ "pidfile", PATH(pidfile, "an absolute path or none"), .special = CONFIG_NO_PIDFILE },
 	{ "syslog", CHOICE(facility, "a facility: daemon, user, local0 to local7, ...", facilities),
 	  .initial = "daemon" },
 	{ "include", GRAMMAR(include, 1, 1, "the path of a file"), .repeatable = true },

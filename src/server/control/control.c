@@ -1,72 +1,31 @@
 #include "server/control/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "clock/clock.h"
+#include "server/control/control_path.h"
 #include "server/process/event.h"
 
 /* Descriptors or memory have run out: how long to wait before the next accept. */
 #define RETRY_DELAY CLOCK_SECOND
 
-/* For /run/timeserver/timeserver.pid: /run/timeserver/timeserver.sock. */
-static bool control_path(const char *pidfile, char path[static PATH_MAX])
-{
-	size_t length = strlen(pidfile);
+#define CHECK_INTERVAL (2 * CLOCK_SECOND)
 
-	if (length > 4 && strcmp(pidfile + length - 4, ".pid") == 0)
-		length -= 4;
-	return snprintf(path, PATH_MAX, "%.*s.sock", (int)length, pidfile) < PATH_MAX;
-}
-
-/* Makes the address of path. sun_path has 108 bytes: a longer path goes through a descriptor of its
- * directory. Returns that descriptor, to be closed after use; -1: none. */
-static int control_address(const char *path, struct sockaddr_un *address)
-{
-	const char *name = strrchr(path, '/');
-	char directory[PATH_MAX];
-	int fd;
-
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (!name || strlen(path) < sizeof(address->sun_path)) {
-		snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
-		return -1;
-	}
-	snprintf(directory, sizeof(directory), "%.*s", (int)(name - path + 1), path);
-	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d%s", fd, name);
-	return fd;
-}
-
-/* Calls bind(2) or connect(2) with the address of path. */
-static bool control_call(int (*call)(int, const struct sockaddr *, socklen_t), int fd,
-			 const char *path)
-{
-	struct sockaddr_un address;
-	int directory = control_address(path, &address);
-	bool done = call(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-	int error = errno;
-
-	fd_close(&directory);
-	errno = error;
-	return done;
-}
-
+/* Removes a socket without a listener. Others belong to a running program, of any kind. */
 static void remove_stale(const char *path)
 {
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct stat status;
 
-	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+	if (fd >= 0 && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+	    !control_path_call(connect, fd, path, false) && errno == ECONNREFUSED)
 		unlink(path);
+	fd_close(&fd);
 }
 
 void control_clear(struct control *control)
@@ -76,7 +35,7 @@ void control_clear(struct control *control)
 		control->peers[peer] = -1;
 }
 
-/* Records which file the socket has, for control_close. */
+/* Records which file the socket has. */
 static bool note_file(struct control *control)
 {
 	struct stat status;
@@ -88,22 +47,44 @@ static bool note_file(struct control *control)
 	return true;
 }
 
+/* Whether the socket's file is there; not that of another daemon, if our pid file was removed. */
+static bool has_file(const struct control *control)
+{
+	struct stat status;
+
+	return lstat(control->path, &status) == 0 && status.st_dev == control->device &&
+	       status.st_ino == control->inode;
+}
+
+/* Binds a new socket and listens. The umask is set before, so that the file never has another
+ * mode. Returns -1 with errno. */
+static int open_socket(const char *path, bool abstract)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
+	mode_t mask = umask(0177);
+	bool opened = fd >= 0 && control_path_call(bind, fd, path, abstract) &&
+		      listen(fd, CONTROL_PEERS) == 0;
+
+	error = errno;
+	umask(mask);
+	if (!opened)
+		fd_close(&fd);
+	errno = error;
+	return fd;
+}
+
 bool control_open(struct control *control, const char *pidfile, struct failure *failure)
 {
 	control->owned = true;
-	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (control->fd < 0)
-		return failure_set_errno(failure, "cannot open the control socket");
 	if (!control_path(pidfile, control->path))
 		control->path[0] = '\0';
 	remove_stale(control->path);
-	/* Before bind, so that the file never has another mode. */
-	if (fchmod(control->fd, 0600) == 0 && control_call(bind, control->fd, control->path) &&
-	    listen(control->fd, CONTROL_PEERS) == 0 && note_file(control))
+	control->fd = open_socket(control->path, false);
+	if (control->fd >= 0 && note_file(control))
 		return true;
 	failure_set_errno(failure, "cannot create control socket %s", control->path);
-	remove_stale(control->path);
 	fd_close(&control->fd);
+	remove_stale(control->path);
 	return false;
 }
 
@@ -116,8 +97,10 @@ bool control_take_over(struct control *control, int fd, const char *pidfile,
 	control->fd = fd;
 	control->owned = false;
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
-	    control_path(pidfile, control->path) && note_file(control))
+	    control_path(pidfile, control->path)) {
+		note_file(control); /* if it is missing, control_tick creates it */
 		return true;
+	}
 	return failure_set(failure, EXIT_NOT_STARTED,
 			   "control socket of pid file %s: is not the daemon's", pidfile);
 }
@@ -141,7 +124,7 @@ static bool watch(const struct control *control, int fd, uint32_t index)
 bool control_start(struct control *control, int epoll)
 {
 	control->epoll = epoll;
-	return control_resume(control);
+	return control->fd < 0 || control_resume(control);
 }
 
 bool control_resume(struct control *control)
@@ -159,11 +142,60 @@ void control_pause(struct control *control)
 	control->retry_at = INT64_MAX;
 }
 
+/* Listens at another socket from now on. */
+static void replace_socket(struct control *control, int fd)
+{
+	bool accepting = control->accepting;
+
+	control_pause(control);
+	close(control->fd);
+	control->fd = fd;
+	if (accepting)
+		control_resume(control);
+}
+
+void control_restore(struct control *control)
+{
+	int fd;
+
+	if (control->fd < 0 || !control->owned || has_file(control))
+		return;
+	remove_stale(control->path);
+	fd = open_socket(control->path, false);
+	if (fd >= 0) {
+		replace_socket(control, fd);
+		note_file(control);
+		control->abstract = false;
+		log_write(LOG_WARNING, "control socket %s was removed: created again",
+			  control->path);
+	} else if (!control->abstract) {
+		log_write(LOG_WARNING, "control socket %s was removed: using its abstract name: %m",
+			  control->path);
+		fd = open_socket(control->path, true);
+		control->abstract = true; /* also if that fails, so that it is logged once */
+		if (fd >= 0)
+			replace_socket(control, fd);
+	}
+}
+
 int64_t control_tick(struct control *control, int64_t now)
 {
+	if (control->fd < 0)
+		return INT64_MAX;
+	if (control->check_at <= now) {
+		control_restore(control);
+		control->check_at = now + CHECK_INTERVAL;
+	}
 	if (control->retry_at <= now)
 		control_resume(control);
-	return control->retry_at;
+	return clock_earlier(control->retry_at, control->check_at);
+}
+
+void control_own(struct control *control)
+{
+	control->owned = true;
+	if (control->fd >= 0 && listen(control->fd, CONTROL_PEERS) < 0)
+		return; /* then peers see the process ID of the predecessor */
 }
 
 static bool is_allowed(int fd)
@@ -242,87 +274,11 @@ void control_reply(struct control *control, unsigned peer, const char *reply)
 
 void control_close(struct control *control)
 {
-	struct stat status;
-
 	if (control->fd < 0)
 		return;
 	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
 		control_drop(control, peer);
 	fd_close(&control->fd);
-	/* If our pid file was removed, the file may belong to another daemon by now. */
-	if (control->owned && lstat(control->path, &status) == 0 &&
-	    status.st_dev == control->device && status.st_ino == control->inode)
+	if (control->owned && has_file(control))
 		unlink(control->path);
-}
-
-/* Whether the daemon closed the connection without a reply: this user is not allowed. */
-static bool is_refused(ssize_t length)
-{
-	return length == 0 || (length < 0 && (errno == EPIPE || errno == ECONNRESET));
-}
-
-/* Connects. Sets path also where that fails; then returns -1, with errno. */
-static int connect_to(const char *pidfile, int seconds, char path[static PATH_MAX])
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error;
-	struct timeval timeout = { .tv_sec = seconds };
-
-	if (fd >= 0 && control_path(pidfile, path) &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
-	    control_call(connect, fd, path))
-		return fd;
-	error = errno;
-	fd_close(&fd);
-	errno = error;
-	return -1;
-}
-
-static void connection_failed(const char *path, struct failure *failure)
-{
-	if (errno == EAGAIN)
-		failure_set(failure, EXIT_NOT_STARTED, "control socket %s: no reply", path);
-	else
-		failure_set_errno(failure, "control socket %s", path);
-}
-
-int control_connect(const char *pidfile, int seconds, struct failure *failure)
-{
-	char path[PATH_MAX] = "";
-	int fd = connect_to(pidfile, seconds, path);
-
-	if (fd < 0)
-		connection_failed(path, failure);
-	return fd;
-}
-
-/* Returns the reply, to be freed; NULL, with errno, if there is none. */
-static char *send_request(int fd, const char *request)
-{
-	char *reply = malloc(CONTROL_REPLY_MAX);
-	ssize_t length = reply ? send(fd, request, strlen(request), MSG_NOSIGNAL) : -1;
-
-	if (length > 0)
-		length = recv(fd, reply, CONTROL_REPLY_MAX - 1, 0);
-	if (reply && is_refused(length))
-		errno = EACCES;
-	if (length <= 0) {
-		free(reply);
-		return NULL;
-	}
-	reply[length] = '\0';
-	return reply;
-}
-
-char *control_request(const char *pidfile, const char *request, int seconds,
-		      struct failure *failure)
-{
-	char path[PATH_MAX] = "";
-	int fd = connect_to(pidfile, seconds, path);
-	char *reply = fd >= 0 ? send_request(fd, request) : NULL;
-
-	if (!reply)
-		connection_failed(path, failure);
-	fd_close(&fd);
-	return reply;
 }

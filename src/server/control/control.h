@@ -1,6 +1,7 @@
 /* The control socket: how "timeserver --signal" sends a request to the daemon and gets a reply,
  * which a signal could not carry. It lies beside the pid file and serves root and the daemon's own
- * user. A request is one message, a line; so is the reply: see control_message.h. */
+ * user. A request is one message, a line; so is the reply: see control_message.h. A control that is
+ * not open does nothing. */
 #ifndef SERVER_CONTROL_H
 #define SERVER_CONTROL_H
 
@@ -27,23 +28,28 @@ struct control {
 	bool accepting;
 	int64_t retry_at; /* when to accept again after a shortage; INT64_MAX: no shortage */
 	struct log_limit shortages;
-	bool owned; /* this process removes the file; during an upgrade it is another's */
+	bool owned;	  /* this process removes the file; during an upgrade it is another's */
+	bool abstract;	  /* the file was removed and cannot be created: the name is abstract */
+	int64_t check_at; /* when to look for the file next */
 	char path[PATH_MAX];
-	dev_t device; /* and inode: of the file that control_open created */
+	dev_t device; /* and inode: of the file that was created */
 	ino_t inode;
 };
 
 /* Makes a control that is not open. */
 void control_clear(struct control *control);
 
-/* Opens the socket that belongs to pidfile, which must be held. A stale socket is replaced; any
- * other file in its place is a failure. */
+/* Opens the socket that belongs to pidfile, which must be held. A socket without a listener is
+ * replaced; any other file in its place is a failure. */
 bool control_open(struct control *control, const char *pidfile, struct failure *failure);
 
 /* Takes over the socket of pidfile, open as fd, from a daemon that hands it over. fd belongs to
  * control also after a failure. The file stays that daemon's to remove until owned is set. */
 bool control_take_over(struct control *control, int fd, const char *pidfile,
 		       struct failure *failure);
+
+/* The socket that was taken over is now this process's own. */
+void control_own(struct control *control);
 
 /* Gives the socket's file to a user, who may then connect to it and remove it. */
 void control_chown(const struct control *control, uid_t uid, gid_t gid);
@@ -60,7 +66,12 @@ bool control_resume(struct control *control);
  * that and pauses for a second. */
 void control_accept(struct control *control);
 
-/* Resumes if that is due at now, on the monotonic clock. Returns when to call it again. */
+/* Looks for the socket's file, and creates it again, with a new socket, if it was removed. If that
+ * is not possible, the new socket gets an abstract name. */
+void control_restore(struct control *control);
+
+/* Resumes and restores if that is due at now, on the monotonic clock. Returns when to call it
+ * again. */
 int64_t control_tick(struct control *control, int64_t now);
 
 /* Receives a peer's request as a string. Returns false if there is none; then the peer may have
@@ -78,14 +89,5 @@ void control_drop(struct control *control, unsigned peer);
 
 /* Closes the socket, and removes its file if it is owned. */
 void control_close(struct control *control);
-
-/* The client's side: connects to the daemon of pidfile. Its messages time out after seconds.
- * Returns the connection; -1, with a failure. */
-int control_connect(const char *pidfile, int seconds, struct failure *failure);
-
-/* Sends request to the daemon of pidfile and waits up to seconds for the reply. Returns it, to be
- * freed; NULL, with a failure. */
-char *control_request(const char *pidfile, const char *request, int seconds,
-		      struct failure *failure);
 
 #endif

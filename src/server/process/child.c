@@ -98,8 +98,8 @@ static void set_args(struct child *child, int supervisor_fd, struct child_args *
 	redirect_stdio(args);
 }
 
-/* Executes this program in the role. All other descriptors are close-on-exec. What this process ignores
- * (see base/signals.h) the new one ignores from the beginning. Returns 0 or an errno. */
+/* Executes this program in the role. All other descriptors are close-on-exec. What this process
+ * ignores (see base/signals.h) the new one ignores from the beginning. Returns 0 or an errno. */
 static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 {
 	struct child_args args = { .count = 0 };

@@ -3,98 +3,78 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
-
-#define ROOT_DIRECTORY "/run/timeserver"
+#include "clock/clock.h"
+#include "server/process/run_directory.h"
 
 /* pidfile_holder waits up to two seconds for the PID lock. */
 #define POLL_TRIES 200
 static const struct timespec poll_delay = { .tv_nsec = 10000000 };
 
-/* The only directory that this program creates and chowns. */
-static void default_directory(char *directory, size_t size)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+#define CHECK_INTERVAL (2 * CLOCK_SECOND)
 
-	if (geteuid() == 0)
-		snprintf(directory, size, "%s", ROOT_DIRECTORY);
-	else if (runtime && runtime[0] == '/')
-		snprintf(directory, size, "%s/timeserver", runtime);
-	else
-		snprintf(directory, size, "/tmp/timeserver-%u", geteuid());
+/* The longest content of a pid file, also one of another program. */
+#define TEXT_SIZE 32
+
+void pidfile_clear(struct pidfile *pidfile)
+{
+	*pidfile = (struct pidfile){ .fd = -1, .directory = -1 };
 }
 
-void pidfile_default_path(char path[static PATH_MAX])
+static bool refuse(const char *path, const char *reason, struct failure *failure)
 {
-	char directory[PATH_MAX - sizeof("/timeserver.pid")];
-
-	default_directory(directory, sizeof(directory));
-	snprintf(path, PATH_MAX, "%s/timeserver.pid", directory);
+	return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
 }
 
-static bool is_in_default_directory(const char *path, char *directory, size_t size)
+/* Whether the file may be written to. The owner of a directory can replace the files there in any
+ * case, so root may use a file of his. */
+static bool is_safe(const char *path, const struct stat *status, int directory,
+		    struct failure *failure)
 {
-	size_t length;
+	const char *kind = file_kind(status);
+	struct stat parent;
 
-	default_directory(directory, size);
-	length = strlen(directory);
-	return strncmp(path, directory, length) == 0 && path[length] == '/' &&
-	       !strchr(path + length + 1, '/');
-}
-
-/* Other users can write to /tmp: a directory there is used only if it is provably our own. */
-static bool make_directory(const char *directory, struct failure *failure)
-{
-	struct stat status;
-	mode_t mode = geteuid() == 0 ? 0755 : 0700;
-
-	if (mkdir(directory, mode) < 0 && errno != EEXIST)
-		return failure_set_errno(failure, "cannot create directory %s", directory);
-	if (lstat(directory, &status) < 0)
-		return failure_set_errno(failure, "cannot use directory %s", directory);
-	if (!S_ISDIR(status.st_mode))
-		return failure_set(failure, EXIT_NOT_STARTED, "%s: is not a directory", directory);
-	if (geteuid() != 0 && (status.st_uid != geteuid() || (status.st_mode & 022) != 0))
-		return failure_set(failure, EXIT_PERMISSION, "%s: is writable by other users",
-				   directory);
-	return true;
-}
-
-/* Why the file must not be written to; NULL: it may be. */
-static const char *why_unsafe(const struct stat *status)
-{
-	if (S_ISLNK(status->st_mode))
-		return "is a symbolic link";
-	if (S_ISDIR(status->st_mode))
-		return "is a directory";
-	if (!S_ISREG(status->st_mode))
-		return "is not a regular file";
+	if (kind)
+		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is %s", path, kind);
 	if (status->st_nlink > 1)
-		return "has more than one hard link";
-	if (status->st_uid != geteuid() && status->st_uid != 0)
-		return "belongs to another user";
-	return NULL;
+		return refuse(path, "has more than one hard link", failure);
+	return status->st_uid == geteuid() || status->st_uid == 0 ||
+	       (geteuid() == 0 && fstat(directory, &parent) == 0 &&
+		parent.st_uid == status->st_uid) ||
+	       refuse(path, "belongs to another user", failure);
+}
+
+/* Whether the content is that of a pid file, perhaps a damaged one, and not of a file that was
+ * named by mistake: after a crash of the system it may be all zeros. */
+static bool has_pid_text(int fd)
+{
+	char text[TEXT_SIZE + 1];
+	ssize_t length = pread(fd, text, sizeof(text), 0);
+
+	for (ssize_t i = 0; i < length; i++) {
+		if (!memchr("0123456789- \t\r\n", text[i], sizeof("0123456789- \t\r\n")))
+			return false;
+	}
+	return length >= 0 && length <= TEXT_SIZE;
 }
 
 /* Opens the file without following a link or blocking on a FIFO planted in its place. Checked
  * before the open, so that nothing unsafe is opened, and after it, against a race. */
-static int open_file(const char *path, struct failure *failure)
+static int open_file(const char *path, int directory, struct failure *failure)
 {
 	struct stat status;
-	const char *reason = NULL;
 	int fd;
 
-	if (lstat(path, &status) == 0 && (reason = why_unsafe(&status)) != NULL) {
-		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
+	if (lstat(path, &status) == 0 && !is_safe(path, &status, directory, failure))
 		return -1;
-	}
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		failure_set_errno(failure, "cannot create pid file %s", path);
@@ -102,9 +82,8 @@ static int open_file(const char *path, struct failure *failure)
 	}
 	if (fstat(fd, &status) < 0)
 		failure_set_errno(failure, "cannot use pid file %s", path);
-	else if ((reason = why_unsafe(&status)) != NULL)
-		failure_set(failure, EXIT_NOT_STARTED, "pid file %s: %s", path, reason);
-	else
+	else if (is_safe(path, &status, directory, failure) &&
+		 (has_pid_text(fd) || refuse(path, "has other content than a process ID", failure)))
 		return fd;
 	close(fd);
 	return -1;
@@ -127,7 +106,8 @@ static bool lock(int fd, enum lock which, short type)
 	return fcntl(fd, which == FILE_LOCK ? F_OFD_SETLK : F_SETLK, &lock) == 0;
 }
 
-/* The holder of a lock: a process, -1 for an open file description, 0 for none. */
+/* The holder of a lock: a process, PIDFILE_STARTING for an open file description, PIDFILE_UNSEEN or
+ * PIDFILE_FREE. The kernel translates the process ID to the PID namespace of the caller. */
 static pid_t lock_holder(int fd, enum lock which)
 {
 	struct flock lock = {
@@ -138,24 +118,30 @@ static pid_t lock_holder(int fd, enum lock which)
 	};
 
 	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid;
+		return PIDFILE_FREE;
+	return lock.l_pid != 0 ? lock.l_pid : PIDFILE_UNSEEN;
+}
+
+bool pidfile_taken(pid_t holder, const char *path, struct failure *failure)
+{
+	if (holder > 0)
+		return failure_set(failure, EXIT_NOT_STARTED,
+				   "already running as process %ld (pid file %s)", (long)holder,
+				   path);
+	return failure_set(failure, EXIT_NOT_STARTED,
+			   holder == PIDFILE_UNSEEN ?
+				   "already running in another PID namespace (pid file %s)" :
+				   "already starting (pid file %s)",
+			   path);
 }
 
 static bool lock_file(int fd, const char *path, struct failure *failure)
 {
-	pid_t holder;
-
 	if (lock(fd, FILE_LOCK, F_WRLCK) && lock(fd, PID_LOCK, F_WRLCK))
 		return true;
 	if (errno != EAGAIN && errno != EACCES)
 		return failure_set_errno(failure, "cannot lock pid file %s", path);
-	holder = lock_holder(fd, PID_LOCK);
-	if (holder == 0)
-		return failure_set(failure, EXIT_NOT_STARTED, "already starting (pid file %s)",
-				   path);
-	return failure_set(failure, EXIT_NOT_STARTED,
-			   "already running as process %ld (pid file %s)", (long)holder, path);
+	return pidfile_taken(lock_holder(fd, PID_LOCK), path, failure);
 }
 
 /* Whether path still names the locked file: the previous holder may have removed it meanwhile. */
@@ -178,35 +164,80 @@ static bool write_process(const struct pidfile *pidfile, struct failure *failure
 	return failure_set_errno(failure, "cannot write pid file %s", pidfile->path);
 }
 
+/* Opens and locks the file at pidfile's path. */
+static bool take_file(struct pidfile *pidfile, struct failure *failure)
+{
+	do {
+		fd_close(&pidfile->fd);
+		pidfile->fd = open_file(pidfile->path, pidfile->directory, failure);
+		if (pidfile->fd < 0 || !lock_file(pidfile->fd, pidfile->path, failure))
+			return false;
+	} while (!is_current(pidfile->fd, pidfile->path));
+	pidfile->owned = true;
+	/* Later versions of systemd-tmpfiles respect it on files, too. */
+	flock(pidfile->fd, LOCK_SH | LOCK_NB);
+	return write_process(pidfile, failure);
+}
+
+/* Without the directory the file cannot be opened either, which is a failure of its own. */
+static void open_directory(struct pidfile *pidfile)
+{
+	pidfile->directory = run_directory_open(pidfile->path);
+	run_directory_lock(pidfile->directory);
+}
+
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure)
 {
-	char directory[PATH_MAX];
-	int fd;
-
-	*pidfile = (struct pidfile){ .fd = -1, .owned = true };
-	if (is_in_default_directory(path, directory, sizeof(directory)) &&
-	    !make_directory(directory, failure))
-		return false;
-	for (;;) {
-		fd = open_file(path, failure);
-		if (fd < 0)
-			return false;
-		if (!lock_file(fd, path, failure)) {
-			close(fd);
-			return false;
-		}
-		if (is_current(fd, path))
-			break;
-		close(fd);
-	}
-	pidfile->fd = fd;
+	pidfile_clear(pidfile);
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
-	if (write_process(pidfile, failure)) {
+	if (!run_directory_create(path, failure))
+		return false;
+	open_directory(pidfile);
+	if (take_file(pidfile, failure)) {
 		log_write(LOG_DEBUG, "holding pid file %s", path);
 		return true;
 	}
 	pidfile_release(pidfile);
 	return false;
+}
+
+void pidfile_restore(struct pidfile *pidfile)
+{
+	struct failure failure;
+	struct pidfile next;
+	bool lost = pidfile->lost;
+
+	if (pidfile->fd < 0 || !pidfile->owned)
+		return;
+	run_directory_lock(pidfile->directory);
+	if (is_current(pidfile->fd, pidfile->path))
+		return;
+	if (pidfile_take(&next, pidfile->path, &failure)) {
+		next.check_at = pidfile->check_at;
+		close(pidfile->fd);
+		fd_close(&pidfile->directory);
+		*pidfile = next;
+		log_write(LOG_WARNING, "pid file %s was removed: created again", pidfile->path);
+		return;
+	}
+	/* If it was the same file after all, its second descriptor took the lock away as it
+	 * closed. */
+	lock(pidfile->fd, PID_LOCK, F_WRLCK);
+	pidfile->lost = true;
+	if (!lost)
+		log_write(LOG_WARNING, "pid file %s was removed, and cannot be created again: %s",
+			  pidfile->path, failure.text);
+}
+
+int64_t pidfile_tick(struct pidfile *pidfile, int64_t now)
+{
+	if (pidfile->fd < 0)
+		return INT64_MAX;
+	if (pidfile->check_at <= now) {
+		pidfile_restore(pidfile);
+		pidfile->check_at = now + CHECK_INTERVAL;
+	}
+	return pidfile->check_at;
 }
 
 void pidfile_hand_over(struct pidfile *pidfile)
@@ -227,51 +258,66 @@ pid_t pidfile_successor(const struct pidfile *pidfile)
 	return lock_holder(pidfile->fd, PID_LOCK);
 }
 
+/* Whether fd is the file at path, or could have been before that was removed or unmounted. */
+static bool was_current(int fd, const char *path)
+{
+	struct stat opened, named;
+
+	return is_current(fd, path) ||
+	       (fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && lstat(path, &named) < 0);
+}
+
 bool pidfile_take_over(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
 {
-	*pidfile = (struct pidfile){ .fd = fd };
+	struct failure no_directory;
+
+	pidfile_clear(pidfile);
+	pidfile->fd = fd;
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
-	if (fd < 0 || !is_current(fd, path))
+	if (fd < 0 || !was_current(fd, path))
 		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is not the daemon's",
 				   path);
+	/* If it was removed: before the sandbox, which then lets pidfile_tick create the file. */
+	run_directory_create(path, &no_directory);
+	open_directory(pidfile);
 	return lock_file(fd, path, failure) && write_process(pidfile, failure);
 }
 
 void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid)
 {
-	char directory[PATH_MAX];
-
-	if (!is_in_default_directory(pidfile->path, directory, sizeof(directory)))
+	if (!run_directory_is_default(pidfile->path))
 		return;
-	if (lchown(directory, uid, gid) < 0)
+	if (fchown(pidfile->directory, uid, gid) < 0)
 		return; /* then pidfile_release empties the file instead of removing it */
 }
 
 void pidfile_release(struct pidfile *pidfile)
 {
-	if (pidfile->fd < 0)
-		return;
 	/* If the file was removed, the one at path now belongs to another process. */
-	if (pidfile->owned &&
+	if (pidfile->fd >= 0 && pidfile->owned &&
 	    (!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0) &&
 	    ftruncate(pidfile->fd, 0) < 0)
 		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
 	fd_close(&pidfile->fd);
+	fd_close(&pidfile->directory);
 }
 
 pid_t pidfile_holder(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	pid_t holder = 0;
+	pid_t holder = PIDFILE_FREE;
+	struct stat status;
+	int fd = -1;
 
+	if (lstat(path, &status) == 0 && S_ISREG(status.st_mode))
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
+		return PIDFILE_FREE;
 	/* A daemon that starts or takes over has the file lock before the PID lock. */
 	for (int i = 0; i < POLL_TRIES; i++) {
 		holder = lock_holder(fd, PID_LOCK);
-		if (holder != 0 || lock_holder(fd, FILE_LOCK) == 0)
+		if (holder != PIDFILE_FREE || lock_holder(fd, FILE_LOCK) == PIDFILE_FREE)
 			break;
-		holder = -1;
+		holder = PIDFILE_STARTING;
 		nanosleep(&poll_delay, NULL);
 	}
 	close(fd);

@@ -6,23 +6,34 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/failure.h"
 
 struct pidfile {
-	int fd;	    /* holds the lock; -1: not taken */
-	bool owned; /* this process removes the file; during an upgrade it is another's */
+	int fd;		  /* holds the lock; -1: not taken */
+	int directory;	  /* -1: could not be opened */
+	bool owned;	  /* this process removes the file; during an upgrade it is another's */
+	bool lost;	  /* the file was removed and could not be restored */
+	int64_t check_at; /* when to look for the file next, on the monotonic clock */
 	char path[PATH_MAX];
 };
 
-/* The default path: in /run/timeserver for root, else in the user's own runtime directory. */
-void pidfile_default_path(char path[static PATH_MAX]);
+/* Makes a pidfile that is not taken. */
+void pidfile_clear(struct pidfile *pidfile);
 
 /* Creates and locks the pid file at path for this process, after any fork: fork does not inherit
  * the lock. Creates the default directory if it is missing. Writes only to a regular file with a
- * single link that belongs to this user or to root. */
+ * single link that is empty or has a process ID, and belongs to this user or to root; for root,
+ * also to the owner of the directory. */
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure);
+
+/* Looks for the file of a running daemon, now, or if that is due at now, and creates it again if it
+ * was removed. Leaves a file alone that belongs to another daemon. pidfile_tick returns when to
+ * call it again. */
+void pidfile_restore(struct pidfile *pidfile);
+int64_t pidfile_tick(struct pidfile *pidfile, int64_t now);
 
 /* Releases the PID lock for a successor; the file lock goes over with the descriptor. */
 void pidfile_hand_over(struct pidfile *pidfile);
@@ -34,8 +45,8 @@ bool pidfile_relock(struct pidfile *pidfile, struct failure *failure);
 pid_t pidfile_successor(const struct pidfile *pidfile);
 
 /* Takes the PID lock of the pid file at path, open as fd, from a daemon that hands it over. fd
- * belongs to pidfile also after a failure. The file stays that daemon's to remove until owned is
- * set. */
+ * belongs to pidfile also after a failure. The file may have been removed. It stays that daemon's
+ * to remove until owned is set. */
 bool pidfile_take_over(struct pidfile *pidfile, int fd, const char *path, struct failure *failure);
 
 /* Gives the default directory to a user, so that the daemon can remove the file without root's
@@ -46,8 +57,16 @@ void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid);
  * the lock. */
 void pidfile_release(struct pidfile *pidfile);
 
-/* The process that holds the pid file at path; 0: none. While a daemon starts or takes over, waits
- * up to two seconds for its PID lock; -1: it did not take it. */
+/* Results of pidfile_holder that are no process. */
+#define PIDFILE_FREE	 0
+#define PIDFILE_STARTING (-1) /* locked by a daemon that does not say yet which process it is */
+#define PIDFILE_UNSEEN	 (-2) /* locked by a process in a PID namespace that is not visible here */
+
+/* The process that holds the pid file at path. While a daemon starts or takes over, waits up to two
+ * seconds for its PID lock. */
 pid_t pidfile_holder(const char *path);
+
+/* The failure of a start while holder has the pid file. */
+bool pidfile_taken(pid_t holder, const char *path, struct failure *failure);
 
 #endif

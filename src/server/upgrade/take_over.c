@@ -7,9 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
-#include "server/control/control.h"
 #include "server/control/control_message.h"
-#include "server/process/pidfile.h"
 #include "server/process/timeouts.h"
 #include "server/sockets/socket.h"
 #include "server/upgrade/upgrade_message.h"
@@ -112,11 +110,11 @@ static bool read_groups(const char *process, char text[static GROUPS_SIZE])
 	return length > 0;
 }
 
-static bool is_in_same_groups(const char *path)
+static bool is_in_same_groups(pid_t daemon)
 {
 	char ours[GROUPS_SIZE], theirs[GROUPS_SIZE], process[16];
 
-	snprintf(process, sizeof(process), "%ld", (long)pidfile_holder(path));
+	snprintf(process, sizeof(process), "%ld", (long)daemon);
 	return !read_groups(process, theirs) || !read_groups("self", ours) ||
 	       strcmp(ours, theirs) == 0;
 }
@@ -133,11 +131,13 @@ static bool send_command(const struct take_over *take_over, enum control_command
 	return send(take_over->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
-bool take_over_request(struct take_over *take_over, const char *path, struct failure *failure)
+bool take_over_request(struct take_over *take_over, const struct control_daemon *daemon,
+		       struct failure *failure)
 {
-	bool same_groups = is_in_same_groups(path);
+	const char *path = daemon->pidfile;
+	bool same_groups = is_in_same_groups(daemon->process);
 
-	take_over->fd = control_connect(path, TIMEOUT_TAKE_OVER, failure);
+	take_over->fd = control_connect(daemon, TIMEOUT_TAKE_OVER, failure);
 	if (take_over->fd < 0)
 		return false;
 	if (!send_command(take_over, CONTROL_COMMAND_UPGRADE))

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "server/control/control_client.h"
 #include "server/sockets/listeners.h"
 
 /* What the daemon has handed over. Descriptors are -1 if there is none or once they were taken. */
@@ -21,9 +22,10 @@ struct take_over {
 
 void take_over_clear(struct take_over *take_over);
 
-/* Asks the daemon that holds the pid file at path for everything. Call take_over_close also after a
- * failure: the daemon serves on then. */
-bool take_over_request(struct take_over *take_over, const char *path, struct failure *failure);
+/* Asks the daemon for everything. Call take_over_close also after a failure: the daemon serves on
+ * then. */
+bool take_over_request(struct take_over *take_over, const struct control_daemon *daemon,
+		       struct failure *failure);
 
 /* Tells the daemon that this process serves: everything is this process's from here on. Fails if
  * the daemon has taken it back. Does nothing if there is no daemon. */

@@ -1,0 +1,139 @@
+#include "server/control/control_client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "server/control/control.h"
+#include "server/control/control_path.h"
+#include "server/process/pidfile.h"
+
+static bool peer_of(int fd, struct ucred *peer)
+{
+	socklen_t size = sizeof(*peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0;
+}
+
+/* Any user can take an abstract name, so the listener is asked for its user. */
+static bool connect_abstract(const struct control_daemon *daemon, int fd, const char *path)
+{
+	struct ucred peer;
+
+	return control_path_call(connect, fd, path, true) && peer_of(fd, &peer) &&
+	       (peer.uid == 0 || peer.uid == geteuid() || peer.uid == daemon->user);
+}
+
+/* Connects. Sets path also where that fails; then returns -1, with errno. */
+static int connect_to(const struct control_daemon *daemon, int seconds, char path[static PATH_MAX])
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error;
+	struct timeval timeout = { .tv_sec = seconds };
+
+	if (fd >= 0 && control_path(daemon->pidfile, path) &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0) {
+		if (control_path_call(connect, fd, path, false))
+			return fd;
+		error = errno;
+		if (error != EAGAIN && error != EACCES && connect_abstract(daemon, fd, path))
+			return fd;
+		errno = error;
+	}
+	error = errno;
+	fd_close(&fd);
+	errno = error;
+	return -1;
+}
+
+static void connection_failed(const char *path, struct failure *failure)
+{
+	if (errno == EAGAIN)
+		failure_set(failure, EXIT_NOT_STARTED, "control socket %s: no reply", path);
+	else
+		failure_set_errno(failure, "control socket %s", path);
+}
+
+/* The process that listens; PIDFILE_FREE, with errno, if none does. */
+static pid_t find_listener(const struct control_daemon *daemon, char path[static PATH_MAX])
+{
+	struct ucred peer = { 0 };
+	int fd = connect_to(daemon, 1, path);
+
+	if (fd < 0)
+		return PIDFILE_FREE;
+	peer_of(fd, &peer);
+	close(fd);
+	return peer.pid != 0 ? peer.pid : PIDFILE_UNSEEN;
+}
+
+bool control_find(struct control_daemon *daemon, struct failure *failure)
+{
+	char path[PATH_MAX] = "";
+
+	errno = 0;
+	daemon->process = pidfile_holder(daemon->pidfile);
+	if (daemon->process == PIDFILE_FREE)
+		daemon->process = find_listener(daemon, path);
+	if (daemon->process == PIDFILE_FREE && errno == EACCES)
+		return failure_set_errno(failure, "control socket %s", path);
+	if (daemon->process == PIDFILE_FREE || daemon->process == PIDFILE_STARTING)
+		return failure_set(failure, EXIT_NOT_STARTED,
+				   daemon->process == PIDFILE_FREE ?
+					   "not running (pid file %s)" :
+					   "starting, or being replaced (pid file %s)",
+				   daemon->pidfile);
+	return true;
+}
+
+int control_connect(const struct control_daemon *daemon, int seconds, struct failure *failure)
+{
+	char path[PATH_MAX] = "";
+	int fd = connect_to(daemon, seconds, path);
+
+	if (fd < 0)
+		connection_failed(path, failure);
+	return fd;
+}
+
+/* Whether the daemon closed the connection without a reply: this user is not allowed. */
+static bool is_refused(ssize_t length)
+{
+	return length == 0 || (length < 0 && (errno == EPIPE || errno == ECONNRESET));
+}
+
+/* Returns the reply, to be freed; NULL, with errno, if there is none. */
+static char *send_request(int fd, const char *request)
+{
+	char *reply = malloc(CONTROL_REPLY_MAX);
+	ssize_t length = reply ? send(fd, request, strlen(request), MSG_NOSIGNAL) : -1;
+
+	if (length > 0)
+		length = recv(fd, reply, CONTROL_REPLY_MAX - 1, 0);
+	if (reply && is_refused(length))
+		errno = EACCES;
+	if (length <= 0) {
+		free(reply);
+		return NULL;
+	}
+	reply[length] = '\0';
+	return reply;
+}
+
+char *control_request(const struct control_daemon *daemon, const char *request, int seconds,
+		      struct failure *failure)
+{
+	char path[PATH_MAX] = "";
+	int fd = connect_to(daemon, seconds, path);
+	char *reply = fd >= 0 ? send_request(fd, request) : NULL;
+
+	if (!reply)
+		connection_failed(path, failure);
+	fd_close(&fd);
+	return reply;
+}
