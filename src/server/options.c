@@ -45,7 +45,8 @@ void options_print_help(void)
 	      "      --json             with --signal status: print JSON\n"
 	      "      --upgrade          replace the running daemon without losing requests; with\n"
 	      "                         --signal reload: only if its program has changed\n"
-	      "  -p, --pidfile FILE     use FILE as the pid file, which identifies the daemon\n"
+	      "  -p, --pidfile FILE     use FILE as the pid file, which identifies the daemon,\n"
+	      "                         or none, with --foreground\n"
 	      "  -u, --user NAME        run as NAME after opening the sockets\n"
 	      "  -V, --version          print the version and exit\n"
 	      "  -h, --help             print this help and exit\n\n"
@@ -113,6 +114,19 @@ static bool parse_signal(struct options *options, const char *what)
 	return usage_error("--signal takes stop, reload or status, not '%s'", what);
 }
 
+/* For stop and status the same options say where the pid file is. */
+static bool check_reload(const struct options *options)
+{
+	const char *ignored = options->config	      ? "--config" :
+			      options->line_count > 0 ? "--option" :
+			      options->user	      ? "--user" :
+							NULL;
+
+	return !ignored || usage_error("--signal reload takes no %s: the daemon reads the"
+				       " configuration that it was started with",
+				       ignored);
+}
+
 /* Options that an action would ignore: the user may expect that they have an effect. */
 static bool check(const struct options *options)
 {
@@ -126,13 +140,7 @@ static bool check(const struct options *options)
 	if (options->upgrade)
 		return options->action == ACTION_SERVE || options->action == ACTION_RELOAD ||
 		       contradict(action, "--upgrade");
-	if (is_signal && options->user)
-		return contradict(action, "--user");
-	if (options->action == ACTION_RELOAD && (options->config || options->line_count > 0))
-		return usage_error("--signal reload takes no %s: the daemon reads the"
-				   " configuration that it was started with",
-				   options->config ? "--config" : "--option");
-	return true;
+	return options->action != ACTION_RELOAD || check_reload(options);
 }
 
 static bool parse_option(struct options *options, int letter)

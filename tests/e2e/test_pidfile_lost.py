@@ -180,9 +180,9 @@ def test_a_logout_that_removes_the_runtime_directory(testbed, port):
 
 
 @needs_private("the default paths")
-@pytest.mark.parametrize("user", [[], ["-o", "user nobody"]], ids=["root", "nobody"])
+@pytest.mark.parametrize("user", [[], ["-u", "nobody"]], ids=["root", "nobody"])
 def test_the_default_directory_of_root_is_removed(testbed, port, user):
-    """Commands know the user of the daemon from the configuration."""
+    """Commands know the user of the daemon from the configuration and the options."""
     testbed.listen(port, *user, pidfile=False)
     shutil.rmtree("/run/timeserver")
     name = "@/run/timeserver/timeserver.sock"

@@ -18,7 +18,8 @@ HINT = "Try 'timeserver --help'.\n"
     (["-T", "-t"], "--dump-config and --test exclude each other"),
     (["-n", "-s", "stop"], "--signal stop and --foreground exclude each other"),
     (["-d", "-s", "reload"], "--signal reload and --debug exclude each other"),
-    (["-u", "nobody", "-s", "stop"], "--signal stop and --user exclude each other"),
+    (["-u", "nobody", "-s", "reload"], "--signal reload takes no --user: the daemon reads the "
+     "configuration that it was started with"),
     (["-s", "reload", "-c", "t.conf"], "--signal reload takes no --config: the daemon reads the "
      "configuration that it was started with"),
     (["-s", "reload", "-o", "clock local"], "--signal reload takes no --option: the daemon reads the "
@@ -37,6 +38,7 @@ def test_help_and_version_go_with_any_option(testbed, words):
     assert result.out.startswith("Usage: " if "--help" in words else "timeserver ")
 
 
-def test_the_same_command_twice_is_no_contradiction(testbed):
-    result = testbed.server("-s", "stop", "-s", "stop")
+def test_the_options_of_the_start_go_with_stop(testbed):
+    """And the same command twice is no contradiction."""
+    result = testbed.server("-s", "stop", "-s", "stop", "-u", "nobody", "-o", "clock local")
     assert (result.code, result.err) == (1, f"timeserver: not running (pid file {testbed.pidfile})\n")

@@ -145,13 +145,10 @@ void control_pause(struct control *control)
 /* Listens at another socket from now on. */
 static void replace_socket(struct control *control, int fd)
 {
-	bool accepting = control->accepting;
-
 	control_pause(control);
 	close(control->fd);
 	control->fd = fd;
-	if (accepting)
-		control_resume(control);
+	control_resume(control);
 }
 
 void control_restore(struct control *control)
