@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
+import stat
 import subprocess
 import sys
 
@@ -73,6 +73,8 @@ def test_the_daemon_creates_them_again(testbed, port, names):
             (testbed.dir / name).unlink()
         wait_until(lambda: testbed.files() == ["t.pid", "t.sock"], 20, "both files")
         wait_restored(testbed, daemon.pid)
+        for name, mode in [("t.pid", 0o644), ("t.sock", 0o600)]:
+            assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == mode
         assert testbed.status()["process"] == str(daemon.pid) and testbed.signal("reload").code == 0
     assert daemon.log().count(" was removed: created again\n") == 2 * len(names)
     daemon.stop()

@@ -56,14 +56,18 @@ static bool has_file(const struct control *control)
 	       status.st_ino == control->inode;
 }
 
-/* Binds a new socket and listens. The umask is set before, so that the file never has another
- * mode. Returns -1 with errno. */
+/* Binds a new socket and listens. The file never has another mode than 0600: by the umask, which
+ * the default ACL of a directory overrides, and by fchmod, which the sandbox refuses. Returns -1
+ * with errno. */
 static int open_socket(const char *path, bool abstract)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 	mode_t mask = umask(0177);
-	bool opened = fd >= 0 && control_path_call(bind, fd, path, abstract) &&
-		      listen(fd, CONTROL_PEERS) == 0;
+	bool opened;
+
+	fchmod(fd, 0600);
+	opened = fd >= 0 && control_path_call(bind, fd, path, abstract) &&
+		 listen(fd, CONTROL_PEERS) == 0;
 
 	error = errno;
 	umask(mask);
