@@ -16,6 +16,12 @@
 
 #define CHECK_INTERVAL (2 * CLOCK_SECOND)
 
+/* Whether errno says that descriptors or memory have run out, which may pass. */
+static bool is_shortage(void)
+{
+	return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+}
+
 /* Removes a socket without a listener. Others belong to a running program, of any kind. */
 static void remove_stale(const char *path)
 {
@@ -65,7 +71,8 @@ static int open_socket(const char *path, bool abstract)
 	mode_t mask = umask(0177);
 	bool opened;
 
-	fchmod(fd, 0600);
+	if (fd >= 0)
+		fchmod(fd, 0600);
 	opened = fd >= 0 && control_path_call(bind, fd, path, abstract) &&
 		 listen(fd, CONTROL_PEERS) == 0;
 
@@ -169,7 +176,7 @@ void control_restore(struct control *control)
 		control->abstract = false;
 		log_write(LOG_WARNING, "control socket %s was removed: created again",
 			  control->path);
-	} else if (!control->abstract) {
+	} else if (!control->abstract && !is_shortage()) {
 		log_write(LOG_WARNING, "control socket %s was removed: using its abstract name: %m",
 			  control->path);
 		fd = open_socket(control->path, true);
@@ -210,7 +217,7 @@ static bool is_allowed(int fd)
 
 static void accept_failed(struct control *control)
 {
-	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+	if (!is_shortage())
 		return;
 	log_limited(&control->shortages, LOG_WARNING,
 		    "control socket: accept failed, retrying in 1 s: %m");
