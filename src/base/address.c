@@ -203,6 +203,27 @@ bool address_ip4(const struct address *address, uint32_t *ip4)
 	return true;
 }
 
+bool address_is_private(const struct address *address)
+{
+	const struct in6_addr *ip6 = &address->ip6.sin6_addr;
+	uint32_t ip4;
+
+	if (address_ip4(address, &ip4))
+		return ip4 >> 24 == 10 || ip4 >> 20 == 0xac1 || ip4 >> 16 == 0xc0a8 ||
+		       ip4 >> 24 == 127 || ip4 >> 16 == 0xa9fe;
+	return (ip6->s6_addr[0] & 0xfe) == 0xfc || IN6_IS_ADDR_LINKLOCAL(ip6) ||
+	       IN6_IS_ADDR_LOOPBACK(ip6);
+}
+
+bool address_is_group(const struct address *address)
+{
+	uint32_t ip4;
+
+	if (address_ip4(address, &ip4))
+		return IN_MULTICAST(ip4) || ip4 == INADDR_BROADCAST;
+	return IN6_IS_ADDR_MULTICAST(&address->ip6.sin6_addr);
+}
+
 /* The highest byte of a network's number. */
 #define FAMILY_IP4 (UINT64_C(4) << 56)
 #define FAMILY_IP6 (UINT64_C(6) << 56)

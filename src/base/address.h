@@ -49,6 +49,14 @@ bool address_equal(const struct address *a, const struct address *b);
  * sets ip4 to it, in host byte order. */
 bool address_ip4(const struct address *address, uint32_t *ip4);
 
+/* Whether no route of the Internet leads to it: loopback, link-local, the private networks of IPv4
+ * (RFC 1918) and the unique local ones of IPv6 (RFC 4193). IPv4-mapped addresses are IPv4. */
+bool address_is_private(const struct address *address);
+
+/* Whether it is a multicast address, or the broadcast address 255.255.255.255. IPv4-mapped
+ * addresses are IPv4. */
+bool address_is_group(const struct address *address);
+
 /* The network of an address (IPv4 /24, IPv6 /48) as a number, never 0: 4 or 6 in the highest byte,
  * the bytes of the prefix in the lowest three or six. IPv4-mapped addresses are IPv4. */
 uint64_t address_network(const struct address *peer);

@@ -61,9 +61,10 @@ static struct allowance allowance_of(const struct limiter_rate *rate, int64_t ti
 	return allowance;
 }
 
-/* Hashes the two prefixes of an address. The four kinds differ in size, which is hashed too. */
-static void hash_prefixes(const struct hash_key *key, const struct address *peer, uint64_t *narrow,
-			  uint64_t *wider)
+/* Hashes the two prefixes of an address. The kinds differ in size, which is hashed too; the wider
+ * prefix of an own network differs by a bit, since a part of it may be no own network. */
+static void hash_prefixes(const struct hash_key *key, const struct address *peer, bool own,
+			  uint64_t *narrow, uint64_t *wider)
 {
 	const uint8_t *bytes = peer->ip6.sin6_addr.s6_addr;
 	uint32_t ip4;
@@ -73,9 +74,10 @@ static void hash_prefixes(const struct hash_key *key, const struct address *peer
 		*narrow = hash_bytes(key, &ip4, 4);
 		*wider = hash_bytes(key, &ip4, 3);
 	} else {
-		*narrow = hash_bytes(key, bytes, 8);
-		*wider = hash_bytes(key, bytes, 6);
+		*narrow = hash_bytes(key, bytes, own ? 16 : 8);
+		*wider = hash_bytes(key, bytes, own ? 8 : 6);
 	}
+	*wider ^= own;
 }
 
 /* The entry of a hash; if there is none, the entry of its set that expires first. */
@@ -106,9 +108,11 @@ static int64_t free_at(struct limiter_entry *entry, uint64_t hash,
 }
 
 bool limiter_admit(struct limiter *limiter, const struct limiter_rate *rate,
-		   const struct address *peer, int64_t now)
+		   const struct address *peer, bool own, int64_t now)
 {
-	struct allowance narrow = allowance_of(rate, 1), wider = allowance_of(rate, LIMITER_WIDER);
+	struct allowance narrow = allowance_of(rate, 1);
+	struct allowance wider =
+		own ? allowance_of(rate, LIMITER_OWN_WIDER) : allowance_of(rate, LIMITER_WIDER);
 	struct limiter_entry *narrow_entry, *wider_entry;
 	int64_t narrow_free_at, wider_free_at;
 	uint64_t narrow_hash, wider_hash;
@@ -118,7 +122,7 @@ bool limiter_admit(struct limiter *limiter, const struct limiter_rate *rate,
 	if (now < limiter->latest)
 		now = limiter->latest;
 	limiter->latest = now;
-	hash_prefixes(&limiter->key, peer, &narrow_hash, &wider_hash);
+	hash_prefixes(&limiter->key, peer, own, &narrow_hash, &wider_hash);
 	narrow_entry = find(limiter, narrow_hash);
 	wider_entry = find(limiter, wider_hash);
 	narrow_free_at = free_at(narrow_entry, narrow_hash, &narrow, now);

@@ -37,7 +37,7 @@ static bool admit(struct limiter *limiter, const char *host, int64_t now)
 	struct address peer;
 
 	assert_true(address_parse(&peer, host, 123));
-	return limiter_admit(limiter, &rate, &peer, now);
+	return limiter_admit(limiter, &rate, &peer, false, now);
 }
 
 /* Returns how many of these requests at one time are admitted. */
@@ -172,14 +172,14 @@ static void extreme_rates(void **state)
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
-		assert_true(limiter_admit(&limiter, &no_limit, &one, START));
-	assert_true(limiter_admit(&limiter, &slowest, &one, START));
-	assert_false(limiter_admit(&limiter, &slowest, &one, START + 525600 * MINUTES));
-	assert_true(limiter_admit(&limiter, &longest, &other, START + 525600 * MINUTES));
-	assert_true(limiter_admit(&limiter, &longest, &other, START + 525600 * MINUTES));
-	assert_true(limiter_admit(&limiter, &fastest, &third, START + 525601 * MINUTES));
-	assert_false(limiter_admit(&limiter, &fastest, &third, START + 525601 * MINUTES));
-	assert_true(limiter_admit(&limiter, &fastest, &third, START + 525601 * MINUTES + 1));
+		assert_true(limiter_admit(&limiter, &no_limit, &one, false, START));
+	assert_true(limiter_admit(&limiter, &slowest, &one, false, START));
+	assert_false(limiter_admit(&limiter, &slowest, &one, false, START + 525600 * MINUTES));
+	assert_true(limiter_admit(&limiter, &longest, &other, false, START + 525600 * MINUTES));
+	assert_true(limiter_admit(&limiter, &longest, &other, false, START + 525600 * MINUTES));
+	assert_true(limiter_admit(&limiter, &fastest, &third, false, START + 525601 * MINUTES));
+	assert_false(limiter_admit(&limiter, &fastest, &third, false, START + 525601 * MINUTES));
+	assert_true(limiter_admit(&limiter, &fastest, &third, false, START + 525601 * MINUTES + 1));
 	limiter_close(&limiter);
 }
 
@@ -192,7 +192,7 @@ static void a_higher_rate_applies_at_once(void **state)
 
 	(void)state;
 	for (int i = 0; i < 9; i++)
-		assert_int_equal(limiter_admit(&limiter, &severe, &peer, START), i < 4);
+		assert_int_equal(limiter_admit(&limiter, &severe, &peer, false, START), i < 4);
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 9, START + SECOND), 0);
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 9, START + 2 * SECOND), 1);
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 9, START + 9 * SECOND), 4);
@@ -245,7 +245,7 @@ static void a_million_prefixes_allocate_no_memory(void **state)
 	for (uint32_t i = 0; i < 1000000; i++) {
 		struct address peer = ip4(i << 8 | (i >> 16));
 
-		assert_true(limiter_admit(&limiter, &rate, &peer, START + i));
+		assert_true(limiter_admit(&limiter, &rate, &peer, false, START + i));
 	}
 	assert_int_equal(address_space(), before);
 	limiter_close(&limiter);
@@ -281,7 +281,7 @@ static void a_flood_from_many_prefixes_keeps_a_limited_one(void **state)
 	for (uint32_t i = 0; i < 300000; i++) {
 		struct address peer = ip4(0x0a000000 + i);
 
-		limiter_admit(&limiter, &rate, &peer, START);
+		limiter_admit(&limiter, &rate, &peer, false, START);
 	}
 	assert_int_equal(admitted(&limiter, "192.0.2.1", 9, START), 0);
 	limiter_close(&limiter);
@@ -300,9 +300,9 @@ static void both_prefixes_are_remembered(void **state)
 		for (uint32_t host = 0; host <= LIMITER_WIDER; host++) {
 			struct address peer = ip4(net << 8 | host);
 
-			assert_int_equal(limiter_admit(&limiter, &single, &peer, now),
+			assert_int_equal(limiter_admit(&limiter, &single, &peer, false, now),
 					 host < LIMITER_WIDER);
-			assert_false(limiter_admit(&limiter, &single, &peer, now));
+			assert_false(limiter_admit(&limiter, &single, &peer, false, now));
 		}
 	}
 	limiter_close(&limiter);
@@ -354,7 +354,7 @@ static void random_requests_agree_with_the_naive_model(void **state)
 		peer = ip4(net << 8 | host);
 		narrow_has = naive_has_credit(&narrow[net][host], now);
 		wider_has = naive_has_credit(&wider[net], now);
-		assert_int_equal(limiter_admit(&limiter, &drawn, &peer, now),
+		assert_int_equal(limiter_admit(&limiter, &drawn, &peer, false, now),
 				 narrow_has && wider_has);
 		decided[narrow_has][wider_has]++;
 		if (!narrow_has || !wider_has)

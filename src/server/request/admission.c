@@ -60,7 +60,7 @@ static enum drop deny(struct admission *admission, const struct protocol *protoc
 		      struct datagram *datagram, int64_t now)
 {
 	if (!protocol->has_kod ||
-	    !limiter_admit(&admission->limiter, &deny_rate, &datagram->peer, now))
+	    !limiter_admit(&admission->limiter, &deny_rate, &datagram->peer, false, now))
 		return DROP_DENIED;
 	datagram->kod = PROTOCOL_KOD_DENY;
 	return DROP_NONE;
@@ -100,7 +100,7 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 	/* By default only protocols with a loop guard are limited: see config_limits. */
 	if (config_limits(&service->config, protocol) &&
 	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
-			   now))
+			   false, now))
 		return over_rate(admission, protocol, datagram);
 	return DROP_NONE;
 }
