@@ -5,7 +5,8 @@
 
 #include "base/log.h"
 
-#define RETRY_INTERVAL CLOCK_SECOND
+#define RETRY_INTERVAL	    CLOCK_SECOND
+#define INTERFACES_INTERVAL (5 * CLOCK_SECOND)
 
 bool engine_open(struct engine *engine, struct config *config, struct failure *failure)
 {
@@ -52,12 +53,26 @@ static bool update_monitor(struct engine *engine, struct failure *failure)
 	return !needed || clock_monitor_start(&engine->monitor, source, service->stats, failure);
 }
 
+/* Publishes what the interfaces say. Returns when to do it again. */
+static int64_t tick_interfaces(struct engine *engine, int64_t now)
+{
+	if (!service_has_datagrams(&engine->service))
+		return INT64_MAX;
+	if (engine->interfaces_at <= now) {
+		interfaces_update(&engine->service.interfaces);
+		engine->interfaces_at = now + INTERFACES_INTERVAL;
+	}
+	return engine->interfaces_at;
+}
+
 static bool start_threads(struct engine *engine, struct failure *failure)
 {
 	unsigned wanted = workers_wanted(&engine->service.config);
 
 	if (engine_is_halted(engine))
 		listeners_resume(&engine->service.listeners);
+	engine->interfaces_at = 0;
+	tick_interfaces(engine, clock_monotonic());
 	return workers_resize(&engine->workers, wanted, failure) &&
 	       update_monitor(engine, failure) && workers_start(&engine->workers, failure);
 }
@@ -219,6 +234,7 @@ int64_t engine_tick(struct engine *engine, int64_t now)
 	if (engine->retry_at <= now)
 		retry(engine);
 	due = clock_earlier(engine->retry_at, web_child_tick(web, now));
+	due = clock_earlier(due, tick_interfaces(engine, now));
 	if (!child_is_wanted(&web->child))
 		return due;
 	return clock_earlier(due, history_sampler_tick(&engine->sampler, &engine->service,

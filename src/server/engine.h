@@ -25,6 +25,7 @@ struct engine {
 	struct clock_monitor monitor;
 	struct web_child web;
 	struct history_sampler sampler;
+	int64_t interfaces_at;	      /* when to look at the interfaces again */
 	struct privileges privileges; /* in force, for the status */
 	bool upgraded;		      /* taken over from another process, for the status */
 	int64_t started;	      /* nanoseconds of clock_boottime */

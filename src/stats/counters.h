@@ -11,7 +11,7 @@ enum drop {
 	DROP_NONE = -1,	     /* it gets a reply */
 	DROP_DENIED,	     /* by the access list */
 	DROP_LIMITED,	     /* above its prefix's rate */
-	DROP_LOOP,	     /* loop guard: possibly sent by a server */
+	DROP_LOOP,	     /* possibly sent by a server, or from or to a group */
 	DROP_INVALID,	     /* not a request of its protocol */
 	DROP_UNSYNCHRONISED, /* see "require-sync" */
 	DROP_FAILED,	     /* the reply could not be sent */

@@ -104,30 +104,42 @@ static void list_protocols(char *list, size_t size)
 					 protocol_table[i].word);
 }
 
+/* Adds a listener for word, an address of listen->protocol; NULL: only checks the address. */
+static void parse_word(struct config_parser *parser, struct config_listen *listen, const char *word)
+{
+	char interface[IF_NAMESIZE];
+
+	if (parse_address(listen, word, listen->protocol ? listen->protocol->port : 0)) {
+		if (address_is_group(&listen->address))
+			config_error(parser,
+				     "'%s': expected the address of one host, not a broadcast or"
+				     " multicast address",
+				     word);
+		else if (listen->protocol)
+			add_listen(parser, listen);
+	} else if (lacks_interface(word, interface)) {
+		config_error(parser, "%s: this machine does not have interface %s (yet)", word,
+			     interface);
+		parser->passing_count++;
+	} else {
+		config_error(parser,
+			     "'%s': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 or"
+			     " [IPv6] address or *, and PORT from 1 to 65535",
+			     word);
+	}
+}
+
 bool config_listen_parse(struct config_parser *parser, const char **words)
 {
 	struct config_listen listen = { .protocol = protocol_find(words[0]) };
-	char known[256], interface[IF_NAMESIZE];
+	char known[256];
 
 	if (!listen.protocol) {
 		list_protocols(known, sizeof(known));
 		config_error(parser, "unknown protocol '%s': expected one of: %s", words[0], known);
 	}
-	while (*++words) {
-		if (parse_address(&listen, *words, listen.protocol ? listen.protocol->port : 0)) {
-			if (listen.protocol)
-				add_listen(parser, &listen);
-		} else if (lacks_interface(*words, interface)) {
-			config_error(parser, "%s: this machine does not have interface %s (yet)",
-				     *words, interface);
-			parser->passing_count++;
-		} else {
-			config_error(parser,
-				     "'%s': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an"
-				     " IPv4 or [IPv6] address or *, and PORT from 1 to 65535",
-				     *words);
-		}
-	}
+	while (*++words)
+		parse_word(parser, &listen, *words);
 	return true;
 }
 

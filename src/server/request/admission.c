@@ -91,7 +91,7 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 
 	if (datagram->truncated)
 		return DROP_INVALID;
-	if (is_bogus_source(listener, &datagram->peer))
+	if (datagram->to_group || is_bogus_source(listener, &datagram->peer))
 		return DROP_LOOP;
 	if (!access_allows(&service->config.access, &datagram->peer))
 		return deny(admission, protocol, datagram, now);

@@ -14,6 +14,7 @@ struct datagram {
 	uint8_t *bytes;
 	size_t size;
 	bool truncated;		/* it was longer than DATAGRAM_SIZE */
+	bool to_group;		/* it was sent to a broadcast or multicast address */
 	clock_ntp_time arrival; /* the kernel's stamp, or when it was read; 0: not known */
 	bool stamped;		/* arrival is the kernel's stamp */
 	enum drop drop;		/* DROP_NONE: it is to get a reply */

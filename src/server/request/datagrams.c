@@ -9,7 +9,7 @@ bool datagrams_open(struct datagrams *datagrams)
 {
 	if (!admission_open(&datagrams->admission, datagrams->service))
 		return false;
-	datagrams->io = udp_io_open(datagrams->items);
+	datagrams->io = udp_io_open(datagrams->items, &datagrams->interfaces);
 	if (!datagrams->io)
 		admission_close(&datagrams->admission);
 	return datagrams->io != NULL;
@@ -197,6 +197,8 @@ bool datagrams_serve(struct datagrams *datagrams, const struct listener *listene
 	struct clock_state state;
 	unsigned requests, replies, sent;
 
+	interfaces_refresh(&datagrams->service->interfaces, &datagrams->interfaces,
+			   &datagrams->interfaces_sequence);
 	requests = udp_io_receive(datagrams->io, listener->fd, datagrams->items);
 	datagrams->count = requests;
 	if (requests == 0)

@@ -30,6 +30,8 @@ struct datagrams {
 	struct tx_delay tx_delay;
 	struct clock_second second;
 	struct udp_io *io;
+	struct interfaces interfaces; /* a copy of what the service publishes */
+	unsigned interfaces_sequence;
 
 	/* The present batch: */
 	struct datagram items[DATAGRAM_BATCH];

@@ -12,6 +12,15 @@ void service_update_ports(struct service *service)
 	}
 }
 
+bool service_has_datagrams(const struct service *service)
+{
+	for (size_t i = 0; i < service->listeners.count; i++) {
+		if (service->listeners.items[i].protocol->transport == TRANSPORT_UDP)
+			return true;
+	}
+	return false;
+}
+
 bool service_needs_clock(const struct service *service)
 {
 	for (size_t i = 0; i < service->listeners.count; i++) {

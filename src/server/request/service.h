@@ -1,4 +1,4 @@
-/* What all workers share; nothing of it changes while they run. */
+/* What all workers share; nothing of it changes while they run, but for what is published. */
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
@@ -6,12 +6,14 @@
 #include <stdint.h>
 
 #include "server/config/config.h"
+#include "server/sockets/interfaces.h"
 #include "server/sockets/listeners.h"
 #include "stats/stats.h"
 
 struct service {
 	struct config config;
 	struct listeners listeners;
+	struct interfaces_snapshot interfaces; /* published by the main thread */
 	struct stats *stats;	  /* with the clock state, and the counters of each worker */
 	int8_t precision;	  /* of the clock */
 	uint8_t ports[65536 / 8]; /* a bit for each port that is served */
@@ -33,6 +35,9 @@ static inline bool service_has_port(const struct service *service, uint16_t port
 
 /* Sets ports from the listeners. */
 void service_update_ports(struct service *service);
+
+/* Whether anything is served over UDP by workers. */
+bool service_has_datagrams(const struct service *service);
 
 /* Whether anything that is served depends on the clock state. */
 bool service_needs_clock(const struct service *service);

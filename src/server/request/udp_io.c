@@ -13,8 +13,8 @@
 /* Goes most of the way of sendmsg(2) and sends nothing. The C library does not define it. */
 #define MSG_PROBE 0x10
 
-/* Control messages of a datagram, a reply or an error: a stamp or the request for one, a local
- * address, and what the kernel adds to errors. */
+/* Control messages of a datagram, a reply or an error: a stamp or the request for one, local
+ * addresses, and what the kernel adds to errors. */
 struct ancillary {
 	_Alignas(struct cmsghdr) uint8_t
 		bytes[STAMP_CONTROL_SIZE + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64)];
@@ -24,6 +24,8 @@ struct udp_io {
 	struct mmsghdr requests[DATAGRAM_BATCH], replies[DATAGRAM_BATCH];
 	struct iovec request_bytes[DATAGRAM_BATCH], reply_bytes[DATAGRAM_BATCH];
 	struct ancillary ancillary[DATAGRAM_BATCH];
+	struct cmsghdr *local[DATAGRAM_BATCH]; /* the local address of a request; or NULL */
+	const struct interfaces *interfaces;
 	struct ancillary sampled_ancillary;
 	int sampled;	       /* the reply that asks for a stamp; -1: none */
 	struct msghdr unasked; /* that reply as it is without */
@@ -32,7 +34,8 @@ struct udp_io {
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];
 };
 
-struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH])
+struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH],
+			   const struct interfaces *interfaces)
 {
 	struct udp_io *io = calloc(1, sizeof(*io));
 
@@ -46,8 +49,10 @@ struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH])
 		request->msg_name = &items[i].peer;
 		request->msg_control = &io->ancillary[i];
 	}
-	if (io)
+	if (io) {
 		io->used = DATAGRAM_BATCH;
+		io->interfaces = interfaces;
+	}
 	return io;
 }
 
@@ -65,6 +70,53 @@ static clock_ntp_time find_stamp(struct msghdr *message)
 	struct timespec stamp;
 
 	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : 0;
+}
+
+static bool is_local_address(const struct cmsghdr *control)
+{
+	return (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) ||
+	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
+}
+
+/* The control message with the destination address of a datagram; NULL if there is none. Of an IPv4
+ * datagram an IPv6 socket gives two: the last one is that of IPv4. */
+static struct cmsghdr *find_local_address(struct msghdr *message)
+{
+	struct cmsghdr *control = CMSG_FIRSTHDR(message), *found = NULL;
+
+	for (; control; control = CMSG_NXTHDR(message, control)) {
+		if (is_local_address(control))
+			found = control;
+	}
+	return found;
+}
+
+/* Whether the destination address is that of a group. The kernel knows the broadcast addresses of
+ * IPv4: it names another address, to reply from. */
+static bool is_to_group(const struct cmsghdr *control)
+{
+	const struct in_pktinfo *local = (const struct in_pktinfo *)CMSG_DATA(control);
+	const struct in6_pktinfo *local6 = (const struct in6_pktinfo *)CMSG_DATA(control);
+
+	if (control->cmsg_level == IPPROTO_IP)
+		return local->ipi_addr.s_addr != local->ipi_spec_dst.s_addr;
+	return IN6_IS_ADDR_MULTICAST(&local6->ipi6_addr);
+}
+
+/* Makes the local address of a request that of its reply, which leaves from the same address. The
+ * routing table chooses the interface; except for a link-local peer, and where the interface of the
+ * request has a routing table of its own. */
+static void set_local_address(const struct interfaces *interfaces, struct cmsghdr *control,
+			      const struct address *peer)
+{
+	struct in_pktinfo *local = (struct in_pktinfo *)CMSG_DATA(control);
+	struct in6_pktinfo *local6 = (struct in6_pktinfo *)CMSG_DATA(control);
+
+	if (control->cmsg_level == IPPROTO_IP)
+		local->ipi_ifindex =
+			(int)interfaces_out(interfaces, AF_INET, (unsigned)local->ipi_ifindex);
+	else if (!IN6_IS_ADDR_LINKLOCAL(&peer->ip6.sin6_addr))
+		local6->ipi6_ifindex = interfaces_out(interfaces, AF_INET6, local6->ipi6_ifindex);
 }
 
 unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH])
@@ -89,42 +141,12 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
 		items[i].arrival = find_stamp(request);
 		items[i].stamped = items[i].arrival != 0;
+		io->local[i] = find_local_address(request);
+		items[i].to_group = io->local[i] && is_to_group(io->local[i]);
+		if (io->local[i])
+			set_local_address(io->interfaces, io->local[i], &items[i].peer);
 	}
 	return (unsigned)count;
-}
-
-/* The reply leaves from the destination address of the request. The routing table chooses the
- * interface, except for a link-local peer: the reply leaves by the interface of the request. */
-static void keep_local_address(struct cmsghdr *control, const struct address *peer)
-{
-	if (control->cmsg_level == IPPROTO_IP) {
-		struct in_pktinfo *local = (struct in_pktinfo *)CMSG_DATA(control);
-
-		local->ipi_ifindex = 0;
-	} else if (!IN6_IS_ADDR_LINKLOCAL(&peer->ip6.sin6_addr)) {
-		struct in6_pktinfo *local = (struct in6_pktinfo *)CMSG_DATA(control);
-
-		local->ipi6_ifindex = 0;
-	}
-}
-
-static bool is_local_address(const struct cmsghdr *control)
-{
-	return (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) ||
-	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
-}
-
-/* The reply sends the local address of the request back as its control message, in place. */
-static void set_local_address(struct msghdr *reply, struct msghdr *request)
-{
-	struct cmsghdr *control = CMSG_FIRSTHDR(request);
-
-	while (control && !is_local_address(control))
-		control = CMSG_NXTHDR(request, control);
-	reply->msg_control = control;
-	reply->msg_controllen = control ? CMSG_ALIGN(control->cmsg_len) : 0;
-	if (control)
-		keep_local_address(control, request->msg_name);
 }
 
 /* Makes replies[number] the reply to item i. */
@@ -137,7 +159,9 @@ static void set_reply(struct udp_io *io, unsigned number, unsigned i, void *byte
 	reply->msg_namelen = request->msg_namelen;
 	reply->msg_iov = &io->reply_bytes[number];
 	reply->msg_iovlen = 1;
-	set_local_address(reply, request);
+	/* The local address goes back as it came. */
+	reply->msg_control = io->local[i];
+	reply->msg_controllen = io->local[i] ? CMSG_ALIGN(io->local[i]->cmsg_len) : 0;
 }
 
 /* Asks the kernel for a transmit stamp of this reply. */

@@ -3,12 +3,14 @@
 #define SERVER_UDP_IO_H
 
 #include "server/request/datagram.h"
+#include "server/sockets/interfaces.h"
 
 struct udp_io;
 
-/* Allocates buffers and points each item's bytes to one of them. Returns NULL if memory is
- * short. */
-struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH]);
+/* Allocates buffers and points each item's bytes to one of them. Replies leave by the interfaces
+ * that interfaces names, which outlives the result. Returns NULL if memory is short. */
+struct udp_io *udp_io_open(struct datagram items[static DATAGRAM_BATCH],
+			   const struct interfaces *interfaces);
 
 void udp_io_close(struct udp_io *io);
 

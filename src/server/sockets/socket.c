@@ -38,14 +38,33 @@ static void ignore_path_mtu(int fd, sa_family_t family)
 		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
-/* Only a wildcard socket needs the destination address of each request. */
+/* Only a wildcard socket needs the destination address of each request. One of IPv6 may take IPv4,
+ * too. */
 static bool want_local_address(int fd, const struct address *address)
 {
+	bool six = address->any.sa_family == AF_INET6;
+
 	if (!address_is_any(address))
 		return true;
-	if (address->any.sa_family == AF_INET6)
-		return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+	       (!six || set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+}
+
+/* Whether it is an address of many hosts, which no reply can come from. Only the kernel knows the
+ * broadcast address of a network: without SO_BROADCAST it refuses to connect to that. */
+static bool is_group(const struct address *address)
+{
+	int fd;
+	bool refused;
+
+	if (address_is_group(address) || address->any.sa_family != AF_INET)
+		return address_is_group(address);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	refused =
+		fd >= 0 && connect(fd, &address->any, sizeof(address->ip4)) < 0 && errno == EACCES;
+	if (fd >= 0)
+		close(fd);
+	return refused;
 }
 
 /* Without stamps, the arrival of a request is the time at which it is read. */
@@ -63,6 +82,10 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 	if (protocol->transport == TRANSPORT_TCP) {
 		choose_congestion_control(fd);
 		return true;
+	}
+	if (is_group(address)) {
+		errno = EADDRNOTAVAIL;
+		return false;
 	}
 	ignore_path_mtu(fd, address->any.sa_family);
 	if (protocol->kernel_stamps)
