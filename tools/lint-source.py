@@ -36,7 +36,7 @@ ROOMS = {
 }
 SERVER_ROOMS = [*SHARED, *(room for room in ROOMS if room.startswith("server/"))]
 # Files of src/server, each of which may include all rooms and the files before it.
-SERVER_FILES = ["web_child", "history_sampler", "engine", "status", "reload", "options", "command", "server", "main"]
+SERVER_FILES = ["web_child", "history_sampler", "limits_log", "engine", "status", "reload", "options", "command", "server", "main"]
 # src/main.c knows every role.
 ROLES = [*SHARED, "server/main", "web"]
 

@@ -48,8 +48,9 @@ struct protocol {
 	uint16_t port; /* assigned by IANA; where a listen line names none */
 
 	/* What the server does for its requests: */
-	bool loop_guard;    /* drop what may come from a server, and limit the rate by default: it
-			     * replies to any datagram, so two servers could reply to each other */
+	bool loop_guard;    /* drop what may come from a server, limit the rate by default, and all
+			     * networks together: it replies to any datagram, so two servers could
+			     * reply to each other, and the reply is longer */
 	bool kernel_stamps; /* stamp arrivals in the kernel; predict when replies leave */
 	bool bounded_reply; /* drop replies that are longer than their request */
 	bool has_kod;	    /* above the rate, let some requests through: to a reply or a KoD */

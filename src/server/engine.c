@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 
-#define RETRY_INTERVAL	    CLOCK_SECOND
-#define INTERFACES_INTERVAL (5 * CLOCK_SECOND)
+#define RETRY_INTERVAL	CLOCK_SECOND
+#define LIMITS_INTERVAL (5 * CLOCK_SECOND)
 
 bool engine_open(struct engine *engine, struct config *config, struct failure *failure)
 {
@@ -20,6 +20,7 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 		.retry_at = INT64_MAX,
 	};
 	*config = (struct config){ 0 };
+	engine->service.ceilings = engine->ceilings;
 	engine->workers.service = &engine->service;
 	opened = web_child_open(&engine->web, &engine->service, failure);
 	engine->service.stats = engine->web.stats;
@@ -53,16 +54,18 @@ static bool update_monitor(struct engine *engine, struct failure *failure)
 	return !needed || clock_monitor_start(&engine->monitor, source, service->stats, failure);
 }
 
-/* Publishes what the interfaces say. Returns when to do it again. */
-static int64_t tick_interfaces(struct engine *engine, int64_t now)
+/* Publishes the networks of the interfaces, and logs which limits were reached. Returns when to do
+ * it again. */
+static int64_t tick_limits(struct engine *engine, int64_t now)
 {
 	if (!service_has_datagrams(&engine->service))
 		return INT64_MAX;
-	if (engine->interfaces_at <= now) {
+	if (engine->limits_at <= now) {
 		interfaces_update(&engine->service.interfaces);
-		engine->interfaces_at = now + INTERFACES_INTERVAL;
+		limits_log_tick(&engine->limits_log, engine->service.stats, now);
+		engine->limits_at = now + LIMITS_INTERVAL;
 	}
-	return engine->interfaces_at;
+	return engine->limits_at;
 }
 
 static bool start_threads(struct engine *engine, struct failure *failure)
@@ -71,8 +74,8 @@ static bool start_threads(struct engine *engine, struct failure *failure)
 
 	if (engine_is_halted(engine))
 		listeners_resume(&engine->service.listeners);
-	engine->interfaces_at = 0;
-	tick_interfaces(engine, clock_monotonic());
+	engine->limits_at = 0;
+	tick_limits(engine, clock_monotonic());
 	return workers_resize(&engine->workers, wanted, failure) &&
 	       update_monitor(engine, failure) && workers_start(&engine->workers, failure);
 }
@@ -234,7 +237,7 @@ int64_t engine_tick(struct engine *engine, int64_t now)
 	if (engine->retry_at <= now)
 		retry(engine);
 	due = clock_earlier(engine->retry_at, web_child_tick(web, now));
-	due = clock_earlier(due, tick_interfaces(engine, now));
+	due = clock_earlier(due, tick_limits(engine, now));
 	if (!child_is_wanted(&web->child))
 		return due;
 	return clock_earlier(due, history_sampler_tick(&engine->sampler, &engine->service,

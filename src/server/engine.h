@@ -14,6 +14,7 @@
 #include "server/clock/clock_monitor.h"
 #include "server/config/config.h"
 #include "server/history_sampler.h"
+#include "server/limits_log.h"
 #include "server/process/privileges.h"
 #include "server/request/workers.h"
 #include "server/sockets/listeners.h"
@@ -25,7 +26,9 @@ struct engine {
 	struct clock_monitor monitor;
 	struct web_child web;
 	struct history_sampler sampler;
-	int64_t interfaces_at;	      /* when to look at the interfaces again */
+	struct ceiling ceilings[2]; /* of the service */
+	struct limits_log limits_log;
+	int64_t limits_at;	      /* when to look at the interfaces and at the limits again */
 	struct privileges privileges; /* in force, for the status */
 	bool upgraded;		      /* taken over from another process, for the status */
 	int64_t started;	      /* nanoseconds of clock_boottime */

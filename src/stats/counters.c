@@ -1,11 +1,9 @@
 #include "stats/counters.h"
 
 static const char *const drop_names[DROP_COUNT] = {
-	[DROP_DENIED] = "denied",
-	[DROP_LIMITED] = "limited",
-	[DROP_LOOP] = "loop",
-	[DROP_INVALID] = "invalid",
-	[DROP_UNSYNCHRONISED] = "unsynchronised",
+	[DROP_DENIED] = "denied",   [DROP_LIMITED] = "limited",
+	[DROP_CEILING] = "ceiling", [DROP_LOOP] = "loop",
+	[DROP_INVALID] = "invalid", [DROP_UNSYNCHRONISED] = "unsynchronised",
 	[DROP_FAILED] = "failed",
 };
 

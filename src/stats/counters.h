@@ -11,6 +11,7 @@ enum drop {
 	DROP_NONE = -1,	     /* it gets a reply */
 	DROP_DENIED,	     /* by the access list */
 	DROP_LIMITED,	     /* above its prefix's rate */
+	DROP_CEILING,	     /* above what all networks together may get */
 	DROP_LOOP,	     /* possibly sent by a server, or from or to a group */
 	DROP_INVALID,	     /* not a request of its protocol */
 	DROP_UNSYNCHRONISED, /* see "require-sync" */
@@ -23,7 +24,8 @@ struct counters {
 	struct counter requests[PROTOCOL_COUNT];
 	struct counter replies[PROTOCOL_COUNT];
 	struct counter drops[DROP_COUNT];
-	struct counter kod_sent; /* replies that are a kiss-o'-death */
+	struct counter own_limited; /* requests of own networks above a limit */
+	struct counter kod_sent;    /* replies that are a kiss-o'-death */
 	/* Of the protocols with kernel stamps: requests and replies for which the kernel gave
 	 * none. */
 	struct counter unstamped_requests, unstamped_replies;

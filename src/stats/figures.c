@@ -72,6 +72,8 @@ const struct figure figures_table[] = {
 	{ "dropped", NULL, EACH(sum.drops, sum.drops[0]), .metric = "requests_dropped_total",
 	  .help = "Requests without a reply, by reason.", .text = "{*}: {}",
 	  .per = FIGURES_PER_REASON },
+	{ NULL, "own_limited", AT(sum.own_limited), .metric = "own_networks_limited_total",
+	  .help = "Requests above a limit from networks of this host.", .text = "own limited: {}" },
 	{ NULL, "kod_sent", AT(sum.kod_sent), .metric = "kod_sent_total",
 	  .help = "Kiss-o'-death replies sent by NTP.", .text = "kod sent: {}" },
 	{ "unstamped", "requests", AT(sum.unstamped_requests), .metric = "requests_unstamped_total",

@@ -125,7 +125,7 @@ def test_the_built_in_configuration(testbed):
     if os.path.exists("/etc/timeserver"):
         pytest.skip("this machine has a /etc/timeserver")
     assert tuple(testbed.server("--dump-config", pidfile=False)) == (
-        0, "listen daytime/tcp *:5050\nclock system\nworkers auto\n"
+        0, "listen daytime/tcp *:5050\nclock system\nratelimit-ceiling 10000\nworkers auto\n"
            "busy-poll 0\npidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
     daemon = testbed.start(pidfile=False)
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
@@ -184,7 +184,7 @@ def test_a_dump_reads_back_to_itself(testbed):
     dump = testbed.server("--dump-config", "-c", config)
     assert tuple(dump) == (0, "listen daytime/tcp *:13\nlisten daytime/tcp 127.0.0.1:5050\n"
                            "listen daytime/tcp [2001:db8::1]:5050\nclock system\n"
-                           "workers auto\nbusy-poll 0\nuser root\n"
+                           "ratelimit-ceiling 10000\nworkers auto\nbusy-poll 0\nuser root\n"
                            f"pidfile {testbed.pidfile}\nsyslog local7\n", "")
     again = testbed.server("-T", "-c", testbed.config(dump.out, "again.conf"), pidfile=False)
     assert tuple(again) == tuple(dump)

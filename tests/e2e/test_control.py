@@ -21,8 +21,8 @@ from lib.web_metrics import REASONS, SERVICES
 PROTOCOLS = [service.replace("ntp/udp", "ntp").replace("http/tcp", "http") for service in SERVICES]
 KEYS = {"version": int, "program": str, "process": int, "user": int, "confined": str, "started": str,
         "uptime": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
-        "replies": int, "kod_sent": int, "unstamped": dict, "connections": dict, "per_worker": list,
-        "response_time": dict, "transmit_stamp_error": dict, "http": dict, "status": int, "state": str,
+        "replies": int, "own_limited": int, "kod_sent": int, "unstamped": dict, "connections": dict,
+        "per_worker": list, "response_time": dict, "transmit_stamp_error": dict, "http": dict, "status": int, "state": str,
         "top_clients": list, "warnings": list, "executable": str}
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
@@ -82,7 +82,7 @@ def test_status_as_json(testbed, served):
     status = status_of(testbed)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
     assert types_of(status["http"]) == HTTP and status["unstamped"] == {"requests": 0, "replies": 0}
-    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "kod_sent": 0,
+    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "own_limited": 0, "kod_sent": 0,
               "upgraded": False, "status": 0, "state": "serving",
               "program": testbed.server("--version", pidfile=False).out.split()[1]}
     assert {name: status[name] for name in wanted} == wanted
@@ -156,7 +156,7 @@ def expected_text(status):
     lines += [f"{name}: {each['replies']} of {each['requests']}" for name, each in protocols.items()
               if each["requests"]]
     lines += [f"{reason}: {count}" for reason, count in status["dropped"].items()]
-    lines.append(f"kod sent: {status['kod_sent']}")
+    lines += [f"own limited: {status['own_limited']}", f"kod sent: {status['kod_sent']}"]
     lines.append("connections: {open} of {max}".format(**status["connections"]))
     return lines + [f"top client: {each['network']} {100 * each['share']:.0f} %"
                     for each in status["top_clients"]]

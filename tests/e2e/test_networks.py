@@ -1,7 +1,8 @@
-"""Requests over links to other hosts: broadcasts and routing tables."""
+"""Requests over links to other hosts: broadcasts, own networks and their limits, routing tables."""
 import contextlib
 import json
 import socket
+import struct
 import subprocess
 import time
 
@@ -9,10 +10,11 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port
-from lib.environment import longer, needs_private, wait_until
+from lib.environment import fewer, longer, needs_private, wait_until
 from lib.neighbour import ip, neighbour, set_network_option
 from lib.socket_activation import activate
 from lib.testbed import directives
+from lib.udp_client import forged_datagram
 
 pytestmark = needs_private("a link to another host")
 SERVICES = ["daytime/udp", "time/udp", "ntp"]
@@ -100,6 +102,132 @@ def test_a_request_to_an_anycast_address_gets_its_reply_from_there(testbed, lan,
     testbed.start(*directives(f"listen ntp {port}", "clock local"))
     with lan.udp_socket("fd00:9::2") as client:
         assert ask(client, "fd00:9::", port, "ntp") == "fd00:9::"
+
+
+DEVICES = 500
+
+
+def addresses_of(prefix):
+    """250 addresses of an IPv4 /24, or 500 of an IPv6 /64."""
+    if ":" in prefix:
+        return [f"{prefix}{number:x}" for number in range(0x100, 0x100 + DEVICES)]
+    return [f"{prefix}{number}" for number in range(2, 2 + DEVICES // 2)]
+
+
+@pytest.mark.parametrize("prefixes", [("10.9.0.", "fd00:9::"), ("198.51.100.", "2001:db8:9::")],
+                         ids=["private", "connected"])
+@pytest.mark.parametrize("line", ["clock local", "ratelimit interval 1 burst 8"],
+                         ids=["default", "ratelimit"])
+def test_500_devices_of_a_network_that_ask_at_once_all_get_replies(testbed, prefixes, line):
+    """As when the power comes back: by NTP, Time and Daytime, within two seconds, over IPv4 and IPv6. Two
+    devices share each IPv4 address."""
+    ports = {service: free_port() for service in SERVICES}
+    expected = {(prefix, service): DEVICES for prefix in prefixes for service in SERVICES}
+    found = dict.fromkeys(expected, 0)
+    with contextlib.ExitStack() as stack:
+        lan = stack.enter_context(neighbour())
+        four, six = prefixes
+        lan.address(f"{four}1/24", f"{six}1/64", far=[
+            f"{six}ffff:2/64", *(f"{address}/24" for address in addresses_of(four)),
+            *(f"{address}/64" for address in addresses_of(six))])
+        # All tests of a machine share a table of 1,024 neighbours: one is enough for these devices.
+        ip(f"route add {four}0/25 via {four}2 dev {lan.near} onlink",
+           f"route add {four}128/25 via {four}2 dev {lan.near} onlink",
+           f"route add {six}/112 via {six}ffff:2 dev {lan.near}")
+        testbed.start(*directives(*(f"listen {service} {port}" for service, port in ports.items()),
+                                  *{"clock local", line}))
+        devices = [(prefix, stack.enter_context(lan.udp_socket(address)))
+                   for prefix in prefixes for address in addresses_of(prefix) * (1 + ("." in prefix))]
+        began = time.monotonic()
+        for number, (prefix, device) in enumerate(devices):
+            while time.monotonic() - began < number * 1.8 / len(devices):
+                time.sleep(0.001)
+            for service, port in ports.items():
+                device.sendto(request_of(service), (f"{prefix}1", port))
+        seconds = time.monotonic() - began
+        until = time.monotonic() + longer(5)
+        for prefix, device in devices:
+            with contextlib.suppress(TimeoutError, BlockingIOError):
+                for _ in SERVICES:
+                    device.settimeout(max(until - time.monotonic(), 0))
+                    port = device.recvfrom(2048)[1][1]
+                    found[prefix, next(name for name in SERVICES if ports[name] == port)] += 1
+    assert found == expected, f"in {seconds:.1f} s"
+    print(f"{len(devices)} devices asked by 3 protocols in {seconds:.1f} s")
+    assert testbed.status()["limited"] == "0"
+
+
+def flood(client, host, port, count):
+    """Sends requests in small groups, so that the kernel's queue has room for all."""
+    for number in range(count):
+        client.sendto(b"", (host, port))
+        if number % 50 == 0:
+            time.sleep(0.002)
+
+
+def test_limits_of_an_own_network_are_counted_and_logged(testbed, lan, port):
+    """One line by the timer, not one for each request. An address that an interface gets later makes its
+    network an own one, too."""
+    server = testbed.foreground("-n", *directives(f"listen daytime/udp {port}"))
+    wait_until(lambda: testbed.signal("status").code == 0)
+
+    def own_limited():
+        return figures(testbed)["own_limited"]
+    with lan.udp_socket("10.9.0.2") as client:
+        flood(client, "10.9.0.1", port, 200)
+        limited = wait_until(own_limited)
+        wait_until(lambda: "own networks are limited: " in server.log(), 20, "a log line")
+        flood(client, "10.9.0.1", port, 200)
+        wait_until(lambda: own_limited() > limited)
+    limited = own_limited()
+    assert 100 < limited == figures(testbed)["dropped"]["limited"]
+    lan.address("198.51.100.1/24", far=["198.51.100.2/24"])
+    with lan.udp_socket("198.51.100.2") as client:
+        def is_own():
+            flood(client, "198.51.100.1", port, 50)
+            return own_limited() > limited
+        wait_until(is_own, 20, "the new network")
+    assert server.log().count("own networks are limited: ") == 1
+
+
+def forge(sender, port, seconds, rate):
+    """Sends requests from random addresses of other networks. Returns the number, and the seconds."""
+    began, count = time.monotonic(), 0
+    while (spent := time.monotonic() - began) < seconds:
+        while count < spent * rate:
+            source = socket.inet_ntoa(struct.pack("!I", 0x0b000000 + (count * 2654435761 & 0xffffff)))
+            sender.sendto(forged_datagram((source, 5000), ("10.9.0.1", port)), ("10.9.0.1", 0))
+            count += 1
+        time.sleep(0.001)
+    return count, time.monotonic() - began
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
+    """A flood of Daytime and Time from random addresses. A client of an own network is served meanwhile,
+    and one log line says that the ceiling is reached."""
+    ports = {service: free_port() for service in ("daytime/udp", "time/udp")}
+    ip(f"route add default via 10.9.0.2 dev {lan.near}")
+    server = testbed.foreground("-n", *directives(
+        *(f"listen {service} {port}" for service, port in ports.items()), "ratelimit-ceiling 100",
+        f"workers {workers}"))
+    wait_until(lambda: testbed.signal("status").code == 0)
+    with lan.inside(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender, \
+            lan.udp_socket("10.9.0.2") as client:
+        began, sent, own = time.monotonic(), 0, 0
+        for number in range(6):
+            service = list(ports)[number % 2]
+            sent += forge(sender, ports[service], 0.5, fewer(2000))[0]
+            own += ask(client, "10.9.0.1", ports[service], service) == "10.9.0.1"
+        wait_until(lambda: sum(one["requests"] for one in figures(testbed)["protocols"].values()) >= sent)
+    seconds, found = time.monotonic() - began, figures(testbed)
+    print(f"{sent} requests from random addresses, {found['replies']} replies in {seconds:.1f} s")
+    assert own == 6 and found["dropped"]["ceiling"] > sent / 2
+    assert 100 < found["replies"] <= 6 + 100 + 100 * seconds + workers
+    assert found["dropped"]["ceiling"] + found["replies"] >= sent
+    line = "Daytime and Time over UDP have reached their ceiling: "
+    wait_until(lambda: line in server.log(), 20, "a log line")
+    assert server.log().count(line) == 1 and found["own_limited"] == 0
 
 
 @pytest.mark.parametrize("client, far", [("10.7.7.7", "10.9.1.2"), ("fd00:7::7", "fd00:9:1::2")])

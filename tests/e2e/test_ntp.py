@@ -224,10 +224,19 @@ def test_addresses_with_a_zone(testbed, port):
         wait_until(lambda: ntp.query(port_of_other)[0].stratum == 4, what="a server on this host")
 
 
-def test_above_the_rate_some_requests_get_a_reply_and_some_a_kod(testbed, port):
-    start(testbed, port, "clock local", "ratelimit interval 100 burst 3 leak 4")
-    found = replies_to(port, 200)
+@pytest.mark.parametrize("leak, share", [(4, 0.25), (1, 1)])
+def test_above_the_rate_some_requests_get_a_reply_and_some_a_kod(testbed, port, leak, share):
+    """Together 1 in leak, of which 1 in 4 is a KoD. At the rate of the manual's example."""
+    start(testbed, port, "clock local", f"ratelimit interval 1 burst 8 leak {leak}")
+    found, batches, began = [], fewer(10), time.monotonic()
+    for _ in range(batches):
+        found += replies_to(port, 200)
     valid = [reply for reply in found if reply.stratum == 10]
     kods = [reply for reply in found if reply.stratum == 0]
-    assert 3 + 20 <= len(valid) <= 3 + 85 and 10 <= len(kods) <= 80
+    within = 8 + time.monotonic() - began
+    above = 200 * batches - within
+    print(f"above the rate: {len(valid) - within:.0f} replies, {len(kods)} KoDs, {above:.0f} requests")
+    assert len(valid) + len(kods) - within < above * share * 1.2  # 30 % of leak 4
+    assert len(valid) + len(kods) > above * share * 0.7
+    assert len(valid) > 2 * len(kods) > 0
     assert all(kod.leap == 3 and kod.reference_id == b"RATE" for kod in kods)

@@ -33,7 +33,7 @@ HISTOGRAMS = {"timeserver_response_time_seconds": {"protocol": "ntp"},
 GAUGES = ["start_time_seconds", "upgraded", "workers", "connections", "connections_max",
           "clock_synchronised", "clock_stratum", "clock_leap", "clock_root_delay_seconds",
           "clock_root_dispersion_seconds", "clock_root_distance_seconds", "http_connections"]
-COUNTERS = ["kod_sent_total", "requests_unstamped_total", "replies_unstamped_total", "http_starts_total", "http_crashes_total"]
+COUNTERS = ["own_networks_limited_total", "kod_sent_total", "requests_unstamped_total", "replies_unstamped_total", "http_starts_total", "http_crashes_total"]
 
 NAME = re.compile(r"\btimeserver_[a-z_]+")
 
@@ -181,7 +181,7 @@ def test_drops_are_counted_by_reason(testbed, port):
     wait_until(lambda: drops(port) == expected, what=expected)
     wait_until(lambda: services(metrics(port), "replies_total")["ntp/udp"] == 1, what="the KoD")
     found = metrics(port)
-    assert value(found, "kod_sent_total") == 1
+    assert value(found, "kod_sent_total") == 1 and value(found, "own_networks_limited_total") == 2
     assert services(found, "replies_total").keys() == {"daytime/udp", "ntp/udp", "http/tcp"}
 
 

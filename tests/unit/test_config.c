@@ -19,7 +19,7 @@
 	"PORT from 1 to 65535\n"
 
 #define USED	 "is already used by listen"
-#define DEFAULTS "clock system\nworkers auto\nbusy-poll 0\n"
+#define DEFAULTS "clock system\nratelimit-ceiling 10000\nworkers auto\nbusy-poll 0\n"
 
 static char directory[] = "/tmp/timeserver-test-config-XXXXXX";
 
@@ -139,7 +139,7 @@ static void a_dump_reads_back_to_itself(void **state)
 				   "require-sync\nhttp-show-clients\n"
 				   "allow 192.0.2.0/24\ndeny 2001:db8::/32\n"
 				   "ratelimit interval 0.250 burst 3 leak 0\n"
-				   "workers 256\nbusy-poll 1000000\n"
+				   "ratelimit-ceiling off\nworkers 256\nbusy-poll 1000000\n"
 				   "user root\npidfile /a/b\nsyslog local7\n";
 	const char *line = text;
 
@@ -194,8 +194,8 @@ static void flags(void **state)
 	};
 
 	(void)state;
-	expect_dump(&source, "listen daytime/tcp *:5050\n"
-			     "clock system\nhttp-show-clients\nworkers auto\nbusy-poll 0\n"
+	expect_dump(&source, "listen daytime/tcp *:5050\nclock system\nhttp-show-clients\n"
+			     "ratelimit-ceiling 10000\nworkers auto\nbusy-poll 0\n"
 			     "pidfile /x.pid\nsyslog daemon\n");
 	source = (struct config_source){
 		.file = file("flags.conf", "require-sync maybe\nhttp-show-clients on off\n")

@@ -62,6 +62,7 @@ struct config {
 	struct config_clock clock;
 	struct access access;
 	struct config_ratelimit ratelimit;
+	unsigned ceiling;	/* replies a second of the protocols with a loop guard; 0: off */
 	unsigned workers;	/* 1 to STATS_WORKERS; 0: one per core */
 	unsigned busy_poll;	/* microseconds */
 	bool http_show_clients; /* top clients on the status page */

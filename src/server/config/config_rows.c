@@ -54,6 +54,8 @@ const struct config_row config_rows[] = {
 	{ "ratelimit",
 	  GRAMMAR(ratelimit, 0, 6, "off, or any of: interval SECONDS, burst N, leak N"),
 	  .dump = config_ratelimit_dump },
+	{ "ratelimit-ceiling", NUMBER(ceiling, "off or replies a second", 1, 1000000),
+	  .special = "off", .initial = "10000" },
 	{ "workers", NUMBER(workers, "auto or a number", 1, STATS_WORKERS), .special = "auto" },
 	{ "busy-poll", NUMBER(busy_poll, "microseconds", 0, 1000000) },
 	{ "user", USER(user) },

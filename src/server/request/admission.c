@@ -4,14 +4,23 @@
 
 #define RESERVED_PORTS 1024
 
+/* Of the answers to NTP requests above the rate, 1 in this number is a KoD. */
+#define KOD_SHARE 4
+
 /* A prefix that the access list denies gets one KoD a second. */
 static const struct limiter_rate deny_rate = { .interval = CLOCK_SECOND, .burst = 1 };
 
-bool admission_open(struct admission *admission, const struct service *service)
+bool admission_open(struct admission *admission, const struct service *service,
+		    struct counters *counters, const struct networks *networks)
 {
 	struct hash_key seed = hash_key_make();
 
-	*admission = (struct admission){ .service = service, .random = seed.low | 1 };
+	*admission = (struct admission){
+		.service = service,
+		.counters = counters,
+		.networks = networks,
+		.random = seed.low | 1,
+	};
 	return limiter_open(&admission->limiter);
 }
 
@@ -66,21 +75,43 @@ static enum drop deny(struct admission *admission, const struct protocol *protoc
 	return DROP_NONE;
 }
 
-/* Above the rate. Of NTP, one request in `leak` gets a real reply, so that a forger of a client's
- * address cannot silence it; of the others one in `leak` gets a KoD. */
+/* Above the rate. Of NTP, one request in `leak` gets an answer, so that a forger of a client's
+ * address cannot silence it: a reply or, now and then, a KoD. */
 static enum drop over_rate(struct admission *admission, const struct protocol *protocol,
 			   struct datagram *datagram)
 {
-	uint32_t leak = admission->service->config.ratelimit.leak;
-
-	if (!protocol->has_kod)
+	if (!protocol->has_kod || !one_in_n(admission, admission->service->config.ratelimit.leak))
 		return DROP_LIMITED;
-	if (one_in_n(admission, leak))
-		return DROP_NONE;
-	if (!one_in_n(admission, leak))
-		return DROP_LIMITED;
-	datagram->kod = PROTOCOL_KOD_RATE;
+	if (one_in_n(admission, KOD_SHARE))
+		datagram->kod = PROTOCOL_KOD_RATE;
 	return DROP_NONE;
+}
+
+/* First what all networks together may get, which costs least, then the rates of the peer's
+ * prefixes. Own networks and all others have a ceiling each, so that a flood with forged addresses
+ * takes nothing from own networks. */
+static enum drop limit(struct admission *admission, const struct protocol *protocol,
+		       struct datagram *datagram, int64_t now)
+{
+	const struct service *service = admission->service;
+	bool own = networks_contain(admission->networks, &datagram->peer);
+	uint32_t *in_advance = &admission->in_advance[own], ceiling = service->config.ceiling;
+	bool has_ceiling = protocol->loop_guard && ceiling > 0;
+	enum drop drop;
+
+	if (has_ceiling && *in_advance == 0)
+		*in_advance = ceiling_take(&service->ceilings[own], ceiling, now);
+	if (has_ceiling && *in_advance == 0) {
+		drop = DROP_CEILING;
+	} else if (!limiter_admit(&admission->limiter, &service->config.ratelimit.rate,
+				  &datagram->peer, own, now)) {
+		drop = over_rate(admission, protocol, datagram);
+	} else {
+		*in_advance -= has_ceiling;
+		return DROP_NONE;
+	}
+	counter_add(&admission->counters->own_limited, own);
+	return drop;
 }
 
 static enum drop judge(struct admission *admission, const struct listener *listener,
@@ -98,11 +129,9 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 	if (protocol->loop_guard && may_be_server(service, datagram, second))
 		return DROP_LOOP;
 	/* By default only protocols with a loop guard are limited: see config_limits. */
-	if (config_limits(&service->config, protocol) &&
-	    !limiter_admit(&admission->limiter, &service->config.ratelimit.rate, &datagram->peer,
-			   false, now))
-		return over_rate(admission, protocol, datagram);
-	return DROP_NONE;
+	if (!config_limits(&service->config, protocol))
+		return DROP_NONE;
+	return limit(admission, protocol, datagram, now);
 }
 
 void admission_judge(struct admission *admission, const struct listener *listener,

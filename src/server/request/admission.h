@@ -1,11 +1,13 @@
-/* Whether a datagram gets a reply: source, access list, loop guard, rate. */
+/* Whether a datagram gets a reply: source and destination, access list, loop guard, limits. */
 #ifndef SERVER_ADMISSION_H
 #define SERVER_ADMISSION_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ceiling.h"
 #include "base/limiter.h"
+#include "base/networks.h"
 #include "server/request/datagram.h"
 #include "server/request/service.h"
 #include "server/sockets/listeners.h"
@@ -13,12 +15,17 @@
 /* A worker's own: how often each prefix has sent requests. */
 struct admission {
 	const struct service *service;
+	struct counters *counters;
+	const struct networks *networks; /* of this host */
 	struct limiter limiter;
-	uint64_t random; /* state of the generator that picks requests above the rate */
+	uint32_t in_advance[2]; /* replies taken from each of the ceilings of the service */
+	uint64_t random;	/* state of the generator that picks requests above the rate */
 };
 
-/* Returns false if memory is short. */
-bool admission_open(struct admission *admission, const struct service *service);
+/* Opens it for a worker with these counters; networks are this host's own, and outlive it. Returns
+ * false if memory is short. */
+bool admission_open(struct admission *admission, const struct service *service,
+		    struct counters *counters, const struct networks *networks);
 
 void admission_close(struct admission *admission);
 

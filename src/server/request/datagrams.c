@@ -7,7 +7,8 @@
 
 bool datagrams_open(struct datagrams *datagrams)
 {
-	if (!admission_open(&datagrams->admission, datagrams->service))
+	if (!admission_open(&datagrams->admission, datagrams->service, datagrams->counters,
+			    &datagrams->interfaces.networks))
 		return false;
 	datagrams->io = udp_io_open(datagrams->items, &datagrams->interfaces);
 	if (!datagrams->io)

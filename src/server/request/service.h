@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ceiling.h"
 #include "server/config/config.h"
 #include "server/sockets/interfaces.h"
 #include "server/sockets/listeners.h"
@@ -14,6 +15,7 @@ struct service {
 	struct config config;
 	struct listeners listeners;
 	struct interfaces_snapshot interfaces; /* published by the main thread */
+	struct ceiling *ceilings; /* of all networks but own ones, and of own networks */
 	struct stats *stats;	  /* with the clock state, and the counters of each worker */
 	int8_t precision;	  /* of the clock */
 	uint8_t ports[65536 / 8]; /* a bit for each port that is served */

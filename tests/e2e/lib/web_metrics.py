@@ -4,7 +4,7 @@ import re
 from lib.http_client import fetch
 
 SERVICES = ["daytime/tcp", "daytime/udp", "time/tcp", "time/udp", "ntp/udp", "http/tcp"]
-REASONS = ["denied", "limited", "loop", "invalid", "unsynchronised", "failed"]
+REASONS = ["denied", "limited", "ceiling", "loop", "invalid", "unsynchronised", "failed"]
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 
 
