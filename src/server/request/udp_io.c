@@ -91,6 +91,16 @@ static struct cmsghdr *find_local_address(struct msghdr *message)
 	return found;
 }
 
+/* The kernel names no address to reply from in an IPv4 datagram that waited in an inherited socket.
+ * The reply then leaves from the destination address, which the kernel checks. */
+static void complete_local_address(struct cmsghdr *control)
+{
+	struct in_pktinfo *local = (struct in_pktinfo *)CMSG_DATA(control);
+
+	if (control->cmsg_level == IPPROTO_IP && local->ipi_spec_dst.s_addr == htonl(INADDR_ANY))
+		local->ipi_spec_dst = local->ipi_addr;
+}
+
 /* Whether the destination address is that of a group. The kernel knows the broadcast addresses of
  * IPv4: it names another address, to reply from. */
 static bool is_to_group(const struct cmsghdr *control)
@@ -119,6 +129,21 @@ static void set_local_address(const struct interfaces *interfaces, struct cmsghd
 		local6->ipi6_ifindex = interfaces_out(interfaces, AF_INET6, local6->ipi6_ifindex);
 }
 
+/* Finds the local address of request i for its reply. Returns whether it is that of a group. */
+static bool read_local_address(struct udp_io *io, unsigned i, const struct address *peer)
+{
+	struct cmsghdr *control = find_local_address(&io->requests[i].msg_hdr);
+	bool to_group;
+
+	io->local[i] = control;
+	if (!control)
+		return false;
+	complete_local_address(control);
+	to_group = is_to_group(control);
+	set_local_address(io->interfaces, control, peer);
+	return to_group;
+}
+
 unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH])
 {
 	int count;
@@ -141,10 +166,7 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
 		items[i].arrival = find_stamp(request);
 		items[i].stamped = items[i].arrival != 0;
-		io->local[i] = find_local_address(request);
-		items[i].to_group = io->local[i] && is_to_group(io->local[i]);
-		if (io->local[i])
-			set_local_address(io->interfaces, io->local[i], &items[i].peer);
+		items[i].to_group = read_local_address(io, i, &items[i].peer);
 	}
 	return (unsigned)count;
 }
