@@ -20,6 +20,11 @@ def pytest_configure(config):
     config.option.basetemp = environment.home / "pytest"
 
 
+def pytest_collection_modifyitems(items):
+    """The tests that one worker has to run come first, since together they take longest."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 def pytest_unconfigure():
     shutil.rmtree(environment.home, ignore_errors=True)
 
