@@ -128,29 +128,41 @@ static void print_errors(pid_t process, const char *text)
 		log_print(LOG_ERR, "%s: %s", name_process(process, name), text);
 }
 
-/* Whether the daemon runs the same program file as this process. */
-static bool runs_this_program(const struct control_daemon *daemon)
+/* Sets *upgrade to whether the daemon runs another program file than this process. A successor would
+ * be started with source, so the daemon must have been, too. */
+static bool check_upgrade(const struct control_daemon *daemon, const struct config_source *source,
+			  bool *upgrade, struct failure *failure)
 {
-	struct failure failure;
 	char *reply = control_request(daemon, control_message_command(CONTROL_COMMAND_STATUS),
-				      TIMEOUT_COMMAND, &failure);
-	char own[STATUS_PROGRAM_SIZE];
-	bool same = reply && status_program(own) && status_has_program(reply, own);
+				      TIMEOUT_COMMAND, failure);
+	char own[STATUS_MEMBER_SIZE], started_with[STATUS_MEMBER_SIZE];
+	bool same;
 
+	if (!reply)
+		return false;
+	status_source(source, started_with);
+	same = status_has(reply, "source", started_with);
+	*upgrade = same && (!status_program(own) || !status_has(reply, "executable", own));
 	free(reply);
-	return same;
+	return same || failure_set(failure, EXIT_USAGE,
+				   "process %ld was started with other options: --signal reload"
+				   " --upgrade needs the same --config, --option and --user",
+				   (long)daemon->process);
 }
 
 /* Sets *upgrade if --upgrade was given and the daemon cannot do what is asked: it runs another
  * program, or lacks a right for the new configuration. */
-static enum exit_status reload(const struct control_daemon *daemon, bool *upgrade)
+static enum exit_status reload(const struct control_daemon *daemon,
+			       const struct config_source *source, bool *upgrade)
 {
 	bool may_upgrade = *upgrade;
 	struct failure failure;
 	enum exit_status status = EXIT_NOT_STARTED;
 	char *reply, *text;
 
-	*upgrade = may_upgrade && !runs_this_program(daemon);
+	*upgrade = false;
+	if (may_upgrade && !check_upgrade(daemon, source, upgrade, &failure))
+		return failed(&failure);
 	if (*upgrade)
 		return EXIT_SERVING;
 	reply = control_request(daemon, control_message_command(CONTROL_COMMAND_RELOAD),
@@ -191,8 +203,8 @@ static enum exit_status show_status(const struct control_daemon *daemon, bool js
 	return status;
 }
 
-enum exit_status command_run(const struct options *options, const struct config *config,
-			     bool *upgrade)
+enum exit_status command_run(const struct options *options, const struct config_source *source,
+			     const struct config *config, bool *upgrade)
 {
 	struct control_daemon daemon = { .pidfile = config->pidfile, .user = config->user.uid };
 	struct failure failure;
@@ -209,7 +221,7 @@ enum exit_status command_run(const struct options *options, const struct config 
 		return stop(&daemon);
 	case ACTION_RELOAD:
 		*upgrade = options->upgrade;
-		return reload(&daemon, upgrade);
+		return reload(&daemon, source, upgrade);
 	default:
 		return show_status(&daemon, options->json);
 	}

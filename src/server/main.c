@@ -201,6 +201,17 @@ static void print_tested(const struct config *config, const struct config_source
 		log_result("default configuration: " CONFIG_DEFAULT_FILE " does not exist");
 }
 
+static enum exit_status command(const struct options *options, const struct config_source *source,
+				const struct config *config, bool *upgrade)
+{
+	struct config_source absolute = *source; /* as the daemon has it */
+	char file[PATH_MAX];
+
+	if (!make_absolute(&absolute.file, file))
+		return EXIT_NOT_STARTED;
+	return command_run(options, &absolute, config, upgrade);
+}
+
 static enum exit_status act(const struct options *options, const struct config_source *source)
 {
 	struct config config;
@@ -217,7 +228,7 @@ static enum exit_status act(const struct options *options, const struct config_s
 	}
 	/* Also with errors in the configuration: a daemon must be stoppable. */
 	if (options->action >= ACTION_STOP)
-		status = command_run(options, &config, &upgrade);
+		status = command(options, source, &config, &upgrade);
 	if (options->action >= ACTION_STOP && !upgrade) {
 		/* done */
 	} else if (!valid) {

@@ -266,7 +266,7 @@ static void serve_command(struct server *server, unsigned peer, enum control_com
 	char *reply;
 
 	if (command == CONTROL_COMMAND_STATUS) {
-		reply = status_line(&server->engine, server->stopping);
+		reply = status_line(&server->engine, server->source, server->stopping);
 	} else if (command != CONTROL_COMMAND_RELOAD && command != CONTROL_COMMAND_UPGRADE) {
 		reply = control_message_reply(EXIT_USAGE, "malformed request");
 	} else if (!may_change(server)) {

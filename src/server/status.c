@@ -1,5 +1,6 @@
 #include "server/status.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <string.h>
@@ -50,32 +51,37 @@ static json_t *json_warnings(const struct listeners *listeners)
 	return list;
 }
 
-bool status_program(char program[static STATUS_PROGRAM_SIZE])
+bool status_program(char program[static STATUS_MEMBER_SIZE])
 {
 	struct stat file;
 
 	if (stat(ROLE_PROGRAM, &file) < 0)
 		return false;
-	snprintf(program, STATUS_PROGRAM_SIZE, "%ju:%ju", (uintmax_t)file.st_dev,
+	snprintf(program, STATUS_MEMBER_SIZE, "%ju:%ju", (uintmax_t)file.st_dev,
 		 (uintmax_t)file.st_ino);
 	return true;
 }
 
-bool status_has_program(const char *line, const char *program)
+void status_source(const struct config_source *source, char text[static STATUS_MEMBER_SIZE])
+{
+	snprintf(text, STATUS_MEMBER_SIZE, "%016" PRIx64, config_source_hash(source));
+}
+
+bool status_has(const char *line, const char *name, const char *value)
 {
 	json_t *status = json_loads(line, 0, NULL);
-	const char *found = json_string_value(json_object_get(status, "executable"));
-	bool same = found && strcmp(found, program) == 0;
+	const char *found = json_string_value(json_object_get(status, name));
+	bool same = found && strcmp(found, value) == 0;
 
 	json_decref(status);
 	return same;
 }
 
-char *status_line(const struct engine *engine, bool stopping)
+char *status_line(const struct engine *engine, const struct config_source *source, bool stopping)
 {
 	const struct listeners *listeners = &engine->service.listeners;
 	struct top_clients_list top_clients;
-	char program[STATUS_PROGRAM_SIZE] = "";
+	char program[STATUS_MEMBER_SIZE] = "", started_with[STATUS_MEMBER_SIZE];
 	struct figures figures;
 	char *line = NULL;
 	json_t *status;
@@ -85,11 +91,13 @@ char *status_line(const struct engine *engine, bool stopping)
 	workers_top_clients(&engine->workers, &top_clients);
 	figures_set_clients(&figures, &top_clients);
 	status_program(program);
+	status_source(source, started_with);
 	status = figures_json(&figures);
 	/* There can be more listeners than the stats have room for. */
 	if (json_object_set_new(status, "listen", json_listens(listeners)) == 0 &&
 	    json_object_set_new(status, "warnings", json_warnings(listeners)) == 0 &&
 	    json_object_set_new(status, "executable", json_string(program)) == 0 &&
+	    json_object_set_new(status, "source", json_string(started_with)) == 0 &&
 	    json_object_set_new(status, "status", json_integer(EXIT_SERVING)) == 0)
 		line = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(status);

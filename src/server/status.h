@@ -8,17 +8,21 @@
 
 #include "server/engine.h"
 
-#define STATUS_PROGRAM_SIZE 48
+#define STATUS_MEMBER_SIZE 48
 
-/* Returns the reply to a status request, a line of JSON to be freed; NULL if memory is short. */
-char *status_line(const struct engine *engine, bool stopping);
+/* Returns the reply to a status request, a line of JSON to be freed; NULL if memory is short. source
+ * is what the daemon was started with. */
+char *status_line(const struct engine *engine, const struct config_source *source, bool stopping);
 
-/* The file of the program that this process runs, as DEVICE:INODE, which is its status's member
- * "executable". Returns false if it is not known. */
-bool status_program(char program[static STATUS_PROGRAM_SIZE]);
+/* The file of the program that this process runs, as DEVICE:INODE, which is the member "executable"
+ * of a status. Returns false if it is not known. */
+bool status_program(char program[static STATUS_MEMBER_SIZE]);
 
-/* Whether a reply to a status request has this program. */
-bool status_has_program(const char *line, const char *program);
+/* The member "source" of the status of a daemon that was started with source. */
+void status_source(const struct config_source *source, char text[static STATUS_MEMBER_SIZE]);
+
+/* Whether a reply to a status request has a member of this name and value. */
+bool status_has(const char *line, const char *name, const char *value);
 
 /* Prints a reply as text, a line "name: value" for each figure that has one. Returns false if it is
  * not a JSON object. */

@@ -23,7 +23,7 @@ KEYS = {"version": int, "program": str, "process": int, "user": int, "confined":
         "uptime": int, "upgraded": bool, "workers": int, "clock": dict, "listen": list, "protocols": dict, "dropped": dict,
         "replies": int, "own_limited": int, "kod_sent": int, "unstamped": dict, "connections": dict,
         "per_worker": list, "response_time": dict, "transmit_stamp_error": dict, "http": dict, "status": int, "state": str,
-        "top_clients": list, "warnings": list, "executable": str}
+        "top_clients": list, "warnings": list, "executable": str, "source": str}
 CLOCK = {"source": str, "synchronised": bool, "stratum": int, "leap": int, "reason": type(None),
          "root_delay": float, "root_dispersion": float, "root_distance": float}
 HTTP = {"requests": int, "connections": int, "starts": int, "crashes": int, "response_time": dict}

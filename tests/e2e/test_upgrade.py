@@ -228,8 +228,32 @@ def test_a_reload_that_upgrades_if_need_be(testbed, port):
     assert testbed.status()["process"] == str(daemon.pid)
     config.write_text(f"listen daytime/tcp {port}\n")
     assert testbed.run(program, *words).out.startswith("timeserver: serving as process ")
-    assert testbed.status()["process"] != str(daemon.pid) and serves(port) and not serves(added)
+    assert testbed.status()["process"] != str(daemon.pid) and serves(port)
+    wait_until(lambda: not serves(added), what="the listener of the old process to be closed")
     assert testbed.signal("stop").code == 0
+
+
+@pytest.mark.parametrize("start, reload", [
+    (["-o", "listen daytime/tcp {port}"], []),
+    (["-c", "{config}"], ["-c", "{other}"]),
+    (["-c", "{config}"], ["-c", "{config}", "-o", "workers 1"]),
+    (["-c", "{config}", "-o", "workers 1", "-o", "busy-poll 1"], ["-c", "{config}", "-o", "workers 1"]),
+    (["-c", "{config}", "-u", "root"], ["-c", "{config}"])])
+def test_a_reload_that_may_upgrade_needs_the_options_of_the_start(testbed, port, start, reload):
+    """Or the new process would lose them."""
+    text = f"listen daytime/tcp {port}\n"
+    paths = {"port": port, "config": testbed.config(text), "other": testbed.config(text, "other.conf")}
+    start, reload = ([word.format(**paths) for word in words] for words in (start, reload))
+    if "-u" in start and os.geteuid() != 0:
+        pytest.skip("needs root")
+    daemon, program = testbed.start(*start), shutil.copy(SERVER, testbed.dir / "new")
+    words = ["-p", testbed.pidfile, "--signal", "reload", "--upgrade"]
+    for command in (SERVER, program):
+        assert tuple(testbed.run(command, *words, *reload)) == (2, "", (
+            f"timeserver: process {daemon.pid} was started with other options: --signal reload --upgrade needs the"
+            " same --config, --option and --user\n"))
+    assert testbed.run(SERVER, *words, *start).out == f"timeserver: process {daemon.pid} reloaded\n"
+    assert testbed.status()["process"] == str(daemon.pid) and serves(port)
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +272,7 @@ def full_queues():
 
 @needs_program("cc")
 @pytest.mark.parametrize("change, times", [("reload", 100), ("upgrade", 20)])
+@pytest.mark.usefixtures("no_flood")
 def test_no_reply_is_lost(testbed, port, load, change, times):
     """At 2,000 requests and 200 connections a second, many changes and for at least a second. What the
     kernel drops because a queue is full is not lost by the daemon."""

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "server/config/config_parse.h"
 #include "server/process/run_directory.h"
@@ -100,6 +101,26 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 	config->error_status =
 		parser.error_count == parser.passing_count ? EXIT_NOT_STARTED : EXIT_CONFIGURATION;
 	return parser.error_count == 0;
+}
+
+/* Adds a word, or that there is none. */
+static void hash_word(uint64_t *hash, const char *word)
+{
+	const struct hash_key key = { *hash, word ? 1 : 0 };
+
+	*hash = hash_bytes(&key, word, word ? strlen(word) : 0);
+}
+
+uint64_t config_source_hash(const struct config_source *source)
+{
+	uint64_t hash = source->file_optional;
+
+	hash_word(&hash, source->file);
+	for (size_t i = 0; i < source->option_count; i++)
+		hash_word(&hash, source->options[i]);
+	hash_word(&hash, NULL);
+	hash_word(&hash, source->user);
+	return hash;
 }
 
 /* An error without a file begins with the program's name, which the record has anyway. */

@@ -84,6 +84,10 @@ struct config_source {
 	bool look_up;	     /* look up names to check them, which may take seconds */
 };
 
+/* A hash of all but the pid file and look_up: two sources with different files, options or users have
+ * different hashes. */
+uint64_t config_source_hash(const struct config_source *source);
+
 /* Reads source into config; release it with config_free, also after errors. Writes each error to
  * errors as a line "FILE:LINE: DIRECTIVE: MESSAGE"; returns whether there was none. */
 bool config_load(struct config *config, const struct config_source *source, FILE *errors);
