@@ -1,5 +1,6 @@
 """Fixtures and the summary of the end-to-end tests. CONTRIBUTING.md says how to run them."""
 import collections
+import fcntl
 import shutil
 
 import pytest
@@ -18,6 +19,7 @@ pytest_plugins = ["lib.browser", "lib.refuse"]  # its fixtures
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     config.option.basetemp = environment.home / "pytest"
+    config.addinivalue_line("markers", "flood: sends more packets than the kernel's backlog has room for")
 
 
 def pytest_collection_modifyitems(items):
@@ -39,6 +41,16 @@ def testbed():
 @pytest.fixture
 def port():
     return daytime_client.free_port()
+
+
+@pytest.fixture(autouse=True)
+def alone_with_a_flood(request):
+    """A test marked as a flood runs alone: all network namespaces share the kernel's backlog of packets
+    (net.core.netdev_max_backlog), so others would lose some."""
+    floods = request.node.get_closest_marker("flood")
+    with open(__file__, encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if floods else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture

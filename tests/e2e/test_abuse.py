@@ -73,6 +73,7 @@ def flooded(spoof, port, *words):
 
 @needs_private("forged packets")
 @needs_program("cc")
+@pytest.mark.flood
 def test_other_clients_are_served_during_a_flood_of_syns(testbed, port, spoof, network):
     """SYNs from 131,072 forged addresses."""
     daemon = start(testbed, port)
@@ -86,6 +87,7 @@ def test_other_clients_are_served_during_a_flood_of_syns(testbed, port, spoof, n
 @needs_private("forged packets")
 @needs_program("cc")
 @pytest.mark.parametrize("networks", [1, 1 << 16])
+@pytest.mark.flood
 def test_other_clients_are_served_during_a_flood_of_requests(testbed, port, spoof, network, networks):
     """A million requests, from one network or from 65,536. The table of rates does not grow."""
     daemon = start(testbed, port, "workers 2", "ratelimit interval 0.01 burst 100")

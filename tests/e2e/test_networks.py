@@ -130,7 +130,7 @@ def test_500_devices_of_a_network_that_ask_at_once_all_get_replies(testbed, pref
         lan.address(f"{four}1/24", f"{six}1/64", far=[
             f"{six}ffff:2/64", *(f"{address}/24" for address in addresses_of(four)),
             *(f"{address}/64" for address in addresses_of(six))])
-        # All tests of a machine share a table of 1,024 neighbours: one is enough for these devices.
+        lan.learn([f"{four}2", f"{six}ffff:2"], [f"{four}1", f"{six}1"])
         ip(f"route add {four}0/25 via {four}2 dev {lan.near} onlink",
            f"route add {four}128/25 via {four}2 dev {lan.near} onlink",
            f"route add {six}/112 via {six}ffff:2 dev {lan.near}")

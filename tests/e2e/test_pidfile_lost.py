@@ -115,12 +115,20 @@ def subdirectory(testbed):
     yield testbed.pidfile.parent
 
 
+def remove(directory):
+    """The daemon may create a file meanwhile."""
+    def is_removed():
+        shutil.rmtree(directory, ignore_errors=True)
+        return not directory.exists()
+    wait_until(is_removed, what="the directory to be removed")
+
+
 def test_the_directory_is_removed(testbed, port):
     """Then the daemon listens at the abstract name of its control socket."""
     with subdirectory(testbed) as directory:
         daemon = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}")
         wait_until(lambda: serves(port))
-        shutil.rmtree(directory)
+        remove(directory)
         wait_for_abstract_name(testbed)
         assert testbed.status()["process"] == str(daemon.pid)
         for _ in range(2):
@@ -142,7 +150,7 @@ def test_an_upgrade_without_the_directory(testbed, port):
     with subdirectory(testbed) as directory:
         old = testbed.listen(port)
         listener = listener_of(old, port)
-        shutil.rmtree(directory)
+        remove(directory)
         wait_for_abstract_name(testbed)
         new = testbed.listen(port, "--upgrade")
         old.wait_gone()

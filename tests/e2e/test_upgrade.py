@@ -272,7 +272,6 @@ def full_queues():
 
 @needs_program("cc")
 @pytest.mark.parametrize("change, times", [("reload", 100), ("upgrade", 20)])
-@pytest.mark.usefixtures("no_flood")
 def test_no_reply_is_lost(testbed, port, load, change, times):
     """At 2,000 requests and 200 connections a second, many changes and for at least a second. What the
     kernel drops because a queue is full is not lost by the daemon."""

@@ -1,5 +1,6 @@
 """Another host on a link: a network namespace at the other end of a pair of virtual interfaces."""
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -47,6 +48,17 @@ class Neighbour:
         with self.inside():
             ip(*(f"addr add {address} dev {self.far} {nodad(address)}" for address in far))
 
+    def learn(self, near=(), far=()):
+        """Makes each end know these addresses of the other one, without ARP or neighbour discovery. All
+        network namespaces share a table of 1,024 neighbours, in which such entries do not count."""
+        def add(addresses, device, link):
+            ip(*(f"neigh replace {address} lladdr {link} nud permanent dev {device}" for address in addresses))
+        near_link = link_address(self.near)
+        with self.inside():
+            far_link = link_address(self.far)
+            add(far, self.far, near_link)
+        add(near, self.near, far_link)
+
     def udp_socket(self, address=None, family=socket.AF_INET):
         """A socket of the neighbour, at one of its addresses."""
         if address:
@@ -63,6 +75,11 @@ class Neighbour:
         ip(f"link del {self.near}")
         os.close(self.namespace)
         os.close(self.home)
+
+
+def link_address(device):
+    shown = subprocess.run(["ip", "-json", "link", "show", device], check=True, capture_output=True)
+    return json.loads(shown.stdout)[0]["address"]
 
 
 def nodad(address):
