@@ -214,6 +214,19 @@ def test_socket_activation_of_ntp(systemd):
     assert systemd.control("reload", unit).code == 0 and ntp.query(123)[0].stratum == 10
 
 
+def test_an_error_in_the_configuration_ends_the_activation(systemd):
+    """After five starts, although a client waits, which would start the service again and again."""
+    unit, name = ACTIVATED, "timeserver.socket"
+    for each in (unit, name):
+        systemd.install_unit(each, systemd.log)
+    systemd.write_config("nonsense\n")
+    assert systemd.control("daemon-reload").code == 0 and systemd.control("start", name).code == 0
+    with socket.create_connection(("127.0.0.1", 5050)):
+        wait_until(lambda: systemd.show(name)["ActiveState"] == "failed", 60, "the end of the socket")
+    assert systemd.show(name)["Result"] == "service-start-limit-hit"
+    assert systemd.log.read_text().count("nonsense: unknown directive") == 5
+
+
 # Writes errno of a call that reads the state of the clock.
 READ_CLOCK = """\
 import ctypes, os
