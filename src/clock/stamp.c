@@ -9,15 +9,19 @@ bool stamp_enable(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) == 0;
 }
 
+bool stamp_read(const struct cmsghdr *control, struct timespec *stamp)
+{
+	if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_TIMESTAMPNS)
+		return false;
+	memcpy(stamp, CMSG_DATA(control), sizeof(*stamp));
+	return true;
+}
+
 bool stamp_find(struct msghdr *message, struct timespec *stamp)
 {
 	struct cmsghdr *control = CMSG_FIRSTHDR(message);
 
-	for (; control; control = CMSG_NXTHDR(message, control)) {
-		if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_TIMESTAMPNS)
-			continue;
-		memcpy(stamp, CMSG_DATA(control), sizeof(*stamp));
-		return true;
-	}
-	return false;
+	while (control && !stamp_read(control, stamp))
+		control = CMSG_NXTHDR(message, control);
+	return control != NULL;
 }

@@ -13,8 +13,11 @@
  * does not. */
 bool stamp_enable(int fd);
 
-/* Finds the stamp (SCM_TIMESTAMPNS) among the control messages of what recvmsg(2) returned, by the
- * system clock. Returns false if there is none. */
+/* Reads the stamp, by the system clock, from a control message of what recvmsg(2) returned. Returns
+ * false if that is another one than SCM_TIMESTAMPNS. */
+bool stamp_read(const struct cmsghdr *control, struct timespec *stamp);
+
+/* Finds the stamp among all control messages. Returns false if there is none. */
 bool stamp_find(struct msghdr *message, struct timespec *stamp);
 
 #endif

@@ -64,31 +64,28 @@ void udp_io_close(struct udp_io *io)
 /* Shared by all workers. */
 static struct log_limit no_stamps;
 
-/* The kernel's stamp of a message; 0 if it has none. */
-static clock_ntp_time find_stamp(struct msghdr *message)
-{
-	struct timespec stamp;
-
-	return stamp_find(message, &stamp) ? clock_to_ntp(&stamp) : 0;
-}
-
 static bool is_local_address(const struct cmsghdr *control)
 {
 	return (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) ||
 	       (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO);
 }
 
-/* The control message with the destination address of a datagram; NULL if there is none. Of an IPv4
- * datagram an IPv6 socket gives two: the last one is that of IPv4. */
-static struct cmsghdr *find_local_address(struct msghdr *message)
+/* Sets the arrival of a datagram. Returns the control message with its destination address; NULL if
+ * there is none. Of an IPv4 datagram an IPv6 socket gives two: the last one is that of IPv4. */
+static struct cmsghdr *read_control(struct msghdr *message, struct datagram *datagram)
 {
-	struct cmsghdr *control = CMSG_FIRSTHDR(message), *found = NULL;
+	struct cmsghdr *control = CMSG_FIRSTHDR(message), *local = NULL;
+	struct timespec stamp;
 
+	datagram->arrival = 0;
 	for (; control; control = CMSG_NXTHDR(message, control)) {
 		if (is_local_address(control))
-			found = control;
+			local = control;
+		else if (stamp_read(control, &stamp))
+			datagram->arrival = clock_to_ntp(&stamp);
 	}
-	return found;
+	datagram->stamped = datagram->arrival != 0;
+	return local;
 }
 
 /* The kernel names no address to reply from in an IPv4 datagram that waited in an inherited socket.
@@ -129,19 +126,21 @@ static void set_local_address(const struct interfaces *interfaces, struct cmsghd
 		local6->ipi6_ifindex = interfaces_out(interfaces, AF_INET6, local6->ipi6_ifindex);
 }
 
-/* Finds the local address of request i for its reply. Returns whether it is that of a group. */
-static bool read_local_address(struct udp_io *io, unsigned i, const struct address *peer)
+/* Sets what the kernel says of a request, and keeps its local address for the reply. */
+static void read_request(struct udp_io *io, unsigned i, struct datagram *datagram)
 {
-	struct cmsghdr *control = find_local_address(&io->requests[i].msg_hdr);
-	bool to_group;
+	struct msghdr *request = &io->requests[i].msg_hdr;
+	struct cmsghdr *local = read_control(request, datagram);
 
-	io->local[i] = control;
-	if (!control)
-		return false;
-	complete_local_address(control);
-	to_group = is_to_group(control);
-	set_local_address(io->interfaces, control, peer);
-	return to_group;
+	datagram->size = io->requests[i].msg_len;
+	datagram->truncated = (request->msg_flags & MSG_TRUNC) != 0;
+	datagram->to_group = false;
+	io->local[i] = local;
+	if (!local)
+		return;
+	complete_local_address(local);
+	datagram->to_group = is_to_group(local);
+	set_local_address(io->interfaces, local, &datagram->peer);
 }
 
 unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static DATAGRAM_BATCH])
@@ -159,16 +158,9 @@ unsigned udp_io_receive(struct udp_io *io, int fd, struct datagram items[static 
 	if (count <= 0)
 		return 0;
 	io->used = (unsigned)count;
-	for (int i = 0; i < count; i++) {
-		struct msghdr *request = &io->requests[i].msg_hdr;
-
-		items[i].size = io->requests[i].msg_len;
-		items[i].truncated = (request->msg_flags & MSG_TRUNC) != 0;
-		items[i].arrival = find_stamp(request);
-		items[i].stamped = items[i].arrival != 0;
-		items[i].to_group = read_local_address(io, i, &items[i].peer);
-	}
-	return (unsigned)count;
+	for (unsigned i = 0; i < io->used; i++)
+		read_request(io, i, &items[i]);
+	return io->used;
 }
 
 /* Makes replies[number] the reply to item i. */
@@ -210,8 +202,11 @@ static clock_ntp_time take_stamp(int fd)
 {
 	struct ancillary control;
 	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct timespec stamp;
 
-	return recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0 ? 0 : find_stamp(&message);
+	if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+		return 0;
+	return stamp_find(&message, &stamp) ? clock_to_ntp(&stamp) : 0;
 }
 
 void udp_io_clear_stamps(int fd)
