@@ -76,7 +76,7 @@ void clock_state_unsynchronised(struct clock_state *state, uint32_t reason);
 /* The reference identifier of this host's own clock, as ntpd has it. */
 #define CLOCK_REFERENCE_LOCAL CLOCK_REFERENCE(127, 127, 1, 1)
 
-/* PHI in RFC 5905: the frequency error of an unsteered clock, in ppm. */
+/* PHI in RFC 5905: the frequency error that is assumed of a clock, in ppm. */
 #define CLOCK_DRIFT_PPM 15
 
 /* "clock local": the system clock is taken as right, at a configured stratum. now is on the system

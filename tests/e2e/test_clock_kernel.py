@@ -3,6 +3,7 @@
 The tests leave the clock of the machine alone. shim_clock.c stands in for the kernel.
 """
 import calendar
+import contextlib
 import errno
 import json
 import os
@@ -15,8 +16,10 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port
-from lib.environment import compile_shim, INSTRUMENTED, wait_until
+from lib.environment import compile_shim, INSTRUMENTED, needs_private, wait_until
+from lib.followed import Followed
 from lib.http_client import fetch
+from lib.neighbour import neighbour
 from lib.ntp import wait_for_state
 
 SHIM = pathlib.Path(__file__).with_name("lib") / "shim_clock.c"
@@ -91,6 +94,34 @@ def test_the_maximum_error_is_the_root_dispersion(testbed, port, kernel):
         wanted = error * 65536 // 1000000
         wait_until(lambda: wanted <= ntp.query(port)[0].root_dispersion <= wanted + 100,
                    what=f"a root dispersion of {error} microseconds")
+
+
+def growth_of_dispersion(port):
+    """In microseconds a second, over a time in which no reply of the server comes."""
+    first, began = ntp.query(port)[0], time.monotonic()
+    time.sleep(4)
+    last, seconds = ntp.query(port)[0], time.monotonic() - began
+    assert first.leap == last.leap == 0
+    return (last.root_dispersion - first.root_dispersion) / 2**16 * 1e6 / seconds
+
+
+@needs_private("a link to another host")
+@pytest.mark.parametrize("status, state, here, least, most", [
+    (0, TIME_OK, False, 7, 30), (STA_UNSYNC, TIME_ERROR, False, 450, 550), (0, -errno.EPERM, False, 450, 550),
+    (STA_UNSYNC, TIME_ERROR, True, 7, 30)], ids=["disciplined", "not disciplined", "not known", "server here"])
+def test_the_clock_may_drift_if_nothing_disciplines_it(testbed, port, kernel, status, state, here, least, most):
+    """While a server elsewhere does not reply. A server on this host is what disciplines the clock."""
+    kernel.set_state(status, state)
+    with neighbour() as lan:
+        lan.address("10.9.0.1/24", far=["10.9.0.2/24"])
+        with contextlib.nullcontext() if here else lan.inside():
+            server = Followed("10.9.0.1" if here else "10.9.0.2")
+        with server:
+            start(testbed, port, kernel, f"follow {server.socket.getsockname()[0]}:{server.port}")
+            wait_until(lambda: ntp.query(port)[0].leap == 0, what="synchronisation")
+            server.silent = True
+            time.sleep(0.5)
+            assert least < growth_of_dispersion(port) < most
 
 
 def seconds_to_notice_step(port):
