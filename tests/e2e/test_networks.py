@@ -231,10 +231,13 @@ def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
 
 
 @pytest.mark.parametrize("client, far", [("10.7.7.7", "10.9.1.2"), ("fd00:7::7", "fd00:9:1::2")])
-@pytest.mark.parametrize("rule", [True, False], ids=["own table", "main table"])
-def test_the_interface_of_a_reply(testbed, lan, port, client, far, rule):
+@pytest.mark.parametrize("listen, rule, own", [
+    ("*", "oif {wan}", True), ("*", None, False), ("{near}", "oif {wan}", False), ("{near}", "from {near}", True)],
+    ids=["rule for interface", "no rule", "one address, rule for interface", "one address, rule for it"])
+def test_the_interface_of_a_reply(testbed, lan, port, client, far, listen, rule, own):
     """A network that is reached by another interface in the main table. With a routing table of its own
-    for the interface of the request the reply leaves by that, without by the other one."""
+    for the interface of the request the reply leaves by that, without by the other one; from a socket
+    on one address, with a routing table for that address."""
     six = ":" in client
     options, length = (["-6"], 128) if six else ([], 32)
     with neighbour("wan") as wan:
@@ -244,22 +247,24 @@ def test_the_interface_of_a_reply(testbed, lan, port, client, far, rule):
         near = "fd00:9:1::1" if six else "10.9.1.1"
         ip(f"route add {client} via {'fd00:9::2' if six else '10.9.0.2'} dev {lan.near}", options=options)
         if rule:
-            ip(f"rule add oif {wan.near} table 100",
+            rule = rule.format(wan=wan.near, near=near)
+            ip(f"rule add {rule} table 100",
                f"route add {client} via {far} dev {wan.near} table 100", options=options)
         try:
-            testbed.start(*directives(f"listen ntp {port}", "clock local"))
+            host = listen.format(near=f"[{near}]" if six else near)
+            testbed.start(*directives(f"listen ntp {host}:{port}", "clock local"))
             with wan.udp_socket(client) as asked, lan.udp_socket() if not six else \
                     lan.udp_socket(family=socket.AF_INET6) as other:
                 other.bind((client, asked.getsockname()[1]))
                 with wan.inside():
                     ip(f"route add {near} dev {wan.far} src {client} metric 1", options=options)
                 asked.sendto(ntp.request(), (near, port))
-                receiver = asked if rule else other
+                receiver = asked if own else other
                 receiver.settimeout(longer(5))
                 assert receiver.recvfrom(100)[1][0] == near
         finally:
             if rule:
-                ip(f"rule del oif {wan.near} table 100", options=options)
+                ip(f"rule del {rule} table 100", options=options)
 
 
 @pytest.fixture
