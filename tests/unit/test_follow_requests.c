@@ -1,4 +1,6 @@
 /* "clock follow": requests to the server, and what its replies change. */
+#include <sys/resource.h>
+
 #include "follow_server.h"
 
 static void requests_are_sent_four_times_a_second(void **cmocka)
@@ -278,6 +280,26 @@ static void the_source_port_changes_every_64_requests(void **cmocka)
 	assert_int_not_equal(ports[0], ports[1]);
 }
 
+/* The present socket is used until another one can be opened. */
+static void a_shortage_of_descriptors_does_not_unsynchronise(void **cmocka)
+{
+	struct rlimit limit, none;
+
+	(void)cmocka;
+	for (unsigned i = 0; i < 64; i++)
+		exchange(test.follow.next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		exchange(test.follow.next);
+		assert_synchronised();
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	exchange(test.follow.next);
+	assert_int_equal(test.follow.asked, 1);
+}
+
 static void requests_to_a_lost_server_back_off(void **cmocka)
 {
 	unsigned requests = 0;
@@ -319,6 +341,7 @@ int main(void)
 		TEST(other_kods_do_not_stop_requests),
 		TEST(replies_to_requests_from_before_a_step_are_ignored),
 		TEST(the_source_port_changes_every_64_requests),
+		TEST(a_shortage_of_descriptors_does_not_unsynchronise),
 		TEST(requests_to_a_lost_server_back_off),
 	};
 

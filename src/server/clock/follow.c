@@ -50,22 +50,22 @@ void follow_close(struct follow *follow)
 	follow->lookup = NULL;
 }
 
+/* Replaces the socket; if that fails, as without a descriptor or a route, the present one stays. */
 static bool open_socket(struct follow *follow)
 {
 	const struct address *server = &follow->server;
+	int fd = socket(server->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	close_socket(follow);
-	follow->socket =
-		socket(server->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (follow->socket < 0)
+	if (fd < 0 || connect(fd, &server->any, address_length(server)) < 0) {
+		fd_close(&fd);
 		return false;
+	}
 	/* If it fails the clock is read instead, a little after the arrival. */
-	stamp_enable(follow->socket);
-	follow->same_host = address_is_own(server);
-	if (connect(follow->socket, &server->any, address_length(server)) == 0)
-		return true;
+	stamp_enable(fd);
 	close_socket(follow);
-	return false;
+	follow->socket = fd;
+	follow->same_host = address_is_own(server);
+	return true;
 }
 
 /* A name is looked up every time: its address may have changed. */
@@ -153,9 +153,8 @@ static void poll_server(struct follow *follow, int64_t now)
 		follow->retry_backoff =
 			clock_earlier(2 * follow->retry_backoff, FOLLOW_BACKOFF_MAX);
 		close_socket(follow);
-	} else if (follow->asked >= SOCKET_REQUESTS && !open_socket(follow)) {
-		follow->next = now + CLOCK_SECOND;
-		return;
+	} else if (follow->asked >= SOCKET_REQUESTS) {
+		open_socket(follow);
 	}
 	if (follow->socket < 0)
 		find_and_connect(follow, now);
