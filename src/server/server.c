@@ -116,7 +116,7 @@ static bool drop_privileges(struct server *server, struct failure *failure)
 		listeners_chown(&service->listeners, user->uid, user->gid);
 	}
 	snprintf(path, sizeof(path), "%s", service->config.pidfile);
-	directory = server->pidfile.directory >= 0 ? dirname(path) : NULL;
+	directory = server->pidfile.fd >= 0 ? dirname(path) : NULL;
 	return privileges_drop(&server->engine.privileges, user, directory,
 			       web_child_is_configured(&service->listeners), failure);
 }

@@ -257,6 +257,18 @@ def test_a_pid_file_in_a_directory_of_another_user_is_emptied(testbed, port):
     testbed.listen(port)
 
 
+@needs_private("an ordinary user")
+def test_a_directory_that_cannot_be_read(testbed, port):
+    """Files can be created, found and removed in it by name."""
+    testbed.pidfile = testbed.dir / "sub" / "t.pid"
+    testbed.pidfile.parent.mkdir(mode=0o300)
+    os.chown(testbed.pidfile.parent, NOBODY, NOBODY)
+    daemon = testbed.listen(port, **as_nobody())
+    assert testbed.files() == ["sub", "sub/t.pid", "sub/t.sock"]
+    daemon.stop()
+    assert testbed.files() == ["sub"]
+
+
 def test_stop_waits_until_the_daemon_has_ended(testbed, port):
     for _ in range(fewer(5)):
         daemon = testbed.listen(port)

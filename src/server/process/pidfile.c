@@ -179,7 +179,7 @@ static bool take_file(struct pidfile *pidfile, struct failure *failure)
 	return write_process(pidfile, failure);
 }
 
-/* Without the directory the file cannot be opened either, which is a failure of its own. */
+/* Without the right to read it, files can still be created there. */
 static void open_directory(struct pidfile *pidfile)
 {
 	pidfile->directory = run_directory_open(pidfile->path);

@@ -1,5 +1,6 @@
 #include "server/process/privileges.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <link.h>
@@ -64,7 +65,9 @@ static bool allow_directory(int rules, const char *directory)
 	uint64_t rights = SANDBOX_RIGHT_WRITE_FILE | SANDBOX_RIGHT_REMOVE_FILE |
 			  SANDBOX_RIGHT_MAKE_REG | SANDBOX_RIGHT_MAKE_SOCK | SANDBOX_RIGHT_TRUNCATE;
 
-	return !directory || sandbox_allow_path(rules, directory, rights & sandbox_write_rights());
+	return !directory ||
+	       sandbox_allow_path(rules, directory, rights & sandbox_write_rights()) ||
+	       errno == ENOENT;
 }
 
 /* The path of the dynamic loader from the PT_INTERP header of this program; NULL: none. */

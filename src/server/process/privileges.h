@@ -21,9 +21,9 @@ struct privileges {
 };
 
 /* Becomes user and drops the privileges of this thread and its future threads. Files can still be
- * created in directory, where the pid file is; NULL: nowhere. With web, the program can be executed
- * again in any case; else only where the kernel can restrict execution to this program. Fails only
- * where user_become does. */
+ * created in directory, where the pid file is; nowhere, if it is NULL or was removed. With web, the
+ * program can be executed again in any case; else only where the kernel can restrict execution to
+ * this program. Fails only where user_become does. */
 bool privileges_drop(struct privileges *privileges, const struct user *user, const char *directory,
 		     bool web, struct failure *failure);
 
