@@ -12,6 +12,7 @@
 #include "server/options.h"
 #include "server/process/daemon.h"
 #include "server/process/notify.h"
+#include "server/process/run_directory.h"
 #include "server/server.h"
 
 #define ERRORS_LOGGED 65536 /* bytes */
@@ -252,7 +253,7 @@ int server_main(int argc, char **argv)
 {
 	struct options options;
 	struct config_source source;
-	char pidfile[PATH_MAX];
+	char pidfile[PATH_MAX], default_pidfile[PATH_MAX];
 	enum exit_status status;
 
 	daemon_fill_standard_descriptors();
@@ -267,6 +268,7 @@ int server_main(int argc, char **argv)
 		status = finish(EXIT_SERVING);
 		goto out;
 	}
+	run_directory_default_path(default_pidfile);
 	source = (struct config_source){
 		.file = options.config		? options.config :
 			options.line_count == 0 ? CONFIG_DEFAULT_FILE :
@@ -276,6 +278,7 @@ int server_main(int argc, char **argv)
 		.option_count = options.line_count,
 		.user = options.user,
 		.pidfile = options.pidfile,
+		.default_pidfile = default_pidfile,
 		.look_up = options.action == ACTION_TEST,
 	};
 	if ((source.pidfile && strcmp(source.pidfile, CONFIG_NO_PIDFILE) == 0) ||

@@ -60,14 +60,13 @@ static bool take_over(struct server *server, const struct control_daemon *daemon
 /* As process 1, in a container, nothing may be writable. */
 static bool go_on_without_pidfile(struct server *server, const struct failure *failure)
 {
-	char *path = server->engine.service.config.pidfile, default_path[PATH_MAX];
+	char default_path[PATH_MAX];
 
 	run_directory_default_path(default_path);
-	if (getpid() != 1 || strcmp(path, default_path) != 0)
+	if (getpid() != 1 || strcmp(server->pidfile.path, default_path) != 0)
 		return false;
 	log_write(LOG_NOTICE, "%s: serving without a pid file and a control socket", failure->text);
 	pidfile_release(&server->pidfile);
-	path[0] = '\0';
 	return true;
 }
 

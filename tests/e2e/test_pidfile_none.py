@@ -77,5 +77,8 @@ def test_process_1_of_a_container_without_a_writable_file(testbed, port, words, 
         not words)
     assert testbed.files() == []
     server, = children_of(daemon)
+    os.kill(server, signal.SIGHUP)
+    wait_until(lambda: "reloaded: " in daemon.log(), what="the reload")
+    assert "takes effect at the next start" not in daemon.log()
     os.kill(server, signal.SIGTERM)
     assert daemon.wait() == 0

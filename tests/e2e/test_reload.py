@@ -107,6 +107,15 @@ def test_warnings_of_a_reload_are_printed(testbed, port):
     assert "".join(warnings) in daemon.log()
 
 
+@needs_private("the default paths")
+def test_the_default_pid_file_is_that_of_the_start(testbed, port):
+    """By then the daemon is another user, with another default."""
+    daemon = testbed.listen(port, "-u", "nobody", pidfile=False)
+    for _ in range(2):
+        result = testbed.server("-s", "reload", pidfile=False)
+        assert tuple(result) == (0, f"timeserver: process {daemon.pid} reloaded\n", "")
+
+
 def test_a_removed_file_is_an_error_and_changes_nothing(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
     config = testbed.dir / "t.conf"

@@ -9,12 +9,12 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "server/config/config_parse.h"
-#include "server/process/run_directory.h"
 
-static void set_defaults(struct config_parser *parser)
+static void set_defaults(struct config_parser *parser, const struct config_source *source)
 {
 	*parser->config = (struct config){ .ratelimit = config_ratelimit_default };
-	run_directory_default_path(parser->config->pidfile);
+	if (source->default_pidfile)
+		snprintf(parser->config->pidfile, PATH_MAX, "%s", source->default_pidfile);
 	for (size_t i = 0; i < config_row_count; i++) {
 		const char *words[] = { config_rows[i].initial, NULL };
 
@@ -86,7 +86,7 @@ bool config_load(struct config *config, const struct config_source *source, FILE
 {
 	struct config_parser parser = { .config = config, .errors = errors, .file = PROGRAM_NAME };
 
-	set_defaults(&parser);
+	set_defaults(&parser, source);
 	if (source->file &&
 	    !(source->file_optional && access(source->file, F_OK) < 0 && errno == ENOENT))
 		config->file = source->file;

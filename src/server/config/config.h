@@ -79,9 +79,10 @@ struct config_source {
 	bool file_optional;	    /* a file that does not exist is no error */
 	const char *const *options; /* directives from the command line */
 	size_t option_count;
-	const char *user;    /* --user; NULL: not given */
-	const char *pidfile; /* --pidfile; NULL: not given */
-	bool look_up;	     /* look up names to check them, which may take seconds */
+	const char *user;	     /* --user; NULL: not given */
+	const char *pidfile;	     /* --pidfile; NULL: not given */
+	const char *default_pidfile; /* of the user who started the program; NULL: none */
+	bool look_up;		     /* look up names to check them, which may take seconds */
 };
 
 /* A hash of all but the pid file and look_up: two sources with different files, options or users have
