@@ -75,7 +75,6 @@ static int open_socket(const char *path, bool abstract)
 		fchmod(fd, 0600);
 	opened = fd >= 0 && control_path_call(bind, fd, path, abstract) &&
 		 listen(fd, CONTROL_PEERS) == 0;
-
 	error = errno;
 	umask(mask);
 	if (!opened)
@@ -286,7 +285,8 @@ void control_close(struct control *control)
 		return;
 	for (unsigned peer = 0; peer < CONTROL_PEERS; peer++)
 		control_drop(control, peer);
-	fd_close(&control->fd);
+	/* While the socket is open no other file has its inode, and no other daemon replaces it. */
 	if (control->owned && has_file(control))
 		unlink(control->path);
+	fd_close(&control->fd);
 }
