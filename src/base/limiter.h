@@ -37,9 +37,9 @@ struct limiter {
 bool limiter_open(struct limiter *limiter);
 
 /* Counts a request of peer at now, nanoseconds on the monotonic clock; own: the peer is in one of
- * this host's own networks. Returns whether it is within
- * the rate of both prefixes; a request that is not does not count. IPv4-mapped addresses are IPv4.
- * The rate may change between requests: no prefix owes more than one burst of the new rate. */
+ * this host's own networks. Returns whether it is within the rate of both prefixes; a request that
+ * is not does not count. IPv4-mapped addresses are IPv4. The rate may change between requests: no
+ * prefix owes more than one burst of the new rate. */
 bool limiter_admit(struct limiter *limiter, const struct limiter_rate *rate,
 		   const struct address *peer, bool own, int64_t now);
 

@@ -170,8 +170,8 @@ static void drain_closed(struct engine *engine, const struct listeners *old)
 	}
 }
 
-/* Other processes may have taken the threads that were ended. Requests wait in the kernel until a
- * retry succeeds. */
+/* Other processes may have taken the threads that were ended. Requests wait in the kernel for the
+ * first retry. */
 static void schedule_retry(struct engine *engine, const struct failure *failure)
 {
 	if (!engine_is_halted(engine))

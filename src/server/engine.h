@@ -56,8 +56,7 @@ bool engine_start(struct engine *engine, struct failure *failure);
 /* Puts next into effect. Requests that come in while no worker runs wait in the kernel. If the
  * threads cannot be started with next, the old setup stays in effect; if they cannot be started
  * with that either, the engine is halted and retries every second; after the first retry that
- * fails, TCP connections are refused. next holds the setup that is not
- * in effect afterwards. */
+ * fails, TCP connections are refused. next holds the setup that is not in effect afterwards. */
 bool engine_exchange(struct engine *engine, struct engine_setup *next, struct failure *failure);
 
 /* Undoes an exchange, also where it has put HTTP into effect; next is what engine_exchange has left

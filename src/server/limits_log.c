@@ -27,8 +27,7 @@ void limits_log_tick(struct limits_log *log, const struct stats *stats, int64_t 
 		if (counts[i] == log->lines[i].count || now < log->lines[i].quiet_until)
 			continue;
 		log_write(LOG_WARNING,
-			  "%s: %llu more requests; see %s in"
-			  " timeserver.conf(5)",
+			  "%s: %llu more requests; see %s in timeserver.conf(5)",
 			  texts[i].what, (unsigned long long)(counts[i] - log->lines[i].count),
 			  texts[i].directive);
 		log->lines[i].count = counts[i];

@@ -114,7 +114,6 @@ static char *read_content(struct config_parser *parser, const char *path, size_t
 {
 	char reason[FILE_REASON_SIZE] = "Out of memory", *text = malloc(FILE_SIZE_MAX + 1);
 	FILE *file = text ? file_open(path, reason) : NULL;
-
 	bool complete;
 
 	*size = file ? fread(text, 1, FILE_SIZE_MAX + 1, file) : 0;

@@ -66,11 +66,7 @@ const struct config_row config_rows[] = {
 	{ "confdir", GRAMMAR(confdir, 1, 1, "the path of a directory"), .repeatable = true },
 };
 
-#define ROW_COUNT (sizeof(config_rows) / sizeof(config_rows[0]))
-_Static_assert(ROW_COUNT <= sizeof(unsigned) * CHAR_BIT,
-	       "a bit of config_parser.seen for each row");
-
-const size_t config_row_count = ROW_COUNT;
+const size_t config_row_count = sizeof(config_rows) / sizeof(config_rows[0]);
 
 /* The choice with a name or, if that is NULL, with a value; else the end, which has no name. */
 static const struct config_choice *find_choice(const struct config_row *row, const char *name,
