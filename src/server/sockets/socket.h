@@ -15,7 +15,9 @@
  * errno. */
 int socket_open(const struct protocol *protocol, const struct address *address, bool shared);
 
-/* Whether this machine lacks address now, so that no request can come to it. */
+/* Whether this machine lacks address now, so that no request can come to it. By bind(2), since a
+ * local route can give it addresses that no interface has; where the kernel binds any address
+ * (ip_nonlocal_bind), it lacks none. */
 bool socket_lacks_address(const struct address *address);
 
 /* Has a TCP listener refuse connections until socket_listen. */
