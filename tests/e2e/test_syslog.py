@@ -232,6 +232,11 @@ def stalled_syslog():
         with contextlib.suppress(BlockingIOError):
             while True:
                 filler.sendto(b"full", str(DEVICE))
+        # Not just the filler's own buffer is full.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+            assert other.connect_ex(str(DEVICE)) == 0
+            with pytest.raises(BlockingIOError):
+                other.send(b"full")
         try:
             yield log
         finally:

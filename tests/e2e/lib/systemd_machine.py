@@ -1,8 +1,8 @@
 """A real systemd as process 1 of its own mount, PID and cgroup namespaces.
 
 It is Debian's, unpacked by bench/fetch-peers, and runs the units of the test alone. It shares the
-network namespace of the test. It logs to /dev/kmsg, if there is a file of that
-name, which is not the kernel's here.
+network namespace of the test, whose settings it cannot change: /proc/sys is read-only. It logs to
+/dev/kmsg, if there is a file of that name, which is not the kernel's here.
 """
 import contextlib
 import glob
@@ -25,6 +25,8 @@ for group in $groups; do echo $$ >"$group/cgroup.procs"; done
 exec unshare --mount --pid --cgroup --fork --kill-child sh -ec '
 	mount --make-rprivate /
 	mount -t proc proc /proc
+	mount --bind /proc/sys /proc/sys
+	mount -o remount,bind,ro /proc/sys
 	mount -t tmpfs tmpfs /mnt
 	mkdir -p /mnt/lock "/mnt/${home#/run/}" /mnt/etc /mnt/work
 	mount --bind "$home" "/mnt/${home#/run/}"
