@@ -7,7 +7,7 @@
 #include "client/resolve.h"
 #include "client/timespan.h"
 
-#define INTERVAL_MAX (CLOCK_DAY * CLOCK_SECOND) /* is not doubled any more */
+#define INTERVAL_MAX (CLOCK_DAY * CLOCK_SECOND) /* doubled no further */
 #define STACK_SIZE   (256 * 1024)		/* many times what a look-up needs */
 
 struct lookup {
@@ -87,8 +87,8 @@ static void add_sample(struct survey_job *job, const struct sample *sample)
 	const struct survey_plan *plan = survey->plan;
 
 	sample_series_add(&job->series, sample);
-	if (sample->rate_limited && job->interval < INTERVAL_MAX)
-		job->interval *= 2;
+	if (sample->rate_limited)
+		job->interval = job->interval < INTERVAL_MAX / 2 ? 2 * job->interval : INTERVAL_MAX;
 	if (plan->on_sample)
 		plan->on_sample(plan->context, (size_t)(job - survey->jobs), sample);
 }
