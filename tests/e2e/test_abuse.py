@@ -18,6 +18,7 @@ from lib.daytime_client import idle_connections, refuses, serves
 from lib.environment import (compile_c, fewer, needs_descriptors, needs_private, needs_program,
                              not_instrumented, not_wrapped, SANITIZED, wait_until)
 from lib.isolate import mounted
+from lib.neighbour import ip, set_network_option
 from lib.probe import milliseconds_to_recover, Probe
 from lib.testbed import directives
 
@@ -47,20 +48,14 @@ def spoof(tmp_path_factory):
 @pytest.fixture
 def network():
     """Routes replies to forged addresses into a virtual link where nothing receives them."""
-    def ip(*words):
-        subprocess.run(["ip", *words], check=True)
-    ip("link", "add", "void0", "type", "veth", "peer", "name", "void1")
-    ip("link", "set", "void0", "up")
-    ip("link", "set", "void1", "up")
-    ip("addr", "add", f"{HOST}/32", "dev", "void0")
     gateway = HOST.replace(".1", ".2")
-    ip("neigh", "add", gateway, "lladdr", "02:00:00:00:00:01", "dev", "void0")
-    for network in ("198.18.0.0/15", "11.0.0.0/8"):
-        ip("route", "add", network, "via", gateway, "dev", "void0", "onlink")
+    ip("link add void0 type veth peer name void1", "link set void0 up", "link set void1 up",
+       f"addr add {HOST}/32 dev void0", f"neigh add {gateway} lladdr 02:00:00:00:00:01 dev void0",
+       *(f"route add {network} via {gateway} dev void0 onlink" for network in ("198.18.0.0/15", "11.0.0.0/8")))
     for name in ("all", "lo", "void0"):
-        pathlib.Path(f"/proc/sys/net/ipv4/conf/{name}/rp_filter").write_text("0")
+        set_network_option(f"ipv4/conf/{name}/rp_filter", 0)
     yield
-    ip("link", "del", "void0")
+    ip("link del void0")
 
 
 def flooded(spoof, port, *words):

@@ -10,7 +10,7 @@ from lib.daytime_client import free_port, json_lines
 from lib.environment import as_nobody, fewer, longer, needs_private
 from lib.fake_servers import ntp_reply, ntp_server, UdpServer
 from lib.isolate import mounted, MS_BIND
-from lib.peers import background, CHRONYD, LIBRARIES, needs_peer, WITHOUT_SYS_TIME
+from lib.peers import background, chronyd, CHRONYD, LIBRARIES, needs_peer
 from lib.testbed import directives
 
 pytestmark = pytest.mark.usefixtures("only_the_client")
@@ -213,10 +213,8 @@ def test_least_delay_is_best(testbed):
 @needs_private("chronyd's files")
 def test_accuracy_against_chronyd(testbed, port):
     """The true offset is 0: 1,000 samples are within their bounds, and the median within 1 ms."""
-    config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
-                            f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
     target, samples = f"ntp://127.0.0.1:{port}", fewer(1000)
-    command = [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config]
+    command = chronyd(testbed, f"port {port}", "local stratum 3", "allow all")
     with background(testbed, command, env=LIBRARIES):
         assert testbed.client("--wait", "5", "-i", "0.1", "-q", target).code == 0
         result = testbed.client("--watch", "-j", "-n", samples, "-i", "0.002", target, timeout=60)

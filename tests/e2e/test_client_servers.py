@@ -7,8 +7,8 @@ import pytest
 
 from lib.daytime_client import json_lines
 from lib.environment import compile_shim, needs_private, not_instrumented, wait_until
-from lib.peers import (background, CHRONYD, INETDS, LIBRARIES, needs_peer, NTPD, OPENNTPD, user_with_home,
-                       WITHOUT_SYS_TIME, XINETD)
+from lib.peers import (background, chronyd, CHRONYD, INETDS, LIBRARIES, needs_peer, NTPD, OPENNTPD,
+                       user_with_home, WITHOUT_SYS_TIME, XINETD)
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("the ports of the protocols")]
 
@@ -34,9 +34,7 @@ def wait_for_reply(testbed, target, seconds=10):
 @needs_peer(CHRONYD)
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_chronyd(testbed, port, host):
-    config = testbed.config(f"port {port}\nlocal stratum 3\nallow all\ncmdport 0\nbindcmdaddress /\n"
-                            f"pidfile {testbed.root}/chronyd.pid\n", "chrony.conf")
-    command = [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config]
+    command = chronyd(testbed, f"port {port}", "local stratum 3", "allow all")
     with background(testbed, command, env=LIBRARIES) as output:
         result = wait_for_reply(testbed, f"ntp://{host}:{port}")
         assert result.code == 0 and re.fullmatch(NTP_OFFSET, result.out), (result, output())

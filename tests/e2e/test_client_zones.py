@@ -1,13 +1,13 @@
 """timeclient and link-local addresses, on a link to another network namespace."""
-import os
 import socket
 
 import pytest
 
 from lib.daytime_client import json_lines
-from lib.environment import longer, needs_private, wait_until
+from lib.environment import needs_private
 from lib.fake_servers import ntp_server
 from lib.isolate import mounted, MS_BIND
+from lib.neighbour import neighbour
 from lib.testbed import directives
 
 pytestmark = [pytest.mark.usefixtures("only_the_client"), needs_private("a network of two")]
@@ -19,21 +19,11 @@ LINES = ["listen ntp *:123", "listen daytime/tcp *:5050", "listen time/udp *:37"
 @pytest.fixture
 def link(testbed):
     """The interface zone0, at whose other end a timeserver serves at fe80::1. Gives its index."""
-    other, _, _ = testbed.popen(["unshare", "-n", "sleep", "600"])
-    wait_until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"),
-               what="the other network")
-    inside = ["nsenter", "-n", "-t", str(other.pid)]
-    for command in (["ip", "link", "add", "zone0", "type", "veth", "peer", "name", "zone1", "netns", str(other.pid)],
-                    ["ip", "link", "set", "zone0", "up"],
-                    ["ip", "addr", "add", f"{HERE}/64", "dev", "zone0", "nodad"],
-                    [*inside, "ip", "link", "set", "lo", "up"], [*inside, "ip", "link", "set", "zone1", "up"],
-                    [*inside, "ip", "addr", "add", f"{THERE}/64", "dev", "zone1", "nodad"]):
-        assert testbed.run(*command).code == 0, command
-    testbed.start(*directives(*LINES), before=inside)
-    yield str(socket.if_nametoindex("zone0"))
-    testbed.run("ip", "link", "del", "zone0")
-    other.terminate()
-    other.wait()
+    with neighbour("zone") as other:
+        other.address(f"{HERE}/64", far=[f"{THERE}/64"])
+        with other.inside():
+            testbed.start(*directives(*LINES))
+        yield str(socket.if_nametoindex("zone0"))
 
 
 @pytest.mark.parametrize("target", [
@@ -41,13 +31,13 @@ def link(testbed):
     "NTP://[FE80::1%25zone0]/", "ntp://fe80::1%zone0", "Time+UDP://[fe80::1%zone0]:37/", "fe80::1%zone0",
     "[fe80::1%INDEX]:5050", "daytime://[fe80::1%25zone0]:5050/"])
 def test_every_form_of_a_zone(testbed, link, target):
-    [sample] = json_lines(testbed.client("-j", "-w", "10", target.replace("INDEX", link), timeout=longer(15)).out)
+    [sample] = json_lines(testbed.client("-j", "-w", "10", target.replace("INDEX", link), timeout=15).out)
     assert sample["ok"] and "rejected" not in sample, sample
     assert sample["address"] == "fe80::1%zone0"
 
 
 def test_the_address_of_this_host(testbed, link):
-    """It is reached by the loopback interface; its zone is that of its own."""
+    """It is reached by the loopback interface, but has the zone of its own interface."""
     with ntp_server(host="::") as server:
         [sample] = json_lines(testbed.client("-j", f"ntp://[{HERE}%zone0]:{server.port}").out)
     assert sample["ok"] and sample["address"] == f"{HERE}%zone0", sample

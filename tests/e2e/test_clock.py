@@ -10,7 +10,7 @@ from lib.daytime_client import free_port, is_daytime
 from lib.environment import needs_private, not_instrumented, wait_until
 from lib.followed import Followed
 from lib.ntp import wait_for_state
-from lib.peers import CHRONYD, LIBRARIES, needs_peer, WITHOUT_SYS_TIME
+from lib.peers import chronyd, CHRONYD, LIBRARIES, needs_peer
 from lib.process import read_back
 from lib.udp_client import query_udp
 
@@ -154,17 +154,6 @@ def test_a_daemon_that_would_follow_itself_is_named(testbed, port, host, listen,
     assert (result.code, result.err) == ((78, error) if own else (0, ""))
 
 
-def chronyd(testbed, port, *lines):
-    """Starts a real one, with a reference of its own; returns the process."""
-    config = testbed.config("\n".join([
-        "local stratum 5", f"port {port}", "allow", "cmdport 0", "bindcmdaddress /",
-        f"pidfile {testbed.root}/chronyd.pid", *lines, ""]), "chrony.conf")
-    popen, _, err = testbed.popen([*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
-                                  env=LIBRARIES)
-    wait_until(lambda: "starting" in read_back(err), what="chronyd to start")
-    return popen
-
-
 @needs_peer(CHRONYD)
 @not_instrumented("the pace")
 @needs_private("a /run of its own")
@@ -172,7 +161,9 @@ def chronyd(testbed, port, *lines):
 def test_the_clock_stays_synchronised_beside_a_chronyd_that_limits_its_rate(testbed, port, limit):
     """At each of 60 looks in 15 s; and when it is killed, the next requests show it."""
     source = free_port()
-    popen = chronyd(testbed, source, limit)
+    popen, _, err = testbed.popen(chronyd(testbed, "local stratum 5", f"port {source}", "allow", limit),
+                                  env=LIBRARIES)
+    wait_until(lambda: "starting" in read_back(err), what="chronyd to start")
     testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{source}")
     wait_until(lambda: ntp.query(port)[0].leap == 0, what="synchronisation")
     looks = []

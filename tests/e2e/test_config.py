@@ -7,7 +7,7 @@ import pytest
 
 from lib.daytime_client import free_port, is_daytime, listening_ports, query, serves
 from lib.environment import longer, needs_private, not_instrumented
-from lib.isolate import mounted
+from lib.isolate import overlaid
 from lib.process import read_back
 
 
@@ -159,10 +159,7 @@ def test_every_line_of_the_example_file_is_valid(testbed):
 @needs_private("a /etc of its own")
 def test_the_default_file_is_read(testbed, port):
     """It is read if it exists, unless --option is given."""
-    upper, work = testbed.root / "upper", testbed.root / "work"
-    upper.mkdir()
-    work.mkdir()
-    with mounted("overlay", "/etc", "overlay", 0, f"lowerdir=/etc,upperdir={upper},workdir={work}"):
+    with overlaid("/etc", testbed.root):
         directory = pathlib.Path("/etc/timeserver")
         directory.mkdir(exist_ok=True)
         (directory / "timeserver.conf").write_text(f"listen daytime/tcp {port}\nsyslog mail\n")

@@ -9,23 +9,13 @@ import pytest
 
 from lib.daytime_client import serves
 from lib.environment import BUILD, needs_private, needs_program, not_instrumented
-from lib.isolate import mounted
+from lib.isolate import overlaid
 from lib.testbed import Testbed
 
 ROOT = pathlib.Path.cwd()
 TRIPLET = "*-linux-gnu*"
 
 pytestmark = [needs_private("a /usr of its own"), not_instrumented("the build")]
-
-
-def overlay(testbed, stack, directory):
-    """Makes a directory writable until the end of the test; returns what was written."""
-    place = testbed.root / f"overlay{directory.replace('/', '-')}"
-    for name in ("upper", "work"):
-        (place / name).mkdir(parents=True)
-    options = f"lowerdir={directory},upperdir={place}/upper,workdir={place}/work"
-    stack.enter_context(mounted("overlay", directory, "overlay", 0, options))
-    return place / "upper"
 
 
 def make(testbed, *words):
@@ -36,8 +26,7 @@ def make(testbed, *words):
 
 @pytest.fixture
 def usr(testbed):
-    with contextlib.ExitStack() as stack:
-        overlay(testbed, stack, "/usr")
+    with overlaid("/usr", testbed.root):
         yield
 
 
@@ -50,7 +39,7 @@ def remove(*patterns):
 
 
 PC = [f"/usr/lib/{TRIPLET}/pkgconfig", "/usr/share/pkgconfig"]
-GCC = ["/usr/bin/cc", "/usr/bin/c99-gcc", "/usr/bin/gcc", f"/usr/bin/*-linux-gnu*-gcc*"]
+GCC = ["/usr/bin/cc", "/usr/bin/c99-gcc", "/usr/bin/gcc", "/usr/bin/*-linux-gnu*-gcc*"]
 MISSING = {
     "jansson": ([f"{PC[0]}/jansson.pc"], [], "libjansson-dev"),
     "libevent": ([f"{PC[0]}/libevent*.pc"], [], "libevent-dev"),
@@ -98,7 +87,7 @@ class Machine:
 
     def __init__(self, testbed: Testbed, stack):
         self.testbed = testbed
-        self.written = [overlay(testbed, stack, directory) for directory in ("/usr/local", "/etc")]
+        self.written = [stack.enter_context(overlaid(directory, testbed.root)) for directory in ("/usr/local", "/etc")]
 
     def install(self, *words):
         result = make(self.testbed, "--assume-old=all", "install", f"BUILD={BUILD.absolute()}", *words)

@@ -1,13 +1,11 @@
 """Addresses that this machine does not have yet."""
-import contextlib
-import subprocess
-
 import pytest
 
 from lib import ntp
 from lib.control import reload, start_with_file
 from lib.daytime_client import free_port, serves
 from lib.environment import needs_private, wait_until
+from lib.neighbour import ip, neighbour
 from lib.web_process import serves_http
 
 
@@ -15,31 +13,10 @@ def warning(protocol, address):
     return f"listen {protocol} {address}: this machine does not have the address (yet)"
 
 
-def add_address(address, device="lo"):
-    subprocess.run(["ip", "address", "add", address, "dev", device], check=True)
-
-
-def delete_address(address, device="lo"):
-    subprocess.run(["ip", "address", "delete", address, "dev", device], check=True)
-
-
-@contextlib.contextmanager
-def interface(name):
-    """An Ethernet interface, and a function that sets it up."""
-    def set_up():
-        for device in (name, f"{name}-peer"):
-            subprocess.run(["ip", "link", "set", device, "up"], check=True)
-    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer"], check=True)
-    try:
-        yield set_up
-    finally:
-        subprocess.run(["ip", "link", "delete", name], check=True)
-
-
 @pytest.fixture(params=["198.51.100.7", "2001:db8:7::7"])
 def absent(request):
     yield request.param
-    subprocess.run(["ip", "address", "flush", "to", request.param], check=True)
+    ip(f"address flush to {request.param}")
 
 
 def endpoint(address, port):
@@ -58,19 +35,18 @@ def test_it_is_served_as_soon_as_it_is_there(testbed, port, absent, protocol, wo
     assert daemon.result.err == f"timeserver: {warning(protocol, place)}\n"
     for _ in range(2):
         assert testbed.status()["warning"] == warning(protocol, place)
-        add_address(absent)
+        ip(f"address add {absent} dev lo")
         wait_until(lambda: "warning" not in testbed.status(), what="the end of duplicate address detection")
         assert works(port, absent)
-        delete_address(absent)
+        ip(f"address delete {absent} dev lo")
 
 
 @needs_private("a network of its own")
 def test_while_duplicate_address_detection_runs(testbed, port):
     """The address is tentative for a second or more."""
     host = "2001:db8:8::8"
-    with interface("dad0") as set_up:
-        set_up()
-        add_address(f"{host}/64", "dad0")
+    with neighbour("dad"):
+        ip(f"address add {host}/64 dev dad0")
         testbed.start("-o", f"listen ntp [{host}]:{port}", "-o", "clock local")
         wait_until(lambda: "warning" not in testbed.status(), 20, "the address")
         assert ntp.query(port, host)[0].stratum == 10
@@ -103,10 +79,10 @@ def test_an_interface_that_comes_later(testbed, port):
     assert (result.code, result.err) == (78, lacking + "option:3: nonsense: unknown directive\n")
     result = testbed.server("-o", "listen ntp [fe80::x%late0]")
     assert result.code == 78 and "expected ADDRESS" in result.err
-    with interface("late0") as set_up:
+    with neighbour("late"):
+        ip("link set late0 down")
         testbed.start(*words)
         assert testbed.status()["warning"] == warning("ntp", f"[fe80::7%late0]:{port}")
-        set_up()
-        add_address("fe80::7/64", "late0")
+        ip("link set late0 up", "address add fe80::7/64 dev late0")
         wait_until(lambda: "warning" not in testbed.status(), 20, "the address")
         assert ntp.query(port, "fe80::7%late0")[0].stratum == 10

@@ -9,7 +9,7 @@ import pytest
 
 from lib.daytime_client import serves
 from lib.environment import needs_private, NOBODY, not_instrumented, SERVER, wait_until
-from lib.isolate import mounted
+from lib.isolate import overlaid
 from lib.peers import needs_peer, PEERS
 from lib.process import cmdline
 
@@ -44,20 +44,12 @@ class Service:
         pathlib.Path("/etc/timeserver/timeserver.conf").write_text(text)
 
 
-def overlaid(testbed, stack, directory, lower):
-    """Adds the files of OpenRC to a directory, and makes it writable."""
-    place = testbed.root / directory.replace("/", "_")
-    for name in ("upper", "work"):
-        (place / name).mkdir(parents=True)
-    options = f"lowerdir={lower}:{directory},upperdir={place}/upper,workdir={place}/work"
-    stack.enter_context(mounted("overlay", directory, "overlay", 0, options))
-
-
 @pytest.fixture
 def service(testbed):
     with contextlib.ExitStack() as stack:
         for directory in ("/etc", "/usr/lib", "/usr/sbin"):
-            overlaid(testbed, stack, directory, f"{OPENRC}/{directory.removeprefix('/usr')}")
+            lower = f"{OPENRC}/{directory.removeprefix('/usr')}"
+            stack.enter_context(overlaid(directory, testbed.root, lower))
         service = Service(testbed)
         yield service
         service("stop")

@@ -12,7 +12,8 @@ import pytest
 from lib import ntp
 from lib.daytime_client import query
 from lib.environment import needs_private, needs_program, not_instrumented, wait_until
-from lib.peers import CHRONYD, LIBRARIES, needs_peer, NTPD, serve, WITHOUT_SYS_TIME
+from lib.neighbour import neighbour
+from lib.peers import chronyd, CHRONYD, LIBRARIES, needs_peer, NTPD, serve, WITHOUT_SYS_TIME
 from lib.process import read_back
 
 
@@ -43,11 +44,9 @@ def test_chronyd_follows(testbed, port):
     serve(testbed, f"listen ntp {port}")
     log = testbed.root / "chrony"
     log.mkdir()
-    config = testbed.config(f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1\ncmdport 0\n"
-                            f"bindcmdaddress /\npidfile {log}/pid\nlogdir {log}\nlog rawmeasurements\n"
-                            "logbanner 0\n", "chrony.conf")
-    popen, _, err = testbed.popen([*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config],
-                                  env=LIBRARIES)
+    command = chronyd(testbed, f"server 127.0.0.1 port {port} minpoll -4 maxpoll -4 maxdelay 1",
+                      f"logdir {log}", "log rawmeasurements", "logbanner 0")
+    popen, _, err = testbed.popen(command, env=LIBRARIES)
     measurements = log / "measurements.log"
     time.sleep(float(os.environ.get("CHRONYD_SECONDS", "4")))
     wait_until(lambda: measurements.exists() and len(measurements.read_text().splitlines()) > 20,
@@ -71,26 +70,16 @@ def test_ntpsec_follows(testbed):
     """Its ntpd needs port 123 of every address, so it has its own network namespace."""
     serve(testbed, "listen ntp *:123")
     config = testbed.config("server 10.77.0.1 iburst minpoll 3\ndisable kernel\n", "ntp.conf")
-    other, _, _ = testbed.popen(["unshare", "-n", "sleep", "60"])
-    wait_until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"),
-               what="the other network")
-    inside = ["nsenter", "-n", "-t", str(other.pid)]
-    for command in (["ip", "link", "add", "peer0", "type", "veth", "peer", "name", "peer1",
-                     "netns", str(other.pid)],
-                    ["ip", "addr", "add", "10.77.0.1/24", "dev", "peer0"],
-                    ["ip", "link", "set", "peer0", "up"],
-                    [*inside, "ip", "addr", "add", "10.77.0.2/24", "dev", "peer1"],
-                    [*inside, "ip", "link", "set", "lo", "up"],
-                    [*inside, "ip", "link", "set", "peer1", "up"]):
-        assert testbed.run(*command).code == 0
-    popen, _, err = testbed.popen([*inside, *WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
-    try:
-        wait_until(lambda: int(testbed.status().get("ntp", "0 of").split()[0]) >= 4, 20,
-                   what=f"a burst of requests; its output: {read_back(err)}")
-    finally:
-        for process in (popen, other):
-            process.terminate()
-            process.wait()
+    with neighbour() as lan:
+        lan.address("10.77.0.1/24", far=["10.77.0.2/24"])
+        with lan.inside():
+            popen, _, err = testbed.popen([*WITHOUT_SYS_TIME, NTPD, "-n", "-x", "-c", config], env=LIBRARIES)
+        try:
+            wait_until(lambda: int(testbed.status().get("ntp", "0 of").split()[0]) >= 4, 20,
+                       what=f"a burst of requests; its output: {read_back(err)}")
+        finally:
+            popen.terminate()
+            popen.wait()
 
 
 @needs_program("rdate")
@@ -146,13 +135,17 @@ def test_tshark_finds_nothing_malformed(testbed):
     ports = {"daytime/tcp": 13, "daytime/udp": 13, "time/tcp": 37, "time/udp": 37, "ntp": 123}
     serve(testbed, *(f"listen {name} *:{port}" for name, port in ports.items()))
     capture = testbed.root / "capture.pcap"
-    tshark, _, err = testbed.popen(["tshark", "-q", "-i", "lo", "-w", capture,
-                                    "-f", "port 13 or port 37 or port 123"], env={"HOME": testbed.root})
-    wait_until(lambda: "Capturing on" in read_back(err) and capture.exists()
-               and capture.stat().st_size > 0, what="tshark to listen")
+    tshark, _, _ = testbed.popen(["tshark", "-q", "-i", "lo", "-w", capture,
+                                  "-f", "port 13 or port 37 or port 123"], env={"HOME": testbed.root})
+
+    def has_captured(mark):
+        with ntp.udp_socket() as client:
+            client.sendto(mark, ("127.0.0.1", 13))
+        return capture.exists() and mark in capture.read_bytes()
     try:
+        wait_until(lambda: has_captured(b"first"), 20, "tshark to listen")
         query_every_protocol()
-        time.sleep(0.5)
+        wait_until(lambda: has_captured(b"last"), 20, "the last packet")
     finally:
         tshark.send_signal(signal.SIGINT)
         tshark.wait()

@@ -4,7 +4,6 @@ import pathlib
 import re
 import shutil
 import socket
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from lib import ntp, systemd_machine
 from lib.daytime_client import is_daytime, query, receive_all, refuses, serves
 from lib.environment import BITS, fewer, needs_private, not_instrumented, SERVER, wait_until
+from lib.neighbour import ip
 from lib.web_process import serves_http
 
 
@@ -68,7 +68,7 @@ def links(systemd, process):
 
 
 def status(systemd, unit=UNIT):
-    """The lines of the status, by name; of a name that is repeated the last one."""
+    """The lines of the status, by name; if a name is repeated, its last line."""
     name = unit.removesuffix(".service")
     shown = systemd.run(systemd.program, "-s", "status", "-p", f"/run/{name}/{name.split('-')[0]}.pid")
     assert shown.code == 0, shown
@@ -296,8 +296,8 @@ def test_an_address_that_comes_later(systemd):
     """The unit starts at once, and is reached as soon as the address is there."""
     start(systemd, "listen ntp 198.51.100.9\nclock local\n")
     assert "198.51.100.9:123" in status(systemd)["warning"]
-    subprocess.run(["ip", "address", "add", "198.51.100.9", "dev", "lo"], check=True)
+    ip("address add 198.51.100.9 dev lo")
     try:
         assert ntp.query(123, "198.51.100.9")[0].stratum == 10 and "warning" not in status(systemd)
     finally:
-        subprocess.run(["ip", "address", "delete", "198.51.100.9/32", "dev", "lo"], check=True)
+        ip("address delete 198.51.100.9/32 dev lo")

@@ -6,6 +6,7 @@ files are gone when the process ends. This needs root: without, PRIVATE is false
 import contextlib
 import ctypes
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -47,6 +48,18 @@ def mounted(source, target, kind="none", flags=0, data=""):
         yield target
     finally:
         unmount(target)
+
+
+@contextlib.contextmanager
+def overlaid(directory, place, lower=None):
+    """Makes a directory writable in the with block, with the files of lower added. Yields the directory,
+    below place, of what is written there."""
+    upper, work = (pathlib.Path(place, name, str(directory).strip("/")) for name in ("upper", "work"))
+    upper.mkdir(parents=True)
+    work.mkdir(parents=True)
+    layers = f"{lower}:{directory}" if lower else directory
+    with mounted("overlay", directory, "overlay", 0, f"lowerdir={layers},upperdir={upper},workdir={work}"):
+        yield upper
 
 
 def replace_dev():

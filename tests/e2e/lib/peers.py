@@ -28,6 +28,13 @@ def needs_peer(path):
     return pytest.mark.skipif(not os.path.exists(path), reason=f"needs {path}: bench/fetch-peers")
 
 
+def chronyd(testbed, *lines):
+    """The command that runs chronyd with these lines of configuration. It does not set the clock."""
+    config = testbed.config("\n".join(["cmdport 0", "bindcmdaddress /", f"pidfile {testbed.root}/chronyd.pid",
+                                       *lines, ""]), "chrony.conf")
+    return [*WITHOUT_SYS_TIME, CHRONYD, "-x", "-d", "-u", "root", "-f", config]
+
+
 def serve(testbed, *lines):
     """Starts a daemon without a rate limit and with "clock local"."""
     return testbed.start(*directives(*lines, "clock local", "ratelimit off"))
