@@ -89,7 +89,7 @@ static bool syslog_connect_by(int type)
 	return false;
 }
 
-/* syslogd decides of which type /dev/log is. */
+/* syslogd chooses the type of /dev/log. */
 static bool syslog_connect(void)
 {
 	return syslog_connect_by(SOCK_DGRAM) ||

@@ -8,8 +8,8 @@
 
 #define NUMBER_SIZE 32
 
-/* How far an offset that is right can be measured from the expected one: Time and Daytime tell no
- * more than the second. */
+/* How far the measured offset of a correct server can be from the expected one: Time and Daytime
+ * have a resolution of a second. */
 static int64_t tolerance_of(const struct sample *sample)
 {
 	return sample->is_ntp ? 0 : sample->bound;

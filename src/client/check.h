@@ -21,9 +21,9 @@ struct check_limits {
 	int64_t expected;
 };
 
-/* The state of a result: critical without a valid reply; unknown without an offset. The distance of
- * the offset from the expected one counts, for Time and Daytime less the bound: critical or a
- * warning if it is above that limit, else unknown if the bound is above the critical one. */
+/* The state of a result: critical without a valid reply; unknown without an offset.
+ * Otherwise the distance of the offset from the expected one, for Time and Daytime less the bound,
+ * is compared with the limits; below them, unknown if the bound is above the critical one. */
 enum check_state check_evaluate(const struct result *result, const struct check_limits *limits);
 
 /* Prints the line with performance data. Returns the worst state: critical, warning, unknown, ok,

@@ -21,8 +21,8 @@ enum daytime_result {
 /* Parses the formats of ctime(3), date(1), xinetd (22 NOV 2026 19:15:08 UTC), NIST (JJJJJ YR-MO-DA
  * HH:MM:SS ...), Windows (3:03:50 PM 11/26/2026), ISO 8601 and the examples of RFC 867. A zone may
  * follow: UTC, GMT, EST and the like (RFC 5322 section 4.3), an offset, or the name of the local
- * zone. Of several readings (day and month of Windows) the one that is nearer to now is taken.
- * Sets parsed if it returns DAYTIME_OK. now: seconds since 1970. */
+ * zone. If the text can be read in two ways (day and month of Windows), the date nearer to now is
+ * taken. Sets parsed if it returns DAYTIME_OK. now: seconds since 1970. */
 enum daytime_result daytime_text_parse(const char *text, int64_t now, struct daytime_text *parsed);
 
 #endif

@@ -23,8 +23,8 @@ struct format_style {
 const char *format_span(char text[static FORMAT_SIZE], int64_t span,
 			const struct format_style *style);
 
-/* The same with the digits that bound, the possible error of span, deserves: to two digits of
- * bound, in the larger one's unit. */
+/* The same, rounded to the last of two digits of bound, the possible error of span; in the unit of
+ * the larger of the two. */
 const char *format_rounded(char text[static FORMAT_SIZE], int64_t span, int64_t bound,
 			   const struct format_style *style);
 

@@ -1,5 +1,5 @@
-/* Logs that a limit takes replies from networks that it is to protect: at most one line in ten
- * minutes for each limit, written by the main thread's timer, never by a request. */
+/* Logs that own networks are limited or the ceiling is reached: at most one line in ten minutes for
+ * each, written by the main thread's timer, never by a request. */
 #ifndef SERVER_LIMITS_LOG_H
 #define SERVER_LIMITS_LOG_H
 

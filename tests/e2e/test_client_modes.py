@@ -51,7 +51,7 @@ SECOND_SCHEMES = [("time", "tcp"), ("time", "udp"), ("daytime", "tcp"), ("daytim
 
 @pytest.mark.parametrize("name, transport", SECOND_SCHEMES)
 def test_check_in_every_phase_of_the_second(testbed, port, name, transport):
-    """A right server is OK, though its seconds tell no more than half of one."""
+    """A correct server is OK, although a reply in whole seconds is off by up to half a second."""
     testbed.start(*directives(f"listen {name}/{transport} {port}", "ratelimit off"))
     target = f"{name}{'+udp' * (transport == 'udp')}://127.0.0.1:{port}"
     for phase in range(10):

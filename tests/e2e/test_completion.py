@@ -36,7 +36,7 @@ def hosts(testbed):
 
 
 def assert_completes(tmux, program, typed, wanted):
-    """Types into a shell, and the key that completes."""
+    """Types into a shell, then the Tab key, and waits for the completions."""
     tmux("send-keys", "-l", f"{program} {typed}")
     tmux("send-keys", "Tab")
     choices = wanted.split()

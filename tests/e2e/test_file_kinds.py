@@ -1,5 +1,5 @@
-"""A file that an operator names, or that stands in a directory that he names, may be of any kind: what is
-no regular file is refused, with its kind, and never blocks the start, a reload or a signal."""
+"""Files that an operator names, or in a directory that he names: a file that is not regular is refused, with
+its kind, and blocks neither a start nor a reload nor a signal."""
 import os
 import signal
 import socket

@@ -87,7 +87,7 @@ def test_nor_on_an_inherited_socket_of_both_families(testbed, lan, port):
 @pytest.mark.parametrize("address, code", [
     ("10.9.0.255", 1), ("255.255.255.255", 78), ("224.0.1.1", 78), ("[ff02::101]", 78)])
 def test_a_listener_at_such_an_address_is_an_error(testbed, lan, port, address, code):
-    """The kernel knows the first one."""
+    """Only the kernel knows that the first one is a broadcast address."""
     failed = testbed.server("-n", "-o", f"listen ntp {address}:{port}", "-o", "clock local")
     assert failed.code == code and failed.out == ""
     assert failed.err in (
@@ -235,9 +235,9 @@ def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
     ("*", "oif {wan}", True), ("*", None, False), ("{near}", "oif {wan}", False), ("{near}", "from {near}", True)],
     ids=["rule for interface", "no rule", "one address, rule for interface", "one address, rule for it"])
 def test_the_interface_of_a_reply(testbed, lan, port, client, far, listen, rule, own):
-    """A network that is reached by another interface in the main table. With a routing table of its own
-    for the interface of the request the reply leaves by that, without by the other one; from a socket
-    on one address, with a routing table for that address."""
+    """The main table has another interface for the network of the client. If the interface of the request
+    has a routing table of its own, the reply leaves by that interface, else by the other. From a socket
+    on one address it goes by the routing table for that address."""
     six = ":" in client
     options, length = (["-6"], 128) if six else ([], 32)
     with neighbour("wan") as wan:

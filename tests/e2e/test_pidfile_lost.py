@@ -263,7 +263,7 @@ def test_the_lock_of_the_directory(testbed, port, mode):
 @needs_private("PID namespaces")
 @pytest.mark.parametrize("how", ["there", "removed"])
 def test_from_another_pid_namespace(testbed, port, how):
-    """One that shares the pid file and the control socket, but not the process IDs."""
+    """It shares the pid file and the control socket, but not the process IDs."""
     daemon = testbed.listen(port)
     if how == "removed":
         lose(testbed, "replaced")

@@ -101,7 +101,7 @@ def allowed_by(unit):
 @needs_peer(ANALYZE)
 @pytest.mark.parametrize("unit", ["timeserver", "timeserver-activated"])
 def test_the_units_allow_every_system_call_of_the_sandbox(unit):
-    """Those that the daemon and the web process need, and those that restrict them."""
+    """The calls of the daemon and the web process, and those by which they restrict themselves."""
     sources = ["src/server/process/privileges_syscalls.c", "src/server/process/privileges.c",
                "src/web/web_sandbox.c", "src/base/sandbox.c"]
     needed = set().union(*(re.findall(r"\bSYS_(\w+)", pathlib.Path(source).read_text()) for source in sources))

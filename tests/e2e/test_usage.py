@@ -39,6 +39,6 @@ def test_help_and_version_go_with_any_option(testbed, words):
 
 
 def test_the_options_of_the_start_go_with_stop(testbed):
-    """And the same command twice is no contradiction."""
+    """The same command twice is no conflict."""
     result = testbed.server("-s", "stop", "-s", "stop", "-u", "nobody", "-o", "clock local")
     assert (result.code, result.err) == (1, f"timeserver: not running (pid file {testbed.pidfile})\n")

@@ -12,7 +12,7 @@
 struct server {
 	int64_t interval; /* of the tokens; 0: no limit */
 	unsigned burst;
-	unsigned leak; /* 1 in so many requests above the limit gets a reply */
+	unsigned leak; /* of the requests above the limit, 1 in leak gets a reply */
 	unsigned loss; /* in percent */
 	uint32_t random;
 	int64_t filled; /* the time up to which tokens were filled in */

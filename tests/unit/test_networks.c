@@ -170,7 +170,7 @@ static unsigned admitted(struct limiter *limiter, const char *host, bool own, un
 	return count;
 }
 
-/* Also in a /64. What a network has used up outside of own networks is not the own one's. */
+/* Also in a /64. Requests from before the network became an own one do not count. */
 static void each_address_of_an_own_network_has_a_budget(void **state)
 {
 	static const char *const hosts[] = {
@@ -276,8 +276,8 @@ static void *take_in_thread(void *sum)
 	return NULL;
 }
 
-/* Each sees the clock at its own pace; together they get two seconds and the second at once, but
- * for what one that is late leaves. */
+/* Each thread has its own pace. Together they get the replies of two seconds and the second at
+ * once, less what a late thread leaves. */
 static void threads_share_a_ceiling(void **state)
 {
 	pthread_t threads[TAKERS];

@@ -9,13 +9,13 @@
 
 struct control_daemon {
 	const char *pidfile;
-	uid_t user;    /* as whom it runs, as configured; may be 0 in any case */
-	pid_t process; /* or as of pidfile_holder */
+	uid_t user;    /* as configured; a daemon of root counts in any case */
+	pid_t process; /* or a result of pidfile_holder */
 };
 
 /* Finds the daemon of pidfile: the process that holds the pid file or, if that file was removed,
- * that listens at the control socket. Returns true if there is one, which process may say is in
- * another PID namespace; else false with a failure. */
+ * that listens at the control socket. Returns true if there is one, perhaps in another PID
+ * namespace; else false with a failure. */
 bool control_find(struct control_daemon *daemon, struct failure *failure);
 
 /* Connects to the daemon. Its messages time out after seconds. Returns the connection; -1, with a

@@ -45,8 +45,8 @@ bool pidfile_relock(struct pidfile *pidfile, struct failure *failure);
 pid_t pidfile_successor(const struct pidfile *pidfile);
 
 /* Takes the PID lock of the pid file at path, open as fd, from a daemon that hands it over. fd
- * belongs to pidfile also after a failure. The file may have been removed. It stays that daemon's
- * to remove until owned is set. */
+ * belongs to pidfile also after a failure. The file may have been removed. That daemon removes
+ * it until owned is set. */
 bool pidfile_take_over(struct pidfile *pidfile, int fd, const char *path, struct failure *failure);
 
 /* Gives the default directory to a user, so that the daemon can remove the file without root's

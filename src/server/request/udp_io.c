@@ -28,7 +28,7 @@ struct udp_io {
 	const struct interfaces *interfaces;
 	struct ancillary sampled_ancillary;
 	int sampled;	       /* the reply that asks for a stamp; -1: none */
-	struct msghdr unasked; /* that reply as it is without */
+	struct msghdr unasked; /* that reply without the request for a stamp */
 	bool lacks_stamps;     /* the kernel has refused such a reply */
 	unsigned used; /* requests below this need their lengths reset before the next call */
 	uint8_t bytes[DATAGRAM_BATCH][DATAGRAM_SIZE];

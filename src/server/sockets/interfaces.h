@@ -1,5 +1,5 @@
-/* What the interfaces of this host say: their networks, and which of them have a routing table of
- * their own. The main thread publishes it, and each worker keeps a copy. */
+/* The networks of this host's interfaces, and which interfaces have a routing table of their
+ * own. The main thread publishes them, and each worker keeps a copy. */
 #ifndef SERVER_INTERFACES_H
 #define SERVER_INTERFACES_H
 

@@ -18,5 +18,5 @@ def refuse(tmp_path_factory):
 
 @pytest.fixture
 def refusing(refuse):
-    """A function from an error and calls to the words before a command that is refused them."""
+    """A function of an error and system calls: the settings of a program whose calls fail with the error."""
     return lambda error, *calls: {"before": [refuse, error, *calls, "--"]}

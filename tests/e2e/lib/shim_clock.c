@@ -1,6 +1,6 @@
 /* For LD_PRELOAD: a kernel clock that the test controls. Its state is in the file named by KERNEL
- * ("status state maxerror"; a negative state is an errno), and each byte in the FIFO named by STEPS is a step. The real clock is
- * left alone. */
+ * ("status state maxerror"; a negative state is an errno), and each byte in the FIFO named by STEPS
+ * is a step. The real clock is left alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
