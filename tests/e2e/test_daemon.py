@@ -109,6 +109,7 @@ def test_step_6_no_descriptor_is_inherited(testbed, port):
 
 
 @needs_program("strace")
+@needs_descriptors(1001)
 @not_instrumented("the system calls")
 def test_step_6_is_no_loop_to_the_limit(testbed, port):
     """With 500 open descriptors and the highest limit, fewer than 100 are closed one by one."""
@@ -124,7 +125,7 @@ def test_step_6_is_no_loop_to_the_limit(testbed, port):
     assert "close_range(" in trace.read_text()
     closed = trace.read_text().count("close(")
     print(f"limit {limit}: {closed} descriptors closed one by one")
-    assert limit > 1000 and closed < 100
+    assert closed < 100
 
 
 def traced(testbed, port):
