@@ -1,4 +1,4 @@
-/* This host's own networks, whose clients it serves before all others: private, link-local and
+/* This host's own networks, in which each address has its own rate limit: private, link-local and
  * loopback addresses (address_is_private), and the networks of its interfaces. */
 #ifndef BASE_NETWORKS_H
 #define BASE_NETWORKS_H

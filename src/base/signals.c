@@ -11,7 +11,7 @@ static bool keeps_default(int number)
 	case SIGINT:
 	case SIGTERM:
 	case SIGABRT:
-	case SIGCHLD: /* the default of this one and the following does not end a process */
+	case SIGCHLD: /* the default action of these does not end a process */
 	case SIGCONT:
 	case SIGTSTP:
 	case SIGTTIN:

@@ -66,8 +66,8 @@ static const char *clock_hint(const struct config *config)
 			"the kernel clock is not synchronised, and NTP replies will say so: "
 			"synchronise it, or " HINT_ALTERNATIVES,
 		[CLOCK_MONITOR_KERNEL_REFUSES] =
-			"adjtimex is refused, which tells whether the kernel clock is synchronised, "
-			"and NTP replies will say that it is not: allow it, or " HINT_ALTERNATIVES,
+			"adjtimex is refused, so whether the kernel clock is synchronised is not "
+			"known, and NTP replies will say that it is not: allow it, or " HINT_ALTERNATIVES,
 	};
 
 	if (config->clock.source != CLOCK_SOURCE_SYSTEM)

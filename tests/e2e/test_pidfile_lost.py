@@ -1,5 +1,5 @@
-"""The pid file and the control socket vanish while the daemon runs: it is found all the same, stays the only
-one, and creates them again."""
+"""The pid file and the control socket vanish while the daemon runs: commands still find it, no second daemon
+starts, and it creates them again."""
 import contextlib
 import fcntl
 import os

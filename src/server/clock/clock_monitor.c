@@ -29,7 +29,7 @@
 
 #define STACK_SIZE (256 * 1024)
 
-/* The reason of a kernel, or of what stands between it and this process, that refuses to tell. */
+/* The reason if the kernel, or a filter of system calls such as a container's, refuses adjtimex. */
 #define REFUSED "refuses adjtimex, which tells whether its clock is synchronised"
 
 static const char *describe_refusal(int error)

@@ -184,8 +184,8 @@ int64_t follow_tick(struct follow *follow, int64_t now)
 	return follow->next;
 }
 
-/* Lengthens the interval if requests were unanswered before this reply, and else shortens it in the
- * end: so it finds what the path and the server's rate limit let through. */
+/* Lengthens the interval if requests were unanswered before this reply, and shortens it after a
+ * number of answered ones: it adapts to what the path and the server's rate limit let through. */
 static void adapt_interval(struct follow *follow)
 {
 	unsigned misses = follow->unanswered > 0 ? follow->unanswered - 1 : 0;
@@ -200,7 +200,7 @@ static void adapt_interval(struct follow *follow)
 	follow->hits = follow->hits < 0 ? follow->hits : 0;
 }
 
-/* RATE is no doubt of the clock, and no confirmation either: the state stays as it is. */
+/* RATE says nothing about the clock: the state stays as it is. */
 static void process_rate(struct follow *follow, int64_t now)
 {
 	follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
@@ -215,7 +215,7 @@ static void process_rate(struct follow *follow, int64_t now)
 #define KOD_DENY CLOCK_REFERENCE('D', 'E', 'N', 'Y')
 #define KOD_RSTR CLOCK_REFERENCE('R', 'S', 'T', 'R')
 
-/* A kiss code (RFC 5905 section 7.4) is the server's own: it has the nonce. */
+/* A kiss code (RFC 5905 section 7.4) comes from the server: the packet has the nonce. */
 static void process_reply(struct follow *follow, enum ntp_client_verdict verdict,
 			  const struct clock_state *state, uint32_t kod, int64_t now)
 {
@@ -237,7 +237,7 @@ static void process_reply(struct follow *follow, enum ntp_client_verdict verdict
 	}
 }
 
-/* It says nothing of the present state, but why there is none. */
+/* A late reply does not change the clock state, but explains why there is none. */
 static void process_late_reply(struct follow *follow)
 {
 	follow->problem = "replies after more than a second";

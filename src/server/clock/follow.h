@@ -63,7 +63,7 @@ struct follow {
 	unsigned asked; /* requests sent by this socket */
 	int64_t interval;
 	int hits;	     /* answered requests since the interval changed; negative after RATE */
-	unsigned unanswered; /* requests since the last reply but RATE */
+	unsigned unanswered; /* requests since the last reply other than RATE */
 	unsigned refused;    /* of these: for FOLLOW_REFUSED */
 	int64_t retry_backoff;
 	int64_t found;	     /* when the address was found, or a reply came from it */
