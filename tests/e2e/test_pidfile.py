@@ -1,11 +1,9 @@
 """The pid file: a lock decides, not the content, and no other file is ever harmed."""
-import fcntl
 import os
 import pathlib
 import signal
 import socket
 import stat
-import struct
 import subprocess
 
 import pytest
@@ -13,15 +11,7 @@ import pytest
 from lib.daytime_client import is_daytime, query, serves
 from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, not_instrumented, wait_until
 from lib.isolate import mounted
-from lib.process import Daemon, read_back, Result
-
-
-def lock_holder(path):
-    """The process that holds the PID lock, which is on the first byte of the file."""
-    with open(path) as file:
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, lock))
-        return pid if kind != fcntl.F_UNLCK else None
+from lib.process import Daemon, lock_holder, read_back, Result
 
 
 def test_content_mode_and_lock(testbed, port):

@@ -15,7 +15,7 @@ from lib.control import listener_of
 from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import as_nobody, longer, needs_private, needs_program, NOBODY, wait_until
 from lib.isolate import mount, unmount
-from test_pidfile import lock_holder
+from lib.process import lock_holder
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--"]
 

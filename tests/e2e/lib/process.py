@@ -1,10 +1,12 @@
 """Processes under test: what /proc shows of them, signals, and their end."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
 import select
 import signal
+import struct
 import time
 
 from lib.environment import longer, wait_until
@@ -133,3 +135,11 @@ def cpu_share(daemon, seconds):
     before = daemon.cpu_seconds()
     time.sleep(seconds)
     return (daemon.cpu_seconds() - before) / seconds
+
+
+def lock_holder(path):
+    """The process that holds the PID lock, which is on the first byte of the file."""
+    with open(path) as file:
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, lock))
+        return pid if kind != fcntl.F_UNLCK else None
