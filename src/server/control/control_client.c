@@ -101,8 +101,8 @@ int control_connect(const struct control_daemon *daemon, int seconds, struct fai
 	return fd;
 }
 
-/* Whether the daemon closed the connection without a reply: this user is not allowed. */
-static bool is_refused(ssize_t length)
+/* Whether the daemon closed the connection without a reply. */
+static bool is_closed(ssize_t length)
 {
 	return length == 0 || (length < 0 && (errno == EPIPE || errno == ECONNRESET));
 }
@@ -115,8 +115,9 @@ static char *send_request(int fd, const char *request)
 
 	if (length > 0)
 		length = recv(fd, reply, CONTROL_REPLY_MAX - 1, 0);
-	if (reply && is_refused(length))
-		errno = EACCES;
+	/* It does so to users who are not allowed, and when it ends. */
+	if (reply && is_closed(length))
+		errno = geteuid() == 0 ? ECONNRESET : EACCES;
 	if (length <= 0) {
 		free(reply);
 		return NULL;

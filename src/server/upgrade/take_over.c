@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "server/control/control_message.h"
@@ -59,13 +60,16 @@ static bool take_item(struct take_over *take_over, struct upgrade_message *messa
 	return true;
 }
 
-/* The daemon closes the connections of other users without a reply: nothing has come then. */
+/* Nothing has come from a daemon that closes the connections of other users, or that has just ended. */
 static bool connection_failed(const struct take_over *take_over, const char *path,
 			      struct failure *failure)
 {
 	if (errno == EAGAIN)
 		return failure_set(failure, EXIT_NOT_STARTED, "the daemon of pid file %s: no reply",
 				   path);
+	if (take_over->pidfile < 0 && geteuid() == 0)
+		return failure_set(failure, EXIT_NOT_STARTED,
+				   "the daemon of pid file %s: stopping, or being replaced", path);
 	errno = take_over->pidfile < 0 ? EACCES : ECONNRESET;
 	return failure_set_errno(failure, "the daemon of pid file %s", path);
 }
