@@ -17,13 +17,20 @@ static const struct format {
 } formats[] = {
 	{ "%a %b %d %H:%M:%S %Y", "" },	   /* ctime */
 	{ "%a %b %d %H:%M:%S", " %Y" },	   /* date(1) */
-	{ "%a %b %d %I:%M:%S %p", " %Y" }, /* date(1) in American English */
+	{ "%a %b %d %I:%M:%S %p", " %Y" }, /* in American English */
+	{ "%a %d %b %H:%M:%S", " %Y" },	   /* in British English */
+	{ "%a %d %b %Y %H:%M:%S", "" },	   /* in newer versions of the C library */
+	{ "%a %d %b %Y %I:%M:%S %p", "" }, /* in American English */
 	{ "%d %b %Y %H:%M:%S", "" },	   /* xinetd */
 	{ "%d %b %y %H:%M:%S", "" },	   /* the second example of RFC 867 */
 	{ "%d-%b-%Y %H:%M:%S", "" },	   /* VMS */
 	{ "%d-%b-%y %H:%M:%S", "" },	   /* TOPS-20 */
 	{ "%Y-%m-%dT%H:%M:%S", "" },	   /* ISO 8601 */
 	{ "%Y-%m-%d %H:%M:%S", "" },	   /* a common variant */
+	{ "%Y/%m/%d %H:%M:%S", "" },	   /* in Japan */
+	{ "%d.%m.%Y %H:%M:%S", "" },	   /* in Germany */
+	{ "%d/%m/%Y %H:%M:%S", "" },	   /* in Britain */
+	{ "%m/%d/%Y %H:%M:%S", "" },	   /* in America */
 	{ "%A, %B %d, %Y %H:%M:%S", "" },  /* the first example of RFC 867, where -PST follows */
 	{ "%a, %d %b %Y %H:%M:%S", "" },   /* RFC 5322 */
 	{ "%I:%M:%S %p %m/%d/%Y", "" },	   /* Windows in America */

@@ -26,7 +26,8 @@ def within_bound(sample):
 
 
 @pytest.mark.parametrize("zone", ["UTC0", "EST5", "PDT7", "GMT0", "HERE-3"])
-@pytest.mark.parametrize("options", [[], ["-R"], ["+%a %b %e %r %Z %Y"], ["-Iseconds"]], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["-R"], ["+%a %b %e %r %Z %Y"], ["-Iseconds"],
+                                     ["+%a %e %b %T %Z %Y"], ["+%a %d %b %Y %r %Z"]], ids=" ".join)
 def test_texts_of_date(testbed, zone, options):
     """The real date(1), in zones that have a well-known name and in that of this host."""
     def text():

@@ -90,6 +90,10 @@ static void parses_texts_of_old_and_other_systems(void **state)
 	expect("Thu Nov 26 16:03:50 CET 2026", LATER, true);
 	expect("Thu Nov 26 16:03:50 +01:00 2026", LATER, true);
 	expect("Thu Nov 26 10:03:50 EST 2026", LATER, true);
+	expect("Thu 26 Nov 15:03:50 UTC 2026", LATER, true);
+	expect("Thu 26 Nov 2026 15:03:50 UTC", LATER, true);
+	expect("Thu 26 Nov 2026 03:03:50 PM UTC", LATER, true);
+	expect("Thu 26 Nov 2026 04:03:50 PM", LATER, false);
 	expect("Tuesday, February 22, 1982 17:37:43-PST", 383276263, true);
 	expect("02 FEB 82 07:59:01 PST", 381513541, true);
 	expect("22-FEB-82 17:37:43-PST", 383276263, true);
@@ -100,6 +104,10 @@ static void parses_texts_of_old_and_other_systems(void **state)
 	expect("04:03:50 PM 11/26/2026 ", LATER, false);
 	expect("16:03:50 26.11.2026", LATER, false);
 	expect("16:03:50 26/11/2026", LATER, false);
+	expect("2026/11/26 16:03:50", LATER, false);
+	expect("26.11.2026 16:03:50", LATER, false);
+	expect("26/11/2026 16:03:50", LATER, false);
+	expect("11/26/2026 16:03:50", LATER, false);
 }
 
 /* RFC 5322 section 4.3. */
@@ -137,6 +145,7 @@ static void takes_the_nearest_reading(void **state)
 	(void)state;
 	expect("3:03:50 PM 11/12/2026", LATER - 14 * 86400, false);
 	expect("3:03:50 PM 12/11/2026", LATER - 14 * 86400, false);
+	expect("11/12/2026 15:03:50", LATER - 14 * 86400, false);
 	assert_int_equal(daytime_text_parse("3:03:50 PM 11/12/2026", LATER + 14 * 86400, &parsed),
 			 DAYTIME_OK);
 	assert_int_equal(parsed.seconds, LATER + 15 * 86400);
@@ -167,6 +176,8 @@ static void rejects_other_texts(void **state)
 		"22 NOV 2026 19:15:08 PST PDT",
 		"Thu Nov 26 15:03:50 UTC",
 		"Thu Nov 26 15:03:50 UTC 26",
+		"Thu 26 Nov 15:03:50 UTC",
+		"26/26/2026 15:03:50",
 		"Thu Nov 26 15:03:50 UTC 2026 and so on",
 		"13:03:50 PM 11/26/2026",
 		"3:03:50 PM 13/13/2026",
