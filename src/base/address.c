@@ -9,11 +9,12 @@
 
 #include "base/text.h"
 
-/* The index of the interface of this name or number; 0 if there is none. */
+/* The index of the interface of this name or number; 0 if there is none. For "eth0:1", the kernel
+ * would give that of eth0. */
 static uint32_t parse_zone(const char *zone)
 {
 	char name[IF_NAMESIZE];
-	unsigned index = if_nametoindex(zone);
+	unsigned index = strchr(zone, ':') ? 0 : if_nametoindex(zone);
 
 	if (index == 0 && text_to_number(zone, 1, INT_MAX, &index) && !if_indextoname(index, name))
 		return 0;

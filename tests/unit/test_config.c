@@ -18,6 +18,11 @@
 	"expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an IPv4 or [IPv6] address or *, and " \
 	"PORT from 1 to 65535\n"
 
+#define BRACKETS_EXPECTED "an IPv6 address needs brackets: [IPv6] or [IPv6]:PORT\n"
+#define ZONE_EXPECTED                                                                          \
+	"link-local address without a zone: expected the interface after it, such as [fe80::1" \
+	"%eth0]\n"
+
 #define USED	 "is already used by listen"
 #define DEFAULTS "clock system\nratelimit-ceiling 10000\nworkers auto\nbusy-poll 0\n"
 
@@ -174,14 +179,19 @@ static void the_port_of_the_protocol_is_the_default(void **state)
 		    "listen http 0.0.0.0:80\n"
 		    "listen http [fe80::1%lo]:80\n" DEFAULTS "pidfile /x.pid\nsyslog daemon\n");
 	source.file =
-		file("ports.conf", "listen ntp 123 *\nlisten ntp ::1 [192.0.2.1] [*] :1 * *:\n");
-	expect_errors(&source, "ports.conf:1: listen: *:123 " USED " ntp *:123 at ports.conf:1\n"
-			       "ports.conf:2: listen: '::1': " ADDRESS_EXPECTED
+		file("ports.conf", "listen ntp 123 *\nlisten ntp ::1 [192.0.2.1] [*] :1 * *:\n"
+				   "listen ntp fe80::1%lo [fe80::1] [fe80::1]:1 [fe80::1%lo:1]\n");
+	expect_errors(&source, "ports.conf:1: listen: *:123 is already in this line, as *:123\n"
+			       "ports.conf:2: listen: '::1': " BRACKETS_EXPECTED
 			       "ports.conf:2: listen: '[192.0.2.1]': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: '[*]': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: ':1': " ADDRESS_EXPECTED
 			       "ports.conf:2: listen: *:123 " USED " ntp *:123 at ports.conf:1\n"
-			       "ports.conf:2: listen: '*:': " ADDRESS_EXPECTED);
+			       "ports.conf:2: listen: '*:': " ADDRESS_EXPECTED
+			       "ports.conf:3: listen: 'fe80::1%lo': " BRACKETS_EXPECTED
+			       "ports.conf:3: listen: '[fe80::1]': " ZONE_EXPECTED
+			       "ports.conf:3: listen: '[fe80::1]:1': " ZONE_EXPECTED
+			       "ports.conf:3: listen: '[fe80::1%lo:1]': " ADDRESS_EXPECTED);
 }
 
 static void flags(void **state)
@@ -270,10 +280,10 @@ static void all_errors_are_reported_in_one_run(void **state)
 		"bad.conf:3: listen: unknown protocol 'chargen/tcp': expected one of: daytime/tcp, "
 		"daytime/udp, time/tcp, time/udp, ntp, http\n"
 		"bad.conf:4: listen: '0': " ADDRESS_EXPECTED
-		"bad.conf:5: listen: '::1:13': " ADDRESS_EXPECTED
+		"bad.conf:5: listen: '::1:13': " BRACKETS_EXPECTED
 		"bad.conf:6: listen: 'host:13': " ADDRESS_EXPECTED
 		"bad.conf:7: listen: '127.0.0.1:70000': " ADDRESS_EXPECTED
-		"bad.conf:8: listen: 127.0.0.1:13 " USED " daytime/tcp *:13 at bad.conf:8\n"
+		"bad.conf:8: listen: 127.0.0.1:13 is already in this line, as *:13\n"
 		"bad.conf:9: clock: 'atomic': expected system, local [stratum N] or follow "
 		"HOST[:PORT]\n"
 		"bad.conf:10: user: unknown user 'no-such-user'\n"

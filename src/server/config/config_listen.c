@@ -23,10 +23,26 @@ static unsigned socket_count(const struct config_listen *listen)
 	return listen->any_family ? 2 : 1;
 }
 
-static void add_listen(struct config_parser *parser, const struct config_listen *listen)
+/* Those before line_start are of other lines. */
+static void report_collision(struct config_parser *parser, const char *text, size_t index,
+			     size_t line_start)
+{
+	const struct config_listen *other = &parser->config->listens[index];
+	char other_text[ADDRESS_TEXT_SIZE];
+
+	config_listen_format(other, other_text);
+	if (index >= line_start)
+		config_error(parser, "%s is already in this line, as %s", text, other_text);
+	else
+		config_error(parser, "%s is already used by listen %s %s at %s", text,
+			     other->protocol->word, other_text, parser->listens[index]);
+}
+
+static void add_listen(struct config_parser *parser, const struct config_listen *listen,
+		       size_t line_start)
 {
 	struct config *config = parser->config;
-	char text[ADDRESS_TEXT_SIZE], other_text[ADDRESS_TEXT_SIZE];
+	char text[ADDRESS_TEXT_SIZE];
 	const struct config_listen *other = config->listens;
 	unsigned sockets = socket_count(listen); /* of the protocol */
 	struct config_listen *grown;
@@ -35,9 +51,7 @@ static void add_listen(struct config_parser *parser, const struct config_listen 
 	config_listen_format(listen, text);
 	for (size_t i = 0; i < config->listen_count; i++, other++) {
 		if (config_listen_collide(other, listen)) {
-			config_error(parser, "%s is already used by listen %s %s at %s", text,
-				     other->protocol->word, config_listen_format(other, other_text),
-				     parser->listens[i]);
+			report_collision(parser, text, i, line_start);
 			return;
 		}
 		sockets += other->protocol == listen->protocol ? socket_count(other) : 0;
@@ -104,19 +118,34 @@ static void list_protocols(char *list, size_t size)
 					 protocol_table[i].word);
 }
 
+/* Returns why no socket can be bound to address, or NULL. */
+static const char *check_address(const struct address *address)
+{
+	if (address_is_group(address))
+		return "expected the address of one host, not a broadcast or multicast address";
+	if (address_lacks_zone(address))
+		return "link-local address without a zone: expected the interface after it, such as"
+		       " [fe80::1%eth0]";
+	return NULL;
+}
+
 /* Adds a listener for word, an address of listen->protocol; NULL: only checks the address. */
-static void parse_word(struct config_parser *parser, struct config_listen *listen, const char *word)
+static void parse_word(struct config_parser *parser, struct config_listen *listen, const char *word,
+		       size_t line_start)
 {
 	char interface[IF_NAMESIZE];
+	struct address unbracketed;
+	const char *problem;
 
 	if (parse_address(listen, word, listen->protocol ? listen->protocol->port : 0)) {
-		if (address_is_group(&listen->address))
-			config_error(parser,
-				     "'%s': expected the address of one host, not a broadcast or"
-				     " multicast address",
-				     word);
+		problem = check_address(&listen->address);
+		if (problem)
+			config_error(parser, "'%s': %s", word, problem);
 		else if (listen->protocol)
-			add_listen(parser, listen);
+			add_listen(parser, listen, line_start);
+	} else if (address_parse(&unbracketed, word, 0)) {
+		config_error(parser, "'%s': an IPv6 address needs brackets: [IPv6] or [IPv6]:PORT",
+			     word);
 	} else if (lacks_interface(word, interface)) {
 		config_error(parser, "%s: this machine does not have interface %s (yet)", word,
 			     interface);
@@ -132,6 +161,7 @@ static void parse_word(struct config_parser *parser, struct config_listen *liste
 bool config_listen_parse(struct config_parser *parser, const char **words)
 {
 	struct config_listen listen = { .protocol = protocol_find(words[0]) };
+	size_t line_start = parser->config->listen_count;
 	char known[256];
 
 	if (!listen.protocol) {
@@ -139,7 +169,7 @@ bool config_listen_parse(struct config_parser *parser, const char **words)
 		config_error(parser, "unknown protocol '%s': expected one of: %s", words[0], known);
 	}
 	while (*++words)
-		parse_word(parser, &listen, *words);
+		parse_word(parser, &listen, *words, line_start);
 	return true;
 }
 
