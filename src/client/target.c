@@ -1,16 +1,23 @@
 #include "client/target.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
 #include "base/text.h"
 
-#define PORT_MAX 65535
+#define PORT_MAX       65535
+#define HOST_PORT_SIZE (2 * TARGET_NAME_SIZE) /* longer ones are wrong */
 
-static bool report_problem(char problem[static TARGET_PROBLEM_SIZE], const char *reason)
+__attribute__((format(printf, 2, 3))) static bool report_problem(
+	char problem[static TARGET_PROBLEM_SIZE], const char *format, ...)
 {
-	snprintf(problem, TARGET_PROBLEM_SIZE, "%s", reason);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(problem, TARGET_PROBLEM_SIZE, format, arguments);
+	va_end(arguments);
 	return false;
 }
 
@@ -26,35 +33,37 @@ static bool report_unknown_scheme(char problem[static TARGET_PROBLEM_SIZE])
 
 #define HOST_EXPECTED "invalid host: expected a name, an IPv4 or an IPv6 address"
 
-/* Returns what is wrong with an IPv6 address, or NULL. */
-static const char *check_ip6(const char *host)
+static bool check_ip6(const char *host, char problem[static TARGET_PROBLEM_SIZE])
 {
 	const char *zone = strchr(host, '%');
+	char literal[HOST_PORT_SIZE];
 	struct address address;
 
-	if (!address_parse(&address, host, 0))
-		return zone ? "invalid host: expected an IPv6 address and the name or number of an"
-			      " interface, such as fe80::1%eth0" :
-			      HOST_EXPECTED;
-	if (address.any.sa_family != AF_INET6)
-		return HOST_EXPECTED;
-	if (address_lacks_zone(&address))
-		return "link-local address without a zone: expected the interface after it, such as"
-		       " fe80::1%eth0";
-	if (zone && !IN6_IS_ADDR_LINKLOCAL(&address.ip6.sin6_addr))
-		return "invalid host: only a link-local address has a zone";
-	return NULL;
+	snprintf(literal, sizeof(literal), "%.*s", (int)strcspn(host, "%"), host);
+	if (!address_parse(&address, literal, 0) || address.any.sa_family != AF_INET6)
+		return report_problem(problem, HOST_EXPECTED);
+	if (zone && !address_lacks_zone(&address))
+		return report_problem(problem,
+				      "invalid host: only a link-local address has a zone");
+	if (zone ? zone[1] == '\0' : address_lacks_zone(&address))
+		return report_problem(problem, "link-local address without a zone: expected the"
+					       " interface after it, such as fe80::1%%eth0");
+	if (zone && strchr(zone, ':'))
+		return report_problem(problem, "an IPv6 address needs brackets before a port, such"
+					       " as [fe80::1%%eth0]:13");
+	return address_parse(&address, host, 0) ||
+	       report_problem(problem, "no interface %s", zone + 1);
 }
 
 /* Checks the form only: a name needs no escaping afterwards, and colons or brackets require an IPv6
- * address. Returns what is wrong, or NULL. */
-static const char *check_host(const char *host, bool bracketed)
+ * address. */
+static bool check_host(const char *host, bool bracketed, char problem[static TARGET_PROBLEM_SIZE])
 {
 	for (const char *character = host; *character != '\0'; character++) {
 		if (*character <= ' ' || *character > '~' || *character == '/')
-			return HOST_EXPECTED;
+			return report_problem(problem, HOST_EXPECTED);
 	}
-	return bracketed || strchr(host, ':') ? check_ip6(host) : NULL;
+	return !(bracketed || strchr(host, ':')) || check_ip6(host, problem);
 }
 
 /* A URL has the path "/" at most. In it a zone follows "%25" (RFC 6874), or "%" as elsewhere. */
@@ -87,14 +96,12 @@ static bool parse_host_port(struct target *target, char *host_port,
 {
 	bool bracketed = *host_port == '[';
 	unsigned number = target->port;
-	const char *problem_of_host;
 	char *host, *port;
 
 	if (!address_split(host_port, &host, &port))
 		return report_problem(problem, "expected [SCHEME://]HOST[:PORT]");
-	problem_of_host = check_host(host, bracketed);
-	if (problem_of_host)
-		return report_problem(problem, problem_of_host);
+	if (!check_host(host, bracketed, problem))
+		return false;
 	if (port && !text_to_number(port, 1, PORT_MAX, &number))
 		return report_problem(problem, "invalid port: expected a number from 1 to 65535");
 	if (strlen(host) >= sizeof(target->host))
@@ -108,7 +115,7 @@ static bool parse_host_port(struct target *target, char *host_port,
 bool target_parse(struct target *target, const char *word, char problem[static TARGET_PROBLEM_SIZE])
 {
 	const char *mark = strstr(word, "://");
-	char host_port[2 * TARGET_NAME_SIZE]; /* longer ones are wrong */
+	char host_port[HOST_PORT_SIZE];
 
 	*target = (struct target){ .scheme = &query_schemes[0], .port = TARGET_DEFAULT_PORT };
 	if (mark) {

@@ -46,10 +46,8 @@ def test_the_address_of_this_host(testbed, link):
 @pytest.mark.parametrize("target, problem", [
     ("ntp://[fe80::1]", "link-local address without a zone: expected the interface after it, such as fe80::1%eth0"),
     ("fe80::1", "link-local address without a zone: expected the interface after it, such as fe80::1%eth0"),
-    ("ntp://[fe80::1%zone9]", "invalid host: expected an IPv6 address and the name or number of an interface,"
-                              " such as fe80::1%eth0"),
-    ("ntp://[fe80::1%4711]", "invalid host: expected an IPv6 address and the name or number of an interface,"
-                             " such as fe80::1%eth0"),
+    ("ntp://[fe80::1%zone9]", "no interface zone9"), ("ntp://[fe80::1%4711]", "no interface 4711"),
+    ("fe80::1%lo:13", "an IPv6 address needs brackets before a port, such as [fe80::1%eth0]:13"),
     ("ntp://[2001:db8::1%lo]", "invalid host: only a link-local address has a zone")])
 def test_zones_that_cannot_be_used(testbed, target, problem):
     """An error before anything is sent."""

@@ -56,12 +56,11 @@ static void parses_every_form(void **state)
 	}
 }
 
-#define SCHEME_PROBLEM "unknown scheme: expected daytime, daytime+udp, time, time+udp, ntp"
-#define FORM_PROBLEM   "expected [SCHEME://]HOST[:PORT]"
-#define HOST_PROBLEM   "invalid host: expected a name, an IPv4 or an IPv6 address"
-#define ZONE_PROBLEM                                                                             \
-	"invalid host: expected an IPv6 address and the name or number of an interface, such as" \
-	" fe80::1%eth0"
+#define SCHEME_PROBLEM	  "unknown scheme: expected daytime, daytime+udp, time, time+udp, ntp"
+#define FORM_PROBLEM	  "expected [SCHEME://]HOST[:PORT]"
+#define HOST_PROBLEM	  "invalid host: expected a name, an IPv4 or an IPv6 address"
+#define INTERFACE_PROBLEM "no interface "
+#define BRACKETS_PROBLEM  "an IPv6 address needs brackets before a port, such as [fe80::1%eth0]:13"
 #define NO_ZONE_PROBLEM \
 	"link-local address without a zone: expected the interface after it, such as fe80::1%eth0"
 #define EXTRA_ZONE_PROBLEM "invalid host: only a link-local address has a zone"
@@ -88,13 +87,18 @@ static const char *const bad_cases[][2] = {
 	{ "[127.0.0.1]:13", HOST_PROBLEM },
 	{ "a:b:c", HOST_PROBLEM },
 	{ "::1::", HOST_PROBLEM },
-	{ "fe80::1%no-such-zone", ZONE_PROBLEM },
-	{ "fe80::1%", ZONE_PROBLEM },
-	{ "fe80::1%0", ZONE_PROBLEM },
-	{ "fe80::1%4000000000", ZONE_PROBLEM },
-	{ "[fe80::1%25lo]", ZONE_PROBLEM },
-	{ "ntp://fe80::1%25lo", ZONE_PROBLEM },
-	{ "ntp://[::1%25]", ZONE_PROBLEM },
+	{ "fe80::1%no-such-zone", INTERFACE_PROBLEM "no-such-zone" },
+	{ "fe80::1%", NO_ZONE_PROBLEM },
+	{ "fe80::1%0", INTERFACE_PROBLEM "0" },
+	{ "fe80::1%4000000000", INTERFACE_PROBLEM "4000000000" },
+	{ "[fe80::1%25lo]", INTERFACE_PROBLEM "25lo" },
+	{ "ntp://fe80::1%25lo", INTERFACE_PROBLEM "25lo" },
+	{ "ntp://[::1%25]", EXTRA_ZONE_PROBLEM },
+	{ "ntp://[fe80::1%wlan9]", INTERFACE_PROBLEM "wlan9" },
+	{ "fe80::1%lo:13", BRACKETS_PROBLEM },
+	{ "[fe80::1%lo:13]", BRACKETS_PROBLEM },
+	{ "ntp://fe80::1%wlan9:13", BRACKETS_PROBLEM },
+	{ "fe80::1::%lo", HOST_PROBLEM },
 	{ "fe80::1", NO_ZONE_PROBLEM },
 	{ "ntp://[FE80::1]:123", NO_ZONE_PROBLEM },
 	{ "febf::1", NO_ZONE_PROBLEM },
