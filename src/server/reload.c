@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "server/control/control.h"
 
+#define NEEDS_START "needs --upgrade or a restart"
+
 /* Bytes of text: half a reply, since JSON escapes can double it. */
 #define TEXT_MAX (CONTROL_REPLY_MAX / 2 - 1024)
 
@@ -38,7 +40,7 @@ static bool can_serve(const struct engine *engine, const struct config *config,
 		if (!config->listens[i].protocol->reply)
 			return failure_set(failure, EXIT_PERMISSION,
 					   "listen %s: the sandbox has no right to start the web"
-					   " process: needs --upgrade or a restart",
+					   " process: " NEEDS_START,
 					   config->listens[i].protocol->word);
 	}
 	return true;
@@ -76,6 +78,20 @@ static void apply(struct engine *engine, struct engine_setup *next, FILE *lines,
 	log_set_facility(engine->service.config.facility);
 }
 
+/* A user of the configuration has no capability: root or systemd starts the daemon again. */
+static bool open_listeners(const struct engine *engine, struct engine_setup *next,
+			   struct failure *failure)
+{
+	const struct config *present = &engine->service.config;
+
+	if (listeners_open(&next->listeners, &next->config, workers_wanted(&next->config),
+			   &engine->service.listeners, failure))
+		return true;
+	if (failure->status == EXIT_PERMISSION && present->user.name[0] != '\0')
+		failure_set(failure, EXIT_PERMISSION, "%s: " NEEDS_START, failure->text);
+	return false;
+}
+
 /* Opens the new sockets before anything is stopped. */
 static void reload(struct engine *engine, const struct config_source *source, FILE *lines,
 		   struct reload_report *report)
@@ -86,8 +102,7 @@ static void reload(struct engine *engine, const struct config_source *source, FI
 	if (!config_load(&next.config, source, lines))
 		report->status = next.config.error_status;
 	else if (!can_serve(engine, &next.config, &failure) ||
-		 !listeners_open(&next.listeners, &next.config, workers_wanted(&next.config),
-				 &engine->service.listeners, &failure))
+		 !open_listeners(engine, &next, &failure))
 		add_failure(report, &failure);
 	else
 		apply(engine, &next, lines, report);

@@ -50,7 +50,10 @@ include
                 "4: listen: unknown protocol 'chargen/tcp': expected one of: "
                 "daytime/tcp, daytime/udp, time/tcp, time/udp, ntp, http",
                 *[f"5: listen: '{word}': {ADDRESS}" for word in
-                  ["0", "65536", "-1", "1.2.3", "1.2.3:13", "::1:13", "::1", "*:x"]],
+                  ["0", "65536", "-1", "1.2.3", "1.2.3:13"]],
+                *[f"5: listen: '{word}': an IPv6 address needs brackets: [IPv6] or [IPv6]:PORT" for word in
+                  ["::1:13", "::1"]],
+                f"5: listen: '*:x': {ADDRESS}",
                 f"6: nonsense: {UNKNOWN}",
                 "7: clock: 'sundial': expected system, local [stratum N] or follow HOST[:PORT]",
                 "8: user: unknown user 'no-such-user'",

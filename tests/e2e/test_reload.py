@@ -146,7 +146,7 @@ def test_an_ordinary_user_keeps_a_low_port_but_cannot_open_one(testbed, port):
     daemon = start_with_file(testbed, "listen daytime/tcp 13", "user nobody")
     os.chmod(testbed.dir, 0o755)
     assert reload(testbed, "listen daytime/tcp 13 37", "user nobody") == (
-        77, "", "timeserver: cannot listen on tcp 37: Permission denied\n")
+        77, "", "timeserver: cannot listen on tcp 37: Permission denied: needs --upgrade or a restart\n")
     assert reload(testbed, f"listen daytime/tcp 13 {port}", "user nobody") == reloaded(daemon)
     assert serves(13) and serves(port)
 
