@@ -8,8 +8,8 @@
 static const struct {
 	const char *what, *directive;
 } texts[LIMITS_LOG_LINES] = {
-	[LIMITS_LOG_OWN] = { "own networks are limited", "ratelimit" },
-	[LIMITS_LOG_CEILING] = { "Daytime and Time over UDP have reached their ceiling",
+	[LIMITS_LOG_OWN] = { "requests of own networks over their limit", "ratelimit" },
+	[LIMITS_LOG_CEILING] = { "requests of Daytime and Time over UDP over their ceiling",
 				 "ratelimit-ceiling" },
 };
 
@@ -26,9 +26,8 @@ void limits_log_tick(struct limits_log *log, const struct stats *stats, int64_t 
 	for (int i = 0; i < LIMITS_LOG_LINES; i++) {
 		if (counts[i] == log->lines[i].count || now < log->lines[i].quiet_until)
 			continue;
-		log_write(LOG_WARNING,
-			  "%s: %llu more requests; see %s in timeserver.conf(5)",
-			  texts[i].what, (unsigned long long)(counts[i] - log->lines[i].count),
+		log_write(LOG_WARNING, "%s: %llu; see %s in timeserver.conf(5)", texts[i].what,
+			  (unsigned long long)(counts[i] - log->lines[i].count),
 			  texts[i].directive);
 		log->lines[i].count = counts[i];
 		log->lines[i].quiet_until = now + QUIET_TIME;

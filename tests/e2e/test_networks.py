@@ -168,6 +168,7 @@ def flood(client, host, port, count):
 def test_limits_of_an_own_network_are_counted_and_logged(testbed, lan, port):
     """One line by the timer, not one for each request. An address that an interface gets later makes its
     network an own one, too."""
+    logged = "requests of own networks over their limit: "
     server = testbed.foreground("-n", *directives(f"listen daytime/udp {port}"))
     wait_until(lambda: testbed.signal("status").code == 0)
 
@@ -176,7 +177,7 @@ def test_limits_of_an_own_network_are_counted_and_logged(testbed, lan, port):
     with lan.udp_socket("10.9.0.2") as client:
         flood(client, "10.9.0.1", port, 200)
         limited = wait_until(own_limited)
-        wait_until(lambda: "own networks are limited: " in server.log(), 20, "a log line")
+        wait_until(lambda: logged in server.log(), 20, "a log line")
         flood(client, "10.9.0.1", port, 200)
         wait_until(lambda: own_limited() > limited)
     limited = own_limited()
@@ -187,7 +188,7 @@ def test_limits_of_an_own_network_are_counted_and_logged(testbed, lan, port):
             flood(client, "198.51.100.1", port, 50)
             return own_limited() > limited
         wait_until(is_own, 20, "the new network")
-    assert server.log().count("own networks are limited: ") == 1
+    assert server.log().count(logged) == 1
 
 
 def forge(sender, port, seconds, rate):
@@ -205,7 +206,7 @@ def forge(sender, port, seconds, rate):
 @pytest.mark.parametrize("workers", [1, 8])
 def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
     """A flood of Daytime and Time from random addresses. A client of an own network is served meanwhile,
-    and one log line says that the ceiling is reached."""
+    and one log line tells of the ceiling."""
     ports = {service: free_port() for service in ("daytime/udp", "time/udp")}
     ip(f"route add default via 10.9.0.2 dev {lan.near}")
     server = testbed.foreground("-n", *directives(
@@ -225,7 +226,7 @@ def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
     assert own == 6 and found["dropped"]["ceiling"] > sent / 2
     assert 100 < found["replies"] <= 6 + 100 + 100 * seconds + workers
     assert found["dropped"]["ceiling"] + found["replies"] >= sent
-    line = "Daytime and Time over UDP have reached their ceiling: "
+    line = "requests of Daytime and Time over UDP over their ceiling: "
     wait_until(lambda: line in server.log(), 20, "a log line")
     assert server.log().count(line) == 1 and found["own_limited"] == 0
 
