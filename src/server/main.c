@@ -57,17 +57,18 @@ static enum log_target log_target(const struct options *options)
 	"configure \"clock local\" to trust it or " \
 	"\"clock follow HOST\" to follow an NTP server"
 
-/* What to tell if NTP would be served with a clock that clients reject; or NULL. */
+/* What to tell if a protocol that reports the clock's state has to report that it is not
+ * synchronised; or NULL. */
 static const char *clock_hint(const struct config *config)
 {
 	static const char *const hints[] = {
 		[CLOCK_MONITOR_KERNEL_SYNCHRONISED] = NULL,
 		[CLOCK_MONITOR_KERNEL_UNSYNCHRONISED] =
-			"the kernel clock is not synchronised, and NTP replies will say so: "
+			"the kernel clock is not synchronised, and NTP and HTTP replies will say so: "
 			"synchronise it, or " HINT_ALTERNATIVES,
 		[CLOCK_MONITOR_KERNEL_REFUSES] =
 			"adjtimex is refused, so whether the kernel clock is synchronised is not "
-			"known, and NTP replies will say that it is not: allow it, or " HINT_ALTERNATIVES,
+			"known, and NTP and HTTP replies will say that it is not: allow it, or " HINT_ALTERNATIVES,
 	};
 
 	if (config->clock.source != CLOCK_SOURCE_SYSTEM)
