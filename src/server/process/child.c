@@ -18,7 +18,7 @@
 #include "server/process/timeouts.h"
 
 /* From the request to end until the kill: while the caller waits, and in the background. */
-#define EXIT_WAIT   (2 * CLOCK_SECOND / 5)
+#define EXIT_WAIT   (4 * CLOCK_SECOND / 5)
 #define RETIRE_TIME CLOCK_SECOND
 _Static_assert(ROLE_DRAIN_MILLISECONDS *CLOCK_MILLISECOND < EXIT_WAIT, "a child has time to drain");
 _Static_assert(EXIT_WAIT < RETIRE_TIME, "a replaced child has more time");
