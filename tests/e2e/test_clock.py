@@ -9,6 +9,7 @@ from lib import ntp
 from lib.daytime_client import free_port, is_daytime
 from lib.environment import needs_private, not_instrumented, wait_until
 from lib.followed import Followed
+from lib.neighbour import nodad
 from lib.ntp import wait_for_state
 from lib.peers import chronyd, CHRONYD, LIBRARIES, needs_peer
 from lib.process import read_back
@@ -126,7 +127,7 @@ def test_a_reload_keeps_the_clock_state(testbed, port, followed):
 def test_a_server_on_any_address_of_this_host_is_on_this_host(testbed, port, host):
     """10.9.0.2 is the second address of its network, so the kernel would not send from it."""
     for address in ("10.9.0.1/24", "10.9.0.2/24", "fd09::2/64"):
-        assert testbed.run("ip", "address", "replace", address, "dev", "lo").code == 0
+        assert testbed.run("ip", "address", "replace", address, "dev", "lo", *nodad(address).split()).code == 0
     try:
         with Followed(host) as server:
             testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow {f'[{host}]' if ':' in host else host}:{server.port}")
