@@ -28,7 +28,8 @@ def manual_network(testbed):
     """The servers of the examples, all on this host."""
     addresses = ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.7/32", "2001:db8::1/128"]
     for address in addresses:
-        assert testbed.run("ip", "addr", "replace", address, "dev", "lo").code == 0
+        at_once = ["nodad"] if ":" in address else []
+        assert testbed.run("ip", "addr", "replace", address, "dev", "lo", *at_once).code == 0
     hosts = testbed.config("127.0.0.1 localhost\n192.0.2.1 alpha\n192.0.2.2 beta\n", "hosts")
     lines = ["listen ntp 192.0.2.1:123 192.0.2.2:123", "listen daytime/tcp *:5050 192.0.2.7:13",
              "listen time/tcp 192.0.2.7:37", "clock local"]
