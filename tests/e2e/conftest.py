@@ -1,6 +1,7 @@
 """Fixtures and the summary of the end-to-end tests. CONTRIBUTING.md says how to run them."""
 import collections
 import fcntl
+import os
 import shutil
 
 import pytest
@@ -45,12 +46,14 @@ def port():
 
 @pytest.fixture(autouse=True)
 def alone_with_a_flood(request):
-    """A test marked as a flood runs alone: all network namespaces share the kernel's backlog of packets
-    (net.core.netdev_max_backlog), so others would lose some."""
+    """A test marked as a flood runs alone: all network namespaces of a machine share the kernel's backlog
+    of packets (net.core.netdev_max_backlog), so others would lose some. The lock is that of the root
+    directory, so it holds for tests of other checkouts, too."""
     floods = request.node.get_closest_marker("flood")
-    with open(__file__, encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if floods else fcntl.LOCK_SH)
-        yield
+    root = os.open("/", os.O_RDONLY)
+    fcntl.flock(root, fcntl.LOCK_EX if floods else fcntl.LOCK_SH)
+    yield
+    os.close(root)
 
 
 @pytest.fixture
