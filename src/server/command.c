@@ -128,8 +128,8 @@ static void print_errors(pid_t process, const char *text)
 		log_print(LOG_ERR, "%s: %s", name_process(process, name), text);
 }
 
-/* Sets *upgrade to whether the daemon runs another program file than this process. A successor would
- * be started with source, so the daemon must have been, too. */
+/* Sets *upgrade to whether the daemon runs another program file than this process. A successor
+ * would be started with source, so the daemon must have been, too. */
 static bool check_upgrade(const struct control_daemon *daemon, const struct config_source *source,
 			  bool *upgrade, struct failure *failure)
 {

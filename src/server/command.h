@@ -9,7 +9,8 @@
 #include "server/options.h"
 
 /* Sends the action of options (ACTION_STOP, ACTION_RELOAD or ACTION_STATUS) to the daemon of
- * config, which was read from source. Prints the result on standard output, errors on standard error.
+ * config, which was read from source. Prints the result on standard output, errors on standard
+ * error.
  *
  * Sets *upgrade, and prints nothing, if options say to upgrade where a reload is not enough: the
  * daemon runs another program file, or lacks a right that the new configuration needs. */

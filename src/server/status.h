@@ -10,8 +10,8 @@
 
 #define STATUS_MEMBER_SIZE 48
 
-/* Returns the reply to a status request, a line of JSON to be freed; NULL if memory is short. source
- * is what the daemon was started with. */
+/* Returns the reply to a status request, a line of JSON to be freed; NULL if memory is short. The
+ * daemon was started with source. */
 char *status_line(const struct engine *engine, const struct config_source *source, bool stopping);
 
 /* The file of the program that this process runs, as DEVICE:INODE, which is the member "executable"

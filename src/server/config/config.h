@@ -85,7 +85,7 @@ struct config_source {
 	bool look_up;		     /* look up names to check them, which may take seconds */
 };
 
-/* A hash of all but the pid file and look_up: two sources with different files, options or users have
+/* A hash of all but the pid files and look_up: sources with different files, options or users have
  * different hashes. */
 uint64_t config_source_hash(const struct config_source *source);
 

@@ -60,7 +60,7 @@ static bool take_item(struct take_over *take_over, struct upgrade_message *messa
 	return true;
 }
 
-/* Nothing has come from a daemon that closes the connections of other users, or that has just ended. */
+/* Nothing has come from a daemon that closes the connections of other users, or that has ended. */
 static bool connection_failed(const struct take_over *take_over, const char *path,
 			      struct failure *failure)
 {
