@@ -214,6 +214,20 @@ def test_socket_activation_of_ntp(systemd):
     assert systemd.control("reload", unit).code == 0 and ntp.query(123)[0].stratum == 10
 
 
+def test_socket_activation_with_a_configuration_of_its_own(systemd):
+    """As the comment in the unit says, where that of the other unit listens."""
+    text = pathlib.Path(f"dist/{ACTIVATED}").read_text(encoding="ascii")
+    [line] = re.findall("^# *(BindReadOnlyPaths=.*)$", text, re.MULTILINE)
+    add_lines(systemd, ACTIVATED, line)
+    start(systemd, "listen daytime/tcp 13\nclock follow 192.0.2.1\n", ACTIVATED, "timeserver.socket")
+    assert systemd.run("sh", "-c", "echo workers 3 >/etc/timeserver/activated.conf").code == 0
+    assert is_daytime(query(5050))
+    assert status(systemd, ACTIVATED)["workers"] == "3"
+    replace_program(systemd)
+    assert systemd.control("reload", ACTIVATED).code == 0 and is_daytime(query(5050)) and not serves(13)
+    assert status(systemd, ACTIVATED)["workers"] == "3"
+
+
 def test_an_error_in_the_configuration_ends_the_activation(systemd):
     """After five starts, although a client waits, which would start the service again and again."""
     unit, name = ACTIVATED, "timeserver.socket"
