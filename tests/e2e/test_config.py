@@ -37,7 +37,7 @@ listen daytime/tcp 5050
 listen
 listen daytime/tcp
 listen chargen/tcp 19
-listen daytime/tcp 0 65536 -1 1.2.3 1.2.3:13 ::1:13 ::1 *:x
+listen daytime/tcp 0 65536 -1 1.2.3 1.2.3:13 ::1:13 ::1 fe80::1%lo [fe80::1] [fe80::1]:13 [fe80::1%lo:13] *:x
 nonsense
 clock sundial
 user no-such-user
@@ -52,7 +52,10 @@ include
                 *[f"5: listen: '{word}': {ADDRESS}" for word in
                   ["0", "65536", "-1", "1.2.3", "1.2.3:13"]],
                 *[f"5: listen: '{word}': an IPv6 address needs brackets: [IPv6] or [IPv6]:PORT" for word in
-                  ["::1:13", "::1"]],
+                  ["::1:13", "::1", "fe80::1%lo"]],
+                *[f"5: listen: '{word}': link-local address without a zone: expected the interface after it, such as"
+                  " [fe80::1%eth0]" for word in ["[fe80::1]", "[fe80::1]:13"]],
+                f"5: listen: '[fe80::1%lo:13]': {ADDRESS}",
                 f"5: listen: '*:x': {ADDRESS}",
                 f"6: nonsense: {UNKNOWN}",
                 "7: clock: 'sundial': expected system, local [stratum N] or follow HOST[:PORT]",
