@@ -223,7 +223,7 @@ def test_a_ceiling_for_all_networks_together(testbed, lan, workers):
         wait_until(lambda: sum(one["requests"] for one in figures(testbed)["protocols"].values()) >= sent)
     seconds, found = time.monotonic() - began, figures(testbed)
     print(f"{sent} requests from random addresses, {found['replies']} replies in {seconds:.1f} s")
-    assert own == 6 and found["dropped"]["ceiling"] > sent / 2
+    assert own == 6 and found["dropped"]["ceiling"] > sent / 4
     assert 100 < found["replies"] <= 6 + 100 + 100 * seconds + workers
     assert found["dropped"]["ceiling"] + found["replies"] >= sent
     line = "requests of Daytime and Time over UDP over their ceiling: "

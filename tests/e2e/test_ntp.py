@@ -152,7 +152,7 @@ def test_no_reply_is_longer_than_its_request(testbed, port):
 @needs_private("addresses of its own")
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_reply_comes_from_the_address_of_the_request(testbed, port, family):
-    addresses = ["10.9.8.1", "10.9.8.2"] if family == 4 else ["fd00:9::1", "fd00:9::2"]
+    addresses = ["10.98.0.1", "10.98.0.2"] if family == 4 else ["fd00:98::1", "fd00:98::2"]
     for address in addresses:
         command = ["ip", "addr", "add", address, "dev", "lo"]
         subprocess.run(command + (["nodad"] if family == 6 else []), check=False)

@@ -13,7 +13,8 @@ import pytest
 
 from lib.control import listener_of
 from lib.daytime_client import free_port, is_daytime, query, serves
-from lib.environment import as_nobody, longer, needs_private, needs_program, NOBODY, wait_until
+from lib.environment import (as_nobody, longer, needs_private, needs_program, NOBODY, not_instrumented,
+                             wait_until)
 from lib.isolate import mount, unmount
 from lib.process import lock_holder
 
@@ -190,6 +191,7 @@ def test_a_logout_that_removes_the_runtime_directory(testbed, port):
 
 
 @needs_private("the default paths")
+@not_instrumented("the sandbox, without which the directory is made again")
 @pytest.mark.parametrize("user", [[], ["-u", "nobody"]], ids=["root", "nobody"])
 def test_the_default_directory_of_root_is_removed(testbed, port, user):
     """Commands know the user of the daemon from the configuration and the options."""
