@@ -18,31 +18,38 @@
 #include "base/log.h"
 #include "server/clock/clock_monitor.h"
 
-/* The kernel clock of the test, which adjtimex() below returns; a negative result is
- * an errno. */
-static atomic_int kernel_status, kernel_result;
-static atomic_long kernel_maxerror;
+/* The kernel clock of the test, which adjtimex() below returns; a negative result is an errno. */
+static pthread_mutex_t kernel_lock = PTHREAD_MUTEX_INITIALIZER;
+static int kernel_status, kernel_result;
+static long kernel_maxerror;
 static atomic_uint kernel_reads;
 
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): reserved in the library */
 int adjtimex(struct timex *kernel)
 {
+	int result;
+
 	assert_int_equal(kernel->modes, 0); /* the clock is only read */
 	memset(kernel, 0, sizeof(*kernel));
+	pthread_mutex_lock(&kernel_lock);
 	kernel->status = kernel_status;
 	kernel->maxerror = kernel_maxerror;
+	result = kernel_result;
+	pthread_mutex_unlock(&kernel_lock);
 	kernel_reads++;
-	if (kernel_result >= 0)
-		return kernel_result;
-	errno = -kernel_result;
+	if (result >= 0)
+		return result;
+	errno = -result;
 	return -1;
 }
 
 static void set_kernel(int status, int result, long maxerror)
 {
+	pthread_mutex_lock(&kernel_lock);
 	kernel_status = status;
 	kernel_result = result;
 	kernel_maxerror = maxerror;
+	pthread_mutex_unlock(&kernel_lock);
 }
 
 static struct stats stats;
