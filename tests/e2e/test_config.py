@@ -37,7 +37,7 @@ listen daytime/tcp 5050
 listen
 listen daytime/tcp
 listen chargen/tcp 19
-listen daytime/tcp 0 65536 -1 1.2.3 1.2.3:13 ::1:13 ::1 fe80::1%lo [fe80::1] [fe80::1]:13 [fe80::1%lo:13] *:x
+listen daytime/tcp 0 65536 -1 1.2.3 1.2.3:13 ::1:13 ::1 fe80::1%lo [fe80::1] [fe80::1]:13 [fe80::1%lo:13] [fe80::1%no:13] *:x
 nonsense
 clock sundial
 user no-such-user
@@ -55,7 +55,7 @@ include
                   ["::1:13", "::1", "fe80::1%lo"]],
                 *[f"5: listen: '{word}': link-local address without a zone: expected the interface after it, such as"
                   " [fe80::1%eth0]" for word in ["[fe80::1]", "[fe80::1]:13"]],
-                f"5: listen: '[fe80::1%lo:13]': {ADDRESS}",
+                *[f"5: listen: '{word}': {ADDRESS}" for word in ["[fe80::1%lo:13]", "[fe80::1%no:13]"]],
                 f"5: listen: '*:x': {ADDRESS}",
                 f"6: nonsense: {UNKNOWN}",
                 "7: clock: 'sundial': expected system, local [stratum N] or follow HOST[:PORT]",
@@ -68,6 +68,13 @@ include
         assert (code, out) == (78, "")
         assert err.splitlines() == [f"{config}:{line}" for line in expected]
     assert testbed.files() == ["t.conf"] and testbed.processes() == []
+
+
+@pytest.mark.parametrize("server", ["[fe80::1]", "[fe80::1]:123"])
+def test_a_server_to_follow_needs_its_zone(testbed, server):
+    assert tuple(testbed.server("-t", "-o", f"clock follow {server}")) == (
+        78, "", f"option:1: clock: '{server}': link-local address without a zone: expected the interface after it,"
+        " such as [fe80::1%eth0]\n")
 
 
 @pytest.mark.parametrize("second, shown", [

@@ -13,6 +13,7 @@ static void parse_host(struct config_parser *parser, const char *word)
 {
 	struct config_clock *clock = &parser->config->clock;
 	char text[sizeof(clock->host) + 8], *host, *port_text;
+	struct address address;
 	unsigned port = NTP_PORT;
 
 	if (strlen(word) >= sizeof(text) || !address_split(strcpy(text, word), &host, &port_text) ||
@@ -22,6 +23,8 @@ static void parse_host(struct config_parser *parser, const char *word)
 			     word);
 		return;
 	}
+	if (address_parse(&address, host, 0) && address_lacks_zone(&address))
+		config_error(parser, "'%s': %s", word, CONFIG_LACKS_ZONE);
 	strcpy(clock->host, host);
 	clock->port = (uint16_t)port;
 }

@@ -106,7 +106,7 @@ static bool lacks_interface(const char *word, char name[static IF_NAMESIZE])
 		return false;
 	snprintf(name, IF_NAMESIZE, "%.*s", (int)length, zone);
 	snprintf(text, sizeof(text), "%.*s%s", (int)(zone - 1 - word), word, zone + length);
-	return if_nametoindex(name) == 0 && parse_address(&ignored, text, 1);
+	return !strchr(name, ':') && if_nametoindex(name) == 0 && parse_address(&ignored, text, 1);
 }
 
 static void list_protocols(char *list, size_t size)
@@ -124,8 +124,7 @@ static const char *check_address(const struct address *address)
 	if (address_is_group(address))
 		return "expected the address of one host, not a broadcast or multicast address";
 	if (address_lacks_zone(address))
-		return "link-local address without a zone: expected the interface after it, such as"
-		       " [fe80::1%eth0]";
+		return CONFIG_LACKS_ZONE;
 	return NULL;
 }
 

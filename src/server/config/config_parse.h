@@ -86,6 +86,10 @@ void config_ratelimit_dump(const struct config *config, FILE *out);
 
 extern const struct config_ratelimit config_ratelimit_default;
 
+/* Of an address that needs a zone. */
+#define CONFIG_LACKS_ZONE \
+	"link-local address without a zone: expected the interface after it, such as [fe80::1%eth0]"
+
 /* Returns the parser's place as errors name it, to be freed; NULL after an error. */
 char *config_place(struct config_parser *parser);
 
