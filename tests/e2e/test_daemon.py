@@ -277,7 +277,7 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
     """With a worker for each CPU, and the main thread. The kernel maps the pages around a page that is
     used, so the resident share of the C library varies with its random address: the median of many."""
     resident = []
-    for _ in range(15):
+    for _ in range(45):
         daemon = testbed.listen(port)
         for _ in range(200):
             query(port)
