@@ -80,7 +80,7 @@ def test_no_reply_to_a_port_or_datagram_of_a_server(testbed, port, service):
         assert query_udp(port, b"", own=own) is None
     assert query_udp(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
     assert query_udp(port, struct.pack("!I", (int(time.time()) + ntp.UNIX_EPOCH) % 2**32)) is None
-    assert query_udp(port, b"", own=1024) is not None
+    assert any(query_udp(port, b"", own=1024) for _ in range(10))
     assert testbed.status()["loop"] == "9"
 
 
