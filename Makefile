@@ -197,7 +197,7 @@ check-32:
 		PKG_CONFIG="env PKG_CONFIG_LIBDIR=$(LIBRARIES_32)/usr/lib/i386-linux-gnu/pkgconfig \
 			PKG_CONFIG_SYSROOT_DIR=$(LIBRARIES_32) pkg-config"
 
-# The tests with musl in place of glibc, but for those that compare texts and time formats of glibc.
+# The tests with musl in place of glibc, without two that compare texts and time formats of glibc.
 LIBRARIES_MUSL = $(CURDIR)/$(BUILD)/musl
 MUSL_UNIT_TESTS = $(filter-out %_client_format %_client_resolve,$(UNIT_TESTS))
 MUSL_E2E_TESTS := $(addprefix tests/e2e/test_,ntp.py old_kernels.py sandbox.py stamps.py workers.py)

@@ -21,8 +21,8 @@ static inline int fd_move(int *fd)
 	return moved;
 }
 
-/* Closes every descriptor from first on. Without close_range(2), those that /proc lists; without
- * /proc, those below the hard limit on open files, of which it tries no more than 65,536. */
+/* Closes every descriptor from first on. Without close_range(2) it reads their numbers from /proc;
+ * without /proc it tries all numbers below the hard limit on open files, but at most 65,536. */
 void fd_close_from(int first);
 
 #endif

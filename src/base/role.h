@@ -29,8 +29,8 @@ struct role {
 };
 
 /* Reads SUPERVISOR. Names the process (15 characters), which would be "exe" otherwise, resets the
- * signals, and ignores those that a terminal or service manager sends to all processes: the
- * supervisor stops its children itself. words is what follows --role=NAME. */
+ * signals, and ignores what a terminal or service manager sends to all processes: the supervisor
+ * stops its children itself. words is what follows --role=NAME. */
 void role_begin(struct role *role, const char *process_name, char **words);
 
 /* Takes a word. On failure role is no longer valid, and the number is -1. */

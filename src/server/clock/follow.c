@@ -126,7 +126,7 @@ static void send_request(struct follow *follow, int64_t now)
 	(void)!send(follow->socket, bytes, bytes_written(&writer), MSG_NOSIGNAL);
 }
 
-/* The pause after the next request: longer with each one that is unanswered. */
+/* The pause after the next request. Each unanswered request doubles it. */
 static int64_t pause_of(const struct follow *follow)
 {
 	int64_t longest = follow->reason ? FOLLOW_PAUSE_LOST : FOLLOW_PAUSE_MAX;

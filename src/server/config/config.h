@@ -93,8 +93,8 @@ uint64_t config_source_hash(const struct config_source *source);
  * errors as a line "FILE:LINE: DIRECTIVE: MESSAGE"; returns whether there was none. */
 bool config_load(struct config *config, const struct config_source *source, FILE *errors);
 
-/* Writes lines, such as config_load's errors, to the log with a priority of syslog(3): those that
- * fit into size bytes, and the number of the others. */
+/* Writes lines, such as config_load's errors, to the log with a priority of syslog(3). Only the
+ * lines in the first size bytes are written, and then the number of the others. */
 void config_log_lines(int priority, const char *lines, size_t size);
 
 /* Writes them to standard error: as they are, or, if that is the journal, to the log. */

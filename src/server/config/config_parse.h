@@ -13,7 +13,7 @@ struct config_parser {
 	struct config *config;
 	FILE *errors;
 	unsigned error_count;
-	unsigned passing_count;	      /* of these errors, those that may pass by themselves */
+	unsigned passing_count;	      /* errors that may pass by themselves; part of error_count */
 	const char *file;	      /* being read, as errors name it */
 	unsigned line;		      /* 0: the file as a whole */
 	const struct config_row *row; /* being applied */

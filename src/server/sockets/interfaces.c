@@ -12,8 +12,7 @@
 /* The kernel fills at most this much of a larger buffer with small messages. */
 #define BUFFER_SIZE 8192
 
-/* Finds an attribute among those that begin at first; NULL if there is none with room for size
- * bytes. */
+/* Finds an attribute of a type, with at least size bytes, in the length bytes at first; or NULL. */
 static const struct rtattr *find(const struct rtattr *first, size_t length, unsigned short type,
 				 size_t size)
 {

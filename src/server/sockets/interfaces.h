@@ -15,8 +15,8 @@
 struct interfaces {
 	struct networks networks;
 
-	/* Interfaces with a routing table of their own: those in a VRF, and those that a routing
-	 * rule names ("ip rule add oif"). */
+	/* Interfaces with a routing table of their own: in a VRF, or named by a routing rule ("ip
+	 * rule add oif"). */
 	uint64_t routed_count;
 	struct {
 		uint32_t index;
