@@ -50,6 +50,22 @@ def test_a_request_to_a_hanging_daemon_times_out(testbed, words, place):
         assert tuple(testbed.server(*words)) == (1, "", f"timeserver: {place}: no reply\n")
 
 
+@pytest.mark.parametrize("words, place", [
+    (["--upgrade", "-n"], "the daemon of pid file {0}.pid"),
+    (["--signal", "status"], "control socket {0}.sock"),
+    (["--signal", "reload"], "control socket {0}.sock")], ids=["upgrade", "status", "reload"])
+def test_a_daemon_that_ends_does_not_refuse_root(testbed, words, place):
+    """It closes the connection without a reply, as it does to users who are not allowed."""
+    with fake_daemon(testbed) as (_, listening):
+        starting, _, err = testbed.popen(testbed.command(*words))
+        peer, _ = listening.accept()
+        with peer:
+            assert b"command" in peer.recv(100)
+        code, place = starting.wait(longer(10)), place.format(testbed.pidfile.with_suffix(""))
+    status, reason = (1, "stopping, or being replaced") if os.geteuid() == 0 else (77, "Permission denied")
+    assert (code, read_back(err)) == (status, f"timeserver: {place}: {reason}\n")
+
+
 @contextlib.contextmanager
 def upgrade_of_fake_daemon(testbed, port):
     """Starts a new process; yields the fake daemon's end of its connection, and its outcome."""

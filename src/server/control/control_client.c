@@ -55,6 +55,9 @@ static void connection_failed(const char *path, struct failure *failure)
 {
 	if (errno == EAGAIN)
 		failure_set(failure, EXIT_NOT_STARTED, "control socket %s: no reply", path);
+	else if (errno == ECONNRESET)
+		failure_set(failure, EXIT_NOT_STARTED,
+			    "control socket %s: stopping, or being replaced", path);
 	else
 		failure_set_errno(failure, "control socket %s", path);
 }
