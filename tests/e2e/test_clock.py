@@ -13,7 +13,7 @@ from lib.neighbour import nodad
 from lib.ntp import wait_for_state
 from lib.peers import chronyd, CHRONYD, LIBRARIES, needs_peer
 from lib.process import read_back
-from lib.udp_client import query_udp
+from lib.udp_client import query_udp, reply_over_udp
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_require_sync_silences_daytime_when_the_clock_is_lost(testbed, followed)
                   "-o", "require-sync", "-o", "ratelimit off",
                   "-o", f"clock follow 127.0.0.1:{followed.port}")
     wait_for_state(ports[0], 0, 3, bytes([192, 0, 2, 1]))
-    assert is_daytime(query_udp(ports[1]))
+    assert is_daytime(reply_over_udp(ports[1]))
     followed.stratum = 16
     wait_for_state(ports[0], 3, 0, b"INIT")
     assert query_udp(ports[1]) is None

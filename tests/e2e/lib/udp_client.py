@@ -4,15 +4,21 @@ import socket
 import struct
 
 from lib import ntp
+from lib.environment import longer
 
 
-def query_udp(port, data=b"", host="127.0.0.1", own=0):
-    """The reply to a datagram; None if there is none within 0.3 s."""
-    with ntp.udp_socket(host, own, 0.3) as client:
+def query_udp(port, data=b"", host="127.0.0.1", own=0, wait=0.3):
+    """The reply to a datagram; None if there is none within wait seconds."""
+    with ntp.udp_socket(host, own, wait) as client:
         client.sendto(data, (host, port))
         with contextlib.suppress(TimeoutError):
             return client.recv(2048)
     return None
+
+
+def reply_over_udp(port, data=b"", **more):
+    """The reply to a datagram that has to get one."""
+    return query_udp(port, data, wait=longer(5), **more)
 
 
 def forged_datagram(source, destination, payload=b""):
