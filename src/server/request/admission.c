@@ -4,7 +4,7 @@
 
 #define RESERVED_PORTS 1024
 
-/* Of the answers to NTP requests above the rate, 1 in this number is a KoD. */
+/* Of the replies to NTP requests above the rate, 1 in this number is a KoD. */
 #define KOD_SHARE 4
 
 /* A prefix that the access list denies gets one KoD a second. */
@@ -75,8 +75,8 @@ static enum drop deny(struct admission *admission, const struct protocol *protoc
 	return DROP_NONE;
 }
 
-/* Above the rate. Of NTP, one request in `leak` gets an answer, so that a forger of a client's
- * address cannot silence it: a reply or, now and then, a KoD. */
+/* Above the rate. Of NTP, one request in `leak` gets a reply, now and then a KoD, so that a forger
+ * of a client's address cannot silence it. */
 static enum drop over_rate(struct admission *admission, const struct protocol *protocol,
 			   struct datagram *datagram)
 {

@@ -129,7 +129,7 @@ static bool request(int fd, uint16_t type)
 	return send(fd, &message, message.header.nlmsg_len, 0) >= 0;
 }
 
-/* Adds all that the kernel has of a type. Its answers are there as soon as they are asked for. */
+/* Adds all that the kernel has of a type. Its reply is there when the request has been sent. */
 static bool dump(int fd, uint16_t type, struct interfaces *interfaces)
 {
 	_Alignas(struct nlmsghdr) char buffer[BUFFER_SIZE];
