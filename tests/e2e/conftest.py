@@ -20,7 +20,7 @@ pytest_plugins = ["lib.browser", "lib.refuse"]  # its fixtures
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     config.option.basetemp = environment.home / "pytest"
-    config.addinivalue_line("markers", "flood: sends more packets than the kernel's backlog has room for")
+    config.addinivalue_line("markers", "flood: fills queues of the kernel, or would lose packets if others did")
 
 
 def pytest_collection_modifyitems(items):
@@ -47,8 +47,9 @@ def port():
 @pytest.fixture(autouse=True)
 def alone_with_a_flood(request):
     """A test marked as a flood runs alone: all network namespaces of a machine share the kernel's backlog
-    of packets (net.core.netdev_max_backlog), so others would lose some. The lock is that of the root
-    directory, so it holds for tests of other checkouts, too."""
+    of packets (net.core.netdev_max_backlog), so others would lose some; and its server has to get a core
+    before its queues, of 256 requests each, are full. The lock is that of the root directory, so it holds
+    for tests of other checkouts, too."""
     floods = request.node.get_closest_marker("flood")
     root = os.open("/", os.O_RDONLY)
     fcntl.flock(root, fcntl.LOCK_EX if floods else fcntl.LOCK_SH)

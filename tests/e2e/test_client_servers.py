@@ -105,5 +105,6 @@ def test_inetds(testbed, kind):
                 assert text.code == 1 and text.out == "" and "8 bytes instead of 4, as from inetutils" in text.err
                 assert sample["error"].startswith("reply has 8 bytes instead of 4, as from inetutils-inetd: ")
             else:
-                assert sample["ok"] and abs(sample["offset"]) <= sample["error_bound"] < 2, (scheme, sample)
+                # Their time(2) is up to a clock tick behind.
+                assert sample["ok"] and abs(sample["offset"]) <= sample["error_bound"] + 0.01 < 2, (scheme, sample)
                 print(f"{kind}, {scheme}: {sample.get('text', sample['server_time'])}")

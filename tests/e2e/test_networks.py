@@ -114,6 +114,7 @@ def addresses_of(prefix):
     return [f"{prefix}{number}" for number in range(2, 2 + DEVICES // 2)]
 
 
+@pytest.mark.flood
 @pytest.mark.parametrize("prefixes", [("10.9.0.", "fd00:9::"), ("198.51.100.", "2001:db8:9::")],
                          ids=["private", "connected"])
 @pytest.mark.parametrize("line", ["clock local", "ratelimit interval 1 burst 8"],
