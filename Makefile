@@ -174,7 +174,7 @@ $(UNIT_TESTS:$(BUILD)/%=$(BUILD)/obj/%.o): | check-unit-dependencies
 PEERS ?= build/peers
 check:
 	@$(DEPENDENCIES) check
-	@test -d $(PEERS)/usr || bench/fetch-peers $(PEERS) || echo "The peers cannot be downloaded: their tests are skipped."
+	@test $(PEERS)/complete -nt bench/fetch-peers || bench/fetch-peers $(PEERS) || echo "The peers cannot be downloaded: their tests are skipped."
 	@$(MAKE) check-unit
 	@$(MAKE) check-e2e
 
