@@ -90,11 +90,11 @@ def test_errors_of_the_configuration(systemd, journal, kind, option):
 
 @pytest.mark.parametrize("kind, option", [("exec", "--foreground"), ("forking", ""), ("notify", "")])
 def test_a_port_in_use(systemd, journal, kind, option):
-    with socket.create_server(("", 5050)):
+    message = "cannot listen on tcp 5050: Address already in use"
+    with socket.create_server(("", 5050)):  # also after "start", which waits for execve(2) alone with Type=exec
         write_unit(systemd, f"Type={kind}\nExecStart={systemd.program} {option}")
         systemd.control("start", UNIT)
-    message = "cannot listen on tcp 5050: Address already in use"
-    assert journal.wait_for(message) == [(ERROR, message)]
+        assert journal.wait_for(message) == [(ERROR, message)]
     assert journal.records() == [(ERROR, message)]
 
 

@@ -20,7 +20,7 @@ ZONES = pathlib.Path("/usr/share/zoneinfo")
 
 
 @contextlib.contextmanager
-def continuous_queries(port):
+def continuous_queries(testbed, port):
     """Sends one Daytime query after another in two threads; yields the replies, all of which must be
     whole."""
     replies, errors, stopping = [], [], threading.Event()
@@ -40,7 +40,9 @@ def continuous_queries(port):
         stopping.set()
         for thread in threads:
             thread.join()
-    assert not errors and all(map(is_daytime, replies)), (errors[:3], len(errors), len(replies))
+    bad = [reply for reply in replies if not is_daytime(reply)]
+    assert not errors and not bad, (errors[:3], len(errors), bad[:3], len(bad), len(replies),
+                                    testbed.server("-s", "status", "--json").out)
 
 
 def test_added_and_removed_listeners(testbed, port):
@@ -175,7 +177,7 @@ def test_20_reloads_lose_no_reply(testbed, port):
     """One listener stays, another is added and removed."""
     other = free_port()
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
-    with continuous_queries(port) as replies:
+    with continuous_queries(testbed, port) as replies:
         for number in range(fewer(20)):
             more = other if number % 2 == 0 else ""
             assert reload(testbed, f"listen daytime/tcp {port} {more}") == reloaded(daemon)
@@ -264,7 +266,7 @@ def test_options_stay_in_effect(testbed, port):
 
 def test_200_sighups_and_10_reloads_at_once_lose_no_reply(testbed, port):
     daemon = start_with_file(testbed, f"listen daytime/tcp {port}")
-    with continuous_queries(port):
+    with continuous_queries(testbed, port):
         reloads = [testbed.popen(testbed.command("-s", "reload")) for _ in range(fewer(10))]
         for _ in range(200):
             daemon.signal(signal.SIGHUP)
