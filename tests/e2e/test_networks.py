@@ -67,7 +67,7 @@ def expect_silence(testbed, lan, ports, groups=GROUPS):
                 pytest.fail(f"a request to {group} by {service} got {client.recv(2048)}")
             host = "fd00:9::1" if ":" in group else "10.9.0.1"
             assert ask(client, host, ports[service], service) == host
-    wait_until(lambda: figures(testbed)["replies"] == len(clients), what="the last reply to be counted")
+    wait_until(lambda: figures(testbed)["replies"] >= len(clients), what="the last reply to be counted")
 
 
 @pytest.mark.parametrize("workers", [1, 8])
