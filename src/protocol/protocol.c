@@ -25,7 +25,13 @@ const char *protocol_transport_name(enum transport transport)
 }
 
 #define DAYTIME_REPLY_MIN 16
-#define TIME_REPLY_SIZE	  4
+#define TIME_REPLY_SIZE	  4 /* RFC 868 */
+#define TIME_REPLY_SIZE_8 8 /* of inetutils-inetd, whose time_t has 64 bits */
+
+static bool is_digit(uint8_t byte)
+{
+	return byte >= '0' && byte <= '9';
+}
 
 static bool is_ntp_reply(const uint8_t *bytes, size_t size)
 {
@@ -34,20 +40,24 @@ static bool is_ntp_reply(const uint8_t *bytes, size_t size)
 	return size == NTP_PACKET_SIZE && (mode == NTP_MODE_SERVER || mode == NTP_MODE_PASSIVE);
 }
 
-static bool is_time_reply(const uint8_t *bytes, time_t now)
+/* "19:15", as in every form of Daytime. */
+static bool has_time_of_day(const uint8_t *bytes, size_t size)
 {
-	struct bytes_reader reader = bytes_reader_open(bytes, TIME_REPLY_SIZE);
-	const struct timespec second = { .tv_sec = now };
-	int32_t age = (int32_t)((uint32_t)(clock_to_ntp(&second) >> 32) - bytes_get_32(&reader));
-
-	return age > -CLOCK_DAY && age < CLOCK_DAY;
+	for (size_t i = 1; i + 2 < size; i++) {
+		if (bytes[i] == ':' && is_digit(bytes[i - 1]) && is_digit(bytes[i + 1]) &&
+		    is_digit(bytes[i + 2]))
+			return true;
+	}
+	return false;
 }
 
-bool protocol_is_reply(const void *bytes, size_t size, time_t now)
+bool protocol_is_reply(const void *bytes, size_t size)
 {
-	if (size == TIME_REPLY_SIZE)
-		return is_time_reply(bytes, now);
+	const uint8_t *text = bytes;
+
+	if (size == TIME_REPLY_SIZE || size == TIME_REPLY_SIZE_8)
+		return true;
 	if (size < DAYTIME_REPLY_MIN)
 		return false;
-	return ((const char *)bytes)[size - 1] == '\n' || is_ntp_reply(bytes, size);
+	return text[size - 1] == '\n' || has_time_of_day(text, size) || is_ntp_reply(text, size);
 }

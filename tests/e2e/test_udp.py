@@ -1,7 +1,9 @@
 """Daytime and Time over UDP, and Time over TCP: replies, drops and limits."""
 import itertools
+import pathlib
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -9,11 +11,12 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port, is_daytime, query
-from lib.environment import needs_private, not_instrumented
+from lib.environment import compile_shim, needs_private, needs_program, not_instrumented, not_wrapped
 from lib.testbed import directives
 from lib.udp_client import forged_datagram, query_udp, raw_socket, reply_over_udp
 
 SERVICES = ["daytime/udp", "time/udp"]
+SHIM = pathlib.Path(__file__).with_name("lib") / "shim_wall.c"
 
 
 def start(testbed, *lines, **more):
@@ -79,9 +82,12 @@ def test_no_reply_to_a_port_or_datagram_of_a_server(testbed, port, service):
     for own in (7, 13, 19, 37, 123, 1023, served):
         assert query_udp(port, b"", own=own) is None
     assert query_udp(port, b"Sun Nov 22 19:15:08 2026\r\n") is None
-    assert query_udp(port, struct.pack("!I", (int(time.time()) + ntp.UNIX_EPOCH) % 2**32)) is None
+    assert query_udp(port, b"2026-11-22T19:15:08Z") is None
+    for seconds in (int(time.time()), 0, 2**31):
+        time_reply = struct.pack("!I", (seconds + ntp.UNIX_EPOCH) % 2**32)
+        assert query_udp(port, time_reply) is None and query_udp(port, bytes(4) + time_reply) is None
     assert reply_over_udp(port, own=1024) is not None
-    assert testbed.status()["loop"] == "9"
+    assert testbed.status()["loop"] == "15"
 
 
 def test_denied_clients_get_no_reply(testbed):
@@ -153,6 +159,24 @@ def test_a_forged_datagram_between_two_servers_starts_no_loop(testbed, one, othe
                       ("127.0.0.1", 0))
     assert 1 <= len([packet for packet in tap.capture(0.3)
                      if {packet[1], packet[3]} == set(ports)]) <= 2
+
+
+@needs_private("forged datagrams")
+@not_wrapped("the environment")
+@needs_program("cc")
+def test_no_loop_between_time_servers_that_are_days_apart(testbed):
+    """One of them has just started in 1970."""
+    ports, library, wall = [free_port(), free_port()], testbed.dir / "wall.so", testbed.dir / "wall"
+    compile_shim(library, SHIM)
+    wall.write_bytes(int(-time.time() * 10**9).to_bytes(8, sys.byteorder, signed=True))
+    for number, env in enumerate(({}, {"LD_PRELOAD": str(library), "WALL": str(wall)})):
+        testbed.start("-o", f"listen time/udp {ports[number]}", "-o", "ratelimit off",
+                      "-p", testbed.dir / f"{number}.pid", pidfile=False, env=env)
+    assert is_time(reply_over_udp(ports[0])) and not is_time(reply_over_udp(ports[1]))
+    tap = Tap()
+    with raw_socket() as sender:
+        sender.sendto(forged_datagram(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1])), ("127.0.0.1", 0))
+    assert 1 <= len([packet for packet in tap.capture(0.3) if {packet[1], packet[3]} == set(ports)]) <= 2
 
 
 @needs_private("forged datagrams")

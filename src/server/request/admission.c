@@ -55,13 +55,12 @@ static bool is_bogus_source(const struct listener *listener, const struct addres
 }
 
 /* Whether another server, which would reply to our reply, may have sent it. */
-static bool may_be_server(const struct service *service, const struct datagram *datagram,
-			  time_t second)
+static bool may_be_server(const struct service *service, const struct datagram *datagram)
 {
 	uint16_t port = address_port(&datagram->peer);
 
 	return port < RESERVED_PORTS || service_has_port(service, port) ||
-	       protocol_is_reply(datagram->bytes, datagram->size, second);
+	       protocol_is_reply(datagram->bytes, datagram->size);
 }
 
 /* Denied by the access list: a KoD now and then, where the protocol has one. */
@@ -115,7 +114,7 @@ static enum drop limit(struct admission *admission, const struct protocol *proto
 }
 
 static enum drop judge(struct admission *admission, const struct listener *listener,
-		       struct datagram *datagram, int64_t now, time_t second)
+		       struct datagram *datagram, int64_t now)
 {
 	const struct service *service = admission->service;
 	const struct protocol *protocol = listener->protocol;
@@ -126,7 +125,7 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 		return DROP_LOOP;
 	if (!access_allows(&service->config.access, &datagram->peer))
 		return deny(admission, protocol, datagram, now);
-	if (protocol->loop_guard && may_be_server(service, datagram, second))
+	if (protocol->loop_guard && may_be_server(service, datagram))
 		return DROP_LOOP;
 	/* By default only protocols with a loop guard are limited: see config_limits. */
 	if (!config_limits(&service->config, protocol))
@@ -135,8 +134,8 @@ static enum drop judge(struct admission *admission, const struct listener *liste
 }
 
 void admission_judge(struct admission *admission, const struct listener *listener,
-		     struct datagram *datagram, int64_t now, time_t second)
+		     struct datagram *datagram, int64_t now)
 {
 	datagram->kod = PROTOCOL_KOD_NONE;
-	datagram->drop = judge(admission, listener, datagram, now, second);
+	datagram->drop = judge(admission, listener, datagram, now);
 }

@@ -29,9 +29,8 @@ bool admission_open(struct admission *admission, const struct service *service,
 
 void admission_close(struct admission *admission);
 
-/* Sets drop and kod of a datagram that came to listener at now, on the monotonic clock, and at
- * second, seconds since 1970. */
+/* Sets drop and kod of a datagram that came to listener at now, on the monotonic clock. */
 void admission_judge(struct admission *admission, const struct listener *listener,
-		     struct datagram *datagram, int64_t now, time_t second);
+		     struct datagram *datagram, int64_t now);
 
 #endif

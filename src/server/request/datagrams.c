@@ -48,16 +48,11 @@ static void admit(struct datagrams *datagrams, const struct listener *listener,
 {
 	bool silent = service_is_silent(datagrams->service, listener->protocol, state);
 
-	/* The loop guard compares requests with the present second; the reply reads the clock
-	 * again. */
-	if (listener->protocol->loop_guard)
-		clock_read_second(&datagrams->second);
 	for (unsigned i = 0; i < datagrams->count; i++) {
 		struct datagram *datagram = &datagrams->items[i];
 
 		datagram->reply_size = 0;
-		admission_judge(&datagrams->admission, listener, datagram, now,
-				datagrams->second.seconds);
+		admission_judge(&datagrams->admission, listener, datagram, now);
 		if (datagram->drop == DROP_NONE && silent)
 			datagram->drop = DROP_UNSYNCHRONISED;
 	}
