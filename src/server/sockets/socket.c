@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "clock/stamp.h"
 
@@ -171,28 +172,45 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 #define LOAD(offset)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_NET_OFF + (offset))
 #define COMPUTE(what, by) BPF_STMT(BPF_ALU | (what) | BPF_K, (by))
 
-/* Fibonacci hashing: 2^32 divided by the golden ratio; the upper bits are mixed best. */
-#define SPREAD UINT32_C(2654435769)
+/* One round of a hash: the upper bits, which a product mixes best, go into the lower ones. */
+#define MIX(mask, factor)                                                                         \
+	COMPUTE(BPF_XOR, mask), COMPUTE(BPF_MUL, factor), BPF_STMT(BPF_MISC | BPF_TAX, 0),        \
+		COMPUTE(BPF_RSH, 16), BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0)
+
+/* Secret, so that an attacker cannot choose networks that load one worker alone. Kept as long as the
+ * process, so that a reload changes no network's worker. */
+static const struct hash_key *source_key(void)
+{
+	static struct hash_key key;
+
+	if (key.low == 0)
+		key = hash_key_make();
+	return &key;
+}
 
 bool socket_attach_source_hash(int fd, const struct address *address, unsigned count)
 {
+	const struct hash_key *key = source_key();
+	uint32_t mask = (uint32_t)key->low, factor = (uint32_t)(key->low >> 32) | 1;
+	uint32_t mask6 = (uint32_t)key->high, factor6 = (uint32_t)(key->high >> 32) | 1;
 	struct sock_filter ip4[] = {
 		LOAD(12), /* the source address */
 		COMPUTE(BPF_AND, 0xffffff00),
-		COMPUTE(BPF_MUL, SPREAD),
-		COMPUTE(BPF_RSH, 16),
+		MIX(mask, factor),
+		MIX(mask6, factor6),
 		COMPUTE(BPF_MOD, count),
 		BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	struct sock_filter ip6[] = {
 		LOAD(8),
-		COMPUTE(BPF_MUL, SPREAD),
-		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		MIX(mask6, factor6),
+		BPF_STMT(BPF_ST, 0),
 		LOAD(12),
 		COMPUTE(BPF_AND, 0xffff0000),
+		BPF_STMT(BPF_LDX | BPF_MEM, 0),
 		BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
-		COMPUTE(BPF_MUL, SPREAD),
-		COMPUTE(BPF_RSH, 16),
+		MIX(mask, factor),
+		MIX(mask6, factor6),
 		COMPUTE(BPF_MOD, count),
 		BPF_STMT(BPF_RET | BPF_A, 0),
 	};

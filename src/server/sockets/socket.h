@@ -35,7 +35,8 @@ bool socket_prepare(int fd, const struct protocol *protocol, const struct addres
 bool socket_enable_reuseport(int fd);
 
 /* Has the kernel choose among the count sockets of a port by the source network of a datagram (IPv4
- * /24, IPv6 /48). Returns false with errno. */
+ * /24, IPv6 /48), with a secret key, which stays as long as the process. Returns false with
+ * errno. */
 bool socket_attach_source_hash(int fd, const struct address *address, unsigned count);
 
 /* Has the kernel choose by its own hash again. */
