@@ -4,10 +4,10 @@
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "client/attempts.h"
 #include "client/timespan.h"
 
@@ -61,8 +61,7 @@ static int send_request(struct udp_job *job, struct udp_request *request, int de
 	uint8_t bytes[UDP_REQUEST_MAX];
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
-	if (getrandom(&request->nonce, sizeof(request->nonce), 0) < 0)
-		return errno;
+	request->nonce = hash_key_make().low;
 	if (job->protocol->write_request)
 		job->protocol->write_request(&writer, request->nonce);
 	clock_gettime(CLOCK_REALTIME, &request->sent);

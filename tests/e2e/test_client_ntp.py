@@ -7,7 +7,7 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port, json_lines
-from lib.environment import as_nobody, fewer, longer, needs_private
+from lib.environment import as_nobody, CLIENT, fewer, longer, needs_private, needs_program, not_instrumented
 from lib.fake_servers import ntp_reply, ntp_server, UdpServer
 from lib.isolate import mounted, MS_BIND
 from lib.peers import background, chronyd, CHRONYD, LIBRARIES, needs_peer
@@ -35,6 +35,18 @@ def test_request_discloses_nothing(testbed, host):
     assert {data[:40] for data in requests} == {b"\x23" + bytes(39)}
     assert {len(data) for data in requests} == {48}
     assert len({data[40:] for data in requests}) == 20 and len(ports) > 15
+
+
+@not_instrumented("calls")
+@needs_program("cc")
+def test_the_request_does_not_wait_for_random_numbers(testbed, refusing):
+    """Early at boot the kernel has none yet, and getrandom(2) would wait past the client's deadline."""
+    with ntp_server() as server:
+        for _ in range(2):
+            result = testbed.run(*refusing("EAGAIN", "getrandom")["before"], CLIENT, f"ntp://{server.name}")
+            assert result.code == 0 and result.err == "", result
+        origins = {request[40:48] for request, _ in server.requests}
+    assert len(origins) == 2 and bytes(8) not in origins
 
 
 def test_output_line(testbed):

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "clock/stamp.h"
 
 /* A socket is replaced after this many requests, and so is its random port, which a forger would
@@ -117,8 +117,7 @@ static void send_request(struct follow *follow, int64_t now)
 	struct bytes_writer writer = bytes_writer_open(bytes, sizeof(bytes));
 
 	*request = (struct follow_request){ .asked = now };
-	if (getrandom(&packet.transmit, sizeof(packet.transmit), GRND_NONBLOCK) < 0)
-		return;
+	packet.transmit = hash_key_make().low;
 	request->nonce = packet.transmit;
 	ntp_packet_write(&packet, &writer);
 	request->sent = clock_read_ntp();

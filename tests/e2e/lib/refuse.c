@@ -37,12 +37,14 @@ static const struct {
 	{ "fcntl", FCNTL },
 	{ "setsockopt", SYS_setsockopt },
 	{ "getdents64", SYS_getdents64 },
+	{ "getrandom", SYS_getrandom },
 	{ "timerfd_create", SYS_timerfd_create },
 }, errors[] = {
 	{ "EPERM", EPERM },
 	{ "ENOSYS", ENOSYS },
 	{ "EINVAL", EINVAL },
 	{ "ENOPROTOOPT", ENOPROTOOPT },
+	{ "EAGAIN", EAGAIN },
 };
 
 static struct sock_filter filter[FILTER_MAX];
