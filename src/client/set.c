@@ -13,6 +13,9 @@
 #define SLEW_PPM    500			  /* the kernel's slew rate */
 #define SLEW_MAX    (2000 * CLOCK_SECOND) /* a little less than adjtime(3) accepts */
 
+/* MAXDIST of RFC 5905 appendix A.1.1: a server that is less certain is not to be followed. */
+#define BOUND_MAX (3 * CLOCK_SECOND / 2)
+
 /* Daytime and Time replies do not say whether the server is synchronised. */
 static void ignore_non_ntp(struct result *results, size_t count)
 {
@@ -37,6 +40,22 @@ static void ignore_repeated(struct result *results, size_t count)
 	}
 }
 
+/* A wide interval has something in common with any other. Returns whether there was one. */
+static bool ignore_uncertain(struct result *results, size_t count)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct sample *best = &results[i].series.best;
+
+		if (best->has_offset && best->is_ntp && best->bound > BOUND_MAX) {
+			best->has_offset = false;
+			found = true;
+		}
+	}
+	return found;
+}
+
 static bool is_any_zone_unknown(const struct result *results, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -49,18 +68,22 @@ static bool is_any_zone_unknown(const struct result *results, size_t count)
 struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options)
 {
+	bool any_uncertain = ignore_uncertain(results, count);
 	struct set_decision decision = { .problem = NULL };
+	size_t expected = options->trust_one ? 1 : 2;
 
 	if (!options->trust_one) {
 		ignore_non_ntp(results, count);
 		ignore_repeated(results, count);
 	}
 	decision.agreement = result_compare(results, count);
-	if (decision.agreement.total == 0 && is_any_zone_unknown(results, count))
+	if (decision.agreement.total < expected && any_uncertain)
+		decision.problem = "too few NTP servers with an error bound of at most 1.5 s";
+	else if (decision.agreement.total == 0 && is_any_zone_unknown(results, count))
 		decision.problem = "no target gave an offset: " SAMPLE_ZONE_UNKNOWN;
 	else if (decision.agreement.total == 0)
 		decision.problem = "no target gave an offset";
-	else if (decision.agreement.total == 1 && !options->trust_one)
+	else if (decision.agreement.total < expected)
 		decision.problem = "only one NTP server replied: expected two, or --trust-one";
 	else if (decision.agreement.agreeing == 0)
 		decision.problem = "the targets do not agree";

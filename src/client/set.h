@@ -22,7 +22,8 @@ struct set_decision {
 };
 
 /* Decides whether to set the clock. The majority of at least two NTP servers, of different address
- * and port, has to agree; with trust_one, one target of any scheme with an offset is enough.
+ * and port, has to agree; with trust_one, one target of any scheme with an offset is enough. An NTP
+ * server with an error bound above 1.5 s does not count.
  * Removes the offsets of other results and marks falsetickers. */
 struct set_decision set_decide(struct result *results, size_t count,
 			       const struct set_options *options);

@@ -240,6 +240,17 @@ def test_one_server_named_twice_is_one(setting):
     assert (result.code, did) == (0, "step") and "2 of 2 agree" in result.out
 
 
+def test_a_server_that_is_not_certain_does_not_count(setting):
+    """It agrees with any other: it says that it may be off by 18 hours."""
+    problem = "timeclient: clock not set: too few NTP servers with an error bound of at most 1.5 s\n"
+    with ntp_server(2) as one, ntp_server(2) as other, ntp_server(40, root_dispersion=2**32 - 1) as third:
+        for options, servers in [([], [one, third]), (["--trust-one"], [third])]:
+            result, logged = setting("step", "-q", *options, *[f"ntp://{server.name}" for server in servers])
+            assert (result.code, result.err, logged) == (1, problem, [])
+        result, (did, span) = setting("step", *[f"ntp://{server.name}" for server in (one, third, other)])
+    assert (result.code, did) == (0, "step") and "2 of 2 agree" in result.out and abs(float(span) - 2) < 0.1
+
+
 def test_offset_too_large_to_slew(setting):
     with ntp_server(86400) as one, ntp_server(86400) as other:
         for more in ([], ["--dry-run"]):
