@@ -1,6 +1,5 @@
 #include "base/text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static size_t escape_byte(char out[static 5], unsigned char byte)
@@ -41,6 +40,15 @@ char *text_escape(char *escaped, size_t capacity, const void *bytes, size_t size
 	}
 	escaped[used] = '\0';
 	return escaped;
+}
+
+void text_print(FILE *out, const void *bytes, size_t size)
+{
+	const unsigned char *in = bytes;
+	char piece[5];
+
+	for (size_t i = 0; i < size; i++)
+		fwrite(piece, 1, escape_byte(piece, in[i]), out);
 }
 
 bool text_to_number(const char *text, unsigned minimum, unsigned maximum, unsigned *number)

@@ -196,7 +196,7 @@ static enum exit_status show_status(const struct control_daemon *daemon, bool js
 	if (status != EXIT_SERVING)
 		print_errors(daemon->process, text);
 	else if (json)
-		puts(reply);
+		status_print_json(reply, stdout);
 	else
 		status_print(reply, stdout);
 	free(reply);

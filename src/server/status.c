@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/role.h"
+#include "base/text.h"
 #include "stats/figures_json.h"
 
 /* Limit the size of a reply. */
@@ -108,7 +109,7 @@ char *status_line(const struct engine *engine, const struct config_source *sourc
 static void print_value(const json_t *value, FILE *out)
 {
 	if (json_is_string(value))
-		fputs(json_string_value(value), out);
+		text_print(out, json_string_value(value), json_string_length(value));
 	else if (json_is_real(value))
 		fprintf(out, "%.0f %%", 100 * json_real_value(value));
 	else
@@ -140,7 +141,7 @@ static void print_line(const struct figure *figure, const char *key, const json_
 		if (length == 0)
 			print_value(value, out);
 		else if (open[1] == '*')
-			fputs(key, out);
+			text_print(out, key, strlen(key));
 		else
 			print_value(find_member(item, open + 1, length), out);
 		rest = close + 1;
@@ -173,9 +174,24 @@ bool status_print(const char *line, FILE *out)
 		if (figures_table[i].text)
 			print_figure(&figures_table[i], status, out);
 	}
-	json_array_foreach(json_object_get(status, "warnings"), index, warning)
-		fprintf(out, "warning: %.*s\n", (int)json_string_length(warning),
-			json_string_value(warning));
+	json_array_foreach(json_object_get(status, "warnings"), index, warning) {
+		fputs("warning: ", out);
+		text_print(out, json_string_value(warning), json_string_length(warning));
+		fputc('\n', out);
+	}
+	json_decref(status);
+	return readable;
+}
+
+bool status_print_json(const char *line, FILE *out)
+{
+	json_t *status = json_loads(line, 0, NULL);
+	bool readable = json_is_object(status);
+
+	if (readable) {
+		json_dumpf(status, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
+		fputc('\n', out);
+	}
 	json_decref(status);
 	return readable;
 }

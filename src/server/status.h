@@ -24,8 +24,10 @@ void status_source(const struct config_source *source, char text[static STATUS_M
 /* Whether a reply to a status request has a member of this name and value. */
 bool status_has(const char *line, const char *name, const char *value);
 
-/* Prints a reply as text, a line "name: value" for each figure that has one. Returns false if it is
- * not a JSON object. */
+/* Prints a reply as text, a line "name: value" for each figure that has one, or as JSON. The daemon
+ * may be another user's: whatever it sent, printable ASCII comes out. Returns false if it is not a
+ * JSON object. */
 bool status_print(const char *line, FILE *out);
+bool status_print_json(const char *line, FILE *out);
 
 #endif

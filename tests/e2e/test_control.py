@@ -1,10 +1,13 @@
 """The control socket: the JSON status, the text of --signal status, and requests."""
+import contextlib
+import fcntl
 import ipaddress
 import json
 import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -257,3 +260,51 @@ def test_top_clients_by_network(testbed, port):
     assert re.findall("^top client: (.*)$", testbed.signal("status").out, re.MULTILINE) == [
         "127.1.1.0/24 50 %", "127.2.3.0/24 25 %", "2001:db8:5::/48 17 %", "127.4.0.0/24 8 %"]
     assert "top_clients" not in json.loads(fetch(web, "/status.json").body)
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b\u00e9\r\n"
+
+
+@contextlib.contextmanager
+def false_daemon(testbed, reply):
+    """A process that holds the pid file and sends reply to each request."""
+    testbed.pidfile.write_text("1\n")
+    path = testbed.pidfile.with_suffix(".sock")
+    with open(testbed.pidfile, "r+b") as file, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 2)
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        if connection.recv(1000):
+                            connection.send(json.dumps(reply).encode())
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            path.unlink()
+
+
+@pytest.mark.parametrize("words", [["-s", "status"], ["-s", "status", "--json"], ["-s", "reload"], ["--upgrade"]])
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_a_daemon_sends_is_printed_as_printable_text(testbed, words, status):
+    """It may be one of another user, or be taken over: no escape sequence reaches the terminal."""
+    reply = {"status": status, "text": f"{HOSTILE}{HOSTILE}"}
+    if "status" in words:
+        reply |= {"state": HOSTILE, "warnings": [HOSTILE], "protocols": {HOSTILE: {"requests": 1, "replies": 1}},
+                  "clock": {"stratum": 0, "leap": 3, "reason": HOSTILE}}
+    with false_daemon(testbed, reply):
+        result = testbed.server(*words)
+    text = result.out + result.err
+    assert text and re.fullmatch(r"[ -~\n]*", text), text
+    if status == 0 and "--json" in words:
+        assert json.loads(result.out) == reply
+    elif "reload" not in words or status != 0:
+        assert "\\x1b]0;title\\x07\\x1b[2J\\xc2\\x9b" in text

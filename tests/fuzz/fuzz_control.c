@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!out)
 		abort();
 	status_print(line, out);
+	status_print_json(line, out);
 	fclose(out);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "server/config/config_parse.h"
 
 static void set_defaults(struct config_parser *parser, const struct config_source *source)
@@ -149,10 +150,17 @@ void config_log_lines(int priority, const char *lines, size_t size)
 
 void config_print_errors(const char *errors)
 {
-	if (log_is_journal(STDERR_FILENO))
+	if (log_is_journal(STDERR_FILENO)) {
 		config_log_lines(LOG_ERR, errors, SIZE_MAX);
-	else
-		fputs(errors, stderr);
+		return;
+	}
+	while (*errors != '\0') {
+		size_t length = strcspn(errors, "\n");
+
+		text_print(stderr, errors, length);
+		fputc('\n', stderr);
+		errors += length + (errors[length] == '\n');
+	}
 }
 
 void config_dump(const struct config *config, FILE *out)
