@@ -9,8 +9,8 @@ struct hash_key {
 	uint64_t low, high;
 };
 
-/* A secret key from the kernel's random numbers, a different one each time. Never blocks: before the
- * kernel has any, the key comes from AT_RANDOM and the clock. */
+/* A secret key from the kernel's random numbers, a different one each time. Never blocks: before
+ * the kernel has any, the key comes from AT_RANDOM and the clock. */
 struct hash_key hash_key_make(void);
 
 /* The hash of size bytes, 0 or more. The size is hashed too. The same on every machine. */

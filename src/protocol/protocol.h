@@ -110,8 +110,8 @@ const struct protocol *protocol_find(const char *word);
 const char *protocol_transport_name(enum transport transport);
 
 /* The loop guard: whether a datagram looks like a reply of Daytime, Time or NTP, which two servers
- * could send each other for ever. A reply of Time is known by its size alone, since the clock of its
- * server may be wrong. */
+ * could send each other for ever. A reply of Time is known by its size alone, since the clock of
+ * its server may be wrong. */
 bool protocol_is_reply(const void *bytes, size_t size);
 
 #endif

@@ -174,7 +174,8 @@ bool status_print(const char *line, FILE *out)
 		if (figures_table[i].text)
 			print_figure(&figures_table[i], status, out);
 	}
-	json_array_foreach(json_object_get(status, "warnings"), index, warning) {
+	json_array_foreach(json_object_get(status, "warnings"), index, warning)
+	{
 		fputs("warning: ", out);
 		text_print(out, json_string_value(warning), json_string_length(warning));
 		fputc('\n', out);

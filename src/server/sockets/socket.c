@@ -173,12 +173,12 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 #define COMPUTE(what, by) BPF_STMT(BPF_ALU | (what) | BPF_K, (by))
 
 /* One round of a hash: the upper bits, which a product mixes best, go into the lower ones. */
-#define MIX(mask, factor)                                                                         \
-	COMPUTE(BPF_XOR, mask), COMPUTE(BPF_MUL, factor), BPF_STMT(BPF_MISC | BPF_TAX, 0),        \
+#define MIX(mask, factor)                                                                  \
+	COMPUTE(BPF_XOR, mask), COMPUTE(BPF_MUL, factor), BPF_STMT(BPF_MISC | BPF_TAX, 0), \
 		COMPUTE(BPF_RSH, 16), BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0)
 
-/* Secret, so that an attacker cannot choose networks that load one worker alone. Kept as long as the
- * process, so that a reload changes no network's worker. */
+/* Secret, so that an attacker cannot choose networks that load one worker alone. Kept as long as
+ * the process, so that a reload changes no network's worker. */
 static const struct hash_key *source_key(void)
 {
 	static struct hash_key key;
