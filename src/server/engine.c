@@ -229,6 +229,17 @@ static void retry(struct engine *engine)
 	log_write(LOG_NOTICE, "serving again");
 }
 
+bool engine_is_awake(const struct engine *engine)
+{
+	return workers_are_awake(&engine->workers) && clock_monitor_is_awake(&engine->monitor);
+}
+
+void engine_wake(const struct engine *engine)
+{
+	workers_wake(&engine->workers);
+	clock_monitor_wake(&engine->monitor);
+}
+
 int64_t engine_tick(struct engine *engine, int64_t now)
 {
 	struct web_child *web = &engine->web;

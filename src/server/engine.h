@@ -73,6 +73,10 @@ static inline bool engine_is_halted(const struct engine *engine)
 	return engine->retry_at != INT64_MAX;
 }
 
+/* Whether every worker and the clock monitor have run since engine_wake, or are not running. */
+bool engine_is_awake(const struct engine *engine);
+void engine_wake(const struct engine *engine);
+
 /* Does what is due at now, on the monotonic clock. Returns when to call it again; INT64_MAX:
  * not. */
 int64_t engine_tick(struct engine *engine, int64_t now);

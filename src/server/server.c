@@ -20,6 +20,9 @@
 
 #define EVENTS_MAX 16
 
+/* When to look again whether the threads have run. */
+#define WATCHDOG_RETRY (10 * CLOCK_MILLISECOND)
+
 static bool open_events(struct server *server, struct failure *failure)
 {
 	sigset_t handled;
@@ -307,15 +310,23 @@ static void dispatch(struct server *server, uint64_t tag)
 	}
 }
 
-/* Pings the service manager's watchdog when that is due. Returns when to call it again. */
+/* Pings the service manager's watchdog when that is due, unless a thread hangs: all are woken at
+ * each ping and have to have run by the next one. Returns when to call it again. */
 static int64_t tick_watchdog(struct server *server, int64_t now)
 {
 	if (server->notify.watchdog == 0 || server->stopping)
 		return INT64_MAX;
-	if (server->watchdog_at <= now) {
-		notify_send(&server->notify, "WATCHDOG=1");
-		server->watchdog_at = now + server->notify.watchdog;
+	if (server->watchdog_at > now)
+		return server->watchdog_at;
+	if (!engine_is_awake(&server->engine)) {
+		log_limited(&server->hanging, LOG_ERR,
+			    "a thread hangs: the service manager's"
+			    " watchdog gets no notification");
+		return now + WATCHDOG_RETRY;
 	}
+	engine_wake(&server->engine);
+	notify_send(&server->notify, "WATCHDOG=1");
+	server->watchdog_at = now + server->notify.watchdog;
 	return server->watchdog_at;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "base/log.h"
 #include "server/config/config.h"
 #include "server/control/control.h"
 #include "server/engine.h"
@@ -30,6 +31,7 @@ struct server {
 	bool reload_wanted;  /* by SIGHUP */
 	bool stopping;	     /* server_run is to return */
 	int64_t watchdog_at; /* when to ping the watchdog, on the monotonic clock */
+	struct log_limit hanging;
 };
 
 /* Takes the pid file, opens all sockets, drops privileges and serves. config is empty afterwards;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "server/process/event.h"
 
 /* How often the source is read: usually, and around a leap second. */
 #define POLL_INTERVAL	   (200 * CLOCK_MILLISECOND)
@@ -273,7 +274,7 @@ static void *run(void *argument)
 	struct follow *follow = &monitor->follow;
 	bool follows = monitor->source.source == CLOCK_SOURCE_FOLLOW;
 	struct pollfd events[] = {
-		{ .fd = monitor->stop, .events = POLLIN },
+		{ .fd = monitor->wake, .events = POLLIN },
 		{ .fd = monitor->step_timer, .events = POLLIN },
 		{ .fd = -1, .events = POLLIN },
 	};
@@ -289,6 +290,8 @@ static void *run(void *argument)
 		poll(events, 3, milliseconds_until(monitor, now, due));
 		now = clock_monotonic();
 		if (events[0].revents)
+			event_clear(monitor->wake);
+		if (atomic_load(&monitor->stop))
 			return NULL;
 		if (events[1].revents && was_cancelled(monitor->step_timer))
 			handle_step(monitor, now);
@@ -335,7 +338,7 @@ static int start_thread(struct clock_monitor *monitor)
 
 static void close_all(struct clock_monitor *monitor)
 {
-	fd_close(&monitor->stop);
+	fd_close(&monitor->wake);
 	fd_close(&monitor->step_timer);
 	follow_close(&monitor->follow);
 }
@@ -346,7 +349,7 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 	int64_t now = clock_monotonic();
 
 	*monitor = (struct clock_monitor){
-		.stats = stats, .source = *source, .stop = -1, .step_timer = -1
+		.stats = stats, .source = *source, .wake = -1, .step_timer = -1
 	};
 	follow_open(&monitor->follow, &monitor->source, now);
 	/* Logs the first state, unless it only says that no reply has come yet. "": nothing was
@@ -354,8 +357,8 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 	monitor->logged_reason = source->source == CLOCK_SOURCE_FOLLOW ?
 					 follow_state(&monitor->follow, &monitor->logged) :
 					 "";
-	monitor->stop = eventfd(0, EFD_CLOEXEC);
-	if (monitor->stop < 0 || !open_step_timer(monitor)) {
+	monitor->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (monitor->wake < 0 || !open_step_timer(monitor)) {
 		failure_set_errno(failure, "cannot start the clock monitor");
 		close_all(monitor);
 		return false;
@@ -371,14 +374,23 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 	return false;
 }
 
+bool clock_monitor_is_awake(const struct clock_monitor *monitor)
+{
+	return !monitor->running || event_is_clear(monitor->wake);
+}
+
+void clock_monitor_wake(const struct clock_monitor *monitor)
+{
+	if (monitor->running)
+		event_raise(monitor->wake);
+}
+
 void clock_monitor_stop(struct clock_monitor *monitor)
 {
-	const uint64_t one = 1;
-
 	if (!monitor->running)
 		return;
-	while (write(monitor->stop, &one, sizeof(one)) < 0 && errno == EINTR)
-		continue;
+	atomic_store(&monitor->stop, true);
+	event_raise(monitor->wake);
 	pthread_join(monitor->thread, NULL);
 	monitor->running = false;
 	close_all(monitor);

@@ -7,6 +7,7 @@
 #define SERVER_CLOCK_MONITOR_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/failure.h"
@@ -30,7 +31,8 @@ struct clock_monitor {
 	struct config_clock source;
 	pthread_t thread;
 	bool running;
-	int stop;			    /* eventfd(2), written to stop the thread */
+	int wake; /* eventfd(2), written to stop the thread or to see that it runs */
+	atomic_bool stop;
 	int step_timer;			    /* timerfd(2), cancelled when the clock is set */
 	clock_ntp_span offset_to_monotonic; /* of the system clock; only a step changes it */
 	int64_t settled_at;		    /* the end of the settle time */
@@ -57,6 +59,10 @@ bool clock_monitor_start(struct clock_monitor *monitor, const struct config_cloc
 
 /* Stops the thread, if it runs. The last state stays published, and its dispersion grows. */
 void clock_monitor_stop(struct clock_monitor *monitor);
+
+/* Whether the thread has read the last clock_monitor_wake, or does not run. */
+bool clock_monitor_is_awake(const struct clock_monitor *monitor);
+void clock_monitor_wake(const struct clock_monitor *monitor);
 
 /* What the kernel says now of its clock. */
 enum clock_monitor_kernel {

@@ -151,7 +151,10 @@ static void dispatch(struct worker *worker, uint64_t tag, int64_t now)
 	case EVENT_STREAM:
 		streams_readable(&worker->streams, (uint32_t)index);
 		break;
-	default: /* EVENT_WAKE */
+	case EVENT_WAKE:
+		event_clear(worker->wake);
+		break;
+	default:
 		break;
 	}
 }
@@ -231,10 +234,8 @@ static void *run(void *argument)
 bool worker_start(struct worker *worker)
 {
 	sigset_t all, before;
-	uint64_t count;
 
-	while (read(worker->wake, &count, sizeof(count)) > 0)
-		continue;
+	event_clear(worker->wake);
 	atomic_store(&worker->stop, false);
 	/* The time zone may have changed: see clock_reload_zone. */
 	worker->streams.now.valid = false;
@@ -255,12 +256,20 @@ void worker_join(struct worker *worker)
 	worker->running = false;
 }
 
+bool worker_is_awake(const struct worker *worker)
+{
+	return !worker->running || event_is_clear(worker->wake);
+}
+
+void worker_wake(const struct worker *worker)
+{
+	if (worker->running && !event_raise(worker->wake))
+		log_write(LOG_ERR, "cannot wake a worker: %m");
+}
+
 void worker_stop(struct worker *worker)
 {
-	uint64_t one = 1;
-
 	atomic_store(&worker->stop, true);
-	if (worker->running && write(worker->wake, &one, sizeof(one)) < 0)
-		log_write(LOG_ERR, "cannot wake a worker: %m");
+	worker_wake(worker);
 	worker_join(worker);
 }

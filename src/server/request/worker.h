@@ -28,7 +28,7 @@ struct worker {
 	size_t *indexes;      /* their indexes among the listeners of the service */
 	size_t wait_count;
 	int epoll;	     /* everything but UDP */
-	int wake;	     /* eventfd(2), written to stop the thread */
+	int wake;	     /* eventfd(2), written to stop the thread or to see that it runs */
 	bool paused;	     /* TCP listeners are disabled for now */
 	int64_t busy_until;  /* do not sleep before, on the monotonic clock */
 	int64_t drain_until; /* when to end in any case; INT64_MAX while serving */
@@ -50,6 +50,10 @@ bool worker_start(struct worker *worker);
 
 /* Stops the thread, if it runs, and joins it. */
 void worker_stop(struct worker *worker);
+
+/* Whether the thread has read the last worker_wake, or does not run. */
+bool worker_is_awake(const struct worker *worker);
+void worker_wake(const struct worker *worker);
 
 /* Joins the thread of a worker that ends by itself, since its drain_until is set. */
 void worker_join(struct worker *worker);

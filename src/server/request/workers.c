@@ -200,6 +200,21 @@ void workers_drain_listener(const struct workers *workers, const struct listener
 		worker_drain_listener(find_worker(workers, listener), listener);
 }
 
+bool workers_are_awake(const struct workers *workers)
+{
+	for (unsigned i = 0; i < workers->count; i++) {
+		if (!worker_is_awake(workers->items[i]))
+			return false;
+	}
+	return true;
+}
+
+void workers_wake(const struct workers *workers)
+{
+	for (unsigned i = 0; i < workers->count; i++)
+		worker_wake(workers->items[i]);
+}
+
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list)
 {
 	int64_t now = clock_monotonic();

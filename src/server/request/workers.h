@@ -40,6 +40,10 @@ void workers_drain(struct workers *workers);
 /* Serves what waits on a listener that is about to be closed, if workers serve it. None may run. */
 void workers_drain_listener(const struct workers *workers, const struct listener *listener);
 
+/* Whether all threads have read the last workers_wake, which costs no request anything. */
+bool workers_are_awake(const struct workers *workers);
+void workers_wake(const struct workers *workers);
+
 /* Sets list to the top clients of all workers. */
 void workers_top_clients(const struct workers *workers, struct top_clients_list *list);
 
