@@ -1,9 +1,12 @@
 #include "web/http.h"
 
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +18,19 @@
 #define HEADERS_MAX 8192 /* bytes */
 #define BODY_MAX    1024 /* bytes, which are ignored; evhttp refuses a longer body itself */
 #define FORBIDDEN   403
+
+#define POLICY	       "Content-Security-Policy"
+#define POLICY_NOTHING "default-src 'none'; frame-ancestors 'none'"
+
+/* Of every reply, as its policy is. */
+static const struct {
+	const char *name, *value;
+} fixed_headers[] = {
+	{ "Cache-Control", "no-store" },
+	{ "X-Content-Type-Options", "nosniff" },
+	{ "Referrer-Policy", "no-referrer" },
+	{ "Vary", "Accept, Accept-Language" },
+};
 
 #define TICK	   (CLOCK_SECOND / 8)
 #define DRAIN_TIME (ROLE_DRAIN_MILLISECONDS * CLOCK_MILLISECOND)
@@ -96,6 +112,24 @@ static struct bufferevent *stream_of(struct evhttp_request *request)
 	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
 }
 
+/* A browser sends one. A request without it, as of HTTP/1.0, is served, too. */
+static bool has_bad_host(struct evhttp_request *request)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *of_uri = uri ? evhttp_uri_get_host(uri) : NULL;
+	unsigned count = 0;
+	struct evkeyval *header;
+
+	TAILQ_FOREACH(header, evhttp_request_get_input_headers(request), next)
+	{
+		if (strcasecmp(header->key, "Host") != 0)
+			continue;
+		if (++count > 1 || (header->value[0] != '\0' && !query_is_host(header->value)))
+			return true;
+	}
+	return of_uri && of_uri[0] != '\0' && !query_is_host(of_uri);
+}
+
 static void write_response(struct http_response *response, enum web_path route)
 {
 	struct evhttp_request *request = response->request;
@@ -103,6 +137,8 @@ static void write_response(struct http_response *response, enum web_path route)
 
 	if (!connections_allow(&response->server->connections, stream_of(request))) {
 		http_fail(response, FORBIDDEN, "Forbidden: this address may not use this server.");
+	} else if (has_bad_host(request)) {
+		http_fail(response, HTTP_BADREQUEST, "Bad host: expected one name or address.");
 	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
 		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
 		http_fail(response, HTTP_BADMETHOD, "Method not allowed: use GET or HEAD.");
@@ -129,11 +165,9 @@ static void add_headers(const struct http_response *response, size_t length)
 	snprintf(text, sizeof(text), "%zu", length);
 	evhttp_add_header(headers, "Content-Type", response->type);
 	evhttp_add_header(headers, "Content-Length", text);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "Content-Security-Policy", response->policy);
-	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
-	evhttp_add_header(headers, "Vary", "Accept, Accept-Language");
+	evhttp_add_header(headers, POLICY, response->policy);
+	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)
+		evhttp_add_header(headers, fixed_headers[i].name, fixed_headers[i].value);
 	evhttp_add_header(headers, "Date", date);
 	if (must_close(response) || response->server->end != INT64_MAX)
 		evhttp_add_header(headers, "Connection", "close");
@@ -162,7 +196,7 @@ static void on_request(struct evhttp_request *request, void *argument)
 		.arrival = connections_take_request(&server->connections, stream),
 		.code = HTTP_OK,
 		.type = "text/plain; charset=utf-8",
-		.policy = "default-src 'none'; frame-ancestors 'none'",
+		.policy = POLICY_NOTHING,
 	};
 
 	if (!response.body) {
@@ -174,7 +208,9 @@ static void on_request(struct evhttp_request *request, void *argument)
 	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
 		evbuffer_drain(response.body, evbuffer_get_length(response.body));
 	count(&response, route);
+	server->replying = true;
 	evhttp_send_reply(request, response.code, NULL, response.body);
+	server->replying = false;
 	if (must_close(&response))
 		connections_close_soon(&server->connections, stream);
 	evbuffer_free(response.body);
@@ -210,11 +246,32 @@ static void resume(int fd, short events, void *argument)
 		server->accepted = 0;
 }
 
+/* evhttp itself replies to what it cannot parse, and clears the headers of such a reply. It writes
+ * the status line first: ours follow. "100 Continue" is no reply. */
+static void add_headers_to_error(struct evbuffer *output, const struct evbuffer_cb_info *info,
+				 void *argument)
+{
+	const struct http_server *server = argument;
+	char line[sizeof("HTTP/1.1 400") - 1] = "";
+	struct evbuffer_ptr start;
+
+	if (server->replying || info->n_added < sizeof(line) ||
+	    evbuffer_ptr_set(output, &start, info->orig_size, EVBUFFER_PTR_SET) < 0 ||
+	    evbuffer_copyout_from(output, &start, line, sizeof(line)) < (ssize_t)sizeof(line) ||
+	    memcmp(line, "HTTP/", 5) != 0 || line[9] < '2')
+		return;
+	evbuffer_add_printf(output, POLICY ": " POLICY_NOTHING "\r\n");
+	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)
+		evbuffer_add_printf(output, "%s: %s\r\n", fixed_headers[i].name,
+				    fixed_headers[i].value);
+}
+
 /* evhttp accepts as long as connections wait. In a burst the listeners pause after each batch, so
  * that those accepted are read before others evict them. */
 static struct bufferevent *accept_connection(struct event_base *base, void *argument)
 {
 	struct http_server *server = argument;
+	struct bufferevent *stream;
 
 	if (connections_count(&server->connections) == 0)
 		set_timer(server, true);
@@ -224,7 +281,10 @@ static struct bufferevent *accept_connection(struct event_base *base, void *argu
 				evhttp_bound_socket_get_listener(server->listeners[i]));
 		event_active(server->resume, EV_WRITE, 0);
 	}
-	return connections_add(&server->connections, base);
+	stream = connections_add(&server->connections, base);
+	if (stream)
+		evbuffer_add_cb(bufferevent_get_output(stream), add_headers_to_error, server);
+	return stream;
 }
 
 static void tick(int timer, short events, void *argument)

@@ -29,6 +29,7 @@ struct http_server {
 	struct event *resume; /* see accept_connection */
 	struct evhttp_bound_socket *listeners[WEB_ROLE_LISTENERS_MAX];
 	size_t listener_count;
+	bool replying;	 /* with a page of ours, not of evhttp */
 	size_t accepted; /* since the listeners were resumed */
 	int64_t end;	 /* when to end, on the monotonic clock; INT64_MAX: not draining */
 	struct leap leap;

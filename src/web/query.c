@@ -32,11 +32,23 @@ bool query_read_origin(const char *query, char origin[static QUERY_STAMP_SIZE])
 	return true;
 }
 
+#define HOST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+#define HOST_MAX	255
+#define PORT_DIGITS_MAX 5
+
 bool query_is_host(const char *text)
 {
-	return text[0] != '\0' &&
-	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				 ".-_:%[]")] == '\0';
+	bool bracket = text[0] == '[';
+	const char *name = text + bracket;
+	size_t length = strspn(name, bracket ? HOST_CHARACTERS ":%" : HOST_CHARACTERS), digits;
+
+	if (length == 0 || length > HOST_MAX || (bracket && name[length] != ']'))
+		return false;
+	name += length + bracket;
+	if (*name == '\0')
+		return true;
+	digits = strspn(name + 1, "0123456789");
+	return *name == ':' && digits <= PORT_DIGITS_MAX && name[1 + digits] == '\0';
 }
 
 /* Skips blanks, then a character, in either case. Returns whether it was there. */

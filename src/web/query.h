@@ -16,7 +16,8 @@ bool query_read_stamp(const char *text, char stamp[static QUERY_STAMP_SIZE]);
  * that parameter stamp is empty. Returns false if it is no time stamp. */
 bool query_read_origin(const char *query, char origin[static QUERY_STAMP_SIZE]);
 
-/* Whether text has only characters of a host name or address: letters, digits and ".-_:%[]". */
+/* Whether text is a host as in a Host header (RFC 9112 section 3.2): a name of letters, digits and
+ * ".-_", an IPv4 address, or an IPv6 address in [], perhaps with its zone; then perhaps ":" and a port. */
 bool query_is_host(const char *text);
 
 enum query_language {

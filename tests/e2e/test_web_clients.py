@@ -185,7 +185,50 @@ REFUSED = {
     "a header without a colon": (b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", {400, None}),
     "a proxy's request": (b"CONNECT example.net:443 HTTP/1.1\r\nHost: example.net:443\r\n\r\n",
                           {400, 404, 405, 501, None}),
+    "a bad URL": (b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
+    "no URL": (b"GET  HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
+    "an unknown method": (b"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", {405, 501}),
+    "a lower-case method": (b"get / HTTP/1.0\r\n\r\n", {400, 405, 501}),
+    "an expectation": (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 5\r\n\r\nhello", {405, 417}),
+    "a large body to expect": (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999\r\n\r\n",
+                               {405, 413, 417}),
+    "a long chunk": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"FFFF\r\n" + HUGE, {400, 405, 413, None}),
+    "a bad chunk": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", {400, 405, 413, None}),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n", {400}),
+    "a host of markup": (b"GET / HTTP/1.1\r\nHost: <b>x</b>\r\nConnection: close\r\n\r\n", {400}),
+    "a host of control characters": (b"GET / HTTP/1.1\r\nHost: x\x1b[2J\r\nConnection: close\r\n\r\n", {400}),
+    "a bad port": (b"GET / HTTP/1.1\r\nHost: x:y\r\nConnection: close\r\n\r\n", {400}),
+    "a bad host in a URL": (b"GET http://a%3cb/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", {400}),
 }
+
+
+def assert_safe_headers(reply):
+    """Also those that evhttp writes by itself have the headers of every reply, each once."""
+    lines = reply.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    for name, value in SECURITY.items():
+        assert [line for line in lines if line.lower().startswith(f"{name.lower()}:")] == [f"{name}: {value}"], reply
+    [policy] = [line for line in lines if line.startswith("Content-Security-Policy: ")]
+    assert "default-src 'none'" in policy and "unsafe" not in policy, policy
+
+
+def test_100_continue_is_left_alone(testbed, port):
+    start_web(testbed, port)
+    with connect(port) as connection, connection.makefile("rb") as stream:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
+                           b"Content-Length: 5\r\n\r\n")
+        assert [stream.readline(), stream.readline()] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
+        connection.sendall(b"hello")
+        reply = stream.read()
+    assert status_code(reply) == 405
+    assert_safe_headers(reply)
+
+
+@pytest.mark.parametrize("host", ["x", "time.example:8037", "192.0.2.1", "[fe80::1%25eth0]:80", "[::1]", "LOCALHOST."])
+def test_hosts_that_are_served(testbed, port, host):
+    start_web(testbed, port)
+    assert fetch(port, "/status.json", Host=host).status == 200
+    host = host.replace("%25eth0", "")  # libevent refuses a zone in a URL
+    assert status_code(send_raw(port, f"GET http://{host}/ HTTP/1.0\r\n\r\n".encode())) == 200
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -199,6 +242,8 @@ def test_malformed_requests_are_refused(testbed, port, what):
     assert status_code(reply) in statuses, reply[:300]
     assert time.monotonic() - began < longer(3), "refused at once, not by the deadline"
     assert b"hello" not in reply.partition(b"\r\n\r\n")[2], "the reply repeats nothing of the request"
+    if reply:
+        assert_safe_headers(reply)
     assert fetch(port, "/healthz").status == 200 and daemon.alive()
     assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
 

@@ -37,6 +37,11 @@ static void a_host_has_no_special_characters(void **state)
 {
 	(void)state;
 	assert_true(query_is_host("time.example") && query_is_host("[fe80::1%eth0]"));
+	assert_true(query_is_host("time.example:80") && query_is_host("192.0.2.1:65535") &&
+		    query_is_host("[::1]:8037") && query_is_host("x:"));
+	assert_false(query_is_host("[]") || query_is_host("[::1") || query_is_host("::1") ||
+		     query_is_host("a:b") || query_is_host("a:1:2") || query_is_host(":80") ||
+		     query_is_host("a]") || query_is_host("[::1]x") || query_is_host("a:123456"));
 	assert_false(query_is_host("") || query_is_host("x\xe4") || query_is_host("<b>") ||
 		     query_is_host("a b") || query_is_host("a\"b"));
 }
