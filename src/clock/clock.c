@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -118,11 +119,22 @@ int8_t clock_measure_precision(void)
 	return precision;
 }
 
+/* TZ in the environment: "TZ=/./etc/localtime". With the other spelling, "TZ=///etc/localtime", the
+ * C library reads the file again. One byte changes, and the environment never does: other threads
+ * may call getenv(3). */
+static char zone_variable[sizeof("TZ=/.") - 1 + PATH_MAX];
+
+#define ZONE_TOGGLED (sizeof("TZ=/") - 1) /* index of the byte */
+
 /* Where the C library finds the zone: see tzset(3). */
 static void find_zone(char path[static PATH_MAX])
 {
 	const char *zone = getenv("TZ"), *directory = getenv("TZDIR");
 
+	if (zone_variable[0] != '\0') {
+		strcpy(path, zone_variable + ZONE_TOGGLED + 1);
+		return;
+	}
 	if (!zone)
 		zone = "/etc/localtime";
 	if (*zone == ':')
@@ -132,6 +144,20 @@ static void find_zone(char path[static PATH_MAX])
 	else
 		snprintf(path, PATH_MAX, "%s/%s", directory ? directory : "/usr/share/zoneinfo",
 			 zone);
+}
+
+/* A program with capabilities of its file may read /etc/localtime by that name only. */
+void clock_open_zone(void)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	find_zone(path);
+	if (zone_variable[0] != '\0' || path[0] != '/' || getauxval(AT_SECURE) ||
+	    (getenv("TZ") && (stat(path, &status) < 0 || !S_ISREG(status.st_mode))))
+		return;
+	snprintf(zone_variable, sizeof(zone_variable), "TZ=/.%s", path);
+	putenv(zone_variable);
 }
 
 bool clock_check_zone(char *text, size_t size)
@@ -146,26 +172,15 @@ bool clock_check_zone(char *text, size_t size)
 	return false;
 }
 
-/* The C library reads the file again only when TZ changes: so change it, and change it back. */
 void clock_reload_zone(void)
 {
-	char *zone = getenv("TZ");
-	char *kept = zone ? strdup(zone) : NULL;
 	char problem[PATH_MAX];
 
-	if (zone && !kept)
-		return;
 	if (!clock_check_zone(problem, sizeof(problem))) {
 		log_write(LOG_WARNING, "%s", problem);
-		free(kept);
 		return;
 	}
-	setenv("TZ", "UTC0", 1);
+	if (zone_variable[0] != '\0')
+		zone_variable[ZONE_TOGGLED] ^= '.' ^ '/';
 	tzset();
-	if (kept)
-		setenv("TZ", kept, 1);
-	else
-		unsetenv("TZ");
-	tzset();
-	free(kept);
 }

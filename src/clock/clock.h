@@ -76,8 +76,12 @@ int64_t clock_boottime(void);
  * /etc/localtime is, must not be a FIFO or a device. If not, writes a line that says so to text. */
 bool clock_check_zone(char *text, size_t size);
 
-/* Reads the time zone again, from TZ or /etc/localtime, which may have changed. If that could
- * block, logs a warning; the zone stays as it is. */
+/* Prepares clock_reload_zone: sets TZ to the file of the time zone. To be called before there are
+ * other threads. Does nothing if TZ is a zone without a file, "CET-1". */
+void clock_open_zone(void);
+
+/* Reads the file of the time zone again, which may have changed. If that could block, logs a
+ * warning; the zone stays as it is. */
 void clock_reload_zone(void);
 
 #endif

@@ -20,6 +20,7 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 		.retry_at = INT64_MAX,
 	};
 	*config = (struct config){ 0 };
+	clock_open_zone();
 	engine->service.ceilings = engine->ceilings;
 	engine->workers.service = &engine->service;
 	opened = web_child_open(&engine->web, &engine->service, failure);
