@@ -136,6 +136,13 @@ bool address_equal(const struct address *a, const struct address *b)
 	return a->ip4.sin_addr.s_addr == b->ip4.sin_addr.s_addr;
 }
 
+/* Any other name could break the text that the address stands in: a terminal's, HTML, a file. */
+static bool is_plain_zone(const char *name)
+{
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				 ".-_@+")] == '\0';
+}
+
 const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE])
 {
 	char literal[INET6_ADDRSTRLEN], zone[IF_NAMESIZE + 1] = "";
@@ -148,7 +155,8 @@ const char *address_format(const struct address *address, char text[static ADDRE
 	inet_ntop(AF_INET6, &address->ip6.sin6_addr, literal, sizeof(literal));
 	if (address->ip6.sin6_scope_id != 0) {
 		zone[0] = '%';
-		if (!if_indextoname(address->ip6.sin6_scope_id, zone + 1))
+		if (!if_indextoname(address->ip6.sin6_scope_id, zone + 1) ||
+		    !is_plain_zone(zone + 1))
 			snprintf(zone + 1, sizeof(zone) - 1, "%u", address->ip6.sin6_scope_id);
 	}
 	snprintf(text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", literal, zone, address_port(address));

@@ -61,7 +61,8 @@ bool address_is_group(const struct address *address);
  * the bytes of the prefix in the lowest three or six. IPv4-mapped addresses are IPv4. */
 uint64_t address_network(const struct address *peer);
 
-/* Writes "192.0.2.1:13" or "[2001:db8::1%zone]:13" into text and returns it. */
+/* Writes "192.0.2.1:13" or "[2001:db8::1%zone]:13" into text and returns it. A zone whose name has
+ * other characters than letters, digits and ".-_@+" is a number. */
 const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE]);
 
 /* Writes "HOST:PORT", or "[HOST]:PORT" for an IPv6 address without brackets, into text of size

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,6 +14,8 @@
 /* Limit the size of a reply. */
 #define LISTENS_MAX  1000
 #define WARNINGS_MAX 100
+
+#define DEL 0x7f /* not printable, but Jansson writes it as it is */
 
 static const char *describe_state(const struct engine *engine, bool stopping)
 {
@@ -188,11 +191,19 @@ bool status_print_json(const char *line, FILE *out)
 {
 	json_t *status = json_loads(line, 0, NULL);
 	bool readable = json_is_object(status);
+	char *text = readable ? json_dumps(status, JSON_COMPACT | JSON_ENSURE_ASCII |
+							   JSON_REAL_PRECISION(12)) :
+				NULL;
 
-	if (readable) {
-		json_dumpf(status, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
-		fputc('\n', out);
+	for (const char *next = text; next && *next != '\0'; next++) {
+		if (*next == DEL)
+			fputs("\\u007f", out);
+		else
+			fputc(*next, out);
 	}
+	if (readable)
+		fputc('\n', out);
+	free(text);
 	json_decref(status);
 	return readable;
 }
