@@ -1,13 +1,18 @@
 """Workers: their number, and changes of it without a lost reply."""
+import itertools
+import json
 import os
+import socket
+import subprocess
 import time
 
 import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port, idle_connections, is_daytime, query
-from lib.environment import longer, SANITIZER_THREADS, wait_until
+from lib.environment import longer, needs_private, SANITIZER_THREADS, wait_until
 from lib.probe import Requester
+from lib.testbed import directives
 
 ROUNDS = 10
 
@@ -126,3 +131,53 @@ def test_busy_polling(testbed, port, poll):
     testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", f"busy-poll {poll}")
     for _ in range(50):
         assert ntp.query(port)[0].stratum == 10
+
+
+class Steering:
+    """A daemon of two workers, and which of them receives the requests of a network."""
+
+    def __init__(self, testbed, name, port):
+        self.testbed, self.port = testbed, port
+        self.pidfile = testbed.dir / f"{name}.pid"
+        testbed.start(*directives(f"listen time/udp {port}", "clock local", "workers 2"),
+                      "-p", self.pidfile, pidfile=False)
+
+    def per_worker(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.connect(str(self.pidfile.with_suffix(".sock")))
+            control.send(b'{"version":1,"command":"status"}')
+            return json.loads(control.recv(1 << 18))["per_worker"]
+
+    def reload(self):
+        assert self.testbed.server("-s", "reload", "-p", self.pidfile, pidfile=False).code == 0
+
+    def worker_of(self, source, destination):
+        before = self.per_worker()
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.settimeout(longer(5))
+            client.bind((source, 0))
+            client.sendto(b"", (destination, self.port))
+            assert len(client.recv(100)) == 4
+        wait_until(lambda: sum(self.per_worker()) == sum(before) + 1)
+        [worker] = [number for number, (less, more) in enumerate(zip(before, self.per_worker())) if more > less]
+        return worker
+
+
+@needs_private("addresses of its own")
+@pytest.mark.parametrize("family", [4, 6])
+def test_the_worker_of_a_network_is_secret_and_stays(testbed, family):
+    """Two daemons choose differently, so no network can be chosen for its worker; hosts of a network
+    share one, also after a reload."""
+    networks = [(f"127.7.{n}.1", f"127.7.{n}.99") if family == 4 else (f"fd00:7:{n:x}::1", f"fd00:7:{n:x}:9::9")
+                for n in range(32)]
+    for address in itertools.chain(*networks) if family == 6 else ():
+        subprocess.run(["ip", "addr", "add", address, "dev", "lo", "nodad"], check=False)
+    host = "127.0.0.1" if family == 4 else "::1"
+    one, other = [Steering(testbed, name, free_port()) for name in ("one", "other")]
+    chosen = [one.worker_of(first, host) for first, _ in networks]
+    assert set(chosen) == {0, 1}
+    assert [one.worker_of(second, host) for _, second in networks] == chosen
+    one.reload()
+    assert [one.worker_of(first, host) for first, _ in networks] == chosen
+    assert [other.worker_of(first, host) for first, _ in networks] != chosen
