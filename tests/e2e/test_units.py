@@ -12,6 +12,7 @@ from lib import ntp, systemd_machine
 from lib.daytime_client import is_daytime, query, receive_all, refuses, serves
 from lib.environment import BITS, fewer, needs_private, not_instrumented, SERVER, wait_until
 from lib.neighbour import ip
+from lib.stopped_thread import reap, stopped
 from lib.web_process import serves_http
 
 
@@ -166,6 +167,25 @@ def test_a_replaced_program_and_its_watchdog(testbed, systemd):
     assert main_process(systemd) == process and systemd.show(UNIT)["NRestarts"] == "0"
     systemd.run("kill", "-STOP", str(process))
     wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves(5050), 10, "a restart")
+
+
+def test_a_worker_that_hangs_is_restarted(testbed, systemd):
+    """The main thread lives, but notifies the watchdog no more."""
+    add_lines(systemd, UNIT, "WatchdogSec=1", "RestartSec=0")
+    start(systemd, "listen ntp 5051\nclock local\nworkers 1\n")
+    process = main_process(systemd)
+    [outside] = [child for child in map(int, pathlib.Path(
+        f"/proc/{systemd.process()}/task/{systemd.process()}/children").read_text().split())
+        if f"\t{process}\n" in re.search("NSpid:.*\n", pathlib.Path(f"/proc/{child}/status").read_text())[0]]
+    thread = max(int(path.name) for path in pathlib.Path(f"/proc/{outside}/task").iterdir())
+    with stopped(thread):
+        wait_until(lambda: reap(thread), 20, "the watchdog of systemd")
+    wait_until(lambda: systemd.show(UNIT)["NRestarts"] == "1" and serves_ntp(5051), 10, "a restart")
+
+
+def serves_ntp(port):
+    with contextlib.suppress(OSError):
+        return ntp.query(port)[0].stratum == 10
 
 
 def test_an_upgrade_outside_of_the_service_is_refused(systemd):

@@ -1,7 +1,5 @@
 """The watchdog of the service manager gets no notification while a thread hangs."""
 import contextlib
-import ctypes
-import errno
 import os
 import socket
 import time
@@ -9,26 +7,8 @@ import time
 import pytest
 
 from lib.environment import longer, not_instrumented, wait_until
+from lib.stopped_thread import stopped
 from lib.testbed import directives
-
-SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17  # requests of ptrace(2)
-ALL_THREADS = 0x40000000  # __WALL of waitpid(2)
-
-ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-ptrace.restype = ctypes.c_long
-
-
-@contextlib.contextmanager
-def stopped(thread):
-    """Stops one thread; the others of its process run on."""
-    if ptrace(SEIZE, thread, None, None) < 0:
-        assert ctypes.get_errno() == errno.EPERM
-        pytest.skip("needs ptrace(2)")
-    assert ptrace(INTERRUPT, thread, None, None) == 0
-    os.waitpid(thread, ALL_THREADS)
-    yield
-    assert ptrace(DETACH, thread, None, None) == 0
 
 
 class Watchdog:
