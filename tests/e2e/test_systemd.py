@@ -176,6 +176,15 @@ def test_sockets_for_another_process_are_not_used(testbed, port):
         pass
 
 
+def test_an_inherited_socket_that_was_shut_down_listens_again(testbed, port):
+    """The service manager keeps a socket that a web process had damaged before the daemon ended."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.shutdown(socket.SHUT_RDWR)
+        server = activate(testbed, [listener], "-o", "clock system")
+        wait_until(lambda: serves(port), what="a reply")
+        server.stop()
+
+
 @pytest.mark.parametrize("kind", ["file", "unix", "not listening"])
 def test_an_inherited_descriptor_that_is_not_a_listener_is_an_error(testbed, kind):
     with contextlib.ExitStack() as stack:

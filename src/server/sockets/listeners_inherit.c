@@ -13,6 +13,18 @@ static int get_option(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
 }
 
+/* A TCP socket with a port does not listen if it refuses connections (see listeners_refuse), or if
+ * a web process under an attacker's control has shut it down or made a connection of it. */
+static void restore(int fd, const struct address *address)
+{
+	bool internet = address->any.sa_family == AF_INET || address->any.sa_family == AF_INET6;
+
+	if (internet && address_port(address) != 0 &&
+	    get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+	    get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0)
+		socket_listen(fd);
+}
+
 /* The protocol for a socket of this type; NULL: none can be served on it. */
 static const char *default_protocol(int fd)
 {
@@ -42,9 +54,13 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 	struct listener listener = { .fd = fd, .inherited = true };
 	struct address *address = &listener.address;
 	socklen_t size = sizeof(*address);
-	const char *otherwise = default_protocol(fd);
+	const char *otherwise = NULL;
 
-	if (!otherwise || getsockname(fd, &address->any, &size) < 0) {
+	if (getsockname(fd, &address->any, &size) == 0) {
+		restore(fd, address);
+		otherwise = default_protocol(fd);
+	}
+	if (!otherwise) {
 		failure_set(failure, EXIT_NOT_STARTED,
 			    "inherited descriptor %d: is neither a listening TCP socket nor"
 			    " a UDP socket",

@@ -10,7 +10,6 @@
 #include "base/fd.h"
 #include "server/control/control_message.h"
 #include "server/process/timeouts.h"
-#include "server/sockets/socket.h"
 #include "server/upgrade/upgrade_message.h"
 
 #define GROUPS_SIZE 4096
@@ -24,9 +23,6 @@ static bool take_listener(struct take_over *take_over, struct upgrade_message *m
 	const struct listener *sent = &message->listener;
 	struct listener *listener;
 
-	/* It may refuse connections: see listeners_refuse. */
-	if (sent->protocol->transport == TRANSPORT_TCP && !sent->inherited)
-		socket_listen(message->fd);
 	listener =
 		listeners_adopt(&take_over->listeners, message->fd, sent->protocol->word, failure);
 	message->fd = -1;
