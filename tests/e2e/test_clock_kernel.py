@@ -173,12 +173,12 @@ def test_a_refused_adjtimex_is_named(testbed, port, kernel, error):
 
 def test_the_start_is_told_by_the_clock_that_was_set_later(testbed, port):
     """A machine without a clock of its own starts in 1970."""
-    library, wall, web = testbed.dir / "wall.so", testbed.dir / "wall", free_port()
+    library, wall, web = testbed.dir / "wall.so", testbed.dir / "wall.so.state", free_port()
     compile_shim(library, SHIM.with_name("shim_wall.c"))
     began = time.time()
     wall.write_bytes(int(-began * 10**9 + 12 * 10**9).to_bytes(8, sys.byteorder, signed=True))
     testbed.start("-o", f"listen ntp {port}", "-o", f"listen http 127.0.0.1:{web}", "-o", "clock local",
-                  env={"LD_PRELOAD": str(library), "WALL": str(wall)})
+                  env={"LD_PRELOAD": str(library)})
 
     def starts():
         metrics = fetch(web, "/metrics").body.decode()

@@ -9,6 +9,7 @@ import pathlib
 import platform
 import random
 import re
+import shutil
 import socket
 import struct
 
@@ -95,9 +96,13 @@ class Calls(Faults):
 class Allocations(Faults):
     """malloc and the other allocation functions, with shim_allocations.c."""
 
+    def __init__(self, testbed, tools):
+        super().__init__(testbed, tools)
+        self.library = shutil.copy(tools / "shim_allocations", testbed.root)
+        self.path = pathlib.Path(f"{self.library}.state")
+
     def start(self, *arguments):
-        environment = {"LD_PRELOAD": str(self.tools / "shim_allocations"), "ALLOCATIONS": str(self.path)}
-        popen, out, err = self.testbed.popen(self.testbed.command(*arguments), env=environment)
+        popen, out, err = self.testbed.popen(self.testbed.command(*arguments), env={"LD_PRELOAD": str(self.library)})
         return popen.wait(15), read_back(out), read_back(err)
 
     def hit(self):

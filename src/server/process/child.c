@@ -98,6 +98,29 @@ static void set_args(struct child *child, int supervisor_fd, struct child_args *
 	redirect_stdio(args);
 }
 
+/* A child gets nothing of the environment, which may have secrets of the caller, but what the
+ * dynamic loader needs to find the same libraries. A sanitizer or valgrind has its options in it.
+ */
+static char **child_environment(void)
+{
+	static const char *const kept[] = { "LD_LIBRARY_PATH=", "LD_PRELOAD=" };
+	static char *environment[sizeof(kept) / sizeof(kept[0]) + 1];
+	size_t count = 0;
+
+	if (sandbox_is_instrumented())
+		return environ;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		for (char **variable = environ; *variable; variable++) {
+			if (strncmp(*variable, kept[i], strlen(kept[i])) == 0) {
+				environment[count++] = *variable;
+				break;
+			}
+		}
+	}
+	environment[count] = NULL;
+	return environment;
+}
+
 /* Executes this program in the role. All other descriptors are close-on-exec. What this process
  * ignores (see base/signals.h) the new one ignores from the beginning. Returns 0 or an errno. */
 static int spawn(struct child *child, int supervisor_fd, pid_t *process)
@@ -118,7 +141,7 @@ static int spawn(struct child *child, int supervisor_fd, pid_t *process)
 	set_args(child, supervisor_fd, &args);
 	error = args.error != 0 ? args.error :
 				  posix_spawn(process, ROLE_PROGRAM, &args.actions, &attributes,
-					      args.words, environ);
+					      args.words, child_environment());
 	posix_spawn_file_actions_destroy(&args.actions);
 out:
 	posix_spawnattr_destroy(&attributes);

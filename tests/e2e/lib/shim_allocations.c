@@ -1,11 +1,13 @@
-/* For LD_PRELOAD: counts allocations in the file named by ALLOCATIONS, and makes one of them fail.
- * The file has three 64-bit numbers: the allocations so far, the number of the allocation
- * to fail (0: none), and the allocations that are not freed. */
+/* For LD_PRELOAD: counts allocations, and makes one of them fail. The file whose name is that of
+ * the library with ".state" has three 64-bit numbers: the allocations so far, the number of the
+ * allocation to fail (0: none), and the allocations that are not freed. The web process has no
+ * variable that could name another file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,10 +29,13 @@ static struct counters *counters = &none;
 
 __attribute__((constructor)) static void open_counter(void)
 {
-	const char *path = getenv("ALLOCATIONS");
-	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	void *page = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char path[4096];
+	int fd;
+	void *page;
 
+	snprintf(path, sizeof(path), "%s.state", getenv("LD_PRELOAD"));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	page = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page != MAP_FAILED)
 		counters = page;
 	close(fd);

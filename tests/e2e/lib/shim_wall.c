@@ -1,7 +1,9 @@
-/* For LD_PRELOAD: the system clock is off by the nanoseconds in the file named by WALL, which a
- * test may change: a clock that is set. That of the machine stays as it is. */
+/* For LD_PRELOAD: the system clock is off by the nanoseconds in the file whose name is that of the
+ * library with ".state", which a test may change: a clock that is set. That of the machine stays as
+ * it is. The web process has no variable that could name another file. */
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,9 +22,11 @@ static const volatile int64_t *wall;
 
 __attribute__((constructor)) static void map_wall(void)
 {
-	const char *path = getenv("WALL");
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char path[4096];
+	int fd;
 
+	snprintf(path, sizeof(path), "%s.state", getenv("LD_PRELOAD"));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	wall = mmap(NULL, sizeof(*wall), PROT_READ, MAP_SHARED, fd, 0);
 	if (wall == MAP_FAILED)
 		abort();

@@ -128,12 +128,14 @@ class Testbed:
         return found
 
     def marked(self):
-        """The processes whose environment has the token."""
+        """The processes whose environment has the token, and the web processes, which have no environment."""
         mark, found = f"TIMESERVER_TEST={self.token}".encode(), []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    found.append(int(pid))
+                if (mark in (process / "environ").read_bytes().split(b"\0")
+                        or b"--role=" in (process / "cmdline").read_bytes()
+                        and os.readlink(process / "exe").startswith(f"{home}/")):
+                    found.append(int(process.name))
         return found
 
     def close(self):
