@@ -6,10 +6,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <linux/sockios.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -48,6 +44,8 @@ bool sandbox_is_instrumented(void)
 #define LOAD(field)	  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define SKIP_IF(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, n, 0)
 #define SKIP_UNLESS(v, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, 0, n)
+#define SKIP_BELOW(v, n)  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, v, 0, n)
+#define SKIP(n)		  BPF_STMT(BPF_JMP | BPF_JA, n)
 #define RETURN(what)	  BPF_STMT(BPF_RET | BPF_K, what)
 
 /* Of several filters that refuse a call, the last one chooses the error. */
@@ -69,87 +67,129 @@ void sandbox_avoid_clone3(void)
 
 #if SANDBOX_FILTERS_CALLS
 
-#define CONDITIONS_MAX 32 /* instructions before those of the list */
-
 #define X32_BIT 0x40000000
-#define NAMESPACES                                                                     \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
-	 CLONE_NEWPID | CLONE_NEWNET)
 
-#define ENDING_SIZE 4 /* instructions after the list; the last one allows the call */
+#define PROGRAM_MAX 1024
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned short length;
+};
+
+static void add(struct program *program, struct sock_filter instruction)
+{
+	if (program->length < PROGRAM_MAX)
+		program->code[program->length++] = instruction;
+}
+
+static void add_start(struct program *program, uint32_t refusal)
+{
+	add(program, (struct sock_filter)LOAD(arch));
+	add(program, (struct sock_filter)SKIP_IF(ARCHITECTURE, 1));
+	add(program, (struct sock_filter)RETURN(refusal));
+	add(program, (struct sock_filter)LOAD(nr));
+	add(program, (struct sock_filter)SKIP_BELOW(X32_BIT, 1));
+	add(program, (struct sock_filter)RETURN(refusal));
+}
 
 /* The reach of a jump. */
-_Static_assert(SANDBOX_CALLS_MAX + ENDING_SIZE < UINT8_MAX, "the list may be too long");
+_Static_assert(SANDBOX_CALLS_MAX < UINT8_MAX, "the list may be too long");
 
-/* Only the low 32 bits of an argument are compared: no command or flag has more, and all of these
- * machines are little-endian. */
-bool sandbox_calls(const int *allowed, size_t count)
+static void add_allowed(struct program *program, const int *allowed, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		add(program,
+		    (struct sock_filter)SKIP_IF((uint32_t)allowed[i], (uint8_t)(count - i)));
+	add(program, (struct sock_filter)SKIP(1));
+	add(program, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
+}
+
+#define WORD_SIZE 3 /* instructions for one half of an argument */
+
+static uint8_t condition_size(const struct sandbox_condition *condition)
+{
+	return (uint8_t)(((uint32_t)condition->mask != 0) + (condition->mask >> 32 != 0)) *
+	       WORD_SIZE;
+}
+
+/* One half of an argument; shift: 0 or 32. All of these machines are little-endian. *left is how
+ * many instructions of the rule follow. */
+static void add_word(struct program *program, const struct sandbox_condition *condition,
+		     unsigned shift, uint8_t *left)
+{
+	uint32_t mask = (uint32_t)(condition->mask >> shift);
+	uint32_t offset =
+		(uint32_t)offsetof(struct seccomp_data, args) + condition->argument * 8 + shift / 8;
+
+	if (mask == 0)
+		return;
+	*left -= WORD_SIZE;
+	add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+	add(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
+	add(program, (struct sock_filter)SKIP_UNLESS((uint32_t)(condition->value >> shift), *left));
+}
+
+/* Begins and ends with the number of the call loaded. */
+static void add_rule(struct program *program, const struct sandbox_rule *rule, uint32_t refusal)
+{
+	const size_t count = sizeof(rule->conditions) / sizeof(rule->conditions[0]);
+	uint8_t left = 1; /* the verdict */
+
+	for (size_t i = 0; i < count; i++)
+		left += condition_size(&rule->conditions[i]);
+	add(program, (struct sock_filter)SKIP_UNLESS((uint32_t)rule->call, (uint8_t)(left + 1)));
+	for (size_t i = 0; i < count; i++) {
+		add_word(program, &rule->conditions[i], 0, &left);
+		add_word(program, &rule->conditions[i], 32, &left);
+	}
+	add(program, (struct sock_filter)RETURN(rule->refuse ? refusal : SECCOMP_RET_ALLOW));
+	add(program, (struct sock_filter)LOAD(nr));
+}
+
+static void add_end(struct program *program, uint32_t refusal)
+{
+	add(program, (struct sock_filter)SKIP_BELOW(SYSCALLS_NEW, 1));
+	add(program, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
+	add(program, (struct sock_filter)RETURN(refusal));
+}
+
+/* Calls with any arguments come first: those of the request path are among them. */
+bool sandbox_filter_calls(const struct sandbox_calls *calls)
 {
 	const uint32_t refusal = SECCOMP_RET_ERRNO | EPERM;
-	const struct sock_filter conditions[] = {
-		LOAD(arch),
-		SKIP_IF(ARCHITECTURE, 1),
-		RETURN(refusal),
-		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-		RETURN(refusal),
-		/* A new user namespace would give all capabilities back. No list has clone3: it has
-		 * its flags in memory, which a filter cannot read. */
-		SKIP_UNLESS(SYS_clone, 4),
-		LOAD(args[0]),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1),
-		RETURN(refusal),
-		LOAD(nr),
-		/* F_SETOWN would let a descriptor send signals to another process. */
-		SKIP_UNLESS(SYS_fcntl, 5),
-		LOAD(args[1]),
-		SKIP_IF(F_SETOWN, 1),
-		SKIP_UNLESS(F_SETOWN_EX, 1),
-		RETURN(refusal),
-		LOAD(nr),
-		/* What sockets need, and names and indexes of interfaces, for fe80::1%eth0. */
-		SKIP_UNLESS(SYS_ioctl, 7),
-		LOAD(args[1]),
-		SKIP_IF(FIONBIO, 4),
-		SKIP_IF(FIONREAD, 3),
-		SKIP_IF(SIOCGIFINDEX, 2),
-		SKIP_IF(SIOCGIFNAME, 1),
-		RETURN(refusal),
-		LOAD(nr),
-	};
-	const struct sock_filter ending[] = {
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYSCALLS_NEW, 0, 1),
-		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
-		RETURN(refusal),
-		RETURN(SECCOMP_RET_ALLOW),
-	};
-	struct sock_filter filter[CONDITIONS_MAX + SANDBOX_CALLS_MAX + ENDING_SIZE];
-	struct sock_filter *end = filter + sizeof(conditions) / sizeof(conditions[0]);
-	struct sock_fprog program = { .filter = filter };
+	struct program program;
+	struct sock_fprog loaded = { .filter = program.code };
 
-	_Static_assert(sizeof(conditions) <= CONDITIONS_MAX * sizeof(conditions[0]), "too many");
-	_Static_assert(sizeof(ending) == ENDING_SIZE * sizeof(ending[0]), "too many");
-	if (count > SANDBOX_CALLS_MAX)
+	program.length = 0;
+	errno = E2BIG;
+	if (calls->allowed_count > SANDBOX_CALLS_MAX || calls->rule_count > SANDBOX_RULES_MAX)
 		return false;
-	memcpy(filter, conditions, sizeof(conditions));
-	for (size_t i = 0; i < count; i++)
-		*end++ = (struct sock_filter)SKIP_IF((uint32_t)allowed[i],
-						     (uint8_t)(count - i + ENDING_SIZE - 2));
-	memcpy(end, ending, sizeof(ending));
-	program.len = (unsigned short)(end + ENDING_SIZE - filter);
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+	add_start(&program, refusal);
+	add_allowed(&program, calls->allowed, calls->allowed_count);
+	for (size_t i = 0; i < calls->rule_count; i++)
+		add_rule(&program, &calls->rules[i], refusal);
+	add_end(&program, refusal);
+	if (program.length == PROGRAM_MAX)
+		return false;
+	loaded.len = program.length;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &loaded) == 0;
 }
 
 #else
 
-bool sandbox_calls(const int *allowed, size_t count)
+bool sandbox_filter_calls(const struct sandbox_calls *calls)
 {
-	(void)allowed;
-	(void)count;
+	(void)calls;
+	errno = ENOSYS;
 	return false;
 }
 
 #endif
+
+bool sandbox_is_unsupported(int error)
+{
+	return error == ENOSYS || error == EOPNOTSUPP || error == EINVAL || error == EPERM;
+}
 
 /* landlock(7). The C library has no functions for it, and headers before Linux 5.13 nothing. */
 struct ruleset {
@@ -201,6 +241,7 @@ int sandbox_begin_paths(uint64_t rights)
 {
 	struct ruleset ruleset = { .rights = rights };
 
+	errno = ENOSYS;
 	return rights == 0 ? -1 : create_rules(&ruleset, sizeof(ruleset), 0);
 }
 
@@ -218,7 +259,9 @@ bool sandbox_allow_path(int rules, const char *path, uint64_t rights)
 bool sandbox_end_paths(int rules, bool complete)
 {
 	bool restricted = complete && syscall(SYS_landlock_restrict_self, rules, 0) == 0;
+	int error = errno;
 
 	close(rules);
+	errno = error;
 	return restricted;
 }

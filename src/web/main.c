@@ -84,6 +84,7 @@ static void ignore_log(int severity, const char *message)
 int web_main(char **words)
 {
 	static struct web web;
+	struct failure failure;
 
 	event_set_log_callback(ignore_log);
 	if (!read_words(&web, words)) {
@@ -94,7 +95,10 @@ int web_main(char **words)
 		role_send(&web.role, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	web_sandbox_enter();
+	if (!web_sandbox_enter(web.listeners, web.listener_count, &failure)) {
+		role_send(&web.role, failure.text);
+		return EXIT_FAILURE;
+	}
 	role_send(&web.role, ROLE_READY);
 	event_base_dispatch(web.base);
 	http_close(&web.server);

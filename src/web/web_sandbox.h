@@ -2,8 +2,15 @@
 #ifndef WEB_WEB_SANDBOX_H
 #define WEB_WEB_SANDBOX_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/failure.h"
+
 /* From here on the process can open no file and no socket, start no process and signal none; it can
- * accept connections on its listeners. What the kernel does not support is left out. */
-void web_sandbox_enter(void);
+ * accept connections on its listeners, at most WEB_ROLE_LISTENERS_MAX, but not change them. Its
+ * priority is lower. What the kernel does not support is left out; anything else that fails is a
+ * failure. */
+bool web_sandbox_enter(const int *listeners, size_t count, struct failure *failure);
 
 #endif

@@ -122,23 +122,43 @@ def test_the_web_process_is_restricted_to_no_path(testbed, port):
     assert [result for _, result in results] == ["0", "0"] and len(dict(results)) == 2, results
 
 
+# Confines itself as the daemon does, and executes a program: PROGRAM, or with more arguments PROGRAM with these
+# arguments, or "memory" PROGRAM and its arguments, from a copy in memory.
 EXECUTE = """
 #include "server/process/privileges.h"
 #include <errno.h>
 #include <stdio.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+static const char *copy(const char *program)
+{
+	static char bytes[65536], path[64];
+	int from = open(program, O_RDONLY), to = memfd_create("copy", 0);
+	ssize_t got;
+	while ((got = read(from, bytes, sizeof(bytes))) > 0 && write(to, bytes, got) == got)
+		;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", to);
+	return path;
+}
 int main(int argc, char **argv)
 {
 	struct privileges privileges;
 	struct failure failure;
 	struct user user = { 0 };
-	if (argc > 2)
+	if (argc > 2 && strcmp(argv[2], "again") == 0)
 		return 99;
 	if (!privileges_drop(&privileges, &user, "/tmp", true, &failure) || !privileges.paths)
 		return 77;
 	if (puts("confined") < 0 || fflush(stdout) != 0 || getchar() == 'x')
 		return 98;
-	execl(argv[1], argv[0], "again", "again", (char *)0);
+	if (argc == 2)
+		execl(argv[1], argv[0], "again", "again", (char *)0);
+	else if (strcmp(argv[1], "memory") == 0)
+		execv(copy(argv[2]), argv + 2);
+	else
+		execv(argv[1], argv + 1);
 	return errno;
 }
 """
@@ -162,10 +182,42 @@ def test_the_daemon_can_execute_itself_only(testbed, program, outcome):
     assert code == outcome
 
 
+def loader_of_programs():
+    return re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
+
+
+# A shell without other programs: what it is allowed, and what it can still do.
+SCRIPT = """
+while read -r name value; do
+	case $name in NoNewPrivs:|Seccomp:|CapEff:|CapBnd:) echo "$name$value";; esac
+done </proc/self/status
+(: >{outside}) 2>/dev/null && echo wrote
+/bin/true 2>/dev/null && echo executed
+echo ran
+"""
+
+
+@needs_private("root")
+@needs_program("cc")
+@pytest.mark.parametrize("by", [loader_of_programs(), "memory"], ids=["loader", "memory"])
+def test_another_program_has_no_more_rights(testbed, by):
+    """The loader, which the daemon needs to start the web process, maps any program that can be read. To refuse
+    that is not possible: Landlock knows the files that are executed, not those that are mapped."""
+    outside = testbed.dir / "outside"
+    result = testbed.run(make_executor(testbed), by, "/bin/sh", "-c", SCRIPT.format(outside=outside))
+    if result.code == 77:
+        pytest.skip("needs Landlock")
+    lines = result.out.splitlines()
+    assert lines[0] == "confined" and lines[-1] == "ran", result
+    rights = dict(line.split(":") for line in lines[1:-1])
+    assert rights == {"NoNewPrivs": "1", "Seccomp": FILTERED, "CapBnd": "0" * 16, "CapEff": "0" * 16}
+    assert not outside.exists()
+
+
 @needs_program("cc")
 def test_it_can_execute_itself_after_an_upgrade_of_the_c_library(testbed):
     """The upgrade replaces the file of the loader."""
-    loader = re.search(rb"/lib\S*/ld-[\w.-]+", pathlib.Path(sys.executable).read_bytes())[0].decode()
+    loader = loader_of_programs()
     directory = testbed.dir / "lib"
     directory.mkdir()
     for name in ("loader", "new"):

@@ -13,9 +13,10 @@ import subprocess
 import pytest
 
 from lib.control import reload, reloaded
-from lib.daytime_client import free_port, refuses, serves
-from lib.environment import fewer, needs_private, not_instrumented, not_wrapped, wait_until
+from lib.daytime_client import free_port, listening_ports, refuses, serves
+from lib.environment import fewer, needs_private, needs_program, not_instrumented, not_wrapped, wait_until
 from lib.http_client import send_raw, start_web, status_code
+from lib.socket_activation import activate
 from lib.testbed import directives
 from lib.web_metrics import metrics, value
 from lib.web_process import serves_http, web_process_of
@@ -93,22 +94,108 @@ def shut_down_twice(listener):
         listener.shutdown(socket.SHUT_RDWR)
 
 
+def connect(listener):
+    """Makes an outgoing connection of it, and returns the other end."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(BlockingIOError):
+            listener.sendto(b"x", socket.MSG_FASTOPEN, other.getsockname())
+        return other.accept()[0]
+
+
+damages = pytest.mark.parametrize("damage", [shut_down, shut_down_twice, block, connect])
+
+
+def damaged(web, damage):
+    """Damages a listener of a web process; what damage() returns."""
+    words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
+    taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
+    assert taken >= 0, os.strerror(ctypes.get_errno())
+    with socket.socket(fileno=taken) as listener:
+        return damage(listener)
+
+
 @needs_private("root")
 @not_wrapped("descriptors")
-@pytest.mark.parametrize("damage", [shut_down, shut_down_twice, block])
+@damages
 def test_a_damaged_listener_is_restored(testbed, port, damage):
     """A compromised web process could do this to the listener that it shares with its successor."""
     daemon = start_web(testbed, port)
     with web_process_of(daemon) as web:
-        words = web.proc("cmdline").read_text().rstrip("\0").split("\0")
-        taken = libc.syscall(PIDFD_GETFD, os.pidfd_open(web.pid), int(words[-1]), 0)
-        assert taken >= 0, os.strerror(ctypes.get_errno())
-        with socket.socket(fileno=taken) as listener:
-            damage(listener)
+        _ = damaged(web, damage)
         assert not (serves_http(port) and serves_http(port))
         web.kill()
     wait_until(lambda: serves_http(port), what="a reply of the next web process")
     assert all(serves_http(port) for _ in range(5))
+
+
+@needs_private("root")
+@not_wrapped("descriptors")
+@damages
+@pytest.mark.parametrize("inherited", [False, True], ids=["own", "inherited"])
+def test_a_reload_and_an_upgrade_restore_a_damaged_listener(testbed, port, damage, inherited):
+    """A compromised web process of an older program, or where nothing filters its calls, could have
+    damaged it."""
+    with contextlib.ExitStack() as stack:
+        if inherited:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            old = activate(testbed, [listener], "-o", "clock local", names="http")
+            wait_until(lambda: serves_http(port), what="HTTP")
+        else:
+            old = start_web(testbed, port)
+        web = stack.enter_context(web_process_of(old))
+        held = [damaged(web, damage)]
+        assert testbed.signal("reload").code == 0 and all(serves_http(port) for _ in range(5))
+        web = stack.enter_context(web_process_of(old))
+        held.append(damaged(web, damage))
+        new = testbed.start("--upgrade", *directives(f"listen http 127.0.0.1:{port}", "clock local"))
+        old.wait_gone()
+        assert all(serves_http(port) for _ in range(5)) and len(held) == 2
+        new.stop()
+
+
+def environment_of(process):
+    return process.proc("environ").read_bytes().split(b"\0")[:-1]
+
+
+@not_instrumented("the environment")
+def test_the_web_process_gets_no_secret_of_the_environment(testbed, port):
+    """Only what the loader needs to find the same libraries."""
+    daemon = testbed.start(*directives("clock local", f"listen http 127.0.0.1:{port}"),
+                           env={"TOKEN": "secret", "LD_LIBRARY_PATH": "/nowhere", "LD_LIBRARY": "no"})
+    with web_process_of(daemon) as web:
+        assert environment_of(web) == [b"LD_LIBRARY_PATH=/nowhere"]
+    assert b"TOKEN=secret" in environment_of(daemon)
+
+
+@needs_private("root")
+@pytest.mark.parametrize("own, expected", [(0, 10), (12, 12)])
+def test_the_web_process_has_a_lower_priority(testbed, port, own, expected):
+    """So that pages delay no reply. A priority that is lower already stays."""
+    more = own - os.getpriority(os.PRIO_PROCESS, 0)
+    daemon = testbed.start(*directives("clock local", f"listen http 127.0.0.1:{port}"), before=["nice", "-n", more])
+    with web_process_of(daemon) as web:
+        found = [os.getpriority(os.PRIO_PROCESS, process.pid) for process in (daemon, web)]
+    if found[0] != own:
+        pytest.skip("needs the right to raise a priority")
+    assert found == [own, expected]
+
+
+@not_instrumented("the sandbox")
+@needs_program("strace")
+@pytest.mark.parametrize("call, restriction", [
+    ("landlock_restrict_self", "cannot restrict its paths"), ("prctl", "cannot restrict its system calls")])
+def test_a_web_process_that_cannot_be_confined_does_not_start(testbed, port, call, restriction):
+    """The kernel has the restriction, but fails. strace counts the calls of each process: the first prctl of a
+    web process names it."""
+    if "paths" not in testbed.server("--version").out or "system calls" not in testbed.server("--version").out:
+        pytest.skip("needs Landlock and seccomp")
+    inject = f"inject={call}:error=ENOMEM:when={2 if call == 'prctl' else 1}"
+    failed = testbed.server(*directives(f"listen http 127.0.0.1:{port}", "clock local"),
+                            before=["strace", "-D", "-f", "-o", testbed.root / "trace", "-e", inject])
+    reason = f"timeserver: cannot start the web process: {restriction}: Cannot allocate memory\n"
+    assert tuple(failed) == (1, "", reason)
+    assert testbed.files() == [] and port not in listening_ports()
 
 
 @not_instrumented("threads")

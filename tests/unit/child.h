@@ -24,17 +24,24 @@ static inline bool child_can_filter_calls(void)
 	return SANDBOX_FILTERS_CALLS && (!sandbox_is_instrumented() || child_write_counts);
 }
 
-/* Allows only the calls for the end of a process, for coverage data, and for the clock. */
-static inline bool child_filter_calls(void)
+/* Allows only the calls for the end of a process, for coverage data, and for the clock; and what
+ * the rules allow. */
+static inline bool child_filter_calls(const struct sandbox_rule *rules, size_t count)
 {
 	static const int allowed[] = {
 		SYS_read,	SYS_write,     SYS_openat,	  SYS_close,   SYS_lseek,
 		SYS_fcntl,	SYS_mmap,      SYS_munmap,	  SYS_brk,     SYS_exit_group,
 		SYS_futex,	SYS_getpid,    SYS_mprotect,	  SYS_madvise, SYS_fstat,
-		SYS_newfstatat, SYS_ftruncate, SYS_clock_gettime, SYS_ioctl,
+		SYS_newfstatat, SYS_ftruncate, SYS_clock_gettime,
+	};
+	const struct sandbox_calls calls = {
+		.allowed = allowed,
+		.allowed_count = sizeof(allowed) / sizeof(allowed[0]),
+		.rules = rules,
+		.rule_count = count,
 	};
 
-	return sandbox_calls(allowed, sizeof(allowed) / sizeof(allowed[0]));
+	return sandbox_filter_calls(&calls);
 }
 
 /* Runs check in a child process; it returns 0, or the number of the check that failed. */

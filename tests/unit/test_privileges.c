@@ -11,16 +11,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
+#include <limits.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sandbox.h"
@@ -55,6 +64,7 @@ static void in_sandboxed_child(int (*check)(const struct privileges *privileges)
 	pid_t child = fork();
 
 	if (child == 0) {
+		setpgid(0, 0); /* a check may signal its own group */
 		if (!privileges_drop(&privileges, &nobody, directory, false, &failure))
 			_exit(99);
 		_exit(check(&privileges));
@@ -64,17 +74,29 @@ static void in_sandboxed_child(int (*check)(const struct privileges *privileges)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A line of /proc/self/status as a hexadecimal number. */
+static unsigned long long read_status(const char *name)
+{
+	char line[256];
+	unsigned long long number = ~0ULL;
+	FILE *file = fopen("/proc/self/status", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			number = strtoull(line + strlen(name), NULL, 16);
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
 static int check_rights(const struct privileges *privileges)
 {
 	if (!privileges->capabilities || !privileges->no_privileges)
 		return 1;
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+	if (read_status("NoNewPrivs:") != 1)
 		return 2;
-	for (unsigned long capability = 0; capability <= 40; capability++) {
-		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1 && geteuid() == 0)
-			return 3;
-	}
-	return 0;
+	return geteuid() == 0 && read_status("CapBnd:") != 0 ? 3 : 0;
 }
 
 static void no_capability_is_left(void **state)
@@ -104,6 +126,87 @@ static int check_calls(const struct privileges *privileges)
 		return 6;
 	/* needed calls work */
 	return getpid() > 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 7;
+}
+
+/* Calls with an argument that would hurt, and with one that does not, which may fail for another
+ * reason. */
+static const struct {
+	const char *what;
+	long call, arguments[4];
+	bool allowed;
+} argument_cases[] = {
+	{ "packets", SYS_socket, { AF_PACKET, SOCK_RAW, 0 }, false },
+	{ "raw sockets", SYS_socket, { AF_INET, SOCK_RAW, IPPROTO_ICMP }, false },
+	{ "ping sockets", SYS_socket, { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 }, false },
+	{ "MPTCP", SYS_socket, { AF_INET, SOCK_STREAM, 262 }, false },
+	{ "TCP", SYS_socket, { AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0 }, true },
+	{ "UDP", SYS_socket, { AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP }, true },
+	{ "the log", SYS_socket, { AF_UNIX, SOCK_DGRAM, 0 }, true },
+	{ "control", SYS_socket, { AF_UNIX, SOCK_SEQPACKET, 0 }, true },
+	{ "audit", SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_AUDIT }, false },
+	{ "routes", SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE }, true },
+	{ "filters", SYS_setsockopt, { -1, SOL_SOCKET, SO_ATTACH_FILTER }, false },
+	{ "locked filters", SYS_setsockopt, { -1, SOL_SOCKET, SO_LOCK_FILTER }, false },
+	{ "interfaces", SYS_setsockopt, { -1, SOL_SOCKET, SO_BINDTODEVICE }, false },
+	{ "reuse", SYS_setsockopt, { -1, SOL_SOCKET, SO_REUSEADDR }, true },
+	{ "owners", SYS_fcntl, { 0, F_SETOWN }, false },
+	{ "owners, extended", SYS_fcntl, { 0, F_SETOWN_EX }, false },
+	{ "leases", SYS_fcntl, { 0, F_SETLEASE, F_RDLCK }, false },
+	{ "flags", SYS_fcntl, { 0, F_GETFL }, true },
+	{ "owners by ioctl", SYS_ioctl, { 0, FIOSETOWN }, false },
+	{ "how much waits", SYS_ioctl, { -1, FIONREAD }, true },
+	{ "own group", SYS_kill, { 0, SIGKILL }, false },
+	{ "other groups", SYS_kill, { -INT_MAX, SIGKILL }, false },
+	{ "to stop", SYS_kill, { INT_MAX, SIGSTOP }, false },
+	{ "to kill", SYS_kill, { INT_MAX, SIGKILL }, true },
+	{ "other threads", SYS_tgkill, { INT_MAX, INT_MAX, SIGABRT }, false },
+	{ "other limits", SYS_prlimit64, { INT_MAX, 0 }, false },
+	{ "own limits", SYS_prlimit64, { 0, 0 }, true },
+	{ "other priorities", SYS_setpriority, { PRIO_PROCESS, INT_MAX, 19 }, false },
+	{ "users' priorities", SYS_setpriority, { PRIO_USER, INT_MAX, 19 }, false },
+	{ "affinities", SYS_sched_setaffinity, { INT_MAX, 0 }, false },
+	{ "exclusive locks", SYS_flock, { -1, LOCK_EX | LOCK_NB }, false },
+	{ "shared locks", SYS_flock, { -1, LOCK_SH | LOCK_NB }, true },
+	{ "clocks of devices", SYS_clock_adjtime, { -5, 0 }, false },
+	{ "the clock", SYS_clock_adjtime, { CLOCK_REALTIME, 0 }, true },
+	{ "a pool", SYS_getrandom, { 0, 0, GRND_RANDOM }, false },
+	{ "randomness", SYS_getrandom, { 0, 0, GRND_NONBLOCK }, true },
+	{ "code", SYS_mmap, { 0, 0, PROT_WRITE | PROT_EXEC }, false },
+	{ "libraries", SYS_mmap, { 0, 0, PROT_READ | PROT_EXEC }, true },
+	{ "data as code", SYS_mprotect, { 1, 0, PROT_EXEC }, false },
+	{ "data", SYS_mprotect, { 1, 0, PROT_READ }, true },
+	{ "a parent", SYS_clone, { CLONE_PARENT | SIGCHLD }, false },
+	{ "a tracer", SYS_clone, { CLONE_PTRACE | SIGCHLD }, false },
+	{ "a name", SYS_prctl, { PR_SET_NAME, 0 }, true },
+	{ "dumps", SYS_prctl, { PR_SET_DUMPABLE, 1 }, false },
+	{ "strict mode", SYS_prctl, { PR_SET_SECCOMP, SECCOMP_MODE_STRICT }, false },
+	{ "pairs", SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0 }, true },
+	{ "other pairs", SYS_socketpair, { AF_TIPC, SOCK_STREAM, 0 }, false },
+};
+
+static int check_arguments(const struct privileges *privileges)
+{
+	int failed = 0;
+
+	for (unsigned i = 0;
+	     privileges->calls && i < sizeof(argument_cases) / sizeof(argument_cases[0]); i++) {
+		const long *words = argument_cases[i].arguments;
+		long result =
+			syscall(argument_cases[i].call, words[0], words[1], words[2], words[3]);
+		bool refused = result == -1 && errno == EPERM;
+
+		if (refused == argument_cases[i].allowed) {
+			dprintf(STDERR_FILENO, "%s: %ld\n", argument_cases[i].what, result);
+			failed = 1;
+		}
+	}
+	return failed;
+}
+
+static void arguments_that_hurt_are_refused(void **state)
+{
+	(void)state;
+	in_sandboxed_child(check_arguments);
 }
 
 /* A new user namespace would give every capability back. */
@@ -213,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_capability_is_left),
 		cmocka_unit_test(calls_that_are_not_needed_are_refused),
+		cmocka_unit_test(arguments_that_hurt_are_refused),
 		cmocka_unit_test(no_namespace_can_be_created),
 		cmocka_unit_test(interfaces_have_names),
 		cmocka_unit_test(files_can_be_created_in_one_directory_only),

@@ -8,13 +8,10 @@
 
 #include <cmocka.h>
 
-#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,11 +53,16 @@ static int remove_directory(void **state)
 
 static int check_calls(void)
 {
-	int many[SANDBOX_CALLS_MAX + 1] = { 0 };
+	static const struct sandbox_rule many[SANDBOX_RULES_MAX + 1] = {
+		[SANDBOX_RULES_MAX] = SANDBOX_ALLOW(SYS_getppid),
+	};
+	static const int numbers[SANDBOX_CALLS_MAX + 1];
+	const struct sandbox_calls long_list = { numbers, SANDBOX_CALLS_MAX + 1, NULL, 0 };
 
-	if (sandbox_calls(many, SANDBOX_CALLS_MAX + 1))
+	if (sandbox_filter_calls(&long_list) || errno != E2BIG ||
+	    child_filter_calls(many, SANDBOX_RULES_MAX + 1) || errno != E2BIG)
 		return 1;
-	if (!child_filter_calls())
+	if (!child_filter_calls(NULL, 0))
 		return 2;
 	if (syscall(SYS_getppid) != -1 || errno != EPERM)
 		return 3;
@@ -130,31 +132,74 @@ static void clone3_is_not_avoided_where_it_works(void **state)
 	child_run(check_working_clone3);
 }
 
-static int check_signals(void)
-{
-	struct f_owner_ex owner = { F_OWNER_PID, getppid() };
-	int pipes[2], value = owner.pid;
+#define HIGH (UINT64_C(1) << 32)
 
-	if (pipe(pipes) < 0 || !child_filter_calls())
-		return 1;
-	if (fcntl(pipes[0], F_SETOWN, owner.pid) != -1 || errno != EPERM)
-		return 2;
-	if (fcntl(pipes[0], F_SETOWN_EX, &owner) != -1 || errno != EPERM)
-		return 3;
-	if (ioctl(pipes[0], FIOSETOWN, &value) != -1 || errno != EPERM)
-		return 4;
-	if (ioctl(pipes[0], FIONREAD, &value) != 0 || value != 0)
-		return 5;
-	return fcntl(pipes[0], F_SETFD, FD_CLOEXEC) == 0 ? 0 : 6;
+/* With these rules kill(2) fails with ESRCH where they allow it: its arguments are no process. */
+static const struct sandbox_rule call_rules[] = {
+	SANDBOX_REFUSE(SYS_kill, SANDBOX_IS(0, 0)),
+	SANDBOX_ALLOW(SYS_kill, SANDBOX_LACKS(0, UINT32_C(1) << 31), SANDBOX_IS(1, 0)),
+	SANDBOX_ALLOW(SYS_kill, SANDBOX_BITS(0, 0xff0000ff, 0x80000001), SANDBOX_HAS_ONLY(1, 6)),
+	SANDBOX_ALLOW(SYS_sendto, SANDBOX_IS_NULL(4), SANDBOX_IS(0, -1)),
+	SANDBOX_ALLOW(SYS_getppid),
+	SANDBOX_ALLOW(SYS_pidfd_open, SANDBOX_IS(0, -1)),
+};
+
+static bool kill_is_allowed(uint64_t process, uint64_t signal)
+{
+	return syscall(SYS_kill, process, signal) == -1 && errno != EPERM;
 }
 
-/* A descriptor with an owner could send a signal where the process itself may not. */
-static void no_descriptor_can_send_signals(void **state)
+static bool sendto_is_allowed(uint64_t fd, uint64_t address)
+{
+	return syscall(SYS_sendto, fd, NULL, 0, 0, address, 0) == -1 && errno == EBADF;
+}
+
+static int check_rules(void)
+{
+	const uint64_t none = 0x7ffffffe; /* above the highest number of a process */
+	const uint64_t group = 0x80000001;
+
+	if (!child_filter_calls(call_rules, sizeof(call_rules) / sizeof(call_rules[0])))
+		return 1;
+	if (!kill_is_allowed(none, 0) || !kill_is_allowed(HIGH | none, HIGH))
+		return 2;
+	if (kill_is_allowed(0, 0) || kill_is_allowed(HIGH, 0) || kill_is_allowed(none, 1))
+		return 3;
+	if (!kill_is_allowed(group | 0xabcd00, 4) || !kill_is_allowed(group, 6))
+		return 4;
+	if (kill_is_allowed(group + 1, 4) || kill_is_allowed(group, 1) || kill_is_allowed(group, 5))
+		return 5;
+	/* of a pointer both halves count */
+	if (!sendto_is_allowed(UINT32_MAX, 0) || !sendto_is_allowed(UINT64_MAX, 0))
+		return 6;
+	if (sendto_is_allowed(UINT32_MAX, 1) || sendto_is_allowed(UINT32_MAX, HIGH) ||
+	    sendto_is_allowed(UINT32_MAX - 1, 0))
+		return 7;
+	if (syscall(SYS_getppid) < 0 || syscall(SYS_getuid) != -1 || errno != EPERM)
+		return 8;
+	if (syscall(SYS_pidfd_open, -1, 0) != -1 || errno == EPERM)
+		return 9;
+	return syscall(SYS_pidfd_open, 1, 0) == -1 && errno == ENOSYS ? 0 : 10;
+}
+
+static void a_rule_is_for_arguments(void **state)
 {
 	(void)state;
 	if (!child_can_filter_calls())
 		skip();
-	child_run(check_signals);
+	child_run(check_rules);
+}
+
+static void unsupported_is_not_failed(void **state)
+{
+	(void)state;
+	assert_true(sandbox_is_unsupported(ENOSYS));
+	assert_true(sandbox_is_unsupported(EOPNOTSUPP));
+	assert_true(sandbox_is_unsupported(EINVAL));
+	assert_true(sandbox_is_unsupported(EPERM));
+	assert_false(sandbox_is_unsupported(ENOMEM));
+	assert_false(sandbox_is_unsupported(E2BIG));
+	assert_false(sandbox_is_unsupported(EACCES));
 }
 
 static bool can_make_directory(void)
@@ -224,7 +269,8 @@ int main(void)
 		cmocka_unit_test(a_call_that_is_not_on_the_list_is_refused),
 		cmocka_unit_test(clone3_is_avoided_where_it_is_refused),
 		cmocka_unit_test(clone3_is_not_avoided_where_it_works),
-		cmocka_unit_test(no_descriptor_can_send_signals),
+		cmocka_unit_test(a_rule_is_for_arguments),
+		cmocka_unit_test(unsupported_is_not_failed),
 		cmocka_unit_test(files_can_be_created_where_the_rules_allow_it),
 		cmocka_unit_test(directories_can_be_read_where_the_rules_allow_it),
 		cmocka_unit_test(no_rights_need_no_rules),
