@@ -1,11 +1,13 @@
 #include "clock/clock.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -166,9 +168,14 @@ bool clock_check_zone(char *text, size_t size)
 	struct stat status;
 
 	find_zone(path);
-	if (stat(path, &status) < 0 || !file_can_block(&status))
+	if (stat(path, &status) == 0 && file_can_block(&status))
+		snprintf(text, size, "cannot read the time zone from %s: Is %s", path,
+			 file_kind(&status));
+	else if (access(path, R_OK) < 0 && errno == EACCES)
+		snprintf(text, size, "cannot read the time zone from %s: %s", path,
+			 strerror(EACCES));
+	else
 		return true;
-	snprintf(text, size, "cannot read the time zone from %s: Is %s", path, file_kind(&status));
 	return false;
 }
 

@@ -73,7 +73,8 @@ int64_t clock_monotonic(void);
 int64_t clock_boottime(void);
 
 /* Whether the C library can read the time zone without blocking: its file, which TZ names or
- * /etc/localtime is, must not be a FIFO or a device. If not, writes a line that says so to text. */
+ * /etc/localtime is, must not be a FIFO or a device, and must be readable. If not, writes a line
+ * that says so to text. */
 bool clock_check_zone(char *text, size_t size);
 
 /* Prepares clock_reload_zone: sets TZ to the file of the time zone. To be called before there are

@@ -1,6 +1,7 @@
 """Files that an operator names, or in a directory that he names: a file that is not regular is refused, with
 its kind, and blocks neither a start nor a reload nor a signal."""
 import os
+import pathlib
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ from lib.control import reload, reloaded, start_with_file
 from lib.daytime_client import is_daytime, query, serves
 from lib.environment import needs_private, wait_until
 
+ZONES = pathlib.Path("/usr/share/zoneinfo")
 KINDS = {"FIFO": "a FIFO", "directory": "a directory", "socket": "a socket", "device": "a device"}
 PLACES = ["-c", "include", "confdir"]
 
@@ -90,3 +92,19 @@ def test_a_reload_keeps_the_time_zone_if_its_file_blocks(testbed, port):
     wait_until(lambda: "reloaded: " in daemon.log(), what="the reload")
     assert f"cannot read the time zone from {zone}: Is a FIFO\n" in daemon.log()
     assert is_daytime(query(port))
+
+
+@needs_private("another user")
+@pytest.mark.skipif(not (ZONES / "Etc/GMT-8").exists(), reason="needs the zone files of tzdata")
+def test_a_reload_keeps_the_time_zone_if_its_file_cannot_be_read(testbed, port):
+    """Root has read it at the start. The time would be UTC otherwise."""
+    zone = testbed.dir / "zone"
+    zone.write_bytes((ZONES / "Etc/GMT-8").read_bytes())
+    daemon = testbed.foreground("-n", "-o", f"listen daytime/tcp {port}", env={"TZ": f":{zone}"})
+    wait_until(lambda: serves(port))
+    early = int(query(port)[11:13])
+    zone.chmod(0o600)
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded: " in daemon.log(), what="the reload")
+    assert f"cannot read the time zone from {zone}: Permission denied\n" in daemon.log()
+    assert (int(query(port)[11:13]) - early) % 24 in (0, 1)
