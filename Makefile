@@ -295,10 +295,12 @@ ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 # fish looks below /usr/local only if XDG_DATA_DIRS tells it to.
 FISHDIR = $(DESTDIR)$(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
 INITDIR = $(DESTDIR)/etc/init.d
+SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 INSTALLED = $(SBINDIR)/timeserver $(BINDIR)/timeclient \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(patsubst .%,%,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(UNITDIR)/timeserver.service $(UNITDIR)/timeserver-activated.service $(UNITDIR)/timeserver.socket \
+	$(SYSUSERSDIR)/timeserver.conf \
 	$(foreach name,timeserver timeclient,$(BASHDIR)/$(name) $(ZSHDIR)/_$(name) $(FISHDIR)/$(name).fish) \
 	$(addprefix $(DOCDIR)/,timeserver.conf grafana-dashboard.json prometheus-alerts.yml README.md README.zh-CN.md NEWS.md LICENSE)
 ifeq ($(OPENRC),1)
@@ -322,6 +324,7 @@ install: all
 		chmod 644 "$(UNITDIR)/$$unit.service" || exit; \
 	done
 	install -m 644 dist/timeserver.socket $(UNITDIR)
+	install -D -m 644 dist/timeserver.sysusers $(SYSUSERSDIR)/timeserver.conf
 	install -m 644 dist/timeserver.conf dist/grafana-dashboard.json dist/prometheus-alerts.yml \
 		README.md README.zh-CN.md NEWS.md LICENSE $(DOCDIR)
 ifeq ($(OPENRC),1)

@@ -3,6 +3,7 @@ import contextlib
 import glob
 import os
 import pathlib
+import pwd
 import re
 
 import pytest
@@ -116,12 +117,15 @@ def test_the_next_steps_work(testbed, machine):
     steps = commands(machine.install())
     assert steps == ["mkdir -p /etc/timeserver",
                      "cp /usr/local/share/doc/timeserver/timeserver.conf /etc/timeserver",
-                     "/usr/local/sbin/timeserver --test", "/usr/local/sbin/timeserver"]
+                     "/usr/local/sbin/timeserver --test", "useradd --system timeserver",
+                     "/usr/local/sbin/timeserver"]
     for step in steps:
         result = testbed.run("sh", "-c", step)
         assert result.code == 0, result
     first = re.search(r"serving as process (\d+): daytime on tcp 5050", result.out)[1]
     assert serves(5050)
+    status = testbed.run("/usr/local/sbin/timeserver", "-s", "status").out
+    assert f"user: {pwd.getpwnam('timeserver').pw_uid}\n" in status
     steps = commands(machine.install())
     assert steps == ["/usr/local/sbin/timeserver --upgrade"]
     result = testbed.run("sh", "-c", steps[0])
