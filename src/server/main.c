@@ -80,6 +80,24 @@ static const char *clock_hint(const struct config *config)
 	return NULL;
 }
 
+/* What to tell a daemon of root that nobody has told to stay root; or NULL. */
+static const char *user_hint(const struct config *config)
+{
+	return geteuid() == 0 && config->user.name[0] == '\0' ?
+		       "running as root, since this container has no other user: configure"
+		       " \"user root\" to accept that" :
+		       NULL;
+}
+
+/* The texts that are not NULL. */
+static void warn(void (*log)(int priority, const char *format, ...), const char *const hints[2])
+{
+	for (int i = 0; i < 2; i++) {
+		if (hints[i])
+			log(LOG_WARNING, "%s", hints[i]);
+	}
+}
+
 /* At a terminal, where the daemon cannot write. */
 static void print_warnings(const struct config *config)
 {
@@ -124,9 +142,10 @@ static enum exit_status check(const struct options *options, const struct config
 static enum exit_status serve(const struct options *options, const struct config_source *source,
 			      struct config *config)
 {
-	const char *hint = clock_hint(config);
+	const char *const hints[2] = { clock_hint(config), user_hint(config) };
 	bool journal = log_is_journal(STDERR_FILENO);
 	struct config_source absolute = *source;
+	const struct user user = config->user;
 	char file[PATH_MAX];
 	struct failure failure;
 	struct server server;
@@ -136,20 +155,20 @@ static enum exit_status serve(const struct options *options, const struct config
 
 	if (!make_absolute(&absolute.file, file))
 		return EXIT_NOT_STARTED;
+	absolute.running_as = user.name[0] != '\0' ? user.name : NULL;
 	notify_read_environment(&notify);
 	if (options->upgrade)
 		notify.inherited = 0; /* the running daemon hands them over */
 	if (stays_in_foreground(options)) {
 		daemon_foreground_setup(notify.inherited);
 	} else {
-		if (hint)
-			log_print(LOG_WARNING, "%s", hint);
+		warn(log_print, hints);
 		print_warnings(config);
 		report = daemon_detach();
 	}
 	log_open(PROGRAM_NAME, log_target(options), config->facility, options->debug);
-	if (hint && !(report >= 0 && journal))
-		log_write(LOG_WARNING, "%s", hint);
+	if (!(report >= 0 && journal))
+		warn(log_write, hints);
 	if (!server_start(&server, &absolute, config, &notify, options->upgrade, &failure) ||
 	    !server_commit_upgrade(&server, &failure)) {
 		if (report >= 0 && !journal) /* where the report goes, too */
@@ -161,7 +180,6 @@ static enum exit_status serve(const struct options *options, const struct config
 	log_write(LOG_NOTICE, "serving %s", serving);
 	if (!(report >= 0 && journal))
 		listeners_warn(&server.engine.service.listeners, log_warning, NULL);
-	notify_open(&server.notify);
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
 		    serving);
 	daemon_report_serving(report, serving);
@@ -255,6 +273,7 @@ int server_main(int argc, char **argv)
 	struct options options;
 	struct config_source source;
 	char pidfile[PATH_MAX], default_pidfile[PATH_MAX];
+	struct user user;
 	enum exit_status status;
 
 	daemon_fill_standard_descriptors();
@@ -280,6 +299,7 @@ int server_main(int argc, char **argv)
 		.user = options.user,
 		.pidfile = options.pidfile,
 		.default_pidfile = default_pidfile,
+		.default_user = geteuid() == 0 && user_find_default(&user) ? &user : NULL,
 		.look_up = options.action == ACTION_TEST,
 	};
 	if ((source.pidfile && strcmp(source.pidfile, CONFIG_NO_PIDFILE) == 0) ||

@@ -103,8 +103,8 @@ static bool open_sockets(struct server *server, struct failure *failure)
 		failure_set_errno(failure, "cannot wait for events"));
 }
 
-/* Gives what root has opened to the user, who will reload and remove it. The directory may belong
- * to the user of an earlier daemon. */
+/* Gives the files that root has created to the user, who will remove them; what another daemon has
+ * handed over keeps its owner. The directory may belong to the user of an earlier daemon. */
 static bool drop_privileges(struct server *server, struct failure *failure)
 {
 	const struct service *service = &server->engine.service;
@@ -113,10 +113,8 @@ static bool drop_privileges(struct server *server, struct failure *failure)
 
 	if (geteuid() == 0)
 		pidfile_chown(&server->pidfile, user->uid, user->gid);
-	if (user->name[0] != '\0' && geteuid() == 0) {
+	if (user->name[0] != '\0' && geteuid() == 0 && server->control.owned)
 		control_chown(&server->control, user->uid, user->gid);
-		listeners_chown(&service->listeners, user->uid, user->gid);
-	}
 	snprintf(path, sizeof(path), "%s", service->config.pidfile);
 	directory = server->pidfile.fd >= 0 ? dirname(path) : NULL;
 	return privileges_drop(&server->engine.privileges, user, directory,
@@ -139,9 +137,12 @@ bool server_start(struct server *server, const struct config_source *source, str
 	if (source->file)
 		log_write(LOG_DEBUG, "configured by %s", source->file);
 	if (engine_open(&server->engine, config, failure) && open_events(server, failure) &&
-	    take_pidfile(server, upgrade, failure) && open_sockets(server, failure) &&
-	    drop_privileges(server, failure) && engine_start(&server->engine, failure))
-		return true;
+	    take_pidfile(server, upgrade, failure)) {
+		notify_open(&server->notify); /* the user may not be permitted to */
+		if (open_sockets(server, failure) && drop_privileges(server, failure) &&
+		    engine_start(&server->engine, failure))
+			return true;
+	}
 	server_stop(server);
 	return false;
 }
@@ -152,7 +153,7 @@ bool server_commit_upgrade(struct server *server, struct failure *failure)
 		server_stop(server);
 		return false;
 	}
-	server->pidfile.owned = true;
+	pidfile_own(&server->pidfile);
 	control_own(&server->control);
 	return true;
 }

@@ -15,8 +15,8 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import idle_connections, refuses, serves
-from lib.environment import (compile_c, fewer, needs_descriptors, needs_private, needs_program,
-                             not_instrumented, not_wrapped, SANITIZED, wait_until)
+from lib.environment import (compile_c, fewer, GROUP, needs_descriptors, needs_private, needs_program,
+                             not_instrumented, not_wrapped, SANITIZED, USER, wait_until)
 from lib.isolate import mounted
 from lib.neighbour import ip, set_network_option
 from lib.probe import milliseconds_to_recover, Probe
@@ -135,23 +135,19 @@ def main_thread_cpu_seconds(daemon):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def limit_descriptors(daemon, number):
-    subprocess.run(["prlimit", f"--pid={daemon.pid}", f"--nofile={number}:"], check=True)
-
-
 @not_instrumented("descriptors")
 def test_a_control_request_waits_for_a_descriptor(testbed, port):
     """Meanwhile the main thread does not spin, and UDP clients get replies."""
     daemon = start(testbed, port)
     used = {int(number) for number in daemon.descriptors()}
-    limit_descriptors(daemon, min(set(range(1000)) - used))
+    daemon.limit_descriptors(min(set(range(1000)) - used))
     command, _, _ = testbed.popen(testbed.command("--signal", "status"))
     before = main_thread_cpu_seconds(daemon)
     time.sleep(1.5)
     spent = main_thread_cpu_seconds(daemon) - before
     print(f"no descriptor for --signal: {spent:.2f} s of CPU time in 1.5 s")
     assert command.poll() is None and spent < 0.2 and ntp.query(port)[0].stratum == 10
-    limit_descriptors(daemon, 1000)
+    daemon.limit_descriptors(1000)
     assert command.wait(10) == 0
 
 
@@ -175,6 +171,7 @@ def test_a_full_disk_fails_a_start_but_not_a_running_daemon(testbed, port):
     directory.mkdir()
     with mounted("tmpfs", directory, "tmpfs", 0, "size=8k"):
         pidfile, filler = directory / "t.pid", directory / "filler"
+        os.chown(directory, USER, GROUP)
         words = ["-p", pidfile, "-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}",
                  "-o", "clock local"]
 

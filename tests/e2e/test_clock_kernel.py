@@ -40,6 +40,7 @@ class Kernel:
         self.steps = directory / "steps"
         compile_shim(self.library, SHIM)
         os.mkfifo(self.steps)
+        self.steps.chmod(0o666)  # whichever user the daemon has become
         self.set_state(0, TIME_OK)
 
     def set_state(self, status, state, error=1000):

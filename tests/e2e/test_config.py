@@ -1,12 +1,13 @@
 """The configuration: files, options, all errors in one run, and a dump that reads back."""
 import os
 import pathlib
+import pwd
 import re
 
 import pytest
 
 from lib.daytime_client import free_port, is_daytime, listening_ports, query, serves
-from lib.environment import longer, needs_private, not_instrumented
+from lib.environment import longer, needs_private, not_instrumented, USER
 from lib.isolate import overlaid
 from lib.process import read_back
 
@@ -139,7 +140,7 @@ def test_the_built_in_configuration(testbed):
         pytest.skip("this machine has a /etc/timeserver")
     assert tuple(testbed.server("--dump-config", pidfile=False)) == (
         0, "listen daytime/tcp *:5050\nclock system\nratelimit-ceiling 10000\nworkers auto\n"
-           "busy-poll 0\npidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
+           f"busy-poll 0\nuser {pwd.getpwuid(USER).pw_name}\npidfile /run/timeserver/timeserver.pid\nsyslog daemon\n", "")
     daemon = testbed.start(pidfile=False)
     assert daemon.result.out == (f"timeserver: serving as process {daemon.pid}: "
                                  "daytime on tcp 5050\n")

@@ -3,7 +3,6 @@ import contextlib
 import fcntl
 import ipaddress
 import json
-import os
 import re
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from lib import ntp
 from lib.control import connect_control
 from lib.daytime_client import free_port, is_daytime, query, serves
-from lib.environment import longer, needs_private, wait_until
+from lib.environment import longer, needs_private, USER, wait_until
 from lib.http_client import fetch
 from lib.ntp import query_from
 from lib.testbed import directives
@@ -85,7 +84,7 @@ def test_status_as_json(testbed, served):
     status = status_of(testbed)
     assert types_of(status) == KEYS and types_of(status["clock"]) == CLOCK
     assert types_of(status["http"]) == HTTP and status["unstamped"] == {"requests": 0, "replies": 0}
-    wanted = {"version": 1, "process": daemon.pid, "user": os.geteuid(), "workers": 2, "own_limited": 0, "kod_sent": 0,
+    wanted = {"version": 1, "process": daemon.pid, "user": USER, "workers": 2, "own_limited": 0, "kod_sent": 0,
               "upgraded": False, "status": 0, "state": "serving",
               "program": testbed.server("--version", pidfile=False).out.split()[1]}
     assert {name: status[name] for name in wanted} == wanted

@@ -80,7 +80,7 @@ def test_step_7_the_umask_is_0(testbed, port):
     """Each file has its own mode, whatever the umask of the caller."""
     daemon = testbed.listen(port, umask=0o077)
     assert daemon.status("Umask") == "0000"
-    assert oct(testbed.pidfile.stat().st_mode & 0o777) == "0o644"
+    assert oct(testbed.pidfile.stat().st_mode & 0o777) == "0o600"
     assert oct(testbed.pidfile.with_suffix(".sock").stat().st_mode & 0o777) == "0o600"
 
 

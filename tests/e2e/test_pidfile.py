@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from lib.daytime_client import is_daytime, query, serves
-from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, not_instrumented, wait_until
+from lib.environment import (as_nobody, as_stranger, fewer, GROUP, longer, needs_private, NOBODY,
+                             not_instrumented, STRANGER, USER, wait_until)
 from lib.isolate import mounted
 from lib.process import Daemon, lock_holder, read_back, Result
 
@@ -19,8 +20,8 @@ def test_content_mode_and_lock(testbed, port):
     assert testbed.pidfile.read_text() == f"{daemon.pid}\n"
     assert lock_holder(testbed.pidfile) == daemon.pid
     assert testbed.files() == ["t.pid", "t.sock"]
-    for name, mode in [("t.pid", 0o644), ("t.sock", 0o600)]:
-        assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == mode
+    for name in ("t.pid", "t.sock"):
+        assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == 0o600
     daemon.stop()
     assert testbed.files() == []
 
@@ -141,10 +142,11 @@ def test_a_planted_control_socket_is_refused_and_left_alone(testbed, port, kind)
 
 
 @needs_private("the default paths")
-def test_default_path_of_root(testbed, port):
-    daemon = testbed.listen(port, pidfile=False, umask=0o077)
+@pytest.mark.parametrize("words, owner", [([], USER), (["-u", "root"], 0)], ids=["default", "root"])
+def test_default_path_of_root(testbed, port, words, owner):
+    daemon = testbed.listen(port, *words, pidfile=False, umask=0o077)
     directory = os.stat("/run/timeserver")
-    assert stat.S_IMODE(directory.st_mode) == 0o755 and directory.st_uid == 0
+    assert stat.S_IMODE(directory.st_mode) == 0o755 and directory.st_uid == owner
     with open("/run/timeserver/timeserver.pid") as file:
         assert file.read() == f"{daemon.pid}\n"
     result = testbed.server("--signal", "stop", pidfile=False)
@@ -199,6 +201,7 @@ def test_a_relative_path_starts_from_the_directory_of_the_caller(testbed, port):
 def test_a_path_too_long_for_a_socket_address(testbed, port):
     directory = testbed.dir / ("long" * 40)
     directory.mkdir()
+    os.chown(directory, USER, GROUP)
     testbed.pidfile = directory / "t.pid"
     testbed.listen(port)
     assert testbed.status()["state"] == "serving"
@@ -230,7 +233,7 @@ def test_root_after_a_daemon_of_another_user(testbed, port, end):
     pidfile.unlink()
     wait_until(pidfile.exists, what="the pid file of nobody")
     first.kill() if end == "kill" else first.stop()
-    second = testbed.listen(port, pidfile=False)
+    second = testbed.listen(port, "-u", "root", pidfile=False)
     assert directory.stat().st_uid == 0 and pidfile.read_text() == f"{second.pid}\n"
     second.stop()
     assert os.listdir(directory) == []
@@ -240,7 +243,7 @@ def test_root_after_a_daemon_of_another_user(testbed, port, end):
 @not_instrumented("rights")
 def test_a_pid_file_in_a_directory_of_another_user_is_emptied(testbed, port):
     """Without root's rights the daemon cannot remove it; the next start is not affected."""
-    os.chown(testbed.dir, NOBODY, NOBODY)
+    os.chown(testbed.dir, STRANGER, STRANGER)
     testbed.listen(port).stop()
     assert testbed.pidfile.read_text() == ""
     assert testbed.signal("status").err == f"timeserver: not running (pid file {testbed.pidfile})\n"
@@ -282,10 +285,10 @@ def test_many_stops_at_once(testbed, port):
 
 @needs_private("an ordinary user")
 def test_a_user_cannot_stop_the_daemon_of_another(testbed, port):
-    daemon = testbed.listen(port)
-    result = testbed.signal("stop", **as_nobody())
-    assert tuple(result) == (77, "", f"timeserver: cannot stop process {daemon.pid}: "
-                             "Operation not permitted\n")
+    testbed.listen(port)
+    result = testbed.signal("stop", **as_stranger())
+    assert tuple(result) == (77, "", f"timeserver: control socket {testbed.pidfile.with_suffix('.sock')}: "
+                             "Permission denied\n")
     assert serves(port)
 
 

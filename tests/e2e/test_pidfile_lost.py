@@ -13,8 +13,8 @@ import pytest
 
 from lib.control import listener_of
 from lib.daytime_client import free_port, is_daytime, query, serves
-from lib.environment import (as_nobody, longer, needs_private, needs_program, NOBODY, not_instrumented,
-                             wait_until)
+from lib.environment import (as_nobody, as_stranger, GROUP, longer, needs_private, needs_program, NOBODY,
+                             not_instrumented, USER, wait_until)
 from lib.isolate import mount, unmount
 from lib.process import lock_holder
 
@@ -74,8 +74,8 @@ def test_the_daemon_creates_them_again(testbed, port, names):
             (testbed.dir / name).unlink()
         wait_until(lambda: testbed.files() == ["t.pid", "t.sock"], 20, "both files")
         wait_restored(testbed, daemon.pid)
-        for name, mode in [("t.pid", 0o644), ("t.sock", 0o600)]:
-            assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == mode
+        for name in ("t.pid", "t.sock"):
+            assert stat.S_IMODE((testbed.dir / name).stat().st_mode) == 0o600
         assert testbed.status()["process"] == str(daemon.pid) and testbed.signal("reload").code == 0
     assert daemon.log().count(" was removed: created again\n") == 2 * len(names)
     daemon.stop()
@@ -103,16 +103,25 @@ def test_the_file_of_another_daemon_is_left_alone(testbed, port):
     second = testbed.listen(free_port())
     first.signal(signal.SIGCONT)
     wait_until(lambda: "pid file" in first.log(), 20, "the first daemon to look for its files")
-    assert f"cannot be created again: already running as process {second.pid} " in first.log()
+    # Only root opens a file that root has created; the daemon is another user by then.
+    reason = (f"already running as process {second.pid} (pid file {testbed.pidfile})" if os.geteuid() != 0 else
+              f"cannot create pid file {testbed.pidfile}: Permission denied")
+    assert f"cannot be created again: {reason}\n" in first.log()
     first.stop()
     assert testbed.pidfile.read_text() == f"{second.pid}\n"
     assert testbed.status()["process"] == str(second.pid)
 
 
+def make_directory(directory):
+    """As root makes it for the user of the daemon."""
+    directory.mkdir(exist_ok=True)
+    os.chown(directory, USER, GROUP)
+
+
 @contextlib.contextmanager
 def subdirectory(testbed):
     testbed.pidfile = testbed.dir / "sub" / "t.pid"
-    testbed.pidfile.parent.mkdir()
+    make_directory(testbed.pidfile.parent)
     yield testbed.pidfile.parent
 
 
@@ -136,7 +145,7 @@ def test_the_directory_is_removed(testbed, port):
             second = testbed.server("-o", f"listen daytime/tcp {free_port()}")
             assert tuple(second) == (1, "", f"timeserver: already running as process {daemon.pid} "
                                      f"(pid file {testbed.pidfile})\n")
-            directory.mkdir(exist_ok=True)
+            make_directory(directory)
         assert daemon.log().count("cannot be created again") == 1
         assert daemon.log().count("using its abstract name") == 1
         new = testbed.listen(port, "--upgrade")
@@ -192,7 +201,7 @@ def test_a_logout_that_removes_the_runtime_directory(testbed, port):
 
 @needs_private("the default paths")
 @not_instrumented("the sandbox, without which the directory is made again")
-@pytest.mark.parametrize("user", [[], ["-u", "nobody"]], ids=["root", "nobody"])
+@pytest.mark.parametrize("user", [["-u", "root"], ["-u", "nobody"], []], ids=["root", "nobody", "default"])
 def test_the_default_directory_of_root_is_removed(testbed, port, user):
     """Commands know the user of the daemon from the configuration and the options."""
     testbed.listen(port, *user, pidfile=False)
@@ -216,7 +225,7 @@ def test_an_abstract_name_of_another_user_is_ignored(testbed, port):
             "    taken.bind('\\0' + sys.argv[1])\n"
             "    taken.listen()\n"
             "    time.sleep(600)\n")
-    other, _, _ = testbed.popen([sys.executable, "-c", code, name], **as_nobody())
+    other, _, _ = testbed.popen([sys.executable, "-c", code, name], **as_stranger())
     wait_until(lambda: f"@{name}" in abstract_names(), 20, "the abstract name")
     for what in ("stop", "reload", "status"):
         assert tuple(testbed.signal(what)) == (

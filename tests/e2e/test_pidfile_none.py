@@ -64,7 +64,7 @@ def test_a_file_of_that_name(testbed, port):
 @needs_private("mounts and PID namespaces")
 @needs_program("findmnt")
 @pytest.mark.parametrize("words", [["-p", "none"], []], ids=["none", "default"])
-@pytest.mark.parametrize("user", [[], ["-u", "nobody"]], ids=["root", "nobody"])
+@pytest.mark.parametrize("user", [["-u", "root"], []], ids=["root", "default"])
 def test_process_1_of_a_container_without_a_writable_file(testbed, port, words, user):
     """By default it says that it goes on without a pid file."""
     web = free_port()

@@ -6,13 +6,15 @@ import pathlib
 import pwd
 import signal
 import socket
+import sys
 import threading
 
 import pytest
 
 from lib.control import connect_control, listener_of, reload, reloaded, start_with_file
 from lib.daytime_client import free_port, is_daytime, query, receive_all, serves
-from lib.environment import as_nobody, fewer, longer, needs_private, NOBODY, wait_until
+from lib.environment import (as_stranger, fewer, longer, needs_private, needs_program, not_instrumented,
+                             STRANGER, USER, wait_until)
 from lib.isolate import mounted, MS_BIND
 
 
@@ -101,7 +103,7 @@ def test_warnings_of_a_reload_are_printed(testbed, port):
     config = testbed.config(f"listen daytime/tcp {port}\npidfile {testbed.pidfile}\n")
     daemon = testbed.foreground("-n", "-c", config, pidfile=False)
     wait_until(lambda: serves(port))
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    user = "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     warnings = ["timeserver: pidfile /run/later.pid: takes effect at the next start\n",
                 f"timeserver: user {user}: takes effect at the next start\n"]
     assert reload(testbed, f"listen daytime/tcp {port}", "pidfile /run/later.pid", f"user {user}") == (
@@ -143,14 +145,35 @@ def test_a_listener_that_cannot_be_opened_changes_nothing(testbed, port):
 
 
 @needs_private("an ordinary user, and low ports that need a right")
-def test_an_ordinary_user_keeps_a_low_port_but_cannot_open_one(testbed, port):
-    """A port that root opened stays; a new one is refused."""
-    daemon = start_with_file(testbed, "listen daytime/tcp 13", "user nobody")
-    os.chmod(testbed.dir, 0o755)
-    assert reload(testbed, "listen daytime/tcp 13 37", "user nobody") == (
+@not_instrumented("rights")
+@needs_program("setpriv")
+def test_without_the_capability_a_reload_opens_no_low_port(testbed, port):
+    """As in a container that is started without it. An upgrade by a process that has it can."""
+    config = testbed.config(f"listen daytime/tcp {port}\n")
+    daemon = testbed.start("-c", config, before=["setpriv", "--bounding-set=-net_bind_service"])
+    assert reload(testbed, f"listen daytime/tcp {port} 37") == (
         77, "", "timeserver: cannot listen on tcp 37: Permission denied: needs --upgrade or a restart\n")
-    assert reload(testbed, f"listen daytime/tcp 13 {port}", "user nobody") == reloaded(daemon)
-    assert serves(13) and serves(port)
+    assert serves(port) and not serves(37)
+    assert testbed.server("-s", "reload", "--upgrade", "-c", config).code == 0
+    daemon.wait_gone()
+    assert serves(port) and serves(37)
+
+
+@needs_private("another user")
+@pytest.mark.parametrize("how", ["include", "confdir"])
+def test_a_file_that_the_user_of_the_daemon_cannot_read(testbed, port, how):
+    """Root has read it at the start. The error says who cannot."""
+    hidden = testbed.root / "hidden"
+    hidden.mkdir(mode=0o700)
+    (hidden / "a.conf").write_text("workers 1\n")
+    named = hidden / "a.conf" if how == "include" else hidden
+    config = testbed.config(f"listen daytime/tcp {port}\n{how} {named}\n")
+    daemon = testbed.start("-c", config)
+    name = pwd.getpwuid(USER).pw_name
+    assert tuple(testbed.signal("reload")) == (
+        78, "", f"{config}:2: {how}: cannot read {named}: Permission denied (running as user {name})\n")
+    hidden.chmod(0o755)
+    assert tuple(testbed.signal("reload")) == reloaded(daemon)
 
 
 @pytest.mark.parametrize("narrow", ["127.0.0.1:{}", "127.0.0.1:{0} [::1]:{0}"])
@@ -294,17 +317,35 @@ def test_the_control_socket_refuses_malformed_requests(testbed, port, request_):
     assert is_daytime(query(port))
 
 
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+    connection.connect(sys.argv[1])
+    try:
+        connection.send(b'{"version":1,"command":"status"}')
+        print(connection.recv(1 << 18))
+    except (BrokenPipeError, ConnectionResetError):
+        print(b"")
+"""
+
+
 @needs_private("an ordinary user")
 def test_the_control_socket_serves_root_and_its_own_user_only(testbed, port):
     """Also if the mode of the file is changed to 666."""
     start_with_file(testbed, f"listen daytime/tcp {port}")
     path = testbed.pidfile.with_suffix(".sock")
     refused = f"timeserver: control socket {path}: Permission denied\n"
-    assert tuple(testbed.signal("status", **as_nobody())) == (77, "", refused)
+    assert tuple(testbed.signal("status", **as_stranger())) == (77, "", refused)
     path.chmod(0o666)
-    assert tuple(testbed.signal("status", **as_nobody())) == (77, "", refused)
-    assert tuple(testbed.signal("reload", **as_nobody())) == (77, "", refused)
-    os.chown(path, NOBODY, NOBODY)
+    refused = f"timeserver: control socket {path}: belongs to another user\n"
+    with connect_control(testbed) as connection:
+        connection.send(b'{"version":1,"command":"status"}')
+        assert b'"state":"serving"' in connection.recv(1 << 18)
+    asked = testbed.run(sys.executable, "-c", ASK, path, **as_stranger())
+    assert asked.out == "b''\n", "the daemon closes the connection"
+    assert tuple(testbed.signal("status", **as_stranger())) == (77, "", refused)
+    assert tuple(testbed.signal("reload", **as_stranger())) == (77, "", refused)
+    os.chown(path, STRANGER, STRANGER)
     assert testbed.status()["state"] == "serving", "root is always served"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lib import systemd_machine
 from lib.daytime_client import is_daytime, query
-from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented
+from lib.environment import BITS, INSTRUMENTED, needs_private, needs_program, NOBODY, not_instrumented, USER
 from lib.peers import needs_peer, PEERS
 from lib.testbed import directives
 from lib.web_process import serves_http
@@ -28,22 +28,19 @@ def threads(pid):
 
 @not_instrumented("rights")
 @needs_private("root")
-@pytest.mark.parametrize("user", [None, "nobody"])
-def test_every_thread_is_sandboxed(testbed, port, user):
-    """Root keeps CAP_NET_BIND_SERVICE, for a reload; another user has no capability."""
+@pytest.mark.parametrize("user, number", [(None, USER), ("nobody", NOBODY), ("root", 0)])
+def test_every_thread_is_sandboxed(testbed, port, user, number):
+    """It keeps CAP_NET_BIND_SERVICE, for a reload."""
     words = ["-o", f"listen daytime/tcp {port}", "-o", f"listen ntp {port}", "-o", "clock local",
              "-o", "workers 3"]
-    if user:
-        testbed.dir.chmod(0o1777)
     daemon = testbed.start(*words, *(["--user", user] if user else []))
     seen = list(threads(daemon.pid))
     assert len(seen) >= 4
     for thread in seen:
         assert thread["NoNewPrivs"] == "1" and thread["Seccomp"] == FILTERED
         assert int(thread["CapBnd"], 16) == int(thread["CapInh"], 16) == int(thread["CapAmb"], 16) == 0
-        assert int(thread["CapPrm"], 16) == int(thread["CapEff"], 16) == (0 if user else BIND_SERVICE)
-        if user:
-            assert set(thread["Uid"].split()) == {str(NOBODY)}
+        assert int(thread["CapPrm"], 16) == int(thread["CapEff"], 16) == BIND_SERVICE
+        assert set(thread["Uid"].split()) == {str(number)}
     expected = re.search("^confinement: (.*)$", testbed.server("--version").out, re.MULTILINE)
     assert testbed.status()["confined"] == expected[1]
     assert ("system calls" in expected[1]) == (FILTERED == "2")
@@ -52,9 +49,10 @@ def test_every_thread_is_sandboxed(testbed, port, user):
 
 @not_instrumented("rights")
 @needs_private("a port below 1024")
-def test_a_reload_can_open_a_low_port(testbed, port):
+@pytest.mark.parametrize("user", [[], ["-u", "nobody"], ["-u", "root"]], ids=["default", "nobody", "root"])
+def test_a_reload_can_open_a_low_port(testbed, port, user):
     config = testbed.config(f"listen daytime/tcp {port}\n")
-    testbed.start("-c", config)
+    testbed.start("-c", config, *user)
     config.write_text(f"listen daytime/tcp {port} 13\n")
     assert testbed.signal("reload").code == 0 and is_daytime(query(13))
 

@@ -1,4 +1,5 @@
 """Kernels without time stamps of datagrams: the clock is read instead."""
+import os
 import pathlib
 import signal
 import time
@@ -6,7 +7,7 @@ import time
 import pytest
 
 from lib import ntp
-from lib.environment import BITS, compile_shim, longer, needs_program, not_instrumented, wait_until
+from lib.environment import BITS, compile_shim, GROUP, longer, needs_program, not_instrumented, USER, wait_until
 from lib.socket_activation import activate
 from lib.testbed import directives
 
@@ -61,6 +62,7 @@ def test_an_inherited_socket_without_receive_stamps(testbed, port, refusing):
 def test_a_kernel_without_transmit_stamps(testbed, port):
     """No reply is lost, and the kernel is not asked again. Batches have their sample at either end."""
     library, refusals = testbed.root / "shim.so", testbed.config("", "refusals")
+    os.chown(refusals, USER, GROUP)
     compile_shim(library, SHIM)
     daemon = testbed.foreground("-n", *directives("clock local", "workers 1", f"listen ntp {port}"),
                                 env={"LD_PRELOAD": str(library), "REFUSALS": str(refusals)})

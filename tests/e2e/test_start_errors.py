@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lib.daytime_client import free_port, serves
-from lib.environment import (as_nobody, fewer, INSTRUMENTED, longer, needs_private, NOBODY, not_wrapped,
+from lib.environment import (as_nobody, as_stranger, fewer, INSTRUMENTED, longer, needs_private, NOBODY, not_wrapped,
                              wait_until)
 from lib.isolate import mount, mounted, MS_RDONLY, MS_REMOUNT
 from lib.process import read_back
@@ -130,7 +130,7 @@ def test_pid_directory_missing(testbed, port):
 @needs_private("an ordinary user")
 def test_pid_directory_of_another_user(testbed, port):
     fails(testbed, 77, f"timeserver: cannot create pid file {testbed.pidfile}: Permission denied",
-          "-o", f"listen daytime/tcp {port}", **as_nobody())
+          "-o", f"listen daytime/tcp {port}", **as_stranger())
 
 
 @needs_private("mounts")

@@ -31,7 +31,7 @@ action(type="omfile" file="{directory}/log" template="all")
 # /dev/log is a stream, where a NUL ends a record.
 STREAM = RSYSLOG.replace('module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")', """\
 module(load="imptcp")
-input(type="imptcp" path="/dev/log" addtlframedelimiter="0")""")
+input(type="imptcp" path="/dev/log" fileCreateMode="0666" addtlframedelimiter="0")""")
 
 
 class Syslogd:
@@ -228,6 +228,7 @@ def stalled_syslog():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         log.bind(str(DEVICE))
+        DEVICE.chmod(0o666)
         filler.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -275,6 +276,7 @@ def test_the_record_on_the_wire(testbed, port):
     """<priority>time program[pid]: text, with no line break or NUL at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(DEVICE))
+        DEVICE.chmod(0o666)
         try:
             log.settimeout(longer(5))
             daemon = testbed.listen(port)

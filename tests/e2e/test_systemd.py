@@ -15,6 +15,7 @@ from lib.environment import (as_nobody, longer, needs_private, needs_program, NO
 from lib.process import read_back
 from lib.socket_activation import activate
 
+BIND_SERVICE = 1 << 10
 
 class Manager:
     """A service manager that listens at NOTIFY_SOCKET."""
@@ -218,7 +219,7 @@ def test_as_process_1(testbed, port):
 @needs_private("root, to give up its rights")
 @pytest.mark.parametrize("how", ["option", "directive", "foreground"])
 def test_it_changes_to_the_configured_user(testbed, how):
-    """It keeps the low port, and no capability or group. Its files belong to the user."""
+    """It keeps the low port, the capability for others, and no group. Its files belong to the user."""
     words = {"option": ["--user", "nobody"], "directive": ["-o", "user nobody"],
              "foreground": ["-n", "-u", "nobody"]}[how]
     command = [*words, "-o", "listen daytime/tcp 13"]
@@ -229,8 +230,8 @@ def test_it_changes_to_the_configured_user(testbed, how):
     for field in ("Uid", "Gid"):
         assert daemon.status(field).split() == [str(NOBODY)] * 4
     assert daemon.status("Groups").split() in ([str(NOBODY)], [])
-    for field in ("CapPrm", "CapEff", "CapAmb", "CapInh"):
-        assert int(daemon.status(field), 16) == 0
+    for field, expected in [("CapPrm", BIND_SERVICE), ("CapEff", BIND_SERVICE), ("CapAmb", 0), ("CapInh", 0)]:
+        assert int(daemon.status(field), 16) == expected
     assert os.stat("/run/timeserver/timeserver.sock").st_uid == NOBODY
     testbed.pidfile = pathlib.Path("/run/timeserver/timeserver.pid")
     assert testbed.signal("status", **as_nobody()).out.startswith(f"process: {daemon.pid}\n")
@@ -242,7 +243,7 @@ def test_it_changes_to_the_configured_user(testbed, how):
 @needs_private("root, to give up its rights")
 def test_starts_as_root_and_as_a_user_in_turn(testbed, port):
     """The directory belongs to nobody then. Root and nobody can start again in turn."""
-    for words in (["-u", "nobody"], [], ["-u", "nobody"]):
+    for words in (["-u", "nobody"], ["-u", "root"], [], ["-u", "nobody"]):
         testbed.start("-o", f"listen daytime/tcp {port}", *words, pidfile=False)
         assert testbed.server("-s", "stop", pidfile=False).code == 0
 

@@ -14,7 +14,7 @@ import pytest
 from lib import ntp
 from lib.control import connect_control, ntp_and_daytime, request_upgrade
 from lib.daytime_client import free_port, is_daytime, query, receive_all, serves
-from lib.environment import (as_nobody, compile_c, fewer, INSTRUMENTED, longer, needs_private,
+from lib.environment import (as_nobody, as_stranger, compile_c, fewer, INSTRUMENTED, longer, needs_private,
                              needs_program, SERVER, wait_until)
 from lib.process import read_back
 
@@ -190,8 +190,8 @@ def test_only_root_and_the_user_of_the_daemon_can_upgrade_it(testbed, port):
     testbed.start(*ntp_and_daytime(port))
     testbed.pidfile.with_suffix(".sock").chmod(0o666)
     testbed.dir.chmod(0o755)
-    refused = testbed.server("--upgrade", *ntp_and_daytime(port), **as_nobody())
-    assert tuple(refused) == (77, "", f"timeserver: the daemon of pid file {testbed.pidfile}: Permission denied\n")
+    refused = testbed.server("--upgrade", *ntp_and_daytime(port), **as_stranger())
+    assert tuple(refused) == (77, "", f"timeserver: cannot create pid file {testbed.pidfile}: Permission denied\n")
     assert serves(port)
 
 

@@ -1,42 +1,21 @@
 """An upgrade that hangs: each side times out, and one of them serves."""
-import contextlib
 import fcntl
 import json
 import multiprocessing
 import os
 import signal
 import socket
-import struct
 
 import pytest
 
 from lib import ntp
 from lib.control import ntp_and_daytime, request_upgrade
 from lib.daytime_client import serves
-from lib.environment import longer, wait_until
-from lib.process import read_back
+from lib.environment import longer, needs_program, not_instrumented, wait_until
+from lib.fake_daemon import fake_daemon, PID_LOCK, set_lock, upgrade_of_fake_daemon
+from lib.process import lock_holder, read_back
 
-PID_LOCK, FILE_LOCK = 0, 1  # the bytes of the two locks of a pid file
-F_OFD_SETLK = 37
 TIMED_OUT = {"version": 1, "status": 1, "text": "timed out"}
-
-
-def set_lock(fd, byte, kind, command=fcntl.F_SETLK):
-    fcntl.fcntl(fd, command, struct.pack("hh4xqqi4x", kind, os.SEEK_SET, byte, 1, 0))
-
-
-@contextlib.contextmanager
-def fake_daemon(testbed):
-    """A pid file with its locks and a control socket, without a daemon."""
-    fd = os.open(testbed.pidfile, os.O_RDWR | os.O_CREAT, 0o644)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-        set_lock(fd, FILE_LOCK, fcntl.F_WRLCK, F_OFD_SETLK)
-        set_lock(fd, PID_LOCK, fcntl.F_WRLCK)
-        listening.bind(str(testbed.pidfile.with_suffix(".sock")))
-        listening.listen()
-        listening.settimeout(longer(10))
-        yield fd, listening
-    os.close(fd)
 
 
 @pytest.mark.parametrize("words, place", [
@@ -66,16 +45,25 @@ def test_a_daemon_that_ends_does_not_refuse_root(testbed, words, place):
     assert (code, read_back(err)) == (status, f"timeserver: {place}: {reason}\n")
 
 
-@contextlib.contextmanager
-def upgrade_of_fake_daemon(testbed, port):
-    """Starts a new process; yields the fake daemon's end of its connection, and its outcome."""
+@needs_program("strace")
+@not_instrumented("system calls")
+def test_the_daemon_of_an_older_version_sees_the_lock_of_the_new_process(testbed, port):
+    """On its own pid file, also after that was replaced by one that others cannot read."""
+    slow = ["strace", "-f", "-o", "/dev/null", "-e", "inject=capset:delay_enter=100000000"]
     with fake_daemon(testbed) as (fd, listening):
-        starting, _, err = testbed.popen(testbed.command("-n", "--upgrade", *ntp_and_daytime(port)))
+        os.fchmod(fd, 0o644)
+        testbed.popen([*slow, *testbed.command("-n", "--upgrade", *ntp_and_daytime(port))])
         peer, _ = listening.accept()
         with peer:
             assert b"upgrade" in peer.recv(100)
             set_lock(fd, PID_LOCK, fcntl.F_UNLCK)
-            yield peer, fd, listening, lambda: (starting.wait(longer(10)), read_back(err))
+            socket.send_fds(peer, [b'{"item":"pidfile"}'], [fd])
+            socket.send_fds(peer, [b'{"item":"control"}'], [listening.fileno()])
+            peer.send(b'{"item":"end","watchdog":0}')
+            new = wait_until(lambda: lock_holder(testbed.pidfile), 30, "the new pid file")
+            assert not os.path.samestat(os.fstat(fd), testbed.pidfile.stat())
+            assert lock_holder(f"/proc/self/fd/{fd}") == new
+            os.kill(new, signal.SIGKILL)
 
 
 def test_a_new_process_that_is_too_late_exits(testbed, port):
@@ -141,22 +129,30 @@ def hang(testbed, exits):
         signal.pause()
 
 
-@pytest.mark.parametrize("exits", [True, False], ids=["it exits", "it stays"])
-def test_a_new_process_that_hangs_changes_nothing(testbed, port, exits):
+@pytest.mark.parametrize("exits, words", [(True, []), (False, []), (False, ["-u", "root"])],
+                         ids=["it exits", "it stays", "it stays, root"])
+def test_a_new_process_that_hangs_changes_nothing(testbed, port, exits, words):
     """After the time-out the daemon serves on, and does the reload of a SIGHUP meanwhile. It kills a
-    new process that does not exit: --signal would go to it."""
-    old = testbed.foreground("-n", *ntp_and_daytime(port))
+    new process that does not exit: --signal would go to it. Where it is not permitted to, since that
+    is a process of root, it takes a new pid file."""
+    if words and os.geteuid() != 0:
+        pytest.skip("needs root")
+    old = testbed.foreground("-n", *ntp_and_daytime(port), *words)
     wait_until(lambda: serves(port))
     new_process = multiprocessing.get_context("fork").Process(target=hang, args=[testbed, exits])
     new_process.start()
     wait_until(lambda: testbed.signal("status").code == 1, what="the request of the new process")
     os.kill(old.pid, signal.SIGHUP)
-    new_process.join(longer(30))
-    assert new_process.exitcode == (0 if exits else -signal.SIGKILL)
+    if exits or words or os.geteuid() != 0:
+        new_process.join(longer(30))
+        assert new_process.exitcode == (0 if exits else -signal.SIGKILL)
     wait_until(lambda: "upgrade failed: the new process did not take over; still serving\n" in old.log()
-               and "reloaded: " in old.log(), what="the log records")
+               and "reloaded: " in old.log(), 30, "the log records")
     assert ntp.query(port)[0].stratum == 10 and serves(port)
-    wait_until(lambda: testbed.pidfile.read_text() == f"{old.pid}\n", what="the PID lock")
+    wait_until(lambda: testbed.pidfile.exists() and testbed.pidfile.read_text() == f"{old.pid}\n", 20,
+               "the PID lock")
     assert testbed.status()["process"] == str(old.pid) and testbed.signal("reload").code == 0
+    new_process.kill()
+    new_process.join()
     testbed.start("--upgrade", *ntp_and_daytime(port))
     assert old.wait() == 0

@@ -15,7 +15,7 @@ from lib import ntp
 from lib.control import listener_of, reload, reloaded, start_with_file
 from lib.daytime_client import connect, free_port, idle_connections, listening_ports, receive_all, serves
 from lib.environment import (BITS, fewer, longer, needs_private, NOBODY, not_instrumented, not_wrapped,
-                             SERVER, wait_until)
+                             SERVER, USER, wait_until)
 from lib.http_client import fetch, is_closed, PAGES, send_raw, start_web, status_code
 from lib.probe import Probe, Requester
 from lib.process import cpu_share
@@ -131,8 +131,8 @@ def test_the_web_process_has_no_terminal(testbed, port):
 
 @not_instrumented("rights")
 @needs_private("root")
-@pytest.mark.parametrize("user", [None, "nobody"])
-def test_the_web_process_is_sandboxed(testbed, port, user):
+@pytest.mark.parametrize("user, number", [(None, USER), ("nobody", NOBODY), ("root", 0)])
+def test_the_web_process_is_sandboxed(testbed, port, user, number):
     """Also if the daemon runs as root."""
     daemon = start_web(testbed, port, f"listen ntp {free_port()}", *([f"user {user}"] if user else []))
     with web_process_of(daemon) as web:
@@ -143,7 +143,7 @@ def test_the_web_process_is_sandboxed(testbed, port, user):
         if BITS == 64:
             assert (web.status("Seccomp"), web.status("Seccomp_filters")) == ("2", "2")
         for name in ("Uid", "Gid"):
-            assert web.status(name).split() == [str(NOBODY if user else 0)] * 4
+            assert web.status(name).split() == [str(number)] * 4
         limits = re.findall(r"(?m)^Max (address space|file size|core file size) +(\d+) +(\d+) ",
                             web.proc("limits").read_text())
         assert sorted(limits) == [("address space", f"{64 << 20}", f"{64 << 20}"),

@@ -30,7 +30,7 @@ static void open_shards(int fds[static SHARDS])
 	socklen_t size = sizeof(address);
 
 	for (int i = 0; i < SHARDS; i++) {
-		fds[i] = socket_open(protocol_find("ntp"), &address, true);
+		fds[i] = socket_open(protocol_find("ntp"), &address, true, geteuid());
 		assert_true(fds[i] >= 0);
 		assert_return_code(getsockname(fds[i], &address.any, &size), 0);
 	}

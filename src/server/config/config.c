@@ -16,6 +16,8 @@ static void set_defaults(struct config_parser *parser, const struct config_sourc
 	*parser->config = (struct config){ .ratelimit = config_ratelimit_default };
 	if (source->default_pidfile)
 		snprintf(parser->config->pidfile, PATH_MAX, "%s", source->default_pidfile);
+	if (source->default_user)
+		parser->config->user = *source->default_user;
 	for (size_t i = 0; i < config_row_count; i++) {
 		const char *words[] = { config_rows[i].initial, NULL };
 
@@ -85,7 +87,12 @@ static void free_places(struct config_parser *parser)
 
 bool config_load(struct config *config, const struct config_source *source, FILE *errors)
 {
-	struct config_parser parser = { .config = config, .errors = errors, .file = PROGRAM_NAME };
+	struct config_parser parser = {
+		.config = config,
+		.errors = errors,
+		.file = PROGRAM_NAME,
+		.running_as = source->running_as,
+	};
 
 	set_defaults(&parser, source);
 	if (source->file &&

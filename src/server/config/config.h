@@ -79,13 +79,15 @@ struct config_source {
 	bool file_optional;	    /* a file that does not exist is no error */
 	const char *const *options; /* directives from the command line */
 	size_t option_count;
-	const char *user;	     /* --user; NULL: not given */
-	const char *pidfile;	     /* --pidfile; NULL: not given */
-	const char *default_pidfile; /* of the user who started the program; NULL: none */
-	bool look_up;		     /* look up names to check them, which may take seconds */
+	const char *user;		 /* --user; NULL: not given */
+	const char *pidfile;		 /* --pidfile; NULL: not given */
+	const char *default_pidfile;	 /* of the user who started the program; NULL: none */
+	const struct user *default_user; /* likewise; NULL: none */
+	const char *running_as;		 /* the user of a daemon that reloads; NULL: not known */
+	bool look_up;			 /* look up names to check them, which may take seconds */
 };
 
-/* A hash of all but the pid files and look_up: sources with different files, options or users have
+/* A hash of file, options and user: sources with different files, options or users have
  * different hashes. */
 uint64_t config_source_hash(const struct config_source *source);
 

@@ -108,6 +108,16 @@ void config_read_line(struct config_parser *parser, const char *line)
 	free(copy);
 }
 
+/* A daemon that reloads may be another user than at its start. */
+static void cannot_read(struct config_parser *parser, const char *path, const char *reason)
+{
+	bool denied = parser->running_as && strcmp(reason, strerror(EACCES)) == 0;
+
+	config_error(parser, "cannot read %s: %s%s%s%s", path, reason,
+		     denied ? " (running as user " : "", denied ? parser->running_as : "",
+		     denied ? ")" : "");
+}
+
 /* Returns the content of a file, to be freed, and its size, with room for one more byte; NULL after
  * an error. Reads it at once, so that lines written in the meantime do not mix with old ones. */
 static char *read_content(struct config_parser *parser, const char *path, size_t *size)
@@ -121,7 +131,7 @@ static char *read_content(struct config_parser *parser, const char *path, size_t
 	if (file && !complete)
 		snprintf(reason, sizeof(reason), "%s", strerror(ferror(file) ? errno : EFBIG));
 	if (!complete) {
-		config_error(parser, "cannot read %s: %s", path, reason);
+		cannot_read(parser, path, reason);
 		free(text);
 		text = NULL;
 	}
@@ -210,7 +220,7 @@ bool config_confdir_parse(struct config_parser *parser, const char **words)
 		return true;
 	count = scandir(directory, &entries, is_config_file, by_name);
 	if (count < 0) {
-		config_error(parser, "cannot read %s: %s", directory, strerror(errno));
+		cannot_read(parser, directory, strerror(errno));
 		return true;
 	}
 	for (int i = 0; i < count; i++) {

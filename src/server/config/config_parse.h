@@ -19,6 +19,7 @@ struct config_parser {
 	const struct config_row *row; /* being applied */
 	const char *directive;	      /* its name in errors; NULL: none */
 	unsigned depth;		      /* of includes */
+	const char *running_as;	      /* as in config_source */
 
 	/* Places as "FILE:LINE", so that an error can name the other line of a duplicate; NULL:
 	 * none. */

@@ -1,6 +1,7 @@
 #include "server/control/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -115,10 +116,18 @@ bool control_take_over(struct control *control, int fd, const char *pidfile,
 			   "control socket of pid file %s: is not the daemon's", pidfile);
 }
 
+/* By descriptor, since others may be able to write to the directory: they could put a link to
+ * another file in the place of the socket. */
 void control_chown(const struct control *control, uid_t uid, gid_t gid)
 {
-	if (lchown(control->path, uid, gid) < 0)
-		return; /* then only root can connect */
+	int fd = open(control->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) &&
+	    status.st_uid == geteuid() && status.st_nlink == 1 &&
+	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		log_write(LOG_DEBUG, "control socket %s: only root can connect: %m", control->path);
+	fd_close(&fd);
 }
 
 void control_drop(struct control *control, unsigned peer)

@@ -51,7 +51,8 @@ bool control_take_over(struct control *control, int fd, const char *pidfile,
 /* The socket that was taken over is now this process's own. */
 void control_own(struct control *control);
 
-/* Gives the socket's file to a user, who may then connect to it and remove it. */
+/* Gives the file of a socket that control_open has opened to a user, who may then connect to it and
+ * remove it. Anything else that has its name by now keeps its owner. */
 void control_chown(const struct control *control, uid_t uid, gid_t gid);
 
 /* Accepts peers from now on. epoll reports their events with the kind EVENT_CONTROL; the index is

@@ -20,35 +20,56 @@ static bool peer_of(int fd, struct ucred *peer)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0;
 }
 
-/* Any user can take an abstract name, so the listener is asked for its user. */
-static bool connect_abstract(const struct control_daemon *daemon, int fd, const char *path)
+/* Any user can take an abstract name, or a name in /tmp, so the listener is asked who it is: a
+ * trusted user, or the process that holds the pid file. */
+static bool is_daemon(const struct control_daemon *daemon, int fd)
 {
 	struct ucred peer;
 
-	return control_path_call(connect, fd, path, true) && peer_of(fd, &peer) &&
-	       (peer.uid == 0 || peer.uid == geteuid() || peer.uid == daemon->user);
+	return peer_of(fd, &peer) && (pidfile_trusts(daemon->pidfile, peer.uid, daemon->user) ||
+				      (daemon->process > 0 && peer.pid == daemon->process));
 }
 
-/* Connects. Sets path also where that fails; then returns -1, with errno. */
-static int connect_to(const struct control_daemon *daemon, int seconds, char path[static PATH_MAX])
+/* Returns the connection; -1 with errno, which is EPERM if another user listens. */
+static int connect_by(const struct control_daemon *daemon, int seconds, const char *path,
+		      bool abstract)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error;
 	struct timeval timeout = { .tv_sec = seconds };
 
-	if (fd >= 0 && control_path(daemon->pidfile, path) &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0) {
-		if (control_path_call(connect, fd, path, false))
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    control_path_call(connect, fd, path, abstract)) {
+		if (is_daemon(daemon, fd))
 			return fd;
-		error = errno;
-		if (error != EAGAIN && error != EACCES && connect_abstract(daemon, fd, path))
-			return fd;
-		errno = error;
+		errno = EPERM;
 	}
 	error = errno;
 	fd_close(&fd);
 	errno = error;
 	return -1;
+}
+
+/* Connects. Sets path also where that fails; then returns -1, with errno. */
+static int connect_to(const struct control_daemon *daemon, int seconds, char path[static PATH_MAX])
+{
+	int fd, error;
+
+	if (!control_path(daemon->pidfile, path))
+		return -1;
+	fd = connect_by(daemon, seconds, path, false);
+	if (fd >= 0 || errno == EAGAIN || errno == EACCES)
+		return fd;
+	error = errno;
+	fd = connect_by(daemon, seconds, path, true);
+	errno = error;
+	return fd;
+}
+
+static bool of_another_user(const char *path, struct failure *failure)
+{
+	return failure_set(failure, EXIT_PERMISSION, "control socket %s: belongs to another user",
+			   path);
 }
 
 static void connection_failed(const char *path, struct failure *failure)
@@ -58,6 +79,8 @@ static void connection_failed(const char *path, struct failure *failure)
 	else if (errno == ECONNRESET)
 		failure_set(failure, EXIT_NOT_STARTED,
 			    "control socket %s: stopping, or being replaced", path);
+	else if (errno == EPERM)
+		of_another_user(path, failure);
 	else
 		failure_set_errno(failure, "control socket %s", path);
 }
@@ -80,11 +103,13 @@ bool control_find(struct control_daemon *daemon, struct failure *failure)
 	char path[PATH_MAX] = "";
 
 	errno = 0;
-	daemon->process = pidfile_holder(daemon->pidfile);
+	daemon->process = pidfile_holder(daemon->pidfile, daemon->user);
 	if (daemon->process == PIDFILE_FREE)
 		daemon->process = find_listener(daemon, path);
 	if (daemon->process == PIDFILE_FREE && errno == EACCES)
 		return failure_set_errno(failure, "control socket %s", path);
+	if (daemon->process == PIDFILE_FREE && errno == EPERM)
+		return of_another_user(path, failure);
 	if (daemon->process == PIDFILE_FREE || daemon->process == PIDFILE_STARTING)
 		return failure_set(failure, EXIT_NOT_STARTED,
 				   daemon->process == PIDFILE_FREE ?
@@ -98,7 +123,13 @@ int control_connect(const struct control_daemon *daemon, int seconds, struct fai
 {
 	char path[PATH_MAX] = "";
 	int fd = connect_to(daemon, seconds, path);
+	struct ucred peer;
 
+	/* Another one may have taken over since the search. */
+	if (fd >= 0 && (!peer_of(fd, &peer) || peer.pid != daemon->process)) {
+		fd_close(&fd);
+		errno = ECONNRESET;
+	}
 	if (fd < 0)
 		connection_failed(path, failure);
 	return fd;

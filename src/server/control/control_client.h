@@ -9,7 +9,7 @@
 
 struct control_daemon {
 	const char *pidfile;
-	uid_t user;    /* as configured; a daemon of root counts in any case */
+	uid_t user;    /* as configured: see pidfile_trusts */
 	pid_t process; /* or a result of pidfile_holder */
 };
 
@@ -18,8 +18,8 @@ struct control_daemon {
  * namespace; else false with a failure. */
 bool control_find(struct control_daemon *daemon, struct failure *failure);
 
-/* Connects to the daemon. Its messages time out after seconds. Returns the connection; -1, with a
- * failure. */
+/* Connects to the daemon, and to no other process than was found. Its messages time out after
+ * seconds. Returns the connection; -1, with a failure. */
 int control_connect(const struct control_daemon *daemon, int seconds, struct failure *failure);
 
 /* Sends request to the daemon and waits up to seconds for the reply. Returns it, to be freed; NULL,

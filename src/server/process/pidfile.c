@@ -26,7 +26,7 @@ static const struct timespec poll_delay = { .tv_nsec = 10000000 };
 
 void pidfile_clear(struct pidfile *pidfile)
 {
-	*pidfile = (struct pidfile){ .fd = -1, .directory = -1 };
+	*pidfile = (struct pidfile){ .fd = -1, .directory = -1, .previous = -1 };
 }
 
 static bool refuse(const char *path, const char *reason, struct failure *failure)
@@ -35,7 +35,7 @@ static bool refuse(const char *path, const char *reason, struct failure *failure
 }
 
 /* Whether the file may be written to. The owner of a directory can replace the files there in any
- * case, so root may use a file of his. */
+ * case, so root may use a file of his. A file without a name harms nobody. */
 static bool is_safe(const char *path, const struct stat *status, int directory,
 		    struct failure *failure)
 {
@@ -46,7 +46,7 @@ static bool is_safe(const char *path, const struct stat *status, int directory,
 		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is %s", path, kind);
 	if (status->st_nlink > 1)
 		return refuse(path, "has more than one hard link", failure);
-	return status->st_uid == geteuid() || status->st_uid == 0 ||
+	return status->st_nlink == 0 || status->st_uid == geteuid() || status->st_uid == 0 ||
 	       (geteuid() == 0 && fstat(directory, &parent) == 0 &&
 		parent.st_uid == status->st_uid) ||
 	       refuse(path, "belongs to another user", failure);
@@ -75,7 +75,7 @@ static int open_file(const char *path, int directory, struct failure *failure)
 
 	if (lstat(path, &status) == 0 && !is_safe(path, &status, directory, failure))
 		return -1;
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		failure_set_errno(failure, "cannot create pid file %s", path);
 		return -1;
@@ -107,11 +107,12 @@ static bool lock(int fd, enum lock which, short type)
 }
 
 /* The holder of a lock: a process, PIDFILE_STARTING for an open file description, PIDFILE_UNSEEN or
- * PIDFILE_FREE. The kernel translates the process ID to the PID namespace of the caller. */
+ * PIDFILE_FREE. The kernel translates the process ID to the PID namespace of the caller. A daemon
+ * locks as a writer; readers, who do not conflict with F_RDLCK, do not count. */
 static pid_t lock_holder(int fd, enum lock which)
 {
 	struct flock lock = {
-		.l_type = F_WRLCK,
+		.l_type = F_RDLCK,
 		.l_whence = SEEK_SET,
 		.l_start = which,
 		.l_len = 1,
@@ -164,35 +165,57 @@ static bool write_process(const struct pidfile *pidfile, struct failure *failure
 	return failure_set_errno(failure, "cannot write pid file %s", pidfile->path);
 }
 
+/* Whether other users can have the file open, as the mode of older versions lets them: then they
+ * can lock it at any time, also after a change of the mode. */
+static bool is_exposed(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && (status.st_mode & 077) != 0;
+}
+
+/* Removes a file that is exposed, unless a daemon holds it. Should two processes do this at once,
+ * so that one removes the other's new file, the control socket decides between them. */
+static bool remove_exposed(const struct pidfile *pidfile)
+{
+	return is_exposed(pidfile->fd) &&
+	       (lock(pidfile->fd, FILE_LOCK, F_WRLCK) ||
+		lock_holder(pidfile->fd, FILE_LOCK) == PIDFILE_FREE) &&
+	       lock_holder(pidfile->fd, PID_LOCK) == PIDFILE_FREE &&
+	       is_current(pidfile->fd, pidfile->path) && unlink(pidfile->path) == 0;
+}
+
+/* Opens and locks the file at pidfile's path, or removes it. */
+static bool open_or_remove(struct pidfile *pidfile, struct failure *failure)
+{
+	fd_close(&pidfile->fd);
+	pidfile->fd = open_file(pidfile->path, pidfile->directory, failure);
+	return pidfile->fd >= 0 &&
+	       (remove_exposed(pidfile) || lock_file(pidfile->fd, pidfile->path, failure));
+}
+
 /* Opens and locks the file at pidfile's path. */
 static bool take_file(struct pidfile *pidfile, struct failure *failure)
 {
 	do {
-		fd_close(&pidfile->fd);
-		pidfile->fd = open_file(pidfile->path, pidfile->directory, failure);
-		if (pidfile->fd < 0 || !lock_file(pidfile->fd, pidfile->path, failure))
+		if (!open_or_remove(pidfile, failure))
 			return false;
 	} while (!is_current(pidfile->fd, pidfile->path));
+	if (is_exposed(pidfile->fd)) /* it could not be removed */
+		fchmod(pidfile->fd, 0600);
 	pidfile->owned = true;
 	/* Later versions of systemd-tmpfiles respect it on files, too. */
 	flock(pidfile->fd, LOCK_SH | LOCK_NB);
 	return write_process(pidfile, failure);
 }
 
-/* Without the right to read it, files can still be created there. */
-static void open_directory(struct pidfile *pidfile)
-{
-	pidfile->directory = run_directory_open(pidfile->path);
-	run_directory_lock(pidfile->directory);
-}
-
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure)
 {
 	pidfile_clear(pidfile);
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
-	if (!run_directory_create(path, failure))
+	if (!run_directory_open(path, &pidfile->directory, failure))
 		return false;
-	open_directory(pidfile);
+	run_directory_lock(pidfile->directory);
 	if (take_file(pidfile, failure)) {
 		log_write(LOG_DEBUG, "holding pid file %s", path);
 		return true;
@@ -253,6 +276,15 @@ bool pidfile_relock(struct pidfile *pidfile, struct failure *failure)
 	return pidfile->owned;
 }
 
+bool pidfile_replace(struct pidfile *pidfile)
+{
+	if (!is_current(pidfile->fd, pidfile->path) || unlink(pidfile->path) < 0)
+		return false;
+	pidfile->owned = true;
+	pidfile_restore(pidfile);
+	return true;
+}
+
 pid_t pidfile_successor(const struct pidfile *pidfile)
 {
 	return lock_holder(pidfile->fd, PID_LOCK);
@@ -267,20 +299,42 @@ static bool was_current(int fd, const char *path)
 	       (fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && lstat(path, &named) < 0);
 }
 
+/* Takes a new file in place of an exposed one. The old one stays open until the upgrade has ended,
+ * since the daemon looks for this process's lock there; another user may have it. */
+static bool replace_exposed(struct pidfile *pidfile, struct failure *failure)
+{
+	struct failure ignored;
+
+	lock_file(pidfile->fd, pidfile->path, &ignored);
+	pidfile->previous = fd_move(&pidfile->fd);
+	return take_file(pidfile, failure);
+}
+
 bool pidfile_take_over(struct pidfile *pidfile, int fd, const char *path, struct failure *failure)
 {
 	struct failure no_directory;
+	struct stat status;
 
 	pidfile_clear(pidfile);
 	pidfile->fd = fd;
 	snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
-	if (fd < 0 || !was_current(fd, path))
+	if (fd < 0 || fstat(fd, &status) < 0 || !was_current(fd, path))
 		return failure_set(failure, EXIT_NOT_STARTED, "pid file %s: is not the daemon's",
 				   path);
 	/* If it was removed: before the sandbox, which then lets pidfile_tick create the file. */
-	run_directory_create(path, &no_directory);
-	open_directory(pidfile);
+	run_directory_open(path, &pidfile->directory, &no_directory);
+	run_directory_lock(pidfile->directory);
+	if (!is_safe(path, &status, pidfile->directory, failure))
+		return false;
+	if (is_exposed(fd) && unlink(path) == 0)
+		return replace_exposed(pidfile, failure);
 	return lock_file(fd, path, failure) && write_process(pidfile, failure);
+}
+
+void pidfile_own(struct pidfile *pidfile)
+{
+	pidfile->owned = true;
+	fd_close(&pidfile->previous);
 }
 
 void pidfile_chown(const struct pidfile *pidfile, uid_t uid, gid_t gid)
@@ -299,19 +353,38 @@ void pidfile_release(struct pidfile *pidfile)
 	    ftruncate(pidfile->fd, 0) < 0)
 		log_write(LOG_WARNING, "pid file %s: %m", pidfile->path);
 	fd_close(&pidfile->fd);
+	fd_close(&pidfile->previous);
 	fd_close(&pidfile->directory);
 }
 
-pid_t pidfile_holder(const char *path)
+bool pidfile_trusts(const char *path, uid_t uid, uid_t user)
+{
+	uid_t owner;
+
+	return uid == 0 || uid == geteuid() || uid == user ||
+	       (geteuid() == 0 && run_directory_owner(path, &owner) && uid == owner);
+}
+
+static bool is_trusted(const char *path, const struct stat *status, uid_t user)
+{
+	return S_ISREG(status->st_mode) && (status->st_mode & 022) == 0 &&
+	       pidfile_trusts(path, status->st_uid, user);
+}
+
+pid_t pidfile_holder(const char *path, uid_t user)
 {
 	pid_t holder = PIDFILE_FREE;
 	struct stat status;
 	int fd = -1;
 
-	if (lstat(path, &status) == 0 && S_ISREG(status.st_mode))
+	if (lstat(path, &status) == 0 && is_trusted(path, &status, user))
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return PIDFILE_FREE;
+	if (fstat(fd, &status) < 0 || !is_trusted(path, &status, user)) {
+		close(fd);
+		return PIDFILE_FREE;
+	}
 	/* A daemon that starts or takes over has the file lock before the PID lock. */
 	for (int i = 0; i < POLL_TRIES; i++) {
 		holder = lock_holder(fd, PID_LOCK);

@@ -44,8 +44,7 @@ static void empty_bounding_set(void)
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-/* Keeps CAP_NET_BIND_SERVICE, if present, for a reload that opens a port below 1024. A user that
- * root has become does not have it. */
+/* Keeps CAP_NET_BIND_SERVICE, if present, for a reload that opens a port below 1024. */
 static bool drop_capabilities(void)
 {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];

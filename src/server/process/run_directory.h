@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/failure.h"
 
@@ -15,12 +16,14 @@ void run_directory_default_path(char path[static PATH_MAX]);
 /* Whether path is that of a file in the default directory. */
 bool run_directory_is_default(const char *path);
 
-/* Creates the directory of path, if it is the default one. Fails if that is not possible, or if
- * other users can write to a directory of an ordinary user. */
-bool run_directory_create(const char *path, struct failure *failure);
+/* Opens the directory of path; creates the default one. Fails if that is not possible, or if other
+ * users can write to it: its group, all users, or, for an ordinary user, an owner other than this
+ * one. Any other directory that cannot be read is no failure, since files can be created there: -1
+ * in directory. */
+bool run_directory_open(const char *path, int *directory, struct failure *failure);
 
-/* Opens the directory of path. Returns a descriptor; -1 with errno. */
-int run_directory_open(const char *path);
+/* Finds the owner of the directory of path. Returns false with errno. */
+bool run_directory_owner(const char *path, uid_t *owner);
 
 /* Locks the directory, so that systemd-tmpfiles(8) removes no old files there. A directory with the
  * sticky bit, such as /tmp, belongs to all users and is not locked. Several processes can hold the

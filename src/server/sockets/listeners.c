@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -149,20 +150,13 @@ void listeners_close_unless(struct listeners *listeners, const struct listeners 
 	*listeners = (struct listeners){ 0 };
 }
 
-void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid)
-{
-	for (size_t i = 0; i < listeners->count; i++) {
-		if (fchown(listeners->items[i].fd, uid, gid) < 0)
-			return; /* a reload that needs it fails and says so */
-	}
-}
-
 /* The arguments of listeners_open. */
 struct opening {
 	struct listeners *listeners;
 	const struct listeners *present;
 	const struct config *config;
 	unsigned shards;
+	uid_t owner; /* of new sockets */
 	struct failure *failure;
 };
 
@@ -191,20 +185,42 @@ static bool overlap(const struct address *a, const struct address *b)
 	       (address_is_any(a) || address_is_any(b) || address_equal(a, b));
 }
 
-/* Sets SO_REUSEPORT on our own sockets that overlap with address. Returns whether there are any. */
+/* Sets SO_REUSEPORT on our own sockets that overlap with address, and finds their owner. Returns
+ * whether there are any. */
 static bool share_port(const struct listeners *listeners, const struct protocol *protocol,
-		       const struct address *address)
+		       const struct address *address, uid_t *owner)
 {
+	struct stat status;
 	bool found = false;
 
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *item = &listeners->items[i];
 
 		if (item->protocol->transport == protocol->transport &&
-		    overlap(&item->address, address))
-			found = socket_enable_reuseport(item->fd) || found;
+		    overlap(&item->address, address) && socket_enable_reuseport(item->fd) &&
+		    fstat(item->fd, &status) == 0) {
+			*owner = status.st_uid;
+			found = true;
+		}
 	}
 	return found;
+}
+
+/* Opens a socket beside our own ones that overlap with address; EADDRINUSE if there are none. The
+ * kernel lets sockets of one owner share a port. After an upgrade it may be another user: root can
+ * open more, we cannot. */
+static int open_beside(const struct listeners *own, const struct protocol *protocol,
+		       const struct address *address)
+{
+	uid_t owner = geteuid();
+	int fd = -1;
+
+	errno = EADDRINUSE;
+	if (share_port(own, protocol, address, &owner))
+		fd = socket_open(protocol, address, true, owner);
+	if (fd < 0 && errno == EADDRINUSE && geteuid() != 0 && owner != geteuid())
+		errno = EACCES;
+	return fd;
 }
 
 /* Binds without SO_REUSEPORT first, so that a port in use by others fails; with it only beside our
@@ -212,12 +228,10 @@ static bool share_port(const struct listeners *listeners, const struct protocol 
 static int bind_exclusive(const struct opening *opening, const struct protocol *protocol,
 			  const struct address *address)
 {
-	int fd = socket_open(protocol, address, false);
+	int fd = socket_open(protocol, address, false, opening->owner);
 
-	if (fd < 0 && errno == EADDRINUSE && share_port(opening->present, protocol, address)) {
-		fd = socket_open(protocol, address, true);
-		errno = fd < 0 ? EADDRINUSE : 0;
-	}
+	if (fd < 0 && errno == EADDRINUSE)
+		fd = open_beside(opening->present, protocol, address);
 	return fd;
 }
 
@@ -243,8 +257,7 @@ static bool open_shard(const struct opening *opening, const struct protocol *pro
 		return reuse_listener(opening, found, protocol);
 	if (shard >= opening->shards)
 		return true;
-	share_port(opening->listeners, protocol, address);
-	opened.fd = socket_open(protocol, address, true);
+	opened.fd = open_beside(opening->listeners, protocol, address);
 	if (opened.fd < 0)
 		return failure_set_errno(opening->failure, "cannot open a further socket on %s",
 					 format_endpoint(protocol->transport, address, endpoint,
@@ -357,7 +370,15 @@ static bool has_inherited(const struct listeners *present)
 bool listeners_open(struct listeners *listeners, const struct config *config, unsigned shards,
 		    const struct listeners *present, struct failure *failure)
 {
-	const struct opening opening = { listeners, present, config, shards, failure };
+	const struct user *user = &config->user;
+	const struct opening opening = {
+		.listeners = listeners,
+		.present = present,
+		.config = config,
+		.shards = shards,
+		.owner = geteuid() == 0 && user->name[0] != '\0' ? user->uid : geteuid(),
+		.failure = failure,
+	};
 	bool wanted = !config->default_listen || !has_inherited(present);
 	bool opened = true;
 

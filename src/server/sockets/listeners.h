@@ -42,8 +42,9 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 bool listeners_append(struct listeners *listeners, const struct listener *listener,
 		      struct failure *failure);
 
-/* Opens the sockets of config into listeners, with this number of shards. Sockets of present are
- * reused, inherited ones in any case. Afterwards present and listeners may share descriptors: close
+/* Opens the sockets of config into listeners, with this number of shards. Root's belong to the user
+ * of config, who may open more at their addresses. Sockets of present are reused, inherited ones in
+ * any case. Afterwards present and listeners may share descriptors: close
  * the one or the other with listeners_close_unless. On failure nothing new stays open.
  *
  * Overlapping sockets of present and listeners are both open for a moment, e.g. from "*:13" to
@@ -63,9 +64,6 @@ void listeners_resume(const struct listeners *listeners);
 
 /* Closes the sockets that are not also in kept (NULL: all), and empties listeners. */
 void listeners_close_unless(struct listeners *listeners, const struct listeners *kept);
-
-/* Changes the owner of the sockets, so that the user may open more at their addresses. */
-void listeners_chown(const struct listeners *listeners, uid_t uid, gid_t gid);
 
 /* Whether this descriptor is among listeners. */
 bool listeners_have(const struct listeners *listeners, int fd);

@@ -149,7 +149,8 @@ bool socket_listen(int fd)
 
 /* SO_REUSEADDR for TCP, because of connections of the last run in TIME_WAIT; for UDP it would let
  * others take the port. */
-int socket_open(const struct protocol *protocol, const struct address *address, bool shared)
+int socket_open(const struct protocol *protocol, const struct address *address, bool shared,
+		uid_t owner)
 {
 	bool tcp = protocol->transport == TRANSPORT_TCP;
 	int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -157,6 +158,8 @@ int socket_open(const struct protocol *protocol, const struct address *address, 
 
 	if (fd < 0)
 		return -1;
+	if (owner == geteuid() || fchown(fd, owner, (gid_t)-1) < 0)
+		errno = 0; /* without the right to it, bind fails where the owner counts */
 	if ((!tcp || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
 	    (!shared || socket_enable_reuseport(fd)) &&
 	    (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&

@@ -3,6 +3,7 @@
 #define SERVER_SOCKET_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/address.h"
 #include "protocol/protocol.h"
@@ -11,9 +12,10 @@
 #define SOCKET_BACKLOG 4096
 
 /* Opens a non-blocking socket bound to address, prepared for requests of protocol; shared: with
- * SO_REUSEPORT. This machine may get the address later. Returns the descriptor, or -1 with
- * errno. */
-int socket_open(const struct protocol *protocol, const struct address *address, bool shared);
+ * SO_REUSEPORT, which counts for sockets of the same owner. Only root can open one for another
+ * owner. This machine may get the address later. Returns the descriptor, or -1 with errno. */
+int socket_open(const struct protocol *protocol, const struct address *address, bool shared,
+		uid_t owner);
 
 /* Whether this machine lacks address now, so that no request can come to it. By bind(2), since a
  * local route can give it addresses that no interface has; where the kernel binds any address

@@ -1,5 +1,6 @@
 #include "server/upgrade/hand_over.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -65,7 +66,8 @@ static void send_refusal(const struct hand_over *hand_over, const char *reason)
 }
 
 /* The successor may hold the PID lock until it exits, and --signal goes to the holder. If it
- * ignores the refusal it is killed. */
+ * ignores the refusal it is killed; one of root cannot be by the user that this process has become,
+ * and keeps the lock of a file that is no longer the pid file. */
 static void relock(struct hand_over *hand_over, int64_t now)
 {
 	struct failure failure;
@@ -79,8 +81,10 @@ static void relock(struct hand_over *hand_over, int64_t now)
 		return;
 	log_limited(&hand_over->failures, LOG_WARNING, "%s", failure.text);
 	if (hand_over->successor > 0 &&
-	    pidfile_successor(hand_over->pidfile) == hand_over->successor)
-		kill(hand_over->successor, SIGKILL);
+	    pidfile_successor(hand_over->pidfile) == hand_over->successor &&
+	    kill(hand_over->successor, SIGKILL) < 0 && errno == EPERM &&
+	    pidfile_replace(hand_over->pidfile))
+		hand_over->relock_at = INT64_MAX;
 }
 
 static enum hand_over_verdict fail(struct hand_over *hand_over)

@@ -15,6 +15,19 @@ from lib import isolate
 
 
 NOBODY = 65534
+STRANGER = 65533
+
+
+def default_user():
+    """The user and group that a daemon runs as if none is configured."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    users = {words[0]: (int(words[2]), int(words[3])) for words in
+             (line.split(":") for line in pathlib.Path("/etc/passwd").read_text().splitlines())}
+    return users.get("timeserver") or users["nobody"]
+
+
+USER, GROUP = default_user()
 WRAPPER = shlex.split(os.environ.get("TIMESERVER_WRAPPER", ""))
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", "build"))
 
@@ -99,6 +112,20 @@ def locale(name, charmap):
     return {"LOCPATH": str(home), "LANG": directory.name, "LC_ALL": directory.name}
 
 
+def as_user(number):
+    """Arguments of Testbed.run, server and start: run as this user, with no supplementary groups."""
+    return {"user": number, "group": number, "extra_groups": []}
+
+
 def as_nobody():
-    """Arguments of Testbed.run, server and start: run as nobody, with no supplementary groups."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return as_user(NOBODY)
+
+
+def as_daemon():
+    """The user of a daemon that has the default one."""
+    return {"user": USER, "group": GROUP, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def as_stranger():
+    """A user who has nothing to do with the daemon."""
+    return as_user(STRANGER)

@@ -7,9 +7,10 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import time
 
-from lib.environment import longer, wait_until
+from lib.environment import as_daemon, longer, wait_until
 
 
 STATUS_PIPE = 3
@@ -32,6 +33,10 @@ class Process:
             if name == field:
                 return value.strip()
         raise KeyError(field)
+
+    def limit_descriptors(self, number):
+        """Sets the soft limit on open files."""
+        subprocess.run(["prlimit", f"--pid={self.pid}", f"--nofile={number}:"], check=True, **as_daemon())
 
     def descriptors(self):
         found = {}

@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 
-from lib.environment import CLIENT, home, longer, SERVER, WRAPPER
+from lib.environment import CLIENT, GROUP, home, longer, SERVER, USER, WRAPPER
 from lib.process import cmdline, Daemon, Foreground, read_back, Result
 
 
@@ -35,6 +35,7 @@ class Testbed:
         for directory, mode in [(self.root, 0o755), (self.logs, 0o1777), (self.dir, 0o755)]:
             directory.mkdir(exist_ok=True)
             directory.chmod(mode)
+        os.chown(self.dir, USER, GROUP)  # as /run/timeserver: a daemon of root removes its files there
         self.pidfile = self.dir / "t.pid"
         self.running, self.reports = [], []
 
@@ -93,6 +94,10 @@ class Testbed:
     def listen(self, port, *more, **settings):
         """Starts a daemon with one Daytime listener over TCP."""
         return self.start("-o", f"listen daytime/tcp {port}", *more, **settings)
+
+    def listen_result(self, port, *more, **settings):
+        """The outcome of such a start, which may fail."""
+        return self.server("-o", f"listen daytime/tcp {port}", *more, **settings)
 
     def foreground(self, *arguments, before=(), pidfile=True, **more):
         """Starts a server that does not fork. The caller has to wait until it serves."""
