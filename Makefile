@@ -276,7 +276,7 @@ fuzzers: $(FUZZERS)
 $(BUILD)-fuzz/fuzz_client_%: tests/fuzz/fuzz_client_%.c $(call fuzz_sources,client) $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
-$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,stats server) src/web/query.c src/web/leap.c $(HEADERS) Makefile
+$(BUILD)-fuzz/%: tests/fuzz/%.c $(call fuzz_sources,stats server web) $(PAGE_OBJECTS:.o=.c) $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,link,$(FUZZ_LINK),$@)
 $(BUILD)-fuzz/fuzz_client_%: LIBRARIES = $(JANSSON_LIBS)

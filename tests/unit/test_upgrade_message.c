@@ -113,6 +113,54 @@ static void no_message_is_sent_in_part(void **state)
 	json_set_alloc_funcs(malloc, free);
 }
 
+/* Sends text with descriptors attached, as no daemon does. */
+static void send_raw(const char *text, size_t count)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec bytes = { .iov_base = (char *)text, .iov_len = strlen(text) };
+	struct msghdr message = {
+		.msg_iov = &bytes,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	*header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
+				    .cmsg_level = SOL_SOCKET,
+				    .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(header), ends, count * sizeof(int));
+	assert_int_equal(sendmsg(ends[0], &message, 0), strlen(text));
+}
+
+/* The number that the next descriptor gets. */
+static int lowest_free(void)
+{
+	int fd = dup(ends[0]);
+
+	close(fd);
+	return fd;
+}
+
+/* Of two descriptors the second is closed, and that of an empty message. */
+static void no_attached_descriptor_is_lost(void **state)
+{
+	struct upgrade_message received;
+	int before = lowest_free();
+
+	(void)state;
+	send_raw("{\"item\":\"control\"}", 2);
+	assert_true(upgrade_message_receive(ends[1], &received));
+	assert_int_equal(received.item, UPGRADE_CONTROL);
+	assert_int_equal(received.fd, before);
+	close(received.fd);
+	assert_int_equal(lowest_free(), before);
+	send_raw("", 1);
+	assert_false(upgrade_message_receive(ends[1], &received));
+	assert_int_equal(received.fd, -1);
+	assert_int_equal(lowest_free(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +168,8 @@ int main(void)
 						close_ends),
 		cmocka_unit_test_setup_teardown(the_end_has_the_watchdog, open_ends, close_ends),
 		cmocka_unit_test(an_end_without_a_watchdog_is_unknown),
+		cmocka_unit_test_setup_teardown(no_attached_descriptor_is_lost, open_ends,
+						close_ends),
 		cmocka_unit_test_setup_teardown(no_message_is_sent_in_part, open_ends, close_ends),
 	};
 

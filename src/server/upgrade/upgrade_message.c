@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fd.h"
 #include "server/control/control_message.h"
 #include "stats/stats.h"
 
@@ -157,6 +158,18 @@ void upgrade_message_read(const char *line, struct upgrade_message *message)
 	json_decref(object);
 }
 
+/* The descriptor that came with a message; -1: none. */
+static int attached_fd(struct msghdr *header)
+{
+	const struct cmsghdr *attached = CMSG_FIRSTHDR(header);
+	int fd = -1;
+
+	if (attached && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS &&
+	    attached->cmsg_len == CMSG_LEN(sizeof(fd)))
+		memcpy(&fd, CMSG_DATA(attached), sizeof(fd));
+	return fd;
+}
+
 bool upgrade_message_receive(int peer, struct upgrade_message *message)
 {
 	char line[UPGRADE_MESSAGE_SIZE];
@@ -166,21 +179,22 @@ bool upgrade_message_receive(int peer, struct upgrade_message *message)
 		.msg_iov = &bytes,
 		.msg_iovlen = 1,
 		.msg_control = attachment.bytes,
-		.msg_controllen = sizeof(attachment.bytes),
+		/* Not CMSG_SPACE, which is room for two: the kernel closes what has no room. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
-	const struct cmsghdr *attached;
 	ssize_t length;
 
 	*message = (struct upgrade_message){ .item = UPGRADE_UNKNOWN, .fd = -1 };
 	errno = 0;
 	length = recvmsg(peer, &header, MSG_CMSG_CLOEXEC);
-	if (length <= 0)
+	if (length < 0)
 		return false;
+	message->fd = attached_fd(&header);
+	if (length == 0) {
+		fd_close(&message->fd); /* an empty message can have one, too */
+		return false;
+	}
 	line[length] = '\0';
-	attached = CMSG_FIRSTHDR(&header);
-	if (attached && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS &&
-	    attached->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&message->fd, CMSG_DATA(attached), sizeof(message->fd));
 	upgrade_message_read(line, message);
 	return true;
 }

@@ -48,7 +48,8 @@ struct upgrade_message {
 bool upgrade_message_send(int peer, const struct upgrade_message *message);
 
 /* Receives a message; a descriptor becomes the caller's. Returns false, with errno, if that fails;
- * errno is 0 if the peer has closed the connection. */
+ * errno is 0 if the peer has closed the connection or the message is empty. Of several descriptors
+ * all but the first are closed. */
 bool upgrade_message_receive(int peer, struct upgrade_message *message);
 
 /* Reads a message's text; fd is left alone. */
