@@ -1,5 +1,6 @@
 #include "web/http.h"
 
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <stdio.h>
@@ -184,6 +185,16 @@ static void count(const struct http_response *response, enum web_path route)
 	histogram_count(&counters->response_time, clock_monotonic() - response->arrival.mono);
 }
 
+/* evhttp takes any number after "HTTP/1.", and no or a negative one before the point, and would send
+ * them back. */
+static void set_version(struct evhttp_request *request)
+{
+	bool persistent = request->major == 1 && request->minor >= 1;
+
+	request->major = 1;
+	request->minor = persistent;
+}
+
 static void on_request(struct evhttp_request *request, void *argument)
 {
 	struct http_server *server = argument;
@@ -199,6 +210,7 @@ static void on_request(struct evhttp_request *request, void *argument)
 		.policy = POLICY_NOTHING,
 	};
 
+	set_version(request);
 	if (!response.body) {
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 		return;

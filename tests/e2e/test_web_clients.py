@@ -231,6 +231,15 @@ def test_hosts_that_are_served(testbed, port, host):
     assert status_code(send_raw(port, f"GET http://{host}/ HTTP/1.0\r\n\r\n".encode())) == 200
 
 
+@pytest.mark.parametrize("version, ours", [("1.0", "1.0"), ("1.1", "1.1"), ("1.7", "1.1"), ("1.-5", "1.0"),
+                                           ("-1.1", "1.0"), ("0.9", "1.0")])
+def test_the_version_of_a_reply_is_ours(testbed, port, version, ours):
+    """Not that of the request, which libevent reads as any numbers."""
+    start_web(testbed, port)
+    reply = send_raw(port, f"GET /time.json HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert reply.startswith(f"HTTP/{ours} 200 OK\r\n".encode()), reply[:50]
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_malformed_requests_are_refused(testbed, port, what):
     """At once, and the next client is served."""

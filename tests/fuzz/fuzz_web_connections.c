@@ -1,0 +1,366 @@
+/* HTTP connections to the web process's code, through libevent and the loopback interface.
+ *
+ * A byte of the input below 0xe0 is sent as it is, so a recorded request is an input. Others:
+ *
+ *	0xe0 to 0xe5	the bytes that follow go to this connection, which is opened if it is not
+ *	0xe6 to 0xe8	the next connection comes from another network; 0xe8 is denied
+ *	0xe9		what was collected is sent, in a segment of its own
+ *	0xea, 0xeb, 0xec	the connection is closed for writing, closed, reset
+ *	0xed, 0xee	the client stops reading, reads again
+ *	0xef		the server sees that its connections are too old
+ *	0xf0 to 0xff	is sent
+ *
+ * Whole replies are well-formed and have our headers; a connection that has ended leaves nothing. */
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "web/http.h"
+
+#define CONNECTIONS 6	  /* of the clients */
+#define CAPACITY    4	  /* of the server: more connections evict others */
+#define CHUNK_MAX   8192  /* sent at once */
+#define REPLIES_MAX 524288 /* bytes that are kept of one connection */
+#define TURNS_MAX   2000  /* of the event loop, until nothing is left to do */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Of the sanitizers; without them nothing counts allocations. */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+struct client {
+	int fd; /* -1: not open */
+	bool reads;
+	bool whole; /* neither side has cut the connection off: its replies have to be whole */
+	uint8_t chunk[CHUNK_MAX];
+	size_t chunk_size;
+	char replies[REPLIES_MAX];
+	size_t replies_size;
+};
+
+static struct client clients[CONNECTIONS];
+static struct http_server server;
+static struct sockaddr_in place;
+static unsigned network;
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static struct access deny(const char *text)
+{
+	struct access access = { 0 };
+	struct access_prefix prefix;
+
+	check(access_prefix_parse(&prefix, text) && access_add(&access, &prefix, false) &&
+	      access_build(&access));
+	return access;
+}
+
+/* A low limit of descriptors while the server is opened gives it a low limit of connections. */
+static void open_server(struct event_base *base)
+{
+	struct rlimit limit, low;
+	int spare = dup(0);
+
+	check(spare >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	close(spare);
+	low = limit;
+	low.rlim_cur = (rlim_t)spare + 1;
+	do {
+		check(setrlimit(RLIMIT_NOFILE, &low) == 0);
+		connections_open(&server.connections, &server.access,
+				 &server.counters->connections);
+		setrlimit(RLIMIT_NOFILE, &limit);
+		low.rlim_cur++;
+	} while (server.connections.capacity < CAPACITY);
+	low.rlim_cur += 2; /* the timer, and the event base */
+	check(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	check(http_open(&server, base));
+	check(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static void ignore_log(int severity, const char *message)
+{
+	(void)severity;
+	(void)message;
+}
+
+static void start_once(void)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(place);
+
+	place = (struct sockaddr_in){ .sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	check(bind(listener, (struct sockaddr *)&place, sizeof(place)) == 0 &&
+	      listen(listener, 64) == 0 &&
+	      getsockname(listener, (struct sockaddr *)&place, &size) == 0);
+	server.stats = calloc(1, sizeof(struct stats));
+	server.counters = calloc(1, sizeof(struct web_counters));
+	check(server.stats && server.counters);
+	server.access = deny("127.3.0.0/16");
+	event_set_log_callback(ignore_log);
+	open_server(event_base_new());
+	check(http_listen(&server, listener));
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		clients[i].fd = -1;
+}
+
+/* Reads what has come. Returns whether anything has. */
+static bool read_replies(struct client *client)
+{
+	char *end = client->replies + client->replies_size;
+	size_t room = REPLIES_MAX - client->replies_size;
+	ssize_t size = room > 0 ? recv(client->fd, end, room, MSG_DONTWAIT) : 0;
+
+	if (room == 0)
+		client->whole = false;
+	if (size > 0)
+		client->replies_size += (size_t)size;
+	return size > 0;
+}
+
+/* Lets the server and the clients go on until nothing happens any more. */
+static void run(void)
+{
+	int quiet = 0;
+
+	for (int turn = 0; turn < TURNS_MAX && quiet < 3; turn++) {
+		quiet++;
+		event_base_loop(server.base, EVLOOP_NONBLOCK);
+		check(connections_count(&server.connections) <= server.connections.capacity);
+		for (size_t i = 0; i < CONNECTIONS; i++) {
+			if (clients[i].fd >= 0 && clients[i].reads && read_replies(&clients[i]))
+				quiet = 0;
+		}
+	}
+}
+
+static void open_client(struct client *client)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (network << 16)) };
+
+	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	client->reads = client->whole = true;
+	client->replies_size = client->chunk_size = 0;
+	check(bind(client->fd, (struct sockaddr *)&own, sizeof(own)) == 0);
+	check(connect(client->fd, (struct sockaddr *)&place, sizeof(place)) == 0);
+	run();
+}
+
+static void send_chunk(struct client *client)
+{
+	if (client->fd < 0 || client->chunk_size == 0)
+		return;
+	if (send(client->fd, client->chunk, client->chunk_size, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	    (ssize_t)client->chunk_size)
+		client->whole = false;
+	client->chunk_size = 0;
+	run();
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* What of a reply's headers counts. */
+struct reply {
+	int code;
+	long length; /* -1: not given */
+	bool nosniff, policy, referrer, html, closes;
+};
+
+/* Reads the headers up to the empty line. Returns what follows it; NULL if they are not whole. */
+static const char *read_headers(const char *text, const char *end, struct reply *reply)
+{
+	for (;;) {
+		const char *line = text, *stop = memmem(text, (size_t)(end - text), "\r\n", 2);
+
+		if (!stop)
+			return NULL;
+		text = stop + 2;
+		if (stop == line)
+			return text;
+		for (const char *at = line; at < stop; at++)
+			check((unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f);
+		check(memchr(line, ':', (size_t)(stop - line)));
+		if (starts_with(line, "Content-Length: "))
+			reply->length = strtol(line + 16, NULL, 10);
+		reply->nosniff |= starts_with(line, "X-Content-Type-Options: nosniff\r\n");
+		reply->referrer |= starts_with(line, "Referrer-Policy: no-referrer\r\n");
+		reply->policy |= starts_with(line, "Content-Security-Policy: default-src 'none'");
+		reply->closes |= starts_with(line, "Connection: close\r\n");
+		reply->html |= starts_with(line, "Content-Type: text/html");
+	}
+}
+
+/* libevent replies itself to what it cannot parse, without our headers. */
+static bool is_of_libevent(const struct reply *reply)
+{
+	return reply->code >= 400 && reply->html;
+}
+
+/* Reads a reply; "HTTP/1.1 200 OK" first. Returns what follows it; NULL if it is not whole. */
+static const char *read_reply(const char *text, const char *end)
+{
+	struct reply reply = { .length = -1 };
+	const char *status = text + strlen("HTTP/1.1 "), *line;
+
+	line = memmem(text, (size_t)(end - text), "\r\n", 2);
+	if (!line)
+		return NULL;
+	check(line - text > 12 && starts_with(text, "HTTP/1.") &&
+	      (text[7] == '0' || text[7] == '1') && text[8] == ' ' && status[3] == ' ');
+	reply.code = atoi(status);
+	check(reply.code >= 100 && reply.code <= 599);
+	text = read_headers(line + 2, end, &reply);
+	if (!text || reply.code == 100)
+		return text;
+	check((reply.nosniff && reply.policy && reply.referrer) || is_of_libevent(&reply));
+	if (text == end || starts_with(text, "HTTP/1."))
+		return text; /* to HEAD, perhaps: no page starts so */
+	if (reply.length < 0) { /* up to the end of the connection */
+		check(is_of_libevent(&reply) && reply.closes);
+		return end;
+	}
+	return end - text >= reply.length ? text + reply.length : NULL;
+}
+
+static void check_replies(struct client *client)
+{
+	const char *text = client->replies, *end = text + client->replies_size;
+
+	while (text && text < end)
+		text = read_reply(text, end);
+	check(text || !client->whole);
+	client->replies_size = 0;
+}
+
+static void close_client(struct client *client, bool reset)
+{
+	const struct linger linger = { .l_onoff = reset };
+
+	if (client->fd < 0)
+		return;
+	check_replies(client);
+	setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(client->fd);
+	client->fd = -1;
+	run();
+}
+
+/* Cuts off what the server has; then no reply has to be whole any more. */
+static void age(int64_t span)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		clients[i].whole = false;
+	connections_expire(&server.connections, clock_monotonic() + span);
+	run();
+}
+
+static void act(struct client *client, uint8_t action)
+{
+	switch (action) {
+	case 0xe9:
+		send_chunk(client);
+		break;
+	case 0xea: /* evhttp closes the connection at once, also amid a reply */
+		client->whole = false;
+		shutdown(client->fd, SHUT_WR);
+		run();
+		break;
+	case 0xeb:
+	case 0xec:
+		close_client(client, action == 0xec);
+		break;
+	case 0xed:
+	case 0xee:
+		client->reads = action == 0xee;
+		run();
+		break;
+	default:
+		age(2 * CONNECTIONS_TIMEOUT);
+		break;
+	}
+}
+
+/* A connection beyond the limit evicts another, perhaps amid a reply. */
+static void note_evictions(void)
+{
+	unsigned open = 0;
+
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		open += clients[i].fd >= 0;
+	for (size_t i = 0; i < CONNECTIONS && open > CAPACITY; i++)
+		clients[i].whole = false;
+}
+
+static void play(const uint8_t *data, size_t size)
+{
+	struct client *client = clients;
+
+	network = 0;
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] >= 0xe6 && data[i] <= 0xe8) {
+			network = data[i] - 0xe5U;
+			continue;
+		}
+		if (data[i] >= 0xe0 && data[i] <= 0xe5)
+			client = &clients[data[i] - 0xe0];
+		if (client->fd < 0) {
+			open_client(client);
+			note_evictions();
+		}
+		if (data[i] >= 0xe9 && data[i] <= 0xef)
+			act(client, data[i]);
+		else if ((data[i] < 0xe0 || data[i] > 0xef) && client->chunk_size < CHUNK_MAX)
+			client->chunk[client->chunk_size++] = data[i];
+	}
+}
+
+/* Plays an input, and returns how much memory it has left behind. */
+static size_t try_input(const uint8_t *data, size_t size)
+{
+	size_t before = 0, after = 0;
+
+	if (__sanitizer_get_current_allocated_bytes)
+		before = __sanitizer_get_current_allocated_bytes();
+	play(data, size);
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		send_chunk(&clients[i]);
+		clients[i].reads = true;
+	}
+	run();
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		close_client(&clients[i], true);
+	age(2 * CONNECTIONS_TIMEOUT); /* the server has not read the end of a client it does not read */
+	age(0);
+	check(connections_count(&server.connections) == 0);
+	if (__sanitizer_get_current_allocated_bytes)
+		after = __sanitizer_get_current_allocated_bytes();
+	return after > before ? after - before : 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!server.base)
+		start_once();
+	/* What libevent keeps for the next connection it keeps once. */
+	if (try_input(data, size) > 0)
+		check(try_input(data, size) == 0 || try_input(data, size) == 0);
+	return 0;
+}
