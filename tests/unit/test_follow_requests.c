@@ -160,6 +160,25 @@ static void a_rate_kod_doubles_the_interval(void **cmocka)
 	assert_int_equal(follow_tick(&test.follow, now), now + interval);
 }
 
+/* Six requests without a reply make the pause 8 s. */
+static void a_rate_kod_shortens_no_pause(void **cmocka)
+{
+	int64_t now = 0;
+
+	(void)cmocka;
+	exchange(0);
+	for (int i = 0; i < 5; i++) {
+		now = test.follow.next;
+		follow_tick(&test.follow, now);
+		assert_int_equal(count_requests(), 1);
+	}
+	now = test.follow.next;
+	reply_with_kod("RATE", now);
+	assert_int_equal(test.follow.interval, 500 * MS);
+	assert_int_equal(follow_tick(&test.follow, now), now + 8 * CLOCK_SECOND);
+	assert_synchronised();
+}
+
 /* The state of the last time reply stays, and its error bound grows from there. */
 static void a_rate_kod_is_no_doubt_of_the_clock(void **cmocka)
 {
@@ -177,7 +196,8 @@ static void a_rate_kod_is_no_doubt_of_the_clock(void **cmocka)
 	assert_int_equal(state.drift_ppm, CLOCK_DRIFT_PPM);
 }
 
-/* Nor a confirmation: a server that sends nothing else is lost after eight requests. */
+/* Nor a confirmation: a server that sends nothing else is lost after eight requests, with pauses of
+ * 0.5, 1, 4, 8, 8, 16, 32 and 64 s. */
 static void rate_kods_alone_do_not_keep_the_clock(void **cmocka)
 {
 	int64_t now = 250 * MS;
@@ -189,7 +209,7 @@ static void rate_kods_alone_do_not_keep_the_clock(void **cmocka)
 		assert_synchronised();
 		now = test.follow.next;
 	}
-	assert_int_equal(now, 250 * MS + 127500 * MS);
+	assert_int_equal(now, 250 * MS + 133500 * MS);
 	follow_tick(&test.follow, now);
 	assert_unsynchronised("asks for fewer requests (kiss code RATE)");
 }
@@ -335,6 +355,7 @@ int main(void)
 		TEST(forged_replies_change_nothing),
 		TEST(a_server_with_another_time_is_lost_at_once),
 		TEST(a_rate_kod_doubles_the_interval),
+		TEST(a_rate_kod_shortens_no_pause),
 		TEST(a_rate_kod_is_no_doubt_of_the_clock),
 		TEST(rate_kods_alone_do_not_keep_the_clock),
 		TEST(the_interval_becomes_shorter_again),

@@ -199,12 +199,14 @@ static void adapt_interval(struct follow *follow)
 	follow->hits = follow->hits < 0 ? follow->hits : 0;
 }
 
-/* RATE says nothing about the clock: the state stays as it is. */
+/* RATE says nothing about the clock: the state stays as it is. The pause may be longer already,
+ * after requests without a reply. */
 static void process_rate(struct follow *follow, int64_t now)
 {
 	follow->interval = clock_earlier(2 * follow->interval, FOLLOW_INTERVAL_MAX);
 	follow->hits = FOLLOW_HITS - FOLLOW_HITS_RATED;
-	follow->next = now + follow->interval;
+	if (follow->next < now + follow->interval)
+		follow->next = now + follow->interval;
 	follow->problem = "asks for fewer requests (kiss code RATE)";
 	if (follow->reason)
 		follow->reason = follow->problem;
