@@ -82,6 +82,15 @@ void clock_state_local(struct clock_state *state, uint8_t stratum, clock_ntp_tim
 	};
 }
 
+void clock_state_end_leap(struct clock_state *state, int64_t realtime, int64_t monotonic)
+{
+	const int64_t day = CLOCK_DAY * CLOCK_SECOND;
+	int64_t measured = realtime - (monotonic - state->measured);
+
+	if (clock_state_is_synchronised(state) && measured / day != realtime / day)
+		state->leap = CLOCK_LEAP_NONE;
+}
+
 /* Microseconds; the kernel says 16 s when it is unsynchronised. */
 #define KERNEL_ERROR_MAX 16000000
 

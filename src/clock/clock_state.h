@@ -76,6 +76,10 @@ void clock_state_unsynchronised(struct clock_state *state, uint32_t reason);
 /* The reference identifier of this host's own clock, as ntpd has it. */
 #define CLOCK_REFERENCE_LOCAL CLOCK_REFERENCE(127, 127, 1, 1)
 
+/* Forgets the leap second of a state once its UTC day has ended: it has passed. realtime is now on
+ * the system clock, in nanoseconds since 1970, and monotonic on the other. */
+void clock_state_end_leap(struct clock_state *state, int64_t realtime, int64_t monotonic);
+
 /* PHI in RFC 5905: the frequency error that is assumed of a clock, in ppm. */
 #define CLOCK_DRIFT_PPM 15
 

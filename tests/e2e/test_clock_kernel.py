@@ -172,6 +172,34 @@ def test_a_refused_adjtimex_is_named(testbed, port, kernel, error):
         f" ({os.strerror(error)})")
 
 
+def test_a_leap_second_of_a_followed_server_is_over_with_its_day(testbed, port, refusing):
+    """Also if the server does not reply any more. Receive stamps are refused: they are of another clock."""
+    library, wall = testbed.dir / "wall.so", testbed.dir / "wall"
+    compile_shim(library, SHIM.with_name("shim_wall.c"))
+    midnight = 86400 * (int(time.time()) // 86400 + 2)
+
+    def set_wall(seconds):
+        """Returns by how much the daemon's clock is ahead now."""
+        ahead = midnight + seconds - time.time()
+        with open(wall, "r+b" if wall.exists() else "wb") as file:  # not cut off: the daemon has it mapped
+            file.write(int(ahead * 10**9).to_bytes(8, sys.byteorder, signed=True))
+        return ahead
+    with Followed() as server:
+        server.first, server.offset = 0x64, set_wall(-3600)
+        testbed.start("-o", f"listen ntp {port}", "-o", f"clock follow 127.0.0.1:{server.port}",
+                      env={"LD_PRELOAD": str(library), "WALL": str(wall)},
+                      **refusing("ENOPROTOOPT", "setsockopt:1=1:2=35", "setsockopt:1=1:2=64"))
+        wait_until(lambda: ntp.query(port)[0].leap == 1, what="the announcement")
+        server.silent = True
+        time.sleep(3)
+        set_wall(-60)
+        time.sleep(0.5)
+        assert ntp.query(port)[0].leap == 1, "the day has not ended"
+        set_wall(1)
+        wait_until(lambda: ntp.query(port)[0].leap != 1, what="the end of the announcement")
+        assert (ntp.query(port)[0].leap, ntp.query(port)[0].stratum) == (0, 3)
+
+
 def test_the_start_is_told_by_the_clock_that_was_set_later(testbed, port):
     """A machine without a clock of its own starts in 1970."""
     library, wall, web = testbed.dir / "wall.so", testbed.dir / "wall.so.state", free_port()

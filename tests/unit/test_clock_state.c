@@ -343,6 +343,24 @@ static void unsynchronised_states_of_the_kernel(void **cmocka)
 	assert_kernel_unsynchronised(STA_INS | STA_UNSYNC, TIME_OOP, 1000, CLOCK_REFERENCE_STEP);
 }
 
+/* The day of the measurement counts; a second that was inserted makes it look a second longer. */
+static void a_leap_second_is_over_with_its_day(void **state)
+{
+	const int64_t midnight = 20000 * CLOCK_DAY * CLOCK_SECOND;
+	struct clock_state announced = full;
+
+	(void)state;
+	for (int leap = CLOCK_LEAP_INSERT; leap <= CLOCK_LEAP_UNKNOWN; leap++) {
+		announced.leap = (uint8_t)leap;
+		clock_state_end_leap(&announced, midnight - 1, full.measured + 9 * CLOCK_SECOND);
+		assert_int_equal(announced.leap, leap);
+		clock_state_end_leap(&announced, midnight + 5, full.measured + 5);
+		assert_int_equal(announced.leap, leap);
+		clock_state_end_leap(&announced, midnight, full.measured + 1);
+		assert_int_equal(announced.leap, leap == CLOCK_LEAP_UNKNOWN ? leap : CLOCK_LEAP_NONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +370,7 @@ int main(void)
 		cmocka_unit_test(an_age_that_overflows_is_zero),
 		cmocka_unit_test(short_spans),
 		cmocka_unit_test(no_read_is_torn),
+		cmocka_unit_test(a_leap_second_is_over_with_its_day),
 		cmocka_unit_test(a_local_clock_has_a_recent_reference_time),
 		cmocka_unit_test(synchronised_states_of_the_kernel),
 		cmocka_unit_test(unsynchronised_states_of_the_kernel),

@@ -92,11 +92,12 @@ static const char *read_kernel(struct clock_monitor *monitor, int64_t now,
 
 /* A server on this host disciplines the system clock. With a server elsewhere nothing may do that,
  * if the kernel does not say so: then the clock can drift as far as the kernel lets it. */
-static const char *read_followed(const struct clock_monitor *monitor, bool may_drift,
+static const char *read_followed(const struct clock_monitor *monitor, bool may_drift, int64_t now,
 				 struct clock_state *state)
 {
 	const char *reason = follow_state(&monitor->follow, state);
 
+	clock_state_end_leap(state, clock_realtime(), now);
 	if (!reason && may_drift && !monitor->follow.same_host)
 		state->drift_ppm = CLOCK_KERNEL_PPM;
 	return reason;
@@ -115,7 +116,7 @@ static const char *read_source(struct clock_monitor *monitor, int64_t now,
 	}
 	monitor->subject = CLOCK_MONITOR_SUBJECT_SOURCE;
 	if (source->source == CLOCK_SOURCE_FOLLOW)
-		return read_followed(monitor, reason != NULL, state);
+		return read_followed(monitor, reason != NULL, now, state);
 	clock_state_local(state, source->stratum, clock_read_ntp(), now);
 	return NULL;
 }
