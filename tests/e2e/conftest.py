@@ -14,7 +14,7 @@ isolate.enter()
 from lib import daytime_client, environment, security  # noqa: E402
 from lib import testbed as testbeds  # noqa: E402
 
-pytest_plugins = ["lib.browser", "lib.refuse"]  # its fixtures
+pytest_plugins = ["lib.browser", "lib.refuse", "lib.time_limit"]  # its fixtures
 
 
 @pytest.hookimpl(tryfirst=True)

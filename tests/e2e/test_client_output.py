@@ -14,7 +14,7 @@ import pytest
 from lib.daytime_client import json_lines
 from lib.environment import CLIENT, locale, longer, needs_program, SANITIZED, wait_until
 from lib.fake_servers import ntp_server, tcp_server, UdpServer
-from lib.process import read_back
+from lib.process import read_back, read_within
 from lib.tmux import Tmux
 
 
@@ -38,7 +38,7 @@ def on_terminal(testbed, columns, *arguments, **env):
     os.close(slave)
     shown = b""
     with contextlib.suppress(OSError):  # EIO: the other side is closed
-        while piece := os.read(master, 65536):
+        while piece := read_within(master, 65536, 20):
             shown += piece
     os.close(master)
     assert popen.wait(longer(5)) in (0, 1) and read_back(err) == ""

@@ -14,7 +14,7 @@ import pytest
 from lib.daytime_client import free_port, is_daytime, query, serves
 from lib.environment import (BITS, needs_descriptors, needs_program, not_instrumented, not_wrapped, SERVER,
                              wait_until, WRAPPER)
-from lib.process import Daemon, Result
+from lib.process import Daemon, read_within, Result
 from lib.testbed import directives
 from lib.web_process import children_of, serves_http, web_process_of
 
@@ -104,7 +104,7 @@ def test_step_6_no_descriptor_is_inherited(testbed, port):
     assert "/etc/passwd" not in kept.values()
     own = re.compile(r"socket:|anon_inode:|/dev/null|/memfd:timeserver|" + re.escape(str(testbed.dir)))
     assert all(own.match(target) for target in kept.values()), kept
-    assert os.read(reader, 1) == b"", "the other end of the pipe is closed"
+    assert read_within(reader, 1) == b"", "the other end of the pipe is closed"
     os.close(reader)
 
 
@@ -222,7 +222,7 @@ def start_on_terminal(testbed, port):
     os.close(slave)
     output = b""
     while not output.endswith(b"\r\n"):
-        output += os.read(master, 1000)
+        output += read_within(master, 1000)
     result = Result(0, output.decode().replace("\r\n", "\n"), "", 0)
     testbed.running.append(Daemon(testbed, result))
     return master, shell, testbed.running[-1]

@@ -11,7 +11,7 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import query
-from lib.environment import needs_private, needs_program, not_instrumented, wait_until
+from lib.environment import longer, needs_private, needs_program, not_instrumented, wait_until
 from lib.neighbour import neighbour
 from lib.peers import chronyd, CHRONYD, LIBRARIES, needs_peer, NTPD, serve, WITHOUT_SYS_TIME
 from lib.process import read_back
@@ -52,7 +52,7 @@ def test_chronyd_follows(testbed, port):
     wait_until(lambda: measurements.exists() and len(measurements.read_text().splitlines()) > 20,
                what="20 measurements")
     popen.terminate()
-    popen.wait()
+    popen.wait(longer(10))
     assert "Selected source 127.0.0.1" in read_back(err)
     offsets = []
     for line in measurements.read_text().splitlines():
@@ -79,7 +79,7 @@ def test_ntpsec_follows(testbed):
                        what=f"a burst of requests; its output: {read_back(err)}")
         finally:
             popen.terminate()
-            popen.wait()
+            popen.wait(longer(10))
 
 
 @needs_program("rdate")
@@ -148,7 +148,7 @@ def test_tshark_finds_nothing_malformed(testbed):
         wait_until(lambda: has_captured(b"last"), 20, "the last packet")
     finally:
         tshark.send_signal(signal.SIGINT)
-        tshark.wait()
+        tshark.wait(longer(10))
     seen = testbed.run("tshark", "-r", capture, "-Y", "ntp || daytime || time",
                        env={"HOME": str(testbed.root)}, timeout=60)
     malformed = testbed.run("tshark", "-r", capture, "-Y", "_ws.malformed || _ws.expert.severity == error",

@@ -43,7 +43,7 @@ def continuous_queries(testbed, port):
         for thread in threads:
             thread.join()
     bad = [reply for reply in replies if not is_daytime(reply)]
-    assert not errors and not bad, (errors[:3], len(errors), bad[:3], len(bad), len(replies),
+    assert replies and not errors and not bad, (errors[:3], len(errors), bad[:3], len(bad), len(replies),
                                     testbed.server("-s", "status", "--json").out)
 
 

@@ -12,7 +12,7 @@ import pytest
 from lib.daytime_client import is_daytime, query, serves
 from lib.environment import (as_nobody, longer, needs_private, needs_program, NOBODY, not_instrumented,
                              not_wrapped, wait_until)
-from lib.process import read_back
+from lib.process import read_back, read_within
 from lib.socket_activation import activate
 
 BIND_SERVICE = 1 << 10
@@ -71,7 +71,8 @@ def test_start_reload_and_stop_are_notified(testbed, port, manager):
 
     server.stop()
     assert manager.next()["STOPPING"] == "1" and server.popen.returncode == 0
-    assert all(line.startswith("<") for line in server.log().splitlines()), "each line has a level for the journal"
+    lines = server.log().splitlines()
+    assert lines and all(line.startswith("<") for line in lines), "each line has a level for the journal"
 
 
 def test_a_failed_start_is_never_ready(testbed, port, manager):
@@ -127,11 +128,11 @@ def test_watchdog(testbed, port):
 
 def test_no_watchdog_for_another_process(testbed, port):
     manager = Manager(f"\0{testbed.token}", f"@{testbed.token}")
-    testbed.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment | {
+    server = testbed.foreground("-o", f"listen daytime/tcp {port}", env=manager.environment | {
         "WATCHDOG_USEC": "20000", "WATCHDOG_PID": str(os.getpid())})
     assert manager.next()["READY"] == "1"
     time.sleep(0.2)
-    assert list(manager.waiting()) == []
+    assert list(manager.waiting()) == [] and server.alive()
     manager.socket.close()
 
 
@@ -255,7 +256,7 @@ def test_no_descriptor_is_inherited_in_the_foreground(testbed, port):
                                 cwd=testbed.dir)
     os.close(writer)
     wait_until(lambda: serves(port))
-    assert os.read(reader, 1) == b"" and os.readlink(server.proc("cwd")) == "/"
+    assert read_within(reader, 1) == b"" and os.readlink(server.proc("cwd")) == "/"
     os.close(reader)
 
 

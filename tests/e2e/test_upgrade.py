@@ -287,7 +287,7 @@ def test_no_reply_is_lost(testbed, port, load, change, times):
         else:
             testbed.start("--upgrade", *ntp_and_daytime(port, "ratelimit off"))
         changes += 1
-    count = json.loads(load_client.communicate()[0])
+    count = json.loads(load_client.communicate(timeout=longer(30))[0])
     dropped = full_queues() - before
     print(f"{changes} times {change} at {pace} requests a second: {count['replies']} replies to"
           f" {count['requests']} requests, the slowest after {count['longest']} us;"

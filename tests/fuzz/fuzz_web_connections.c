@@ -31,6 +31,8 @@
 #define CHUNK_MAX   8192  /* sent at once */
 #define REPLIES_MAX 524288 /* bytes that are kept of one connection */
 #define TURNS_MAX   2000  /* of the event loop, until nothing is left to do */
+#define OPENED_MAX  32	  /* connections of an input */
+#define WAIT_MAX    5000  /* milliseconds, until the kernel has delivered something */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,14 +45,14 @@ struct client {
 	bool whole; /* neither side has cut the connection off: its replies have to be whole */
 	uint8_t chunk[CHUNK_MAX];
 	size_t chunk_size;
-	char replies[REPLIES_MAX];
+	char replies[REPLIES_MAX + 1]; /* and a zero */
 	size_t replies_size;
 };
 
 static struct client clients[CONNECTIONS];
 static struct http_server server;
 static struct sockaddr_in place;
-static unsigned network;
+static unsigned network, opened;
 
 static void check(bool holds)
 {
@@ -158,6 +160,7 @@ static void open_client(struct client *client)
 	client->replies_size = client->chunk_size = 0;
 	check(bind(client->fd, (struct sockaddr *)&own, sizeof(own)) == 0);
 	check(connect(client->fd, (struct sockaddr *)&place, sizeof(place)) == 0);
+	opened++;
 	run();
 }
 
@@ -208,7 +211,8 @@ static const char *read_headers(const char *text, const char *end, struct reply 
 	}
 }
 
-/* libevent replies itself to what it cannot parse, without our headers. */
+/* libevent replies itself to what it cannot parse, without our headers, and with the version of the
+ * request. */
 static bool is_of_libevent(const struct reply *reply)
 {
 	return reply->code >= 400 && reply->html;
@@ -218,20 +222,20 @@ static bool is_of_libevent(const struct reply *reply)
 static const char *read_reply(const char *text, const char *end)
 {
 	struct reply reply = { .length = -1 };
-	const char *status = text + strlen("HTTP/1.1 "), *line;
+	const char *line = memmem(text, (size_t)(end - text), "\r\n", 2), *status;
+	bool ours = starts_with(text, "HTTP/1.0 ") || starts_with(text, "HTTP/1.1 ");
 
-	line = memmem(text, (size_t)(end - text), "\r\n", 2);
 	if (!line)
 		return NULL;
-	check(line - text > 12 && starts_with(text, "HTTP/1.") &&
-	      (text[7] == '0' || text[7] == '1') && text[8] == ' ' && status[3] == ' ');
-	reply.code = atoi(status);
+	status = memchr(text, ' ', (size_t)(line - text));
+	check(starts_with(text, "HTTP/") && status && line - status > 4 && status[4] == ' ');
+	reply.code = atoi(status + 1);
 	check(reply.code >= 100 && reply.code <= 599);
 	text = read_headers(line + 2, end, &reply);
 	if (!text || reply.code == 100)
 		return text;
-	check((reply.nosniff && reply.policy && reply.referrer) || is_of_libevent(&reply));
-	if (text == end || starts_with(text, "HTTP/1."))
+	check((ours && reply.nosniff && reply.policy && reply.referrer) || is_of_libevent(&reply));
+	if (text == end || starts_with(text, "HTTP/"))
 		return text; /* to HEAD, perhaps: no page starts so */
 	if (reply.length < 0) { /* up to the end of the connection */
 		check(is_of_libevent(&reply) && reply.closes);
@@ -240,14 +244,25 @@ static const char *read_reply(const char *text, const char *end)
 	return end - text >= reply.length ? text + reply.length : NULL;
 }
 
-static void check_replies(struct client *client)
+/* Checks the replies, and returns whether the last one is whole. */
+static bool check_replies(struct client *client)
 {
 	const char *text = client->replies, *end = text + client->replies_size;
 
+	client->replies[client->replies_size] = '\0';
 	while (text && text < end)
 		text = read_reply(text, end);
-	check(text || !client->whole);
-	client->replies_size = 0;
+	return text;
+}
+
+static bool server_has_closed(void)
+{
+	unsigned open = 0;
+
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		open += clients[i].fd >= 0;
+	connections_expire(&server.connections, clock_monotonic());
+	return connections_count(&server.connections) <= open;
 }
 
 static void close_client(struct client *client, bool reset)
@@ -256,11 +271,21 @@ static void close_client(struct client *client, bool reset)
 
 	if (client->fd < 0)
 		return;
-	check_replies(client);
+	client->reads = true;
+	for (int i = 0; i < WAIT_MAX && !check_replies(client) && client->whole; i++) {
+		poll(NULL, 0, 1);
+		run();
+	}
+	check(check_replies(client) || !client->whole);
 	setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	close(client->fd);
 	client->fd = -1;
 	run();
+	for (int i = 0; i < WAIT_MAX && !server_has_closed(); i++) {
+		poll(NULL, 0, 1);
+		run();
+	}
+	check(server_has_closed());
 }
 
 /* Cuts off what the server has; then no reply has to be whole any more. */
@@ -313,7 +338,7 @@ static void play(const uint8_t *data, size_t size)
 {
 	struct client *client = clients;
 
-	network = 0;
+	network = opened = 0;
 	for (size_t i = 0; i < size; i++) {
 		if (data[i] >= 0xe6 && data[i] <= 0xe8) {
 			network = data[i] - 0xe5U;
@@ -321,6 +346,8 @@ static void play(const uint8_t *data, size_t size)
 		}
 		if (data[i] >= 0xe0 && data[i] <= 0xe5)
 			client = &clients[data[i] - 0xe0];
+		if (client->fd < 0 && opened == OPENED_MAX)
+			continue;
 		if (client->fd < 0) {
 			open_client(client);
 			note_evictions();
@@ -347,8 +374,6 @@ static size_t try_input(const uint8_t *data, size_t size)
 	run();
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		close_client(&clients[i], true);
-	age(2 * CONNECTIONS_TIMEOUT); /* the server has not read the end of a client it does not read */
-	age(0);
 	check(connections_count(&server.connections) == 0);
 	if (__sanitizer_get_current_allocated_bytes)
 		after = __sanitizer_get_current_allocated_bytes();

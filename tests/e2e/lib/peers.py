@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from lib import isolate
+from lib.environment import longer
 from lib.process import read_back
 from lib.testbed import directives
 
@@ -48,7 +49,7 @@ def background(testbed, command, **more):
         yield lambda: read_back(out) + read_back(err)
     finally:
         popen.send_signal(signal.SIGTERM)
-        popen.wait()
+        popen.wait(longer(10))
 
 
 @contextlib.contextmanager

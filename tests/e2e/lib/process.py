@@ -110,6 +110,13 @@ class Foreground(Process):
         self.wait()
 
 
+def read_within(descriptor, size, seconds=5):
+    """Reads from a pipe or terminal, which has to be readable, or closed by all others, in time."""
+    readable, _, _ = select.select([descriptor], [], [], longer(seconds))
+    assert readable, f"nothing to read, and not closed, after {seconds} s"
+    return os.read(descriptor, size)
+
+
 def read_back(file):
     """The output of a program, without the lines of valgrind."""
     file.seek(0)
