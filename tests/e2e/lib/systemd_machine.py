@@ -1,8 +1,10 @@
 """A real systemd as process 1 of its own mount, PID and cgroup namespaces.
 
 It is Debian's, unpacked by bench/fetch-peers, and runs the units of the test alone. It shares the
-network namespace of the test, whose settings it cannot change: /proc/sys is read-only. It logs to
-/dev/kmsg, if there is a file of that name, which is not the kernel's here.
+network namespace of the test, whose settings it cannot change: /proc/sys is read-only. What it writes
+below /etc, /tmp, /var/tmp and /var/lib/systemd is gone with it; its boot ID, which is part of the names
+of private directories, is its own. It logs to /dev/kmsg, if there is a file of that name, which is not
+the kernel's here.
 """
 import contextlib
 import glob
@@ -28,9 +30,15 @@ exec unshare --mount --pid --cgroup --fork --kill-child sh -ec '
 	mount --bind /proc/sys /proc/sys
 	mount -o remount,bind,ro /proc/sys
 	mount -t tmpfs tmpfs /mnt
-	mkdir -p /mnt/lock "/mnt/${home#/run/}" /mnt/etc /mnt/work
+	mkdir -p /mnt/lock "/mnt/${home#/run/}"
+	echo "$boot" >/mnt/boot_id
+	mount --bind /mnt/boot_id /proc/sys/kernel/random/boot_id
 	mount --bind "$home" "/mnt/${home#/run/}"
-	mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work overlay /etc
+	for directory in /etc /tmp /var/tmp /var/lib/systemd; do
+		mkdir -p "/mnt/upper$directory" "/mnt/work$directory" $directory
+		mount -t overlay -o "lowerdir=$directory,upperdir=/mnt/upper$directory,workdir=/mnt/work$directory" \
+			overlay $directory
+	done
 	mount --no-mtab --move /mnt /run
 	mkdir -p /etc/timeserver
 	if [ -d /sys/fs/cgroup/systemd ]; then
@@ -61,7 +69,8 @@ def hierarchies():
 
 class Systemd:
     def __init__(self, testbed):
-        self.testbed, self.units, self.token = testbed, testbed.root / "units", f"timeserver-{uuid.uuid4().hex}"
+        self.testbed, self.units, self.boot = testbed, testbed.root / "units", uuid.uuid4()
+        self.token = f"timeserver-{self.boot.hex}"
         self.units.mkdir()
         for name in TARGETS:
             self.write_unit(f"{name}.target", "[Unit]\nDescription=empty target of the tests\n")
@@ -107,7 +116,7 @@ class Systemd:
         for group in self.groups:
             group.mkdir()
         settings = {"groups": " ".join(map(str, self.groups)), "home": str(home), "systemd": SYSTEMD,
-                    "units": str(self.units), "libraries": libraries()}
+                    "units": str(self.units), "libraries": libraries(), "boot": str(self.boot)}
         self.popen, _, self.err = self.testbed.popen(["sh", "-c", BOOT], env=settings)
         wait_until(self.is_up, 20, "systemd")
         return self
@@ -122,6 +131,8 @@ class Systemd:
         self.popen.wait(longer(10))
         for group in self.groups:
             wait_until(lambda group=group: is_removed(group), what="all services to end")
+        left = [path for place in ("/tmp", "/var/tmp") for path in glob.glob(f"{place}/*{self.boot.hex}*")]
+        assert not left, f"left behind: {left}"
 
 
 def is_removed(group):
