@@ -12,13 +12,11 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 {
 	bool opened;
 
-	*engine = (struct engine){
-		.service.config = *config,
-		.service.precision = clock_measure_precision(),
-		.started = clock_boottime(),
-		.started_clock = time(NULL),
-		.retry_at = INT64_MAX,
-	};
+	engine->service.config = *config;
+	engine->service.precision = clock_measure_precision();
+	engine->started = clock_boottime();
+	engine->started_clock = time(NULL);
+	engine->retry_at = INT64_MAX;
 	*config = (struct config){ 0 };
 	clock_open_zone();
 	engine->service.ceilings = engine->ceilings;

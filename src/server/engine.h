@@ -42,8 +42,8 @@ struct engine_setup {
 	struct listeners listeners;
 };
 
-/* Creates the shared memory and takes config, which is empty afterwards. engine_close is to be
- * called also after a failure. */
+/* Creates the shared memory and takes config, which is empty afterwards. engine is of zeros.
+ * engine_close is to be called also after a failure. */
 bool engine_open(struct engine *engine, struct config *config, struct failure *failure);
 
 /* Opens all sockets of the configuration. Uses those of present where they fit and closes the

@@ -148,7 +148,7 @@ static enum exit_status serve(const struct options *options, const struct config
 	const struct user user = config->user;
 	char file[PATH_MAX];
 	struct failure failure;
-	struct server server;
+	static struct server server; /* not on the stack: most of its memory is never touched */
 	struct notify notify;
 	char serving[512];
 	int report = -1;

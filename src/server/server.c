@@ -124,12 +124,10 @@ static bool drop_privileges(struct server *server, struct failure *failure)
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
 		  const struct notify *notify, bool upgrade, struct failure *failure)
 {
-	*server = (struct server){
-		.source = source,
-		.notify = *notify,
-		.epoll = -1,
-		.signals = -1,
-	};
+	server->source = source;
+	server->notify = *notify;
+	server->epoll = -1;
+	server->signals = -1;
 	pidfile_clear(&server->pidfile);
 	control_clear(&server->control);
 	take_over_clear(&server->take_over);

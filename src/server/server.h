@@ -34,9 +34,9 @@ struct server {
 	struct log_limit hanging;
 };
 
-/* Takes the pid file, opens all sockets, drops privileges and serves. config is empty afterwards;
- * source must outlive the server. notify was read from the environment. On failure everything is
- * released.
+/* Takes the pid file, opens all sockets, drops privileges and serves. server is of zeros before;
+ * config is empty afterwards; source must outlive the server. notify was read from the environment.
+ * On failure everything is released.
  *
  * With upgrade the pid file and the sockets are taken over from the daemon that runs, if there is
  * one; it serves beside this process until server_commit_upgrade, and on if this process fails. */

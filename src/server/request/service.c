@@ -4,6 +4,8 @@
 
 void service_update_ports(struct service *service)
 {
+	if (!service_has_datagrams(service))
+		return;
 	memset(service->ports, 0, sizeof(service->ports));
 	for (size_t i = 0; i < service->listeners.count; i++) {
 		uint16_t port = address_port(&service->listeners.items[i].address);

@@ -35,7 +35,7 @@ static inline bool service_has_port(const struct service *service, uint16_t port
 	return (service->ports[port / 8] >> port % 8 & 1) != 0;
 }
 
-/* Sets ports from the listeners. */
+/* Sets ports from the listeners, if one of them is for datagrams, whose peers are compared. */
 void service_update_ports(struct service *service);
 
 /* Whether anything is served over UDP by workers. */
