@@ -92,7 +92,8 @@ static bool send_message(int fd, const uint8_t *text, size_t length)
 		count += attached[count] >= 0;
 		length--;
 	}
-	*message.msg_iov = (struct iovec){ (void *)text, length < MESSAGE_MAX ? length : MESSAGE_MAX };
+	*message.msg_iov =
+		(struct iovec){ (void *)text, length < MESSAGE_MAX ? length : MESSAGE_MAX };
 	if (count > 0) {
 		message.msg_control = control;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));

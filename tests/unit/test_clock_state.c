@@ -357,7 +357,8 @@ static void a_leap_second_is_over_with_its_day(void **state)
 		clock_state_end_leap(&announced, midnight + 5, full.measured + 5);
 		assert_int_equal(announced.leap, leap);
 		clock_state_end_leap(&announced, midnight, full.measured + 1);
-		assert_int_equal(announced.leap, leap == CLOCK_LEAP_UNKNOWN ? leap : CLOCK_LEAP_NONE);
+		assert_int_equal(announced.leap,
+				 leap == CLOCK_LEAP_UNKNOWN ? leap : CLOCK_LEAP_NONE);
 	}
 }
 
