@@ -264,13 +264,17 @@ static void add_headers_to_error(struct evbuffer *output, const struct evbuffer_
 				 void *argument)
 {
 	const struct http_server *server = argument;
-	char line[sizeof("HTTP/1.1 400") - 1] = "";
+	char line[64] = "";
 	struct evbuffer_ptr start;
+	const char *status;
 
-	if (server->replying || info->n_added < sizeof(line) ||
+	if (server->replying || info->n_added == 0 ||
 	    evbuffer_ptr_set(output, &start, info->orig_size, EVBUFFER_PTR_SET) < 0 ||
-	    evbuffer_copyout_from(output, &start, line, sizeof(line)) < (ssize_t)sizeof(line) ||
-	    memcmp(line, "HTTP/", 5) != 0 || line[9] < '2')
+	    evbuffer_copyout_from(output, &start, line, sizeof(line) - 1) < 0 ||
+	    memcmp(line, "HTTP/", 5) != 0)
+		return;
+	status = strchr(line, ' '); /* the version is any numbers */
+	if (!status || status[1] < '2')
 		return;
 	evbuffer_add_printf(output, POLICY ": " POLICY_NOTHING "\r\n");
 	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)

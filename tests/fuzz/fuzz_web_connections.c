@@ -207,8 +207,7 @@ static const char *read_headers(const char *text, const char *end, struct reply 
 	}
 }
 
-/* libevent replies itself to what it cannot parse, without our headers, and with the version of the
- * request. */
+/* libevent replies itself to what it cannot parse, with the version of the request. */
 static bool is_of_libevent(const struct reply *reply)
 {
 	return reply->code >= 400 && reply->html;
@@ -230,7 +229,8 @@ static const char *read_reply(const char *text, const char *end)
 	text = read_headers(line + 2, end, &reply);
 	if (!text || reply.code == 100)
 		return text;
-	check((ours && reply.nosniff && reply.policy && reply.referrer) || is_of_libevent(&reply));
+	check(reply.nosniff && reply.policy && reply.referrer);
+	check(ours || is_of_libevent(&reply));
 	if (text == end || starts_with(text, "HTTP/"))
 		return text;	/* to HEAD, perhaps: no page starts so */
 	if (reply.length < 0) { /* up to the end of the connection */
