@@ -237,6 +237,23 @@ def test_a_connection_takes_one_request(testbed, port):
     assert testbed.status()["state"] == "serving"
 
 
+def test_idle_connections_make_room_for_new_ones(testbed, port):
+    """Eight may be open: the one that came first is closed."""
+    testbed.listen(port)
+    with contextlib.ExitStack() as stack:
+        def connect():
+            with contextlib.suppress(BlockingIOError):  # eight wait to be accepted
+                return stack.enter_context(connect_control(testbed))
+            return None
+        connections = [wait_until(connect) for _ in range(12)]
+        for connection in connections[:4]:
+            assert connection.recv(100) == b""
+        assert testbed.status()["state"] == "serving"
+        for connection in connections[6:]:
+            connection.send(b'{"version":1,"command":"status"}')
+            assert json.loads(connection.recv(1 << 18))["state"] == "serving"
+
+
 @needs_private("addresses of its own")
 def test_top_clients_by_network(testbed, port):
     """In descending order of requests, on the control socket and not on the web."""

@@ -1,9 +1,11 @@
 """The eight steps of becoming a daemon, each checked from outside, and what must not disturb it."""
+import contextlib
 import os
 import pty
 import re
 import resource
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,8 +13,9 @@ import time
 
 import pytest
 
-from lib.daytime_client import free_port, is_daytime, query, serves
-from lib.environment import (BITS, needs_descriptors, needs_program, not_instrumented, not_wrapped, SERVER,
+from lib.control import connect_control
+from lib.daytime_client import free_port, idle_connections, is_daytime, query, serves
+from lib.environment import (BITS, needs_descriptors, needs_private, needs_program, not_instrumented, not_wrapped, SERVER,
                              wait_until, WRAPPER)
 from lib.process import Daemon, read_within, Result
 from lib.testbed import directives
@@ -106,6 +109,35 @@ def test_step_6_no_descriptor_is_inherited(testbed, port):
     assert all(own.match(target) for target in kept.values()), kept
     assert read_within(reader, 1) == b"", "the other end of the pipe is closed"
     os.close(reader)
+
+
+def kept_by_exec(daemon):
+    """The descriptors after 2 that a program which the daemon executes would have, by what they are."""
+    found = {}
+    for number, target in daemon.descriptors().items():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            flags = re.search(r"^flags:\s*([0-7]+)", daemon.proc(f"fdinfo/{number}").read_text(), re.MULTILINE)
+            if number > 2 and not int(flags[1], 8) & os.O_CLOEXEC:
+                found[number] = target
+    return found
+
+
+@needs_private("a /dev/log of its own")
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_no_descriptor_is_passed_on_by_exec(testbed, port, upgrade):
+    """Not a listener, which may have been handed over, a connection, a control peer, or that of syslog."""
+    lines = directives(f"listen daytime/tcp {port}", f"listen ntp {port}", f"listen http {free_port()}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslogd:
+        syslogd.bind("/dev/log")
+        daemon = testbed.start(*lines)
+        if upgrade:
+            daemon = testbed.start("--upgrade", *lines)
+        with idle_connections(port, 3), connect_control(testbed), connect_control(testbed):
+            before = len(daemon.descriptors())
+            assert testbed.signal("status").code == 0, "the control peers were accepted"
+            wait_until(lambda: is_daytime(query(port)), what="the connections to be accepted")
+            assert kept_by_exec(daemon) == {} and before >= 10
+        os.unlink("/dev/log")
 
 
 @needs_program("strace")
@@ -290,12 +322,18 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
 
 
 @not_instrumented("CPU time")
+def wake_ups(daemon):
+    """How often its threads have slept, so far."""
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (thread / "status").read_text(), re.MULTILINE)[1])
+               for thread in daemon.proc("task").iterdir())
+
+
 def test_it_sleeps_without_requests(testbed, port):
-    daemon = testbed.listen(port)
-    query(port)
-    before = int(daemon.status("voluntary_ctxt_switches"))
+    daemon = testbed.start(*directives(f"listen daytime/tcp {port}", f"listen daytime/udp {port}", "workers 4"))
+    assert is_daytime(query(port))
+    before = wake_ups(daemon)
     time.sleep(1)
-    assert int(daemon.status("voluntary_ctxt_switches")) - before <= 3
+    assert wake_ups(daemon) - before <= 8
 
 
 @pytest.mark.parametrize("option", ["--foreground", "--debug"])

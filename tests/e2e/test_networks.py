@@ -101,6 +101,18 @@ def test_a_listener_at_such_an_address_is_an_error(testbed, lan, port, address, 
         " multicast address\n")
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_reply_over_a_link_comes_from_the_address_of_the_request(testbed, lan, port, service):
+    """Over lo the kernel replies from there in any case; over a link from the first address that it finds."""
+    lan.address("10.9.0.3/24", "10.8.0.1/32", "fd00:9::3/64", "fd00:8::1/128")
+    with lan.inside():
+        ip(f"route add 10.8.0.0/16 dev {lan.far}", f"route add fd00:8::/32 dev {lan.far}")
+    testbed.start(*directives(f"listen {service} {port}", "clock local", "ratelimit off"))
+    for host in ["10.9.0.1", "10.9.0.3", "10.8.0.1", "fd00:9::1", "fd00:9::3", "fd00:8::1"]:
+        with lan.udp_socket("fd00:9::2" if ":" in host else "10.9.0.2") as client:
+            assert ask(client, host, port, service) == host
+
+
 def test_a_request_to_an_anycast_address_gets_its_reply_from_there(testbed, lan, port):
     """The address of all routers of a network: RFC 4291, section 2.6.1."""
     set_network_option(f"ipv6/conf/{lan.near}/forwarding", 1)

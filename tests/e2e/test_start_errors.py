@@ -107,6 +107,11 @@ def test_a_directory_as_configuration(testbed):
     assert str(testbed.dir) in err and err.endswith(": Is a directory\n")
 
 
+def test_a_configuration_of_more_than_a_megabyte(testbed):
+    config = testbed.config("listen daytime/tcp 5050\n" + "#" * (1 << 20))
+    fails(testbed, 78, f"timeserver: cannot read {config}: File too large", "-c", config)
+
+
 def test_wrong_configuration(testbed):
     config = testbed.config("listen daytime/tcp 5050\nlisten daytime/tcp 70000\n")
     fails(testbed, 78, f"{config}:2: listen: '70000': expected ADDRESS or [ADDRESS:]PORT, with ADDRESS an "

@@ -120,6 +120,8 @@ def test_a_new_process_that_dies_changes_nothing(testbed, port):
         assert testbed.status()["process"] == str(old.pid)
     assert tuple(testbed.server(*ntp_and_daytime(port)))[0] == 1, "the pid file is locked again"
     assert testbed.signal("reload").code == 0 and serves(port)
+    old.stop()
+    assert testbed.files() == [], "they are its own again"
 
 
 def test_a_new_process_that_keeps_the_pid_lock_for_a_moment(testbed, port):

@@ -29,6 +29,14 @@ def test_the_number_of_workers(testbed, port, count):
     assert testbed.status()["workers"] == str(count)
 
 
+@pytest.mark.parametrize("cores", [sorted(os.sched_getaffinity(0)), sorted(os.sched_getaffinity(0))[:1]],
+                         ids=["all cores", "one core"])
+def test_there_is_a_worker_for_each_core_that_it_may_use(testbed, port, cores):
+    words = ["taskset", "-c", ",".join(map(str, cores))]
+    testbed.start("-o", f"listen ntp {port}", "-o", "clock local", before=words)
+    assert testbed.status()["workers"] == str(min(len(cores), 256))
+
+
 def test_every_worker_serves_requests(testbed, port):
     """The kernel distributes requests from many ports among the shards."""
     daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "workers 3")
@@ -181,3 +189,15 @@ def test_the_worker_of_a_network_is_secret_and_stays(testbed, family):
     one.reload()
     assert [one.worker_of(first, host) for first, _ in networks] == chosen
     assert [other.worker_of(first, host) for first, _ in networks] != chosen
+
+
+def test_busy_polling_takes_the_cpu_after_a_request(testbed, port):
+    """For a second here, so that the next request finds the worker awake."""
+    daemon = testbed.start("-o", f"listen ntp {port}", "-o", "clock local", "-o", "busy-poll 1000000")
+    before = daemon.cpu_seconds()
+
+    def is_busy():
+        assert ntp.query(port)[0].stratum == 10
+        time.sleep(0.1)
+        return daemon.cpu_seconds() - before > 0.3
+    wait_until(is_busy, 20, "the CPU time of busy polling")

@@ -1,4 +1,5 @@
 /* Bytes, text and addresses. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "base/failure.h"
 #include "base/text.h"
 
 static void writer_stays_within_its_buffer(void **state)
@@ -87,6 +89,20 @@ static void unprintable_bytes_are_escaped(void **state)
 		assert_string_equal(text_escape(escaped, sizeof(escaped), rows[i].bytes,
 						rows[i].size),
 				    rows[i].expected);
+}
+
+/* A part of it may come from a file name. */
+static void a_failure_is_printable(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	assert_false(failure_set(&failure, EXIT_NOT_STARTED, "no %s", "\x1b[31mfile\n"));
+	assert_string_equal(failure.text, "no \\x1b[31mfile\\n");
+	errno = EACCES;
+	assert_false(failure_set_errno(&failure, "no %s", "\x1b[31mfile"));
+	assert_string_equal(failure.text, "no \\x1b[31mfile: Permission denied");
+	assert_int_equal(failure.status, EXIT_PERMISSION);
 }
 
 static void escaped_text_stays_within_its_capacity(void **state)
@@ -306,6 +322,7 @@ int main(void)
 		cmocka_unit_test(writer_keeps_its_error),
 		cmocka_unit_test(decimals_are_padded),
 		cmocka_unit_test(unprintable_bytes_are_escaped),
+		cmocka_unit_test(a_failure_is_printable),
 		cmocka_unit_test(escaped_text_stays_within_its_capacity),
 		cmocka_unit_test(numbers_have_digits_only),
 		cmocka_unit_test(addresses_are_parsed_and_formatted),

@@ -1,6 +1,7 @@
 /* The clock monitor, with a kernel clock that the test controls. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -266,6 +267,41 @@ static void a_refusal_has_its_own_reason(void **state)
 	}
 }
 
+/* The records that a pipe has got. */
+static unsigned count_records(int reader)
+{
+	char text[10000];
+	ssize_t size = read(reader, text, sizeof(text));
+	unsigned count = 0;
+
+	for (ssize_t i = 0; i < size; i++)
+		count += text[i] == '\n';
+	return count;
+}
+
+static void a_clock_that_changes_all_the_time_fills_no_log(void **state)
+{
+	int pipes[2], standard_error = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(dup2(pipes[1], STDERR_FILENO), STDERR_FILENO);
+	set_kernel(0, TIME_OK, 1000);
+	start(CLOCK_SOURCE_SYSTEM, "");
+	for (int i = 0; i < 10; i++) {
+		set_kernel(STA_UNSYNC, TIME_ERROR, 1000);
+		wait_for(CLOCK_LEAP_UNKNOWN, 0);
+		set_kernel(0, TIME_OK, 1000);
+		wait_for(CLOCK_LEAP_NONE, CLOCK_SYSTEM_STRATUM);
+	}
+	clock_monitor_stop(&monitor);
+	dup2(standard_error, STDERR_FILENO);
+	assert_in_range(count_records(pipes[0]), 2, 9); /* 6, and one more in 10 seconds */
+	close(pipes[0]);
+	close(pipes[1]);
+	close(standard_error);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +313,7 @@ int main(void)
 		cmocka_unit_test_teardown(the_monitor_blocks_all_signals, end),
 		cmocka_unit_test(the_kernel_clock_is_read_before_the_monitor_runs),
 		cmocka_unit_test_teardown(a_refusal_has_its_own_reason, end),
+		cmocka_unit_test_teardown(a_clock_that_changes_all_the_time_fills_no_log, end),
 	};
 
 	log_open("test", LOG_TO_TERMINAL, LOG_DAEMON, false);

@@ -362,6 +362,19 @@ static void a_leap_second_is_over_with_its_day(void **state)
 	}
 }
 
+/* RFC 5905 section 11.2.3: half of the root delay, rounded up, and the root dispersion. */
+static void the_root_distance(void **cmocka)
+{
+	struct clock_state state = { .root_delay = 5, .root_dispersion = 7 };
+
+	(void)cmocka;
+	assert_int_equal(clock_state_root_distance(&state), 10);
+	state.root_delay = 4;
+	assert_int_equal(clock_state_root_distance(&state), 9);
+	state.root_dispersion = UINT32_MAX - 1;
+	assert_int_equal(clock_state_root_distance(&state), UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +388,7 @@ int main(void)
 		cmocka_unit_test(a_local_clock_has_a_recent_reference_time),
 		cmocka_unit_test(synchronised_states_of_the_kernel),
 		cmocka_unit_test(unsynchronised_states_of_the_kernel),
+		cmocka_unit_test(the_root_distance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

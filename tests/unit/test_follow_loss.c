@@ -210,6 +210,26 @@ static void an_ended_server_on_this_host_is_noticed_at_once(void **cmocka)
 	assert_int_equal(test.follow.refused, 0);
 }
 
+/* Anyone can forge it; of this host, only the kernel sends it. */
+static void an_error_from_the_network_is_ignored(void **cmocka)
+{
+	struct address address;
+
+	(void)cmocka;
+	assert_true(address_parse(&address, "127.0.0.1", test.source.port));
+	exchange(0);
+	test.follow.same_host = false;
+	close(test.socket);
+	for (unsigned i = 1; i <= 4; i++) {
+		follow_tick(&test.follow, test.follow.next);
+		follow_receive(&test.follow, test.follow.next);
+		assert_synchronised();
+	}
+	assert_int_equal(test.follow.refused, 0);
+	test.socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(test.socket, &address.any, address_length(&address)), 0);
+}
+
 /* The root dispersion of the last state grows by 15 microseconds a second, one unit of the format
  * in 1.02 s, and no reply comes but RATE. */
 static void a_root_distance_of_a_second_is_the_end(void **cmocka)
@@ -242,6 +262,7 @@ int main(void)
 		TEST(an_ended_server_is_noticed_in_time),
 		TEST(a_reply_ends_the_longer_pauses),
 		TEST(an_ended_server_on_this_host_is_noticed_at_once),
+		TEST(an_error_from_the_network_is_ignored),
 		TEST(a_root_distance_of_a_second_is_the_end),
 	};
 

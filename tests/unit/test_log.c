@@ -59,6 +59,23 @@ static void a_record_is_one_line(void **state)
 	assert_string_equal(read_output(), "<3>7\n");
 }
 
+/* At a terminal, too: a part of it may come from a file, a server or another user. */
+static void a_message_of_a_command_is_one_line(void **state)
+{
+	int standard_output = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	(void)state;
+	log_print(LOG_ERR, "%s", "two\nlines\r\x1b[31m\xff");
+	assert_string_equal(read_output(), "test: two\\nlines\\r\\x1b[31m\\xff\n");
+	assert_int_equal(fflush(stdout), 0);
+	assert_int_equal(dup2(STDERR_FILENO, STDOUT_FILENO), STDOUT_FILENO);
+	log_result("%s", "two\nlines\r\x1b[31m\xff");
+	fflush(stdout);
+	assert_int_equal(dup2(standard_output, STDOUT_FILENO), STDOUT_FILENO);
+	close(standard_output);
+	assert_string_equal(read_output(), "test: two\\nlines\\r\\x1b[31m\\xff\n");
+}
+
 static void a_long_record_is_truncated(void **state)
 {
 	char text[5000];
@@ -135,6 +152,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
 
 	assert_string_equal(((const struct sockaddr_un *)address)->sun_path, "/dev/log");
 	assert_in_range(length, 10, sizeof(struct sockaddr_un));
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK); /* its queue may be full */
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size), 0);
 	if (type != SOCK_STREAM) {
 		errno = EPROTOTYPE;
@@ -220,6 +238,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_record_is_one_line, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(a_message_of_a_command_is_one_line, open_pipe,
+						close_pipe),
 		cmocka_unit_test_setup_teardown(a_long_record_is_truncated, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(debug_records_are_written_if_enabled, open_pipe,
 						close_pipe),

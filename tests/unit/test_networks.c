@@ -170,6 +170,20 @@ static unsigned admitted(struct limiter *limiter, const char *host, bool own, un
 	return count;
 }
 
+/* Else a forger could find prefixes that share a set with a victim's. */
+static void each_limiter_has_a_key_of_its_own(void **state)
+{
+	struct limiter one = { 0 }, other = { 0 };
+
+	(void)state;
+	assert_true(limiter_open(&one));
+	assert_true(limiter_open(&other));
+	assert_true(one.key.low != 0 && one.key.low != other.key.low);
+	assert_true(one.key.high != 0 && one.key.high != other.key.high);
+	limiter_close(&one);
+	limiter_close(&other);
+}
+
 /* Also in a /64. Requests from before the network became an own one do not count. */
 static void each_address_of_an_own_network_has_a_budget(void **state)
 {
@@ -300,6 +314,7 @@ int main(void)
 		cmocka_unit_test(group_addresses),
 		cmocka_unit_test(networks_of_interfaces),
 		cmocka_unit_test(lengths_and_room_are_checked),
+		cmocka_unit_test(each_limiter_has_a_key_of_its_own),
 		cmocka_unit_test(each_address_of_an_own_network_has_a_budget),
 		cmocka_unit_test(an_own_network_has_a_limit),
 		cmocka_unit_test(a_second_at_once_and_then_the_rate),

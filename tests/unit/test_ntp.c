@@ -179,6 +179,10 @@ static void extension_fields(void **unused)
 	assert_true(gets_reply(bytes, 92));
 	assert_false(gets_reply(bytes, 64));	  /* 16 bytes could be an authenticator: RFC 7822 */
 	assert_false(gets_reply(bytes, 92 + 20)); /* so could 20 bytes after the fields */
+	request_make(bytes, 4, NTP_MODE_CLIENT);
+	extend(bytes, 48, 12);
+	extend(bytes, 60, 28);
+	assert_false(gets_reply(bytes, 88)); /* a field has 16 bytes or more */
 	request_make(bytes, 3, NTP_MODE_CLIENT);
 	extend(bytes, 48, 28);
 	assert_false(gets_reply(bytes, 76)); /* no extension fields before version 4 */

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/sandbox.h"
+#include "child.h"
 #include "server/process/privileges.h"
 
 static const unsigned long namespaces[] = {
@@ -290,6 +291,32 @@ static void files_can_be_created_in_one_directory_only(void **state)
 	in_sandboxed_child(check_paths);
 }
 
+static char *const nothing_to_pass[] = { NULL };
+
+static int check_no_execution(void)
+{
+	if (!privileges_filter_syscalls(false))
+		return 1;
+	return execve("/nowhere", nothing_to_pass, nothing_to_pass) == -1 && errno == EPERM ? 0 : 2;
+}
+
+static int check_execution(void)
+{
+	if (!privileges_filter_syscalls(true))
+		return 1;
+	return execve("/nowhere", nothing_to_pass, nothing_to_pass) == -1 && errno == ENOENT ? 0 :
+											       2;
+}
+
+static void nothing_is_executed_without_need(void **state)
+{
+	(void)state;
+	if (!child_can_filter_calls())
+		skip();
+	child_run(check_no_execution);
+	child_run(check_execution);
+}
+
 static void the_sandbox_is_described(void **state)
 {
 	static const struct {
@@ -320,6 +347,7 @@ int main(void)
 		cmocka_unit_test(no_namespace_can_be_created),
 		cmocka_unit_test(interfaces_have_names),
 		cmocka_unit_test(files_can_be_created_in_one_directory_only),
+		cmocka_unit_test(nothing_is_executed_without_need),
 		cmocka_unit_test(the_sandbox_is_described),
 	};
 

@@ -202,12 +202,29 @@ static void unsupported_is_not_failed(void **state)
 	assert_false(sandbox_is_unsupported(EACCES));
 }
 
+/* These remove what they have made, if they may. */
 static bool can_make_directory(void)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/new", directory);
-	return mkdir(path, 0700) == 0 && rmdir(path) == 0;
+	return mkdir(path, 0700) == 0 && (rmdir(path) == 0 || true);
+}
+
+static bool can_make_link(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/link", directory);
+	return symlink("/", path) == 0 && (unlink(path) == 0 || true);
+}
+
+static bool can_make_fifo(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/fifo", directory);
+	return mkfifo(path, 0600) == 0 && (unlink(path) == 0 || true);
 }
 
 static int check_paths(void)
@@ -219,12 +236,17 @@ static int check_paths(void)
 		return 1;
 	if (sandbox_allow_path(rules, "/nowhere", files))
 		return 2;
-	if (sandbox_end_paths(rules, false) || !can_make_directory())
+	if (sandbox_end_paths(rules, false) || !can_make_directory() || !can_make_link() ||
+	    !can_make_fifo())
 		return 3;
 	rules = sandbox_begin_paths(sandbox_write_rights());
 	if (!sandbox_allow_path(rules, "/", files) || !sandbox_end_paths(rules, true))
 		return 4;
-	return !can_make_directory() && errno == EACCES ? 0 : 5;
+	if (can_make_directory() || errno != EACCES)
+		return 5;
+	if (can_make_link() || errno != EACCES)
+		return 6;
+	return !can_make_fifo() && errno == EACCES ? 0 : 7;
 }
 
 /* An incomplete set of rules is not applied: it would forbid needed files. */

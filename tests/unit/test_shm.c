@@ -1,4 +1,5 @@
 /* Shared memory, and snapshots in it. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,6 +134,42 @@ static void a_snapshot_is_read_as_it_was_published(void **state)
 	}
 }
 
+/* Long enough that others are published while it is read. */
+#define WORDS	     512
+#define PUBLICATIONS 200000
+
+static atomic_uint long_sequence;
+static _Atomic uint64_t long_slots[2 * WORDS];
+
+/* Each value has its number in all words. */
+static void *publish_all(void *unused)
+{
+	uint64_t value[WORDS];
+
+	(void)unused;
+	for (uint64_t number = 1; number <= PUBLICATIONS; number++) {
+		for (size_t i = 0; i < WORDS; i++)
+			value[i] = number;
+		snapshot_publish(&long_sequence, long_slots, value, sizeof(value));
+	}
+	return NULL;
+}
+
+static void a_long_snapshot_is_not_torn(void **state)
+{
+	uint64_t value[WORDS] = { 0 };
+	pthread_t publisher;
+
+	(void)state;
+	assert_int_equal(pthread_create(&publisher, NULL, publish_all, NULL), 0);
+	while (value[0] < PUBLICATIONS) {
+		snapshot_read(&long_sequence, long_slots, value, sizeof(value));
+		for (size_t i = 1; i < WORDS; i++)
+			assert_int_equal(value[i], value[0]);
+	}
+	pthread_join(publisher, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +178,7 @@ int main(void)
 		cmocka_unit_test(other_memory_is_refused),
 		cmocka_unit_test(a_failed_creation_leaves_no_descriptor_open),
 		cmocka_unit_test(a_snapshot_is_read_as_it_was_published),
+		cmocka_unit_test(a_long_snapshot_is_not_torn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

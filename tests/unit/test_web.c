@@ -9,11 +9,101 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "web/connections.h"
 #include "web/leap.h"
 #include "web/query.h"
+
+/* Else a client could find networks that are counted as one with another's. */
+static void networks_are_told_apart_with_a_random_key(void **state)
+{
+	static struct connections one, other;
+	struct access access = { 0 };
+	struct counter open;
+
+	(void)state;
+	connections_open(&one, &access, &open);
+	connections_open(&other, &access, &open);
+	assert_true(one.key.low != 0 && one.key.low != other.key.low);
+	assert_true(one.key.high != 0 && one.key.high != other.key.high);
+}
+
+#define DESCRIPTORS 100
+
+static unsigned count_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* They leave descriptors for anything else, and the limit is lowered to what they need. */
+static void connections_are_limited_by_descriptors(void **state)
+{
+	static struct connections connections;
+	struct rlimit before, limit = { .rlim_cur = DESCRIPTORS };
+	struct access access = { 0 };
+	struct counter open;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	connections_open(&connections, &access, &open);
+	assert_in_range(connections.batch, 1, CONNECTIONS_BATCH_MAX);
+	assert_in_range(connections.capacity, 1,
+			DESCRIPTORS - count_descriptors() - connections.batch);
+	setrlimit(RLIMIT_NOFILE, &before);
+	connections_open(&connections, &access, &open);
+	assert_in_range(connections.capacity, 1, CONNECTIONS_MAX);
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+
+/* Adds a connection to full connections. Returns the slot of the evicted one. */
+static size_t evict(struct connections *connections, struct event_base *base,
+		    struct bufferevent **added)
+{
+	size_t slot = 0;
+
+	*added = connections_add(connections, base);
+	while (connections->slots[slot].stream != *added)
+		slot++;
+	return slot;
+}
+
+/* One that waits for its reply stays, also if it is older than an idle one. */
+static void an_idle_connection_is_evicted_first(void **state)
+{
+	static struct connections connections;
+	struct event_base *base = event_base_new();
+	struct bufferevent *streams[6];
+	struct access access = { 0 };
+	struct counter open;
+
+	(void)state;
+	connections_open(&connections, &access, &open);
+	connections.capacity = 3;
+	for (int i = 0; i < 3; i++) {
+		streams[i] = connections_add(&connections, base);
+		connections.slots[i].since = i + 1;
+		connections.slots[i].replied = i > 0;
+	}
+	assert_int_equal(evict(&connections, base, &streams[3]), 1); /* the oldest idle one */
+	assert_int_equal(evict(&connections, base, &streams[4]), 2);
+	assert_int_equal(evict(&connections, base, &streams[5]), 0); /* none is idle */
+	for (int i = 0; i < 3; i++)
+		bufferevent_decref(connections.slots[i].stream);
+	for (int i = 0; i < 6; i++)
+		bufferevent_free(streams[i]);
+	event_base_free(base);
+}
 
 static void a_stamp_is_digits_and_points(void **state)
 {
@@ -158,6 +248,9 @@ static void an_incomplete_list_is_not_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(networks_are_told_apart_with_a_random_key),
+		cmocka_unit_test(connections_are_limited_by_descriptors),
+		cmocka_unit_test(an_idle_connection_is_evicted_first),
 		cmocka_unit_test(a_stamp_is_digits_and_points),
 		cmocka_unit_test(a_host_has_no_special_characters),
 		cmocka_unit_test(the_preferred_language_is_chosen),
