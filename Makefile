@@ -5,6 +5,7 @@
 #                   check-valgrind, check-32, check-musl
 #   make analyze    static analysis by gcc and clang
 #   make torture    fault injection: every system call and allocation fails once
+#   make mutants    breaks each promise in tests/mutants, and says which test noticed
 #   make coverage   branch coverage of src/base and src/protocol
 #   make lint       the rules of CONTRIBUTING.md; make format runs clang-format
 #   make demo       start a daemon on port 5050 and query it
@@ -231,6 +232,15 @@ coverage:
 		CPPFLAGS=-DINSTRUMENTED CFLAGS="-O0 -g --coverage" LDFLAGS="--coverage -Wl,-u,__gcov_dump"
 	@tools/coverage $(BUILD)-coverage
 
+# Breaks each promise in a copy of the tree: at least one of its tests has to fail. MUTANTS=WORD selects
+# those with a word in their file, promise, function or tests; JOBS run at the same time.
+MUTANTS ?=
+JOBS ?= $(shell nproc)
+mutants:
+	@$(DEPENDENCIES) check
+	@$(MAKE) all unit-tests
+	@$(PYTHON) tools/mutants --jobs $(JOBS) --build $(BUILD) '$(MUTANTS)'
+
 VALGRIND := valgrind -q --error-exitcode=99 --vgdb=no --leak-check=full \
 	--suppressions=$(CURDIR)/tests/valgrind.supp
 check-valgrind:
@@ -344,6 +354,6 @@ clean:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all check-build-dependencies check-unit-dependencies unit-tests check check-unit check-e2e check-sanitizers check-threads check-valgrind \
-	check-32 check-musl coverage torture analyze lint format demo fuzz fuzzers bench install uninstall clean
+	check-32 check-musl coverage torture mutants analyze lint format demo fuzz fuzzers bench install uninstall clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
