@@ -67,7 +67,7 @@ static int begin(void **state)
 	};
 	listener = (struct listener){ .protocol = protocol_find("ntp") };
 	address_parse(&listener.address, "127.0.0.1", 0);
-	listener.fd = socket_open(listener.protocol, &listener.address, false);
+	listener.fd = socket_open(listener.protocol, &listener.address, false, geteuid());
 	client = socket(AF_INET, SOCK_DGRAM, 0);
 	if (!datagrams_open(&datagrams) || listener.fd < 0 ||
 	    getsockname(listener.fd, &listener.address.any, &size) < 0)

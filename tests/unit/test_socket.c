@@ -155,7 +155,7 @@ static void an_ipv6_network_has_one_shard(void **state)
 	(void)state;
 	assert_true(address_parse(&address, "::1", 0));
 	for (int i = 0; i < SHARDS; i++) {
-		shards[i].fd = socket_open(protocol_find("ntp"), &address, true);
+		shards[i].fd = socket_open(protocol_find("ntp"), &address, true, geteuid());
 		shards[i].events = POLLIN;
 		assert_return_code(getsockname(shards[i].fd, &address.any, &size), 0);
 	}

@@ -42,7 +42,7 @@ static int begin(void **state)
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	listener = (struct listener){ .protocol = protocol_find("daytime/tcp") };
 	address_parse(&listener.address, "127.0.0.1", 0);
-	listener.fd = socket_open(listener.protocol, &listener.address, false);
+	listener.fd = socket_open(listener.protocol, &listener.address, false, geteuid());
 	if (epoll < 0 || listener.fd < 0 ||
 	    getsockname(listener.fd, &listener.address.any, &size) < 0)
 		return -1;
