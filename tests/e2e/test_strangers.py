@@ -244,36 +244,41 @@ def test_a_hard_link_in_place_of_the_control_socket(testbed, port, kind):
     assert precious.stat().st_uid == 0 and os.path.samefile(precious, testbed.dir / "t.sock")
 
 
+@pytest.fixture
+def default_directory():
+    """That of root, which does not exist at first."""
+    directory = pathlib.Path("/run/timeserver")
+
+    def remove():
+        if directory.is_symlink():
+            directory.unlink()
+        elif directory.exists():
+            directory.rmdir()
+    remove()
+    yield directory
+    remove()
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777], ids=oct)
-def test_the_default_directory_of_root_that_others_can_write_to(testbed, port, mode):
-    directory = pathlib.Path("/run/timeserver")
-    directory.mkdir()
-    directory.chmod(mode)
-    try:
-        assert tuple(testbed.listen_result(port, pidfile=False)) == (
-            77, "", f"timeserver: {directory}: is writable by other users\n")
-        assert os.listdir(directory) == []
-    finally:
-        directory.rmdir()
+def test_the_default_directory_of_root_that_others_can_write_to(testbed, port, default_directory, mode):
+    default_directory.mkdir()
+    default_directory.chmod(mode)
+    assert tuple(testbed.listen_result(port, pidfile=False)) == (
+        77, "", f"timeserver: {default_directory}: is writable by other users\n")
+    assert os.listdir(default_directory) == []
 
 
-def test_a_link_in_place_of_the_default_directory_of_root(testbed, port):
-    link = pathlib.Path("/run/timeserver")
-    link.symlink_to(testbed.dir)
-    try:
-        assert tuple(testbed.listen_result(port, pidfile=False)) == (
-            1, "", f"timeserver: {link}: is not a directory\n")
-        assert testbed.files() == []
-    finally:
-        link.unlink()
+def test_a_link_in_place_of_the_default_directory_of_root(testbed, port, default_directory):
+    default_directory.symlink_to(testbed.dir)
+    assert tuple(testbed.listen_result(port, pidfile=False)) == (
+        1, "", f"timeserver: {default_directory}: is not a directory\n")
+    assert testbed.files() == []
 
 
-def test_the_default_directory_of_another_user_becomes_the_daemons(testbed, port):
+def test_the_default_directory_of_another_user_becomes_the_daemons(testbed, port, default_directory):
     """It belonged to the user of an earlier daemon."""
-    directory = pathlib.Path("/run/timeserver")
-    directory.mkdir()
-    os.chown(directory, STRANGER, STRANGER)
+    default_directory.mkdir()
+    os.chown(default_directory, STRANGER, STRANGER)
     daemon = testbed.listen(port, pidfile=False)
-    assert (directory.stat().st_uid, directory.stat().st_gid) == (USER, GROUP)
+    assert (default_directory.stat().st_uid, default_directory.stat().st_gid) == (USER, GROUP)
     daemon.stop()
-    directory.rmdir()
