@@ -155,8 +155,8 @@ static void the_loop_guard(void **state)
 static void all_ports_that_are_served_are_known(void **state)
 {
 	struct listener items[2] = {
-		{ .address = parse("192.0.2.9", 6000) },
-		{ .address = parse("2001:db8::9", 6001) },
+		{ .protocol = protocol_find("ntp"), .address = parse("192.0.2.9", 6000) },
+		{ .protocol = protocol_find("http"), .address = parse("2001:db8::9", 6001) },
 	};
 
 	(void)state;
