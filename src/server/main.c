@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "server/command.h"
 #include "server/config/config.h"
 #include "server/options.h"
@@ -180,6 +181,7 @@ static enum exit_status serve(const struct options *options, const struct config
 	log_write(LOG_NOTICE, "serving %s", serving);
 	if (!(report >= 0 && journal))
 		listeners_warn(&server.engine.service.listeners, log_warning, NULL);
+	memory_release_code();
 	notify_send(&server.notify, "READY=1\nMAINPID=%ld\nSTATUS=serving %s", (long)getpid(),
 		    serving);
 	daemon_report_serving(report, serving);

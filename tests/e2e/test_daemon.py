@@ -321,6 +321,17 @@ def test_it_is_one_process_of_at_most_2_mib(testbed, port):
     assert statistics.median(resident) <= (2048 if BITS == 64 else 2304)
 
 
+@not_instrumented("memory")
+@pytest.mark.skipif(BITS == 32, reason="the loader of 32 bits is used later, too")
+def test_code_that_only_the_start_uses_is_not_resident(testbed, port):
+    """Such as that of the dynamic loader."""
+    daemon = testbed.listen(port)
+    assert is_daytime(query(port))
+    resident = re.findall(r"^\S+ r-xp .*/ld-\S+\n(?:\w+: .*\n)*?Rss: +(\d+) kB", daemon.proc("smaps").read_text(),
+                          re.MULTILINE)
+    assert resident == ["0"]
+
+
 @not_instrumented("CPU time")
 def wake_ups(daemon):
     """How often its threads have slept, so far."""

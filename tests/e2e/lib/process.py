@@ -112,8 +112,9 @@ class Foreground(Process):
 
 def read_within(descriptor, size, seconds=5):
     """Reads from a pipe or terminal, which has to be readable, or closed by all others, in time."""
-    readable, _, _ = select.select([descriptor], [], [], longer(seconds))
-    assert readable, f"nothing to read, and not closed, after {seconds} s"
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    assert poll.poll(longer(seconds) * 1000), f"nothing to read, and not closed, after {seconds} s"
     return os.read(descriptor, size)
 
 
