@@ -75,7 +75,7 @@ static struct access deny(const char *text)
 static void open_server(struct event_base *base)
 {
 	struct connections *connections = &server.connections;
-	struct rlimit limit, low;
+	struct rlimit limit = { 0 }, low;
 
 	check(http_open(&server, base) && getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	low = limit;
