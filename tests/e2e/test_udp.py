@@ -11,7 +11,7 @@ import pytest
 
 from lib import ntp
 from lib.daytime_client import free_port, is_daytime, query
-from lib.environment import compile_shim, needs_private, needs_program, not_instrumented, not_wrapped
+from lib.environment import compile_shim, needs_private, needs_program, not_instrumented
 from lib.testbed import directives
 from lib.udp_client import forged_datagram, query_udp, raw_socket, reply_over_udp
 
@@ -162,7 +162,7 @@ def test_a_forged_datagram_between_two_servers_starts_no_loop(testbed, one, othe
 
 
 @needs_private("forged datagrams")
-@not_wrapped("the environment")
+@not_instrumented("a shim")
 @needs_program("cc")
 def test_no_loop_between_time_servers_that_are_days_apart(testbed):
     """One of them has just started in 1970."""
