@@ -63,11 +63,12 @@ static bool set_groups(const struct user *user)
 	       0;
 }
 
+/* Where root cannot change its groups, as in a container with one user, "user root" keeps them. */
 bool user_become(const struct user *user, struct failure *failure)
 {
 	if (is_current(user))
 		return true;
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || !set_groups(user) ||
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || (!set_groups(user) && user->uid != 0) ||
 	    setresgid(user->gid, user->gid, user->gid) < 0 ||
 	    setresuid(user->uid, user->uid, user->uid) < 0)
 		return failure_set_errno(failure, "cannot become user %s", user->name);
