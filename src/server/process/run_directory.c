@@ -53,7 +53,10 @@ static bool is_safe(int fd, const char *directory, struct failure *failure)
 
 	if (fstat(fd, &status) < 0)
 		return failure_set_errno(failure, "cannot use directory %s", directory);
-	return ((status.st_mode & 022) == 0 && (geteuid() == 0 || status.st_uid == geteuid())) ||
+	if (geteuid() != 0 && status.st_uid != geteuid())
+		return failure_set(failure, EXIT_PERMISSION, "%s: belongs to another user",
+				   directory);
+	return (status.st_mode & 022) == 0 ||
 	       failure_set(failure, EXIT_PERMISSION, "%s: is writable by other users", directory);
 }
 
