@@ -155,15 +155,20 @@ def test_a_package_is_built_without_next_steps(testbed, machine):
     assert machine.files() == []
 
 
-def test_the_script_for_openrc_only_if_asked(machine):
+def test_the_script_for_openrc_only_if_asked(testbed, machine):
     script = pathlib.Path("/etc/init.d/timeserver")
     machine.install()
     assert not script.exists()
     pathlib.Path("/run/openrc").mkdir()
     try:
         steps = commands(machine.install("OPENRC=1"))
+        started = testbed.dir / "rc-service"
+        started.write_text("#!/bin/sh\n")
+        started.chmod(0o755)
+        upgrade = commands(machine.install("OPENRC=1", f"PATH={testbed.dir}:{os.environ['PATH']}"))
     finally:
         pathlib.Path("/run/openrc").rmdir()
+    assert upgrade[-2:] == ["useradd --system timeserver", "rc-service timeserver upgrade"]
     assert os.access(script, os.X_OK) and 'command="/usr/local/sbin/timeserver"' in script.read_text()
     assert steps[-2:] == ["rc-update add timeserver", "rc-service timeserver start"]
     machine.uninstall("OPENRC=1")
