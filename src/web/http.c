@@ -264,16 +264,18 @@ static void add_headers_to_error(struct evbuffer *output, const struct evbuffer_
 				 void *argument)
 {
 	const struct http_server *server = argument;
-	char line[64] = "";
+	struct evbuffer_iovec line;
 	struct evbuffer_ptr start;
 	const char *status;
 
+	/* Not by evbuffer_copyout, which fails once a reply has been sent on the connection. */
 	if (server->replying || info->n_added == 0 ||
 	    evbuffer_ptr_set(output, &start, info->orig_size, EVBUFFER_PTR_SET) < 0 ||
-	    evbuffer_copyout_from(output, &start, line, sizeof(line) - 1) < 0 ||
-	    memcmp(line, "HTTP/", 5) != 0)
+	    evbuffer_peek(output, (ev_ssize_t)info->n_added, &start, &line, 1) < 1 ||
+	    line.iov_len < info->n_added || info->n_added < sizeof("HTTP/1.1 400") ||
+	    memcmp(line.iov_base, "HTTP/", 5) != 0)
 		return;
-	status = strchr(line, ' '); /* the version is any numbers */
+	status = memchr(line.iov_base, ' ', info->n_added - 1); /* the version is any numbers */
 	if (!status || status[1] < '2')
 		return;
 	evbuffer_add_printf(output, POLICY ": " POLICY_NOTHING "\r\n");

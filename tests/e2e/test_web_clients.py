@@ -268,6 +268,16 @@ def test_malformed_requests_are_refused(testbed, port, what):
     assert b'timeserver_http_starts_total 1\n' in fetch(port, "/metrics").body
 
 
+def test_a_malformed_request_after_another_is_refused(testbed, port):
+    """On the same connection, with the headers of every reply."""
+    start_web(testbed, port)
+    reply = send_raw(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n")
+    first, second = re.split(rb"(?=HTTP/1\.\d \d{3} )", reply)[1:]
+    assert (status_code(first), status_code(second)) == (200, 400), reply
+    assert_safe_headers(first)
+    assert_safe_headers(second)
+
+
 def test_an_error_does_not_repeat_the_path(testbed, port):
     """A browser could run a script in it."""
     start_web(testbed, port)
