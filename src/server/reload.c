@@ -146,6 +146,26 @@ static void log_outcome(const struct engine *engine, const struct reload_report 
 			  engine_is_halted(engine) ? "" : " in effect");
 }
 
+void reload_warn(const struct config_source *source)
+{
+	struct config config;
+	char *errors = NULL;
+	size_t size;
+	FILE *lines = open_memstream(&errors, &size);
+	bool valid;
+
+	if (!lines)
+		return;
+	valid = config_load(&config, source, lines);
+	fclose(lines);
+	if (!valid && errors) {
+		log_write(LOG_WARNING, "a reload will fail, unless this is changed:");
+		config_log_lines(LOG_WARNING, errors, TEXT_MAX);
+	}
+	config_free(&config);
+	free(errors);
+}
+
 void reload_run(struct engine *engine, const struct config_source *source,
 		struct reload_report *report)
 {

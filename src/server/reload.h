@@ -29,4 +29,8 @@ char *reload_text(const struct reload_report *report);
 
 void reload_free(struct reload_report *report);
 
+/* Logs a warning if a reload would fail now: the daemon may have become a user who cannot read the
+ * configuration. */
+void reload_warn(const struct config_source *source);
+
 #endif

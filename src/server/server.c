@@ -124,6 +124,8 @@ static bool drop_privileges(struct server *server, struct failure *failure)
 bool server_start(struct server *server, const struct config_source *source, struct config *config,
 		  const struct notify *notify, bool upgrade, struct failure *failure)
 {
+	bool started_as_root = geteuid() == 0;
+
 	server->source = source;
 	server->notify = *notify;
 	server->epoll = -1;
@@ -138,8 +140,11 @@ bool server_start(struct server *server, const struct config_source *source, str
 	    take_pidfile(server, upgrade, failure)) {
 		notify_open(&server->notify); /* the user may not be permitted to */
 		if (open_sockets(server, failure) && drop_privileges(server, failure) &&
-		    engine_start(&server->engine, failure))
+		    engine_start(&server->engine, failure)) {
+			if (started_as_root && geteuid() != 0)
+				reload_warn(source);
 			return true;
+		}
 	}
 	server_stop(server);
 	return false;

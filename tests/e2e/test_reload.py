@@ -168,10 +168,10 @@ def test_a_file_that_the_user_of_the_daemon_cannot_read(testbed, port, how):
     (hidden / "a.conf").write_text("workers 1\n")
     named = hidden / "a.conf" if how == "include" else hidden
     config = testbed.config(f"listen daytime/tcp {port}\n{how} {named}\n")
-    daemon = testbed.start("-c", config)
-    name = pwd.getpwuid(USER).pw_name
-    assert tuple(testbed.signal("reload")) == (
-        78, "", f"{config}:2: {how}: cannot read {named}: Permission denied (running as user {name})\n")
+    daemon = testbed.foreground("-n", "-c", config)
+    error = f"{config}:2: {how}: cannot read {named}: Permission denied (running as user {pwd.getpwuid(USER).pw_name})\n"
+    wait_until(lambda: f"a reload will fail, unless this is changed:\ntimeserver: {error}" in daemon.log())
+    assert tuple(testbed.signal("reload")) == (78, "", error)
     hidden.chmod(0o755)
     assert tuple(testbed.signal("reload")) == reloaded(daemon)
 
