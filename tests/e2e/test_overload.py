@@ -150,7 +150,7 @@ def test_memory_does_not_grow_with_clients(testbed, port):
     daemon = testbed.listen(port)
     for _ in range(200):
         query(port)
-    before = int(daemon.status("VmRSS").split()[0])
+    before = int(daemon.status("RssAnon").split()[0])
     for _ in range(5):
         with idle_connections(port, 200):
             pass
@@ -159,7 +159,7 @@ def test_memory_does_not_grow_with_clients(testbed, port):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
     assert is_daytime(query(port))
-    assert int(daemon.status("VmRSS").split()[0]) - before < 512
+    assert int(daemon.status("RssAnon").split()[0]) - before < 512
 
 
 def test_a_stop_does_not_wait_for_idle_clients(testbed, port):
