@@ -236,15 +236,21 @@ def test_live_view(testbed, port, watched, columns):
     targets = [*watched, f"ntp://127.0.0.1:{port}"]
     with Tmux(testbed, columns, 20) as tmux:
         tmux.type(f"{CLIENT} --watch -i 0.05 {' '.join(targets)}")
-        wait_until(lambda: any("▁" in line for line in tmux.lines()), what="a sparkline")
+        height = 2 if columns == 40 else 1
+
+        def shown():
+            lines = tmux.lines()
+            return ["".join(lines[number * height:(number + 1) * height]) for number in range(3)]
+
+        def is_measured(text):
+            return "100 % lost" in text if "Conn" in text else re.search("[▁-█]", text)
         wait_until(lambda: "xxx" in "".join(tmux.lines()), what="three losses")
-        lines, height = tmux.lines(), 2 if columns == 40 else 1
+        wait_until(lambda: all(map(is_measured, shown())), what="graphs of the others")
+        lines = tmux.lines()
         assert tmux.cursor() == ["0", "1"] and len(lines) == 3 * height
-        for number, target in enumerate(targets):
-            shown = "".join(lines[number * height:(number + 1) * height])
-            assert shown.startswith(target), shown
-            assert "100 % lost" in shown if "Conn" in shown else re.search("[▁-█]", shown), shown
-            assert len(max(lines, key=len)) <= columns
+        for text, target in zip(shown(), targets):
+            assert text.startswith(target), text
+        assert len(max(lines, key=len)) <= columns
         tmux("send-keys", "C-c")
         wait_until(lambda: tmux.cursor() == ["1", "0"], what="the terminal to be as before")
         assert tmux.lines()[0] == "before"
