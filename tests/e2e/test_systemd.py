@@ -17,6 +17,17 @@ from lib.socket_activation import activate
 
 BIND_SERVICE = 1 << 10
 
+
+def ntp_replies(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        client.sendto(b"\x23" + bytes(47), ("127.0.0.1", port))
+        try:
+            return len(client.recv(100)) == 48
+        except OSError:
+            return False
+
+
 class Manager:
     """A service manager that listens at NOTIFY_SOCKET."""
 
@@ -184,6 +195,31 @@ def test_an_inherited_socket_that_was_shut_down_listens_again(testbed, port):
         listener.shutdown(socket.SHUT_RDWR)
         server = activate(testbed, [listener], "-o", "clock system")
         wait_until(lambda: serves(port), what="a reply")
+        server.stop()
+
+
+def test_an_inherited_socket_that_is_a_connection_listens_at_all_addresses(testbed, port):
+    """As a web process can make one by MSG_FASTOPEN: its own address is then that of one interface."""
+    with socket.create_server(("127.0.0.1", 0)) as peer, socket.create_server(("", port)) as listener:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.connect(peer.getsockname())
+        assert listener.getsockname()[0] == "127.0.0.1"
+        server = activate(testbed, [listener], "-o", f"listen daytime/tcp 0.0.0.0:{port}")
+        wait_until(lambda: serves(port, "127.0.0.2"), what="a reply")
+        assert len(testbed.status()["listen"]) == 1
+        server.stop()
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1"])
+def test_an_inherited_udp_socket_that_was_connected_receives_from_all(testbed, port, address):
+    """As an attacker in the daemon can leave it to the next one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as damaged:
+        damaged.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        damaged.bind((address, port))
+        damaged.connect(("127.0.0.2", 9))
+        server = activate(testbed, [damaged], "-o", "clock local", names="ntp")
+        wait_until(lambda: ntp_replies(port), what="a reply")
+        assert damaged.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16) == b"lo\0"
         server.stop()
 
 

@@ -209,12 +209,12 @@ static const struct sandbox_rule rules[] = {
 	FCNTL(F_OFD_SETLK),
 	FCNTL(F_ADD_SEALS),
 	FCNTL(F_GET_SEALS),
-	/* Programs wait for an exclusive lock of a file that they can read. */
+	/* Programs wait for a lock of a file; a shared one delays only those that want it alone. */
 	SANDBOX_ALLOW(SYS_flock, SANDBOX_LACKS(1, LOCK_EX)),
 	/* Not the clocks of devices. What it changes is in memory: it takes a capability. */
 	SANDBOX_ALLOW(SYS_clock_adjtime, SANDBOX_IS(0, CLOCK_REALTIME)),
 	SANDBOX_ALLOW(SYS_getrandom, SANDBOX_LACKS(2, GRND_RANDOM)),
-	/* Libraries, of name services and of the web process; no code that was written here. */
+	/* Libraries, of name services and of the web process; no code in writable memory. */
 	SANDBOX_ALLOW(SYS_mmap, SANDBOX_LACKS(2, PROT_EXEC)),
 	SANDBOX_ALLOW(SYS_mmap, SANDBOX_LACKS(2, PROT_WRITE)),
 	SANDBOX_ALLOW(SYS_mprotect, SANDBOX_LACKS(2, PROT_EXEC)),

@@ -1,5 +1,7 @@
 /* Sockets passed by the service manager: see sd_listen_fds(3). */
 #include <fcntl.h>
+#include <net/if.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/sockets/listeners.h"
@@ -15,14 +17,46 @@ static int get_option(int fd, int level, int option)
 
 /* A TCP socket with a port does not listen if it refuses connections (see listeners_refuse), or if
  * a web process under an attacker's control has shut it down or made a connection of it. */
-static void restore(int fd, const struct address *address)
+static void restore_tcp(int fd, const struct address *address)
+{
+	if (address_port(address) != 0 && get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0)
+		socket_listen(fd);
+}
+
+/* A UDP socket is connected if a daemon under an attacker's control has done that: it gets the
+ * datagrams of one peer only. To disconnect it ends its binding to an interface, too. */
+static bool restore_udp(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct address peer;
+	char device[IF_NAMESIZE] = "";
+	socklen_t size = sizeof(peer), length = sizeof(device);
+
+	if (getpeername(fd, &peer.any, &size) < 0)
+		return true;
+	return getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length) == 0 &&
+	       connect(fd, &none, sizeof(none)) == 0 &&
+	       (length == 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, length) == 0);
+}
+
+static bool restore(int fd, const struct address *address)
 {
 	bool internet = address->any.sa_family == AF_INET || address->any.sa_family == AF_INET6;
 
-	if (internet && address_port(address) != 0 &&
-	    get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
-	    get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0)
-		socket_listen(fd);
+	if (internet && get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
+		return restore_udp(fd);
+	if (internet && get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM)
+		restore_tcp(fd, address);
+	return true;
+}
+
+/* A connection has the address of one interface, also if its socket was bound to all. */
+static bool get_address(int fd, struct address *address)
+{
+	socklen_t size = sizeof(*address), restored_size = sizeof(*address);
+
+	return getsockname(fd, &address->any, &size) == 0 && restore(fd, address) &&
+	       getsockname(fd, &address->any, &restored_size) == 0;
 }
 
 /* The protocol for a socket of this type; NULL: none can be served on it. */
@@ -53,13 +87,8 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 {
 	struct listener listener = { .fd = fd, .inherited = true };
 	struct address *address = &listener.address;
-	socklen_t size = sizeof(*address);
-	const char *otherwise = NULL;
+	const char *otherwise = get_address(fd, address) ? default_protocol(fd) : NULL;
 
-	if (getsockname(fd, &address->any, &size) == 0) {
-		restore(fd, address);
-		otherwise = default_protocol(fd);
-	}
 	if (!otherwise) {
 		failure_set(failure, EXIT_NOT_STARTED,
 			    "inherited descriptor %d: is neither a listening TCP socket nor"
