@@ -81,7 +81,7 @@ static const char *clock_hint(const struct config *config)
 	return NULL;
 }
 
-/* What to tell a daemon of root that nobody has told to stay root; or NULL. */
+/* A warning if the daemon stays root although the configuration does not say so; else NULL. */
 static const char *user_hint(const struct config *config)
 {
 	return geteuid() == 0 && config->user.name[0] == '\0' ?

@@ -27,8 +27,8 @@ void pidfile_clear(struct pidfile *pidfile);
 /* Creates and locks the pid file at path for this process, after any fork: fork does not inherit
  * the lock. Creates the default directory if it is missing. Writes only to a regular file with a
  * single link that is empty or has a process ID, and belongs to this user or to root; for root,
- * also to the owner of the directory. Only its owner can open the file, and so lock it; one that
- * others can read, as older versions made it, is replaced. */
+ * also to the owner of the directory. The mode is 0600, since a user who can open the file can lock
+ * it. A file of an older version, which others can read, is replaced. */
 bool pidfile_take(struct pidfile *pidfile, const char *path, struct failure *failure);
 
 /* Looks for the file of a running daemon, now, or if that is due at now, and creates it again if it

@@ -209,7 +209,7 @@ static const struct sandbox_rule rules[] = {
 	FCNTL(F_OFD_SETLK),
 	FCNTL(F_ADD_SEALS),
 	FCNTL(F_GET_SEALS),
-	/* Programs wait for a lock of a file; a shared one delays only those that want it alone. */
+	/* Other programs wait for a lock. A shared lock delays exclusive locks only. */
 	SANDBOX_ALLOW(SYS_flock, SANDBOX_LACKS(1, LOCK_EX)),
 	/* Not the clocks of devices. What it changes is in memory: it takes a capability. */
 	SANDBOX_ALLOW(SYS_clock_adjtime, SANDBOX_IS(0, CLOCK_REALTIME)),
