@@ -1,64 +1,43 @@
 #include "base/memory.h"
 
-#include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/sandbox.h"
 
-/* Without /proc it is not known, and counts as true. */
-static bool is_traced(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	char line[128];
-	bool traced = true;
+#define LINE_SIZE 512 /* a longer line is read as two, of which the second is none of ours */
 
-	while (file && traced && fgets(line, sizeof(line), file))
-		traced = strcmp(line, "TracerPid:\t0\n") != 0;
-	if (file)
-		fclose(file);
-	return traced;
+/* A mapping of a file that cannot be written to, from its first line in /proc/self/smaps. */
+struct mapping {
+	uintptr_t start, end; /* end is 0 for any other mapping */
+};
+
+static void read_start(const char *line, struct mapping *mapping)
+{
+	uintmax_t start, end, inode;
+	char mode[5];
+
+	if (sscanf(line, "%jx-%jx %4s %*s %*s %ju", &start, &end, mode, &inode) == 4)
+		*mapping = (struct mapping){ (uintptr_t)start,
+					     mode[1] == '-' && inode != 0 ? (uintptr_t)end : 0 };
 }
 
-/* Then the dynamic linker has written to code, and its changes would be lost. */
-static bool has_text_relocations(const ElfW(Dyn) * entry)
-{
-	for (; entry->d_tag != DT_NULL; entry++) {
-		if (entry->d_tag == DT_TEXTREL ||
-		    (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL)))
-			return true;
-	}
-	return false;
-}
-
-static int release_object(struct dl_phdr_info *object, size_t size, void *unused)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	const ElfW(Phdr) *segment = object->dlpi_phdr, *end = segment + object->dlpi_phnum;
-
-	(void)size;
-	(void)unused;
-	for (; segment < end; segment++) {
-		if (segment->p_type == PT_DYNAMIC &&
-		    has_text_relocations((const void *)(object->dlpi_addr + segment->p_vaddr)))
-			return 0;
-	}
-	for (segment = object->dlpi_phdr; segment < end; segment++) {
-		uintptr_t first = object->dlpi_addr + segment->p_vaddr;
-		uintptr_t start = first & ~(page - 1);
-
-		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
-			madvise((void *)start, first + segment->p_memsz - start, MADV_DONTNEED);
-	}
-	return 0;
-}
-
+/* Pages that were changed, such as those with a breakpoint or with relocations, are anonymous. */
 void memory_release_code(void)
 {
-	if (!sandbox_is_instrumented() && !is_traced())
-		dl_iterate_phdr(release_object, NULL);
+	FILE *file = sandbox_is_instrumented() ? NULL : fopen("/proc/self/smaps", "re");
+	struct mapping mapping = { 0 };
+	char line[LINE_SIZE];
+	unsigned anonymous;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		read_start(line, &mapping);
+		if (sscanf(line, "Anonymous: %u kB", &anonymous) == 1 && anonymous == 0 &&
+		    mapping.end != 0)
+			madvise((void *)mapping.start, mapping.end - mapping.start, MADV_DONTNEED);
+	}
+	if (file)
+		fclose(file);
 }
