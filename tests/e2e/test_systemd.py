@@ -198,6 +198,17 @@ def test_an_inherited_socket_that_was_shut_down_listens_again(testbed, port):
         server.stop()
 
 
+def test_an_inherited_udp_socket_that_was_shut_down_is_an_error(testbed, port):
+    """Nothing repairs it; served, it would take a whole core and give no reply."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", port))
+        with contextlib.suppress(OSError):  # ENOTCONN, and it is shut down
+            bound.shutdown(socket.SHUT_RDWR)
+        server = activate(testbed, [bound], "-o", "clock system")
+        assert server.wait() == 1
+        assert server.log().endswith("inherited descriptor 3: was shut down: restart its socket unit\n")
+
+
 def test_an_inherited_socket_that_is_a_connection_listens_at_all_addresses(testbed, port):
     """As a web process can make one by MSG_FASTOPEN: its own address is then that of one interface."""
     with socket.create_server(("127.0.0.1", 0)) as peer, socket.create_server(("", port)) as listener:

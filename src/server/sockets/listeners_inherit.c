@@ -1,6 +1,7 @@
 /* Sockets passed by the service manager: see sd_listen_fds(3). */
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,14 @@ static bool restore_udp(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length) == 0 &&
 	       connect(fd, &none, sizeof(none)) == 0 &&
 	       (length == 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, length) == 0);
+}
+
+/* No call ends the shutdown of a UDP socket: it would be readable for ever, without a datagram. */
+static bool is_shut_down(int fd)
+{
+	struct pollfd state = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&state, 1, 0) == 1 && (state.revents & POLLRDHUP) != 0;
 }
 
 static bool restore(int fd, const struct address *address)
@@ -99,6 +108,11 @@ struct listener *listeners_adopt(struct listeners *listeners, int fd, const char
 	listener.protocol = choose_protocol(name, otherwise);
 	listener.dual_stack = address->any.sa_family == AF_INET6 && address_is_any(address) &&
 			      get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+	if (is_shut_down(fd)) {
+		failure_set(failure, EXIT_NOT_STARTED,
+			    "inherited descriptor %d: was shut down: restart its socket unit", fd);
+		goto failed;
+	}
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
 	    !socket_prepare(fd, listener.protocol, address)) {
 		failure_set_errno(failure, "inherited descriptor %d", fd);
