@@ -21,7 +21,7 @@ bool engine_open(struct engine *engine, struct config *config, struct failure *f
 	clock_open_zone();
 	engine->service.ceilings = engine->ceilings;
 	engine->workers.service = &engine->service;
-	opened = web_child_open(&engine->web, &engine->service, failure);
+	opened = web_child_open(&engine->web, &engine->service, &engine->privileges, failure);
 	engine->service.stats = engine->web.stats;
 	return opened;
 }

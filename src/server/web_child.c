@@ -60,6 +60,8 @@ static int pass(void *context, struct child_args *args)
 	child_args_add_fd(args, web->counters_fd);
 	child_args_add_fd(args, web->access_fd);
 	child_args_add_number(args, (unsigned)access->range_count);
+	child_args_add_number(args, web->privileges->paths);
+	child_args_add_number(args, web->privileges->calls);
 	if (count_listeners(listeners) > WEB_ROLE_LISTENERS_MAX)
 		return E2BIG;
 	for (size_t i = 0; i < listeners->count; i++) {
@@ -78,10 +80,12 @@ static const struct child_role web_role = {
 	.pass = pass,
 };
 
-bool web_child_open(struct web_child *web, const struct service *service, struct failure *failure)
+bool web_child_open(struct web_child *web, const struct service *service,
+		    const struct privileges *privileges, struct failure *failure)
 {
 	*web = (struct web_child){
 		.service = service,
+		.privileges = privileges,
 		.stats_fd = -1,
 		.counters_fd = -1,
 		.access_fd = -1,

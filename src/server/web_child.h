@@ -6,22 +6,25 @@
 
 #include "base/failure.h"
 #include "server/process/child.h"
+#include "server/process/privileges.h"
 #include "server/request/service.h"
 #include "stats/stats.h"
 #include "stats/web_counters.h"
 
 struct web_child {
 	struct child child;
-	const struct service *service; /* whose HTTP listeners and access list it is passed */
-	struct stats *stats;	       /* the process reads this */
-	struct web_counters *counters; /* the process writes this */
+	const struct service *service;	     /* whose HTTP listeners and access list it is passed */
+	const struct privileges *privileges; /* of the daemon */
+	struct stats *stats;		     /* the process reads this */
+	struct web_counters *counters;	     /* the process writes this */
 	int stats_fd, counters_fd;
 	int access_fd; /* the access list, as the present process has it */
 };
 
-/* Makes the memory; starts nothing. service must stay where it is. web_child_close is to be called
- * also after a failure. */
-bool web_child_open(struct web_child *web, const struct service *service, struct failure *failure);
+/* Makes the memory; starts nothing. service and privileges must stay where they are. web_child_close
+ * is to be called also after a failure. */
+bool web_child_open(struct web_child *web, const struct service *service,
+		    const struct privileges *privileges, struct failure *failure);
 
 /* Whether any of listeners is HTTP's. */
 bool web_child_is_configured(const struct listeners *listeners);

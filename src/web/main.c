@@ -19,6 +19,7 @@ struct web {
 	struct event_base *base;
 	struct event *supervisor; /* its end of the socket has something to read */
 	int stats_fd, counters_fd, access_fd;
+	struct web_sandbox sandbox;
 	int listeners[WEB_ROLE_LISTENERS_MAX];
 	size_t listener_count;
 };
@@ -33,6 +34,8 @@ static bool read_words(struct web *web, char **words)
 	web->counters_fd = role_take_fd(role);
 	web->access_fd = role_take_fd(role);
 	web->server.access.range_count = (size_t)role_take_number(role);
+	web->sandbox.needs_paths = role_take_number(role) != 0;
+	web->sandbox.needs_calls = role_take_number(role) != 0;
 	while (role->valid && *role->words && web->listener_count < WEB_ROLE_LISTENERS_MAX)
 		web->listeners[web->listener_count++] = role_take_fd(role);
 	return role->valid && !*role->words && web->listener_count > 0;
@@ -95,7 +98,7 @@ int web_main(char **words)
 		role_send(&web.role, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	if (!web_sandbox_enter(web.listeners, web.listener_count, &failure)) {
+	if (!web_sandbox_enter(&web.sandbox, web.listeners, web.listener_count, &failure)) {
 		role_send(&web.role, failure.text);
 		return EXIT_FAILURE;
 	}

@@ -94,7 +94,7 @@ static bool restrict_calls(const int *listeners, size_t count)
 			(struct sandbox_rule)SANDBOX_REFUSE(SYS_shutdown,
 							    SANDBOX_IS(0, listeners[i]));
 	all[calls.rule_count++] = (struct sandbox_rule)SANDBOX_ALLOW(SYS_shutdown);
-	return sandbox_filter_calls(&calls) || sandbox_is_unsupported(errno);
+	return sandbox_filter_calls(&calls);
 }
 
 #else
@@ -103,7 +103,8 @@ static bool restrict_calls(const int *listeners, size_t count)
 {
 	(void)listeners;
 	(void)count;
-	return true;
+	errno = ENOSYS;
+	return false;
 }
 
 #endif
@@ -112,7 +113,7 @@ static bool restrict_paths(void)
 {
 	int none = sandbox_begin_paths(sandbox_write_rights() | sandbox_read_rights());
 
-	return (none >= 0 && sandbox_end_paths(none, true)) || sandbox_is_unsupported(errno);
+	return none >= 0 && sandbox_end_paths(none, true);
 }
 
 /* The limit that it has may be lower. */
@@ -128,15 +129,17 @@ static bool limit(int resource, rlim_t maximum)
 	return setrlimit(resource, &limit) == 0;
 }
 
-bool web_sandbox_enter(const int *listeners, size_t count, struct failure *failure)
+bool web_sandbox_enter(const struct web_sandbox *sandbox, const int *listeners, size_t count,
+		       struct failure *failure)
 {
 	setpriority(PRIO_PROCESS, 0, NICE); /* fails if it has a lower priority */
 	if (sandbox_is_instrumented())
 		return true;
 	if (!limit(RLIMIT_AS, MEMORY_MAX) || !limit(RLIMIT_FSIZE, 0) || !limit(RLIMIT_CORE, 0))
 		return failure_set_errno(failure, "cannot limit its resources");
-	if (!restrict_paths())
+	if (!restrict_paths() && (sandbox->needs_paths || !sandbox_is_unsupported(errno)))
 		return failure_set_errno(failure, "cannot restrict its paths");
 	return restrict_calls(listeners, count) ||
+	       (!sandbox->needs_calls && sandbox_is_unsupported(errno)) ||
 	       failure_set_errno(failure, "cannot restrict its system calls");
 }

@@ -1,6 +1,7 @@
 """The web process during reloads and upgrades, and invalid hosts."""
 import contextlib
 import ctypes
+import errno
 import http.client
 import json
 import os
@@ -183,17 +184,20 @@ def test_the_web_process_has_a_lower_priority(testbed, port, own, expected):
 
 @not_instrumented("the sandbox")
 @needs_program("strace")
-@pytest.mark.parametrize("call, restriction", [
-    ("landlock_restrict_self", "cannot restrict its paths"), ("prctl", "cannot restrict its system calls")])
-def test_a_web_process_that_cannot_be_confined_does_not_start(testbed, port, call, restriction):
-    """The kernel has the restriction, but fails. strace counts the calls of each process: the first prctl of a
+@pytest.mark.parametrize("call, restriction, error", [
+    ("landlock_restrict_self", "cannot restrict its paths", errno.ENOMEM),
+    ("prctl", "cannot restrict its system calls", errno.ENOMEM),
+    ("prctl", "cannot restrict its system calls", errno.EPERM),
+    ("prctl", "cannot restrict its system calls", errno.EINVAL)])
+def test_a_web_process_that_cannot_be_confined_does_not_start(testbed, port, call, restriction, error):
+    """The kernel has the restriction, but fails; the daemon got it. strace counts the calls of each process: the first prctl of a
     web process names it."""
     if "paths" not in testbed.server("--version").out or "system calls" not in testbed.server("--version").out:
         pytest.skip("needs Landlock and seccomp")
-    inject = f"inject={call}:error=ENOMEM:when={2 if call == 'prctl' else 1}"
+    inject = f"inject={call}:error={errno.errorcode[error]}:when={2 if call == 'prctl' else 1}"
     failed = testbed.server(*directives(f"listen http 127.0.0.1:{port}", "clock local"),
                             before=["strace", "-D", "-f", "-o", testbed.root / "trace", "-e", inject])
-    reason = f"timeserver: cannot start the web process: {restriction}: Cannot allocate memory\n"
+    reason = f"timeserver: cannot start the web process: {restriction}: {os.strerror(error)}\n"
     assert tuple(failed) == (1, "", reason)
     assert testbed.files() == [] and port not in listening_ports()
 
