@@ -1,27 +1,40 @@
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/sandbox.h"
 
-#define LINE_SIZE 512 /* a longer line is read as two, of which the second is none of ours */
+#define LINE_SIZE 512 /* a longer line, of a long path, is read in pieces */
 
-/* A mapping of a file that cannot be written to, from its first line in /proc/self/smaps. */
+#define ANONYMOUS "Anonymous:"
+
 struct mapping {
-	uintptr_t start, end; /* end is 0 for any other mapping */
+	uintptr_t start, end;
+	bool is_code; /* or constants: of a file, not writable */
 };
 
-static void read_start(const char *line, struct mapping *mapping)
+/* Reads "START-END MODE OFFSET DEVICE INODE PATH", if the line is one of these. */
+static void read_mapping(const char *line, struct mapping *mapping)
 {
-	uintmax_t start, end, inode;
-	char mode[5];
+	char *rest;
+	uintptr_t start = strtoumax(line, &rest, 16);
 
-	if (sscanf(line, "%jx-%jx %4s %*s %*s %ju", &start, &end, mode, &inode) == 4)
-		*mapping = (struct mapping){ (uintptr_t)start,
-					     mode[1] == '-' && inode != 0 ? (uintptr_t)end : 0 };
+	if (rest == line || *rest != '-')
+		return;
+	mapping->start = start;
+	mapping->end = strtoumax(rest + 1, &rest, 16);
+	mapping->is_code = rest[0] == ' ' && rest[2] == '-' && strchr(rest, '/');
+}
+
+static bool has_no_anonymous_page(const char *line)
+{
+	return strncmp(line, ANONYMOUS, strlen(ANONYMOUS)) == 0 &&
+	       strtoul(line + strlen(ANONYMOUS), NULL, 10) == 0;
 }
 
 /* Pages that were changed, such as those with a breakpoint or with relocations, are anonymous. */
@@ -30,12 +43,10 @@ void memory_release_code(void)
 	FILE *file = sandbox_is_instrumented() ? NULL : fopen("/proc/self/smaps", "re");
 	struct mapping mapping = { 0 };
 	char line[LINE_SIZE];
-	unsigned anonymous;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		read_start(line, &mapping);
-		if (sscanf(line, "Anonymous: %u kB", &anonymous) == 1 && anonymous == 0 &&
-		    mapping.end != 0)
+		read_mapping(line, &mapping);
+		if (mapping.is_code && has_no_anonymous_page(line))
 			madvise((void *)mapping.start, mapping.end - mapping.start, MADV_DONTNEED);
 	}
 	if (file)

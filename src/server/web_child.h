@@ -21,8 +21,8 @@ struct web_child {
 	int access_fd; /* the access list, as the present process has it */
 };
 
-/* Makes the memory; starts nothing. service and privileges must stay where they are. web_child_close
- * is to be called also after a failure. */
+/* Makes the memory; starts nothing. service and privileges must stay where they are.
+ * web_child_close is to be called also after a failure. */
 bool web_child_open(struct web_child *web, const struct service *service,
 		    const struct privileges *privileges, struct failure *failure);
 
