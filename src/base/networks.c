@@ -6,22 +6,32 @@
 static void add_ip4(struct networks *networks, const void *bytes, unsigned length)
 {
 	struct networks_ip4 added = { .mask = UINT32_MAX << (32 - length) };
-	uint32_t address;
+	uint32_t address, smallest = 0;
 
 	memcpy(&address, bytes, sizeof(address));
 	added.network = ntohl(address) & added.mask;
 	for (uint32_t i = 0; i < networks->ip4_count; i++) {
 		if (memcmp(&networks->ip4[i], &added, sizeof(added)) == 0)
 			return;
+		if (networks->ip4[i].mask > networks->ip4[smallest].mask)
+			smallest = i;
 	}
 	if (networks->ip4_count < NETWORKS_MAX)
 		networks->ip4[networks->ip4_count++] = added;
+	else if (added.mask < networks->ip4[smallest].mask)
+		networks->ip4[smallest] = added;
 }
 
 /* The first length bits of 64, in network byte order. */
 static uint64_t mask_64(unsigned length)
 {
 	return length == 0 ? 0 : htobe64(UINT64_MAX << (64 - length));
+}
+
+/* Whether the prefix of a is longer than that of b. */
+static bool is_smaller_ip6(const struct networks_ip6 *a, const struct networks_ip6 *b)
+{
+	return memcmp(a->mask, b->mask, sizeof(a->mask)) > 0;
 }
 
 static void add_ip6(struct networks *networks, const void *bytes, unsigned length)
@@ -31,15 +41,21 @@ static void add_ip6(struct networks *networks, const void *bytes, unsigned lengt
 			  mask_64(length > 64 ? length - 64 : 0) },
 	};
 
+	uint32_t smallest = 0;
+
 	memcpy(added.network, bytes, sizeof(added.network));
 	added.network[0] &= added.mask[0];
 	added.network[1] &= added.mask[1];
 	for (uint32_t i = 0; i < networks->ip6_count; i++) {
 		if (memcmp(&networks->ip6[i], &added, sizeof(added)) == 0)
 			return;
+		if (is_smaller_ip6(&networks->ip6[i], &networks->ip6[smallest]))
+			smallest = i;
 	}
 	if (networks->ip6_count < NETWORKS_MAX)
 		networks->ip6[networks->ip6_count++] = added;
+	else if (is_smaller_ip6(&networks->ip6[smallest], &added))
+		networks->ip6[smallest] = added;
 }
 
 void networks_add(struct networks *networks, int family, const void *bytes, unsigned length)

@@ -158,6 +158,32 @@ static void lengths_and_room_are_checked(void **state)
 	assert_false(contain(&networks, "2001:db8:40::9"));
 }
 
+/* Such as a host with many addresses of services on lo. */
+static void small_networks_make_room(void **state)
+{
+	struct networks networks = { 0 };
+	char host[32];
+
+	(void)state;
+	for (int i = 1; i <= 2 * NETWORKS_MAX; i++) {
+		snprintf(host, sizeof(host), "192.0.2.%d", i);
+		add(&networks, host, i == 2 ? 31 : 32);
+		snprintf(host, sizeof(host), "2001:db8:2::%x", i);
+		add(&networks, host, i == 2 ? 127 : 128);
+	}
+	add(&networks, "198.51.100.1", 24);
+	add(&networks, "203.0.113.1", 30);
+	add(&networks, "2001:db8:9::1", 64);
+	add(&networks, "2001:db8:a::1", 126);
+	assert_int_equal(networks.ip4_count, NETWORKS_MAX);
+	assert_int_equal(networks.ip6_count, NETWORKS_MAX);
+	assert_true(contain(&networks, "198.51.100.9") && contain(&networks, "203.0.113.2"));
+	assert_true(contain(&networks, "2001:db8:9::9") && contain(&networks, "2001:db8:a::2"));
+	assert_true(contain(&networks, "192.0.2.3") && contain(&networks, "2001:db8:2::3"));
+	assert_true(contain(&networks, "192.0.2.60") && contain(&networks, "2001:db8:2::3c"));
+	assert_false(contain(&networks, "192.0.2.1") || contain(&networks, "2001:db8:2::1"));
+}
+
 /* Returns how many of these requests at one time are admitted, of four in a burst. */
 static unsigned admitted(struct limiter *limiter, const char *host, bool own, unsigned requests)
 {
@@ -314,6 +340,7 @@ int main(void)
 		cmocka_unit_test(group_addresses),
 		cmocka_unit_test(networks_of_interfaces),
 		cmocka_unit_test(lengths_and_room_are_checked),
+		cmocka_unit_test(small_networks_make_room),
 		cmocka_unit_test(each_limiter_has_a_key_of_its_own),
 		cmocka_unit_test(each_address_of_an_own_network_has_a_budget),
 		cmocka_unit_test(an_own_network_has_a_limit),
