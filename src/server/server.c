@@ -139,11 +139,11 @@ bool server_start(struct server *server, const struct config_source *source, str
 	if (engine_open(&server->engine, config, failure) && open_events(server, failure) &&
 	    take_pidfile(server, upgrade, failure)) {
 		notify_open(&server->notify); /* the user may not be permitted to */
-		if (open_sockets(server, failure) && drop_privileges(server, failure) &&
-		    engine_start(&server->engine, failure)) {
+		if (open_sockets(server, failure) && drop_privileges(server, failure)) {
 			if (started_as_root && geteuid() != 0)
 				reload_warn(source);
-			return true;
+			if (engine_start(&server->engine, failure))
+				return true;
 		}
 	}
 	server_stop(server);
