@@ -186,7 +186,7 @@ check-unit: unit-tests $(REPLAYS)
 
 E2E_TESTS ?= tests/e2e
 check-e2e: all
-	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 8 --dist loadgroup -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
+	BUILD_DIR=$(BUILD) $(PYTHON) -m pytest -q -n 12 --dist loadgroup -p no:cacheprovider $(PYTEST_FLAGS) $(E2E_TESTS)
 
 # The tests with 32-bit programs, which have a 64-bit time_t.
 LIBRARIES_32 = $(CURDIR)/$(BUILD)/i386

@@ -23,9 +23,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "flood: fills queues of the kernel, or would lose packets if others did")
 
 
+def order(item):
+    """The tests that one worker has to run come first, since together they take longest; the floods last, since
+    each waits until no other test runs."""
+    return bool(item.get_closest_marker("flood")) - bool(item.get_closest_marker("xdist_group"))
+
+
 def pytest_collection_modifyitems(items):
-    """The tests that one worker has to run come first, since together they take longest."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    items.sort(key=order)
 
 
 def pytest_unconfigure():

@@ -48,7 +48,7 @@ def wait_two_seconds_drawn(page):
     """Waits until the page has shown two more seconds."""
     for _ in range(2):
         shown = page.settled_text("#time")
-        wait_until(lambda: page.settled_text("#time") not in ("", shown), 10, "another second")
+        wait_until(lambda: page.settled_text("#time") not in ("", shown), what="another second")
 
 
 def test_a_browser_of_2021(testbed, port, page):

@@ -101,11 +101,14 @@ class Page:
         """The visible text."""
         return self.find(selector).text
 
-    def settled_text(self, selector):
-        """The same; empty while another document loads."""
+    def settled(self, read):
+        """What read() returns, or None while another document loads."""
         with contextlib.suppress(exceptions.WebDriverException):
-            return self.text(selector)
-        return ""
+            return read()
+        return None
+
+    def settled_text(self, selector):
+        return self.settled(lambda: self.text(selector)) or ""
 
     def style(self, selector, name):
         return self.find(selector).value_of_css_property(name)

@@ -90,7 +90,7 @@ def not_wrapped(what):
     return pytest.mark.skipif(bool(WRAPPER), reason=f"{what} would be the wrapper's")
 
 
-def wait_until(condition, seconds=5, what="the condition"):
+def wait_until(condition, seconds=20, what="the condition"):
     """Polls until condition() is true, and returns its value."""
     deadline = time.monotonic() + longer(seconds)
     while True:
