@@ -295,5 +295,5 @@ def test_no_reply_is_lost(testbed, port, load, change, times):
           f" {count['requests']} requests, the slowest after {count['longest']} us;"
           f" {count['tcp_replies']} replies on {count['connections']} connections, the slowest after"
           f" {count['longest_connection']} us")
-    assert 0 < count["requests"] == count["replies"] + dropped < 2 * count["replies"]
+    assert count["requests"] == count["replies"] + dropped and count["replies"] > pace // 2
     assert count["tcp_replies"] == count["connections"] > 0
