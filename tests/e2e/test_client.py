@@ -65,7 +65,7 @@ def test_server_that_never_closes(testbed, text):
     with tcp_server(text.encode(), close=False) as server:
         result = testbed.client(server.target)
     assert result.code == 0 and result.out == f"Server Message: {text.strip()}\n"
-    assert result.seconds < longer(1)
+    assert result.seconds < longer(4)
 
 
 def test_server_that_never_replies(testbed):
@@ -226,7 +226,7 @@ def test_quiet(testbed, port):
     (["daytime://"], "daytime://"), (["a b"], "a b"), (["bad\x1b[2Jname"], r"\x1b[2J")])
 def test_usage_errors(testbed, words, message):
     result = testbed.client(*words)
-    assert (result.code, result.out) == (2, "") and result.seconds < longer(1)
+    assert (result.code, result.out) == (2, "") and result.seconds < longer(4)
     assert result.err.startswith("timeclient: ") and message in result.err and "--help" in result.err
 
 
@@ -264,11 +264,11 @@ def test_output_errors(testbed, words, output, reason):
 def test_replies_are_printed_at_once(testbed):
     """A slow target does not delay the output of the targets before it."""
     with tcp_server(b"fast\n") as fast, silent_server() as slow:
-        popen, out, _ = testbed.popen([CLIENT, "-w", "2", fast.target, slow.target])
+        popen, out, _ = testbed.popen([CLIENT, "-w", "6", fast.target, slow.target])
         began = time.monotonic()
         wait_until(lambda: read_back(out) == "Server Message: fast\n")
-        assert time.monotonic() - began < longer(1) and popen.poll() is None
-        assert popen.wait(longer(5)) == 1
+        assert time.monotonic() - began < longer(4) and popen.poll() is None
+        assert popen.wait(longer(10)) == 1
 
 
 def test_no_connection_is_left_after_timeout(testbed):
@@ -276,11 +276,11 @@ def test_no_connection_is_left_after_timeout(testbed):
     with silent_server() as server:
         began = time.monotonic()
         testbed.client("-w", "0.1", *[server.target] * 10)
-        assert time.monotonic() - began < longer(1)
+        assert time.monotonic() - began < longer(4)
     assert testbed.processes() == []
 
 
 def test_unreachable_target(testbed):
     """An address without a route: an error, at once or after the timeout."""
     result = testbed.client("-w", "0.5", f"192.0.2.1:{free_port()}")
-    assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < longer(1)
+    assert result.code == 1 and result.err.count("\n") == 1 and result.seconds < longer(4)

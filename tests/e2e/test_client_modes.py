@@ -152,13 +152,13 @@ def test_wait_for_synchronisation(testbed):
 def test_wait_gives_up(testbed, port):
     result = testbed.client("--wait", "0.5", "-i", "0.1", f"ntp://127.0.0.1:{port}")
     assert tuple(result) == (1, "", f"timeclient: 127.0.0.1:{port}: Connection refused\n")
-    assert 0.3 < result.seconds < longer(1.5)
+    assert 0.3 < result.seconds < longer(4)
 
 
 def test_wait_needs_one_reply(testbed, port):
     with ntp_server() as server:
         result = testbed.client("--wait", "10", f"ntp://127.0.0.1:{port}", f"ntp://{server.name}")
-    assert result.code == 0 and result.seconds < longer(2)
+    assert result.code == 0 and result.seconds < longer(5)
     assert result.err == f"timeclient: 127.0.0.1:{port}: Connection refused\n"
 
 
@@ -166,9 +166,9 @@ def test_wait_time_limits(testbed):
     with UdpServer(lambda request: []) as silent, ntp_server() as good:
         result = testbed.client("--wait", "0.6", f"ntp://{silent.name}")
         assert tuple(result) == (1, "", f"timeclient: {silent.name}: timed out\n")
-        assert 0.6 <= result.seconds < longer(1.2)
+        assert 0.6 <= result.seconds < longer(4)
         result = testbed.client("--wait", "60", "-q", f"ntp://{good.name}", f"ntp://{silent.name}")
-        assert result.code == 0 and result.seconds < longer(1)
+        assert result.code == 0 and result.seconds < longer(5)
 
 
 def test_check_as_an_argument(testbed, port):

@@ -158,7 +158,7 @@ def test_unsynchronised_server(testbed, fields, error):
     with ntp_server(**fields) as server:
         result = testbed.client(f"ntp://{server.name}")
     assert tuple(result) == (1, "", f"timeclient: {server.name}: {error}\n")
-    assert 1 <= result.seconds < longer(2)
+    assert 1 <= result.seconds < longer(4)
 
 
 def test_kod_is_not_retried(testbed):
@@ -179,7 +179,7 @@ def test_ntp_connection_refused(testbed):
     for target in (f"127.0.0.1:{free_port()}", f"[::1]:{free_port()}"):
         result = testbed.client(f"ntp://{target}")
         assert tuple(result) == (1, "", f"timeclient: {target}: Connection refused\n")
-        assert result.seconds < longer(1)
+        assert result.seconds < longer(4)
 
 
 @needs_private("a hosts file of its own")

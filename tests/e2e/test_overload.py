@@ -168,5 +168,5 @@ def test_a_stop_does_not_wait_for_idle_clients(testbed, port):
     with idle_connections(port, 50) as clients:
         began = time.monotonic()
         daemon.stop()
-        assert time.monotonic() - began < longer(1)
+        assert time.monotonic() - began < longer(4)
         assert all(is_daytime(receive_all(client)) for client in clients)

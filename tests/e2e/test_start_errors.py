@@ -19,7 +19,7 @@ def fails(testbed, code, line, *arguments, **more):
     result = testbed.server(*arguments, **more)
     assert result.err == line + "\n"
     assert (result.code, result.out) == (code, "")
-    assert result.seconds < longer(2)
+    assert result.seconds < longer(5)
     wait_until(lambda: not testbed.processes() or testbed.running, what="all processes to end")
     assert testbed.files() == before
 
