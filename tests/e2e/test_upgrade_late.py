@@ -52,7 +52,7 @@ def test_the_daemon_of_an_older_version_sees_the_lock_of_the_new_process(testbed
     slow = ["strace", "-f", "-o", "/dev/null", "-e", "inject=capset:delay_enter=100000000"]
     with fake_daemon(testbed) as (fd, listening):
         os.fchmod(fd, 0o644)
-        testbed.popen([*slow, *testbed.command("-n", "--upgrade", *ntp_and_daytime(port))])
+        tracer, _, _ = testbed.popen([*slow, *testbed.command("-n", "--upgrade", *ntp_and_daytime(port))])
         peer, _ = listening.accept()
         with peer:
             assert b"upgrade" in peer.recv(100)
@@ -64,6 +64,7 @@ def test_the_daemon_of_an_older_version_sees_the_lock_of_the_new_process(testbed
             assert not os.path.samestat(os.fstat(fd), testbed.pidfile.stat())
             assert lock_holder(f"/proc/self/fd/{fd}") == new
             os.kill(new, signal.SIGKILL)
+            tracer.kill()  # which keeps the other one until the delay is over
 
 
 def test_a_new_process_that_is_too_late_exits(testbed, port):

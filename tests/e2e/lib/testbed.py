@@ -154,7 +154,7 @@ class Testbed:
                 problems.append(str(error))
                 process.kill()
             process.close()
-        deadline = time.monotonic() + longer(2)
+        deadline = time.monotonic() + longer(20)
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.01)
         for pid in self.processes():
