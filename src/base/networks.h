@@ -26,9 +26,9 @@ struct networks {
 };
 
 /* Adds the network of an address of family AF_INET or AF_INET6, bytes in network byte order, by the
- * length of its prefix. Nothing is added for a length of 0 (everything would be an own network), or a
- * network that is there already. If there is no room, the smallest network is left out: a host may
- * have many addresses without a network, such as those of services on lo. */
+ * length of its prefix. Nothing is added for a length of 0 (everything would be an own network), or
+ * a network that is there already. If there is no room, the smallest network is left out: a host
+ * may have many addresses without a network, such as those of services on lo. */
 void networks_add(struct networks *networks, int family, const void *bytes, unsigned length);
 
 /* Whether an address is in one of the host's own networks. */

@@ -55,8 +55,7 @@ def test_scapy_rebuilds_replies(testbed, port):
     for host in ("127.0.0.1", "::1"):
         for version, mode in [(v, m) for v in (1, 2, 3, 4) for m in (1, 3)]:
             with ntp.udp_socket(host) as client:
-                client.sendto(ntp.request(version=version, mode=mode), (host, port))
-                data = client.recv(2048)
+                data, _ = ntp.ask(client, ntp.request(version=version, mode=mode), (host, port))
             packet = scapy.NTPHeader(data)
             packet.clear_cache()  # or scapy returns the bytes that it parsed
             assert (packet.version, packet.stratum) == (version, 10)

@@ -1,5 +1,6 @@
 """An NTP client: packets, requests, and the server state that replies show."""
 import collections
+import contextlib
 import socket
 import struct
 import time
@@ -47,11 +48,21 @@ def udp_socket(host="127.0.0.1", port=0, timeout=5):
     return made
 
 
+def ask(client, data, address):
+    """The reply to a datagram that has to get one, and where it came from. The kernel may drop a datagram, since all
+    network namespaces share its backlog: it is sent again."""
+    client.settimeout(longer(1))
+    for _ in range(10):
+        client.sendto(data, address)
+        with contextlib.suppress(TimeoutError):
+            return client.recvfrom(2048)
+    raise TimeoutError(f"no reply from {address}")
+
+
 def query(port, host="127.0.0.1", **fields):
     """The reply to one request, and the address it came from."""
     with udp_socket(host) as client:
-        client.sendto(request(**fields), (host, port))
-        data, peer = client.recvfrom(2048)
+        data, peer = ask(client, request(**fields), (host, port))
     assert len(data) == 48
     return parse(data), peer
 

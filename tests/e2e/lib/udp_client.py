@@ -4,7 +4,6 @@ import socket
 import struct
 
 from lib import ntp
-from lib.environment import longer
 
 
 def query_udp(port, data=b"", host="127.0.0.1", own=0, wait=0.3):
@@ -16,9 +15,10 @@ def query_udp(port, data=b"", host="127.0.0.1", own=0, wait=0.3):
     return None
 
 
-def reply_over_udp(port, data=b"", **more):
+def reply_over_udp(port, data=b"", host="127.0.0.1", own=0):
     """The reply to a datagram that has to get one."""
-    return query_udp(port, data, wait=longer(5), **more)
+    with ntp.udp_socket(host, own) as client:
+        return ntp.ask(client, data, (host, port))[0]
 
 
 def forged_datagram(source, destination, payload=b""):
