@@ -151,8 +151,9 @@ def cpu_share(daemon, seconds):
 
 
 def lock_holder(path):
-    """The process that holds the PID lock, which is on the first byte of the file."""
-    with open(path) as file:
+    """The process that holds the PID lock, which is on the first byte of the file; None also while there is no file."""
+    with contextlib.suppress(FileNotFoundError), open(path) as file:
         lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
         kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, lock))
         return pid if kind != fcntl.F_UNLCK else None
+    return None
